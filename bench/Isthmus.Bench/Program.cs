@@ -12,6 +12,8 @@ internal static class Program
             await Console.Error.WriteLineAsync("Start this with bench/run.");
             return 2;
         }
+        // Rows that compare two builds get the directory of the other one.
+        var before = args.ElementAtOrDefault(2);
         switch (args[0])
         {
             case "graph": GraphBench.Run(); return 0;
@@ -19,20 +21,19 @@ internal static class Program
             case "routes": RoutesBench.Run(); return 0;
             case "gateway-routes": await GatewayRoutesBench.RunAsync(args[1]); return 0;
             case "routes-1000": await ChangedRoutesBench.RunAsync(args[1]); return 0;
-            case "virtual-services-1000": await VirtualServicesBench.RunAsync(args[1]); return 0;
-            case "http1": await HttpBench.RunHttp1Async(args[1]); return 0;
-            case "http1-before" when args.Length == 3: await HttpBench.RunBeforeAsync(args[1], args[2]); return 0;
+            case "virtual-services-1000": await VirtualServicesBench.RunAsync(args[1], before); return 0;
+            case "http1": await HttpBench.RunHttp1Async(args[1], before); return 0;
             case "http1-native": await HttpBench.RunNativeAsync(args[1]); return 0;
             case "http1-64k": await HttpBench.RunLargeAsync(args[1]); return 0;
-            case "http1-mtls": await HttpBench.RunTlsAsync(args[1]); return 0;
+            case "http1-mtls": await HttpBench.RunTlsAsync(args[1], before); return 0;
             case "http1-tracing": await HttpBench.RunTracingAsync(args[1]); return 0;
-            case "http2": await HttpBench.RunHttp2Async(args[1]); return 0;
-            case "grpc": await GrpcBench.RunAsync(args[1]); return 0;
+            case "http2": await HttpBench.RunHttp2Async(args[1], before); return 0;
+            case "grpc": await GrpcBench.RunAsync(args[1], before); return 0;
             case "grpc-server": await GrpcBench.ServeAsync(int.Parse(args[1], CultureInfo.InvariantCulture)); return 0;
             case "handshake": await HandshakeBench.RunFullAsync(args[1]); return 0;
             case "handshake-resumed": await HandshakeBench.RunResumedAsync(args[1]); return 0;
             case "passthrough": await PassThroughBench.RunBytesAsync(args[1]); return 0;
-            case "connect": await PassThroughBench.RunConnectionsAsync(args[1]); return 0;
+            case "connect": await PassThroughBench.RunConnectionsAsync(args[1], before); return 0;
             case "two-sidecars": await SidecarsBench.RunAsync(args[1]); return 0;
             case "dns": await DnsBench.RunAsync(args[1]); return 0;
             case "memory": await MemoryBench.RunAsync(args[1]); return 0;

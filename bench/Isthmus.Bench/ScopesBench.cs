@@ -15,14 +15,16 @@ internal static class ScopesBench
     internal static void Run()
     {
         Console.WriteLine($"scopes: {Services} services, {Namespaces} namespaces with {ProxiesOfEach} proxies each");
-        Console.WriteLine("services   VirtualServices   first namespace: CPU ms   each other: CPU ms   one changed VirtualService: CPU ms   bytes for a proxy"
-            + "   one changed Service: CPU ms");
-        foreach (var (port, routed) in (ReadOnlySpan<(string, bool)>)[("http", false), ("tcp", false), ("http", true)]) Measure(port, routed);
+        Console.WriteLine("services   VirtualServices   in each namespace   first namespace: CPU ms   each other: CPU ms   one changed VirtualService: CPU ms"
+            + "   bytes for a proxy   one changed Service: CPU ms");
+        foreach (var (port, routed) in (ReadOnlySpan<(string, bool)>)[("http", false), ("tcp", false), ("http", true)]) Measure(port, routed, TeamObject.None);
+        foreach (var team in (ReadOnlySpan<TeamObject>)[TeamObject.Sidecar, TeamObject.VirtualService]) Measure("http", routed: false, team);
     }
 
-    private static void Measure(string port, bool routed)
+    private static void Measure(string port, bool routed, TeamObject team)
     {
         var rig = new MeshRig("c1");
+        for (var ns = 0; ns < Namespaces; ns++) Add(rig, ns, team);
         for (var i = 0; i < Services; i++)
         {
             var (high, low) = (i / 200, i % 200 + 1);
@@ -64,7 +66,7 @@ internal static class ScopesBench
         }
         var (start, other, one) = (first.TotalMilliseconds, rest.TotalMilliseconds, changed.TotalMilliseconds / Changes);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{port,8}   {(routed ? Services : 0),15}   {start,23:0.0}   {other,18:0.00}   {one,34:0.0}   {bytes,17}   "
+            $"{port,8}   {(routed ? Services : 0),15}   {team,17}   {start,23:0.0}   {other,18:0.00}   {one,34:0.0}   {bytes,17}   "
                 + $"{service.TotalMilliseconds / Changes,27:0.0}"));
     }
 
@@ -81,6 +83,17 @@ internal static class ScopesBench
         first.ResourceNamesSubscribe.AddRange(snapshot.Types[TypeUrls.Route].All.Select(resource => resource.Name));
         foreach (var answer in stream.Receive(first)) stream.Receive(new() { TypeUrl = answer.TypeUrl, ResponseNonce = answer.Nonce });
         return stream;
+    }
+
+    private static void Add(MeshRig rig, int ns, TeamObject team)
+    {
+        var meta = $"metadata: {{name: default, namespace: team-{ns}}}";
+        if (team == TeamObject.Sidecar)
+            rig.Config($"{{apiVersion: networking.istio.io/v1, kind: Sidecar, {meta}, spec: {{egress: [{{hosts: [./*, {MeshRig.Namespace}/*]}}]}}}}");
+        var host = $"app{ns}.{MeshRig.Namespace}.svc.cluster.local";
+        if (team == TeamObject.VirtualService)
+            rig.Config($"{{apiVersion: networking.istio.io/v1, kind: VirtualService, {meta}, spec: {{hosts: [{host}], exportTo: [.], "
+                + $"http: [{{timeout: 5s, route: [{{destination: {{host: {host}}}}}]}}]}}}}");
     }
 
     /// <returns>One of them.</returns>

@@ -10,6 +10,8 @@ internal sealed class Explanation(string id, string type, string resource, strin
 
     public string Id { get; } = id;
 
+    public override string ToString() => $"{Id} ({path})";
+
     /// <summary>How many differences the row has explained so far.</summary>
     public int Used { get; set; }
 
@@ -100,7 +102,7 @@ internal sealed class Report(Explanations explained, bool verbose)
             if (ours.Length > 0) Console.WriteLine($"      ours     {Cut(ours)}");
         }
         foreach (var problem in _problems) Console.WriteLine($"input: {problem}");
-        var stale = all ? explained.Rows.Where(row => row.Used == 0).Select(row => row.Id).ToList() : [];
+        var stale = all ? explained.Rows.Where(row => row.Used == 0).ToList() : [];
         if (stale.Count > 0) Console.WriteLine($"These rows of the page no longer explain anything: {string.Join(", ", stale)}");
         Console.WriteLine(_unexplained == 0 ? "Every difference is explained." : $"{_unexplained} differences are not explained.");
         return _unexplained == 0 && stale.Count == 0 ? 0 : 1;

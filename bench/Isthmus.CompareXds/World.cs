@@ -7,6 +7,7 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Lab.Controllers.Network;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire;
 using Isthmus.Wire.Xds;
@@ -50,7 +51,7 @@ internal sealed class World
             foreach (var (of, name, address) in variant.Moved) if (of == cluster) objects.SetIngress(name, address);
             world.Load(cluster, objects, isConfig: cluster == own);
         }
-        foreach (var (host, addresses) in variant.Resolved) world._writer.PutResolved(host, [.. addresses]);
+        foreach (var (host, addresses) in variant.Resolved) world._writer.PutResolved(host, addresses.Select(address => Address.Parse(address)).ToValueList());
         return world;
     }
 
@@ -77,7 +78,7 @@ internal sealed class World
             {
                 Metadata = new() { Name = node.Name, Namespace = node.Namespace, Labels = new(node.Labels.Items) },
                 Spec = new() { NodeName = node.NodeName, ServiceAccountName = account.Name },
-                Status = new() { PodIP = node.Addresses.FirstOrDefault() ?? "" },
+                Status = new() { PodIP = node.Addresses[0].ToString() },
             });
         }
         return node with { Proof = new(account, "") };
@@ -134,7 +135,9 @@ internal sealed class World
         foreach (var config in objects.Istio)
         {
             MendSidecar(config);
-            if (kinds.All.OfType<IObjectKind<JsonObject>>().SingleOrDefault(kind => kind.Resource.Kind == config["kind"]!.ToString()) is { } kind)
+            // Istio's kinds and those of the Gateway API share a name.
+            var (group, name) = (config["apiVersion"]!.ToString().Split('/')[0], config["kind"]!.ToString());
+            if (kinds.All.OfType<IObjectKind<JsonObject>>().SingleOrDefault(kind => kind.Resource.Kind == name && kind.Resource.Group == group) is { } kind)
                 Put(cluster, kind, config);
         }
     }

@@ -10,6 +10,7 @@ using Isthmus.ControlPlane.Ingresses;
 using Isthmus.Graph.Intake;
 using Isthmus.ControlPlane.LastKnown;
 using Isthmus.ControlPlane.Mcs;
+using Isthmus.ControlPlane.PastChanges;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Resolve;
 using Isthmus.ControlPlane.Running;
@@ -156,6 +157,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         if (_settings.GatewayApi.Reads)
             _tasks.Keep("Gateway API", new GatewayApiDuties(_client, _settings, _engine, () => _injector.Current, _ports.Time, _logs).RunAsync);
         _tasks.Keep("telemetry that is lost", new LossStatus(_client, _engine, _ports.Time, _logs.CreateLogger<LossStatus>()).RunAsync);
+        _tasks.Keep("history of changes", new HistoryStore(_client, _settings, _history, _ports.Time, _logs).RunAsync);
         _tasks.Keep("memory after bursts", new IdleMemory(_ports.Time).RunAsync);
         var serving = ServeAsync(stop);
         await Task.WhenAny(serving, Task.Delay(Timeout.Infinite, stop));
@@ -209,7 +211,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     {
         Listening.Separate(_app, _settings);
         var callers = new CallerCheck(_clusters.ClientOf, _settings, () => _injector.Current.TrustDomain, _logs.CreateLogger<CallerCheck>());
-        new CertificateEndpoint(_ca, callers, _settings, _ports.Time, _logs.CreateLogger<CertificateEndpoint>()) 
+        new CertificateEndpoint(_ca, callers, _settings, _ports.Time, _logs.CreateLogger<CertificateEndpoint>())
         {
             Metrics = _engine.Metrics,
             Accounts = new(_clusters.ClientOf, _clusters.IsKnown, _engine.Mesh.Sources, _settings, _ports.Time, _logs.CreateLogger<AccountCheck>()),

@@ -78,14 +78,12 @@ internal static class ProxyContainer
     internal static JsonObject Resources(InjectionInputs inputs)
     {
         var (limits, requests) = (new JsonObject(), new JsonObject());
-        void Take(JsonObject into, string resource, string annotation)
+        if (ProxyAmounts.Fault(inputs.Annotation) is var (annotation, value, why)) throw InjectionInputs.Bad(annotation, value, why);
+        foreach (var (resource, request, limit) in ProxyAmounts.All)
         {
-            if (inputs.Annotation(annotation) is { Length: > 0 } amount) into[resource] = amount;
+            if (inputs.Annotation(request) is { Length: > 0 } least) requests[resource] = least;
+            if (inputs.Annotation(limit) is { Length: > 0 } most) limits[resource] = most;
         }
-        Take(requests, "cpu", "sidecar.istio.io/proxyCPU");
-        Take(requests, "memory", "sidecar.istio.io/proxyMemory");
-        Take(limits, "cpu", "sidecar.istio.io/proxyCPULimit");
-        Take(limits, "memory", "sidecar.istio.io/proxyMemoryLimit");
         // As in Istio, a single annotation replaces all defaults.
         if (limits.Count + requests.Count == 0) return SetAmounts(inputs.Values.ProxyResources);
         var resources = new JsonObject();

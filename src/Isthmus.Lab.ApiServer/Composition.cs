@@ -1,5 +1,7 @@
 using Isthmus.Lab.ApiServer.Admission;
+using Isthmus.Lab.ApiServer.Admission.Limits;
 using Isthmus.Lab.ApiServer.Admission.Policies;
+using Isthmus.Lab.ApiServer.Admission.PodSecurity;
 using Isthmus.Lab.ApiServer.Admission.Quotas;
 using Isthmus.Lab.ApiServer.Auth;
 using Isthmus.Lab.ApiServer.CustomResources;
@@ -26,7 +28,7 @@ public static class Composition
         var (store, time) = (context.Store, context.Time);
         DefinitionKinds.RegisterStored(context);
         var auth = new AuthParts(context, ClusterPki.Load(context.Settings.Directory));
-        IAdmissionPlugin[] ofPods = [new ServiceAccountAdmission(store, context.Random), new PodPlacementAdmission(store)];
+        IAdmissionPlugin[] ofPods = [new LimitRangeAdmission(store), new ServiceAccountAdmission(store, context.Random), new PodPlacementAdmission(store)];
         var quotas = new QuotaAdmission(store, time);
         var endpoints = new ServiceEndpoints(store, context.Random);
         var webhooks = new WebhookAdmission(store, context.Kinds,
@@ -34,7 +36,8 @@ public static class Composition
         return new(
             auth.Authenticator,
             auth.Authorizer,
-            [new NamespaceLifecycle(), .. ofPods, auth.Escalation, auth.Attest, new PolicyAdmission(store, context.Kinds), webhooks, quotas],
+            [new NamespaceLifecycle(), .. ofPods, auth.Escalation, auth.Attest, new PolicyAdmission(store, context.Kinds), webhooks,
+                new PodSecurityAdmission(store), quotas],
             [.. auth.Reviews, new PodBindingResource(store, time), new PodEvictionResource(store, time)],
             StreamingResources.All(context, endpoints),
             [auth.Aggregation, new DefinitionController(store, context.Kinds, time), quotas])

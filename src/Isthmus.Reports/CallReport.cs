@@ -33,9 +33,13 @@ public sealed record CallQuestion(string To)
 
     public string Body { get; init; } = "";
 
+    /// <summary>The protocol to which the request asks to change, <c>websocket</c>; empty for none.</summary>
+    public string Upgrade { get; init; } = "";
+
     /// <summary>What to ask for.</summary>
     public string Request => $"{Page}?to={Escaped(To)}&kind={Escaped(Kind)}&authority={Escaped(Authority)}&path={Escaped(Path)}&method={Escaped(Method)}"
-        + $"&id={Escaped(Id)}&timeout={Escaped(Timeout)}&headers={Escaped(string.Join('\n', Headers))}&body={Escaped(Body)}";
+        + $"&id={Escaped(Id)}&timeout={Escaped(Timeout)}&headers={Escaped(string.Join('\n', Headers))}&body={Escaped(Body)}"
+        + (Upgrade.Length > 0 ? $"&upgrade={Escaped(Upgrade)}" : "");
 
     /// <summary>Reads a query. What it lacks has its default.</summary>
     public static CallQuestion Read(IReadOnlyDictionary<string, string> query)
@@ -47,7 +51,7 @@ public sealed record CallQuestion(string To)
             Path = query.GetValueOrDefault("path", plain.Path), Method = query.GetValueOrDefault("method", plain.Method),
             Id = query.GetValueOrDefault("id", plain.Id), Timeout = query.GetValueOrDefault("timeout", plain.Timeout),
             Headers = query.GetValueOrDefault("headers", "").Split('\n', StringSplitOptions.RemoveEmptyEntries),
-            Body = query.GetValueOrDefault("body", plain.Body),
+            Body = query.GetValueOrDefault("body", plain.Body), Upgrade = query.GetValueOrDefault("upgrade", plain.Upgrade),
         };
     }
 
@@ -78,6 +82,9 @@ public sealed record CallReport
     public string? Says { get; set; }
 
     public int? Status { get; set; }
+
+    /// <summary>Whether the other end changed the protocol; null when it was not asked to.</summary>
+    public bool? Upgraded { get; set; }
 
     public Dictionary<string, string>? Headers { get; set; }
 

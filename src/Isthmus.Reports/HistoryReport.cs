@@ -16,6 +16,10 @@ public sealed record HistoryReport(string Cluster = "", string Istiod = "")
     [JsonIgnore(Condition = JsonIgnoreCondition.Never)]
     public DateTimeOffset? Since { get; init; }
 
+    /// <summary>When it began to remember itself; what it knows from before, earlier Pods kept. Null: nothing is from before.</summary>
+    [JsonConverter(typeof(MillisecondConverter))]
+    public DateTimeOffset? Restarted { get; init; }
+
     /// <summary>How many changes it dropped because there were too many.</summary>
     public long? Forgotten { get; init; }
 
@@ -46,11 +50,17 @@ public sealed record ChangeReport
     /// <summary><c>created</c>, <c>changed</c>, <c>deleted</c>, <c>invalid</c>, <c>joined</c>, <c>left</c>, <c>lost</c> or <c>regained</c>.</summary>
     public string? Verb { get; init; }
 
+    /// <summary>The earlier Pod that saw it; null: the Pod that answers did.</summary>
+    public string? Istiod { get; init; }
+
     public string? ResourceVersion { get; init; }
 
     public long? Generation { get; init; }
 
     public string? FieldManager { get; init; }
+
+    /// <summary>The paths of fields that were changed, at most five; <c>…</c> at the end stands for more. Null: not known.</summary>
+    public IReadOnlyList<string>? Fields { get; init; }
 
     /// <summary>When it was written, by the clock of the API server.</summary>
     [JsonConverter(typeof(MillisecondConverter))]
@@ -95,7 +105,12 @@ public sealed record ChangeReport
 public sealed record ConcernedWorkloads(string Namespace = "", Dictionary<string, string>? Labels = null);
 
 /// <summary>How many endpoints a host had before a change, at least meanwhile, and afterwards.</summary>
-public sealed record EndpointCounts(CountReport? Before = null, CountReport? Fewest = null, CountReport? After = null);
+public sealed record EndpointCounts(CountReport? Before = null, CountReport? Fewest = null, CountReport? After = null)
+{
+    /// <summary>Pods that come and go while as many are ready change nothing for callers.</summary>
+    [JsonIgnore]
+    public bool ConcernCallers => Before?.Ready != After?.Ready || Fewest?.Ready < After?.Ready;
+}
 
 /// <summary>How many endpoints there are, and how many of them can be called.</summary>
 public sealed record CountReport(int Ready = 0, int Total = 0);

@@ -44,6 +44,9 @@ public sealed record PodReport
     /// <summary>The clusters whose limits have refused something.</summary>
     public IReadOnlyList<RefusalReport>? Refusals { get; init; }
 
+    /// <summary>The endpoints that get no calls because calls failed there.</summary>
+    public IReadOnlyList<EjectionReport>? Ejections { get; init; }
+
     /// <summary>What proxies of later releases tell: bug reports keep it.</summary>
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? More { get; set; }
@@ -59,3 +62,9 @@ public sealed record NameReport(
 /// <summary>What the limits of a cluster have refused since the proxy started.</summary>
 /// <param name="SecondsAgo">How long ago the last one was.</param>
 public sealed record RefusalReport(string Cluster = "", long Count = 0, long SecondsAgo = 0);
+
+/// <summary>An endpoint that gets no calls because calls failed there, and how the last one did.</summary>
+/// <param name="Status">That of the response; 0: there was none.</param>
+/// <param name="Flag">Envoy's response flag for that; empty with a response.</param>
+/// <param name="Reason">Envoy's text for why a connection failed.</param>
+public sealed record EjectionReport(string Cluster = "", string Address = "", int Status = 0, string Flag = "", string Reason = "");

@@ -38,6 +38,9 @@ public sealed record WatchedReport
     [JsonConverter(typeof(TickConverter))]
     public DateTimeOffset? CredentialsExpire { get; init; }
 
+    /// <summary>The UID of the Namespace kube-system of the cluster to which the credentials lead.</summary>
+    public string? Uid { get; init; }
+
     /// <summary>What will fail unless someone acts.</summary>
     public string? Warning { get; init; }
 

@@ -38,7 +38,7 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, P
     public Action? Refused { get; set; }
 
     /// <summary>What was found last.</summary>
-    public IReadOnlyList<ProblemRow> Problems => ProblemRow.Join(Checks, analysis.Findings);
+    public IReadOnlyList<ProblemRow> Problems => Found(Checks);
 
     /// <summary>What was checked last: all that <c>verify</c> checks.</summary>
     public IReadOnlyList<Check> Checks
@@ -197,12 +197,18 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, P
     {
         var (mesh, checks) = (_mesh, Checks);
         IReadOnlyList<ProblemRow> rows;
-        lock (_ages) rows = _ages.Mark(ProblemRow.Join(checks, analysis.Findings), _analyzed is null ? ["verify"] : ["verify", "analyze"], time.GetUtcNow());
+        lock (_ages) rows = _ages.Mark(Found(checks), _analyzed is null ? ["verify"] : ["verify", "analyze", "console"], time.GetUtcNow());
         Publish("problems",
             new ProblemReport(mesh.Time, _analyzed, checks.Count, MeshVerification.CountMeshes(Verifiable(mesh)), FailingCalls.Rank(rows, mesh, _flows),
             [.. mesh.Clusters.Where(cluster => cluster.Unverified.Length > 0).Select(cluster => $"{cluster.Context}: {cluster.Unverified}"),
                 .. mesh.Clusters.SelectMany(cluster => cluster.Facts.Withheld.Select(part => $"{cluster.Context}: {part.Part}: {part.Why}"))]),
             PageJson.Default.ProblemReport);
+    }
+
+    private IReadOnlyList<ProblemRow> Found(IReadOnlyList<Check> checks)
+    {
+        var rows = ProblemRow.Join(checks, analysis.Findings);
+        return _topology is { } topology ? DownServices.Add(rows, _mesh, topology, _flows) : rows;
     }
 
     private static IReadOnlyList<ClusterFacts> Verifiable(MeshState mesh) =>

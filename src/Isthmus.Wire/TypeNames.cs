@@ -3,6 +3,7 @@ using Google.Protobuf.WellKnownTypes;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.AccessLoggers;
 using Isthmus.Wire.Envoy.HttpFilters;
+using Isthmus.Wire.Envoy.HttpFilters.Composites;
 using Isthmus.Wire.Envoy.NetworkFilters;
 using Isthmus.Wire.Envoy.Upstreams;
 using Type = System.Type;
@@ -56,6 +57,10 @@ public static class TypeNames
         [typeof(Envoy.NetworkFilters.ExtAuthz)] = "envoy.extensions.filters.network.ext_authz.v3.ExtAuthz",
         [typeof(Envoy.HttpFilters.ExtAuthz)] = "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
         [typeof(ExtAuthzPerRoute)] = "envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
+        [typeof(ExtensionWithMatcher)] = "envoy.extensions.common.matching.v3.ExtensionWithMatcher",
+        [typeof(ExtensionWithMatcherPerRoute)] = "envoy.extensions.common.matching.v3.ExtensionWithMatcherPerRoute",
+        [typeof(Composite)] = "envoy.extensions.filters.http.composite.v3.Composite",
+        [typeof(ExecuteFilterAction)] = "envoy.extensions.filters.http.composite.v3.ExecuteFilterAction",
         [typeof(LocalRateLimit)] = "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit",
         [typeof(Envoy.NetworkFilters.LocalLimits.LocalRateLimit)] = "envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit",
         [typeof(Envoy.HttpFilters.RateLimit)] = "envoy.extensions.filters.http.ratelimit.v3.RateLimit",

@@ -4,6 +4,7 @@ using Isthmus.Graph.History;
 using Isthmus.Graph.Intake;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Model;
@@ -141,8 +142,8 @@ internal sealed class MeshRig
     public void Settings(string yaml) => Writer.PutSettings(_config, YamlText.Parse(yaml, "mesh"), null);
 
     public ProxyFeed Sidecar(string cluster, string name = "client", string ip = "10.244.0.7", bool dnsCapture = true, string ns = Namespace) => Connect(new(
-        ProxyKind.Sidecar, name, ns, $"{ns}.svc.cluster.local", cluster, $"net-{cluster}", default, [ip], default, "default", name, "node", "REDIRECT",
-        dnsCapture, false, "", "", Locality.Unknown) { Software = Software });
+        ProxyKind.Sidecar, name, ns, $"{ns}.svc.cluster.local", cluster, $"net-{cluster}", default, [Address.Parse(ip)], default, "default", name, "node",
+        "REDIRECT", dnsCapture, false, "", "", Locality.Unknown) { Software = Software });
 
     /// <summary>A gateway in a Pod of its own, whose account may read the Secrets of its namespace.</summary>
     public ProxyFeed Router(string cluster, string app, bool sniDnat = false, GatewayTopology? topology = null, Dictionary<string, string>? labels = null,
@@ -153,7 +154,7 @@ internal sealed class MeshRig
         Writer.PutSecretAccess(account, SecretAccess.Granted);
         if (_isPushed) Push();
         return Connect(new(
-            ProxyKind.Router, $"{app}-0", ns, $"{ns}.svc.cluster.local", cluster, $"net-{cluster}", [$"net-{cluster}"], ["10.244.0.99"],
+            ProxyKind.Router, $"{app}-0", ns, $"{ns}.svc.cluster.local", cluster, $"net-{cluster}", [$"net-{cluster}"], [Address.Parse("10.244.0.99")],
             (labels ?? []).ToValueMap(), app, app, "node", "NONE", false, false, "", "", Locality.Unknown)
         {
             Software = software ?? Software,

@@ -12,8 +12,17 @@ public sealed class GatewayCaseTests
             .Select(line => line.Split('\t')).Select(cells => (cells[0], cells[1], cells[2], cells[3])),
     ];
 
+    /// <summary>The documents in which cases of the lab are stated: the names of the cases, and whether backends can be elsewhere, too.</summary>
+    private static readonly List<(string[] Names, bool IsElsewhere)> OfLab =
+    [
+        .. Directory.GetFiles(Repository.At("tests/Isthmus.Tests.Mesh/GatewayApi/cases"), "*.yaml")
+            .SelectMany(file => File.ReadAllText(file).Split("\n---\n")).Select(text => text.Split('\n')).Select(lines =>
+                (lines.Single(line => line.StartsWith("cases: [", StringComparison.Ordinal))["cases: [".Length..].TrimEnd(']').Split(", "),
+                    lines.Contains("elsewhere: true"))),
+    ];
+
     [Fact]
-    public void Every_case_is_named_once() => Assert.Equal(167, Cases.Select(item => item.Case).Distinct(StringComparer.Ordinal).Count());
+    public void Every_case_is_named_once() => Assert.Equal(172, Cases.Select(item => item.Case).Distinct(StringComparer.Ordinal).Count());
 
     [Fact]
     public void Every_test_exists()
@@ -27,11 +36,19 @@ public sealed class GatewayCaseTests
     }
 
     [Fact]
-    public void The_page_counts_them() => Assert.Equal(
-        Cases.GroupBy(item => item.Profile).Select(group =>
-            $"{group.Key} {group.Count()} {Of(group, "traffic")} {Of(group, "configuration")} {Of(group, "status")}"),
-        Repository.Table("docs/reference/gateway-api.md", "cases of", "number", "with traffic", "by configuration", "by status").Select(row =>
-            string.Join(' ', row)));
+    public void Every_case_runs_once_in_a_lab() => Assert.Equal(
+        Cases.Select(item => item.Case).Order(StringComparer.Ordinal), OfLab.SelectMany(item => item.Names).Order(StringComparer.Ordinal));
+
+    [Fact]
+    public void The_page_counts_them()
+    {
+        var elsewhere = OfLab.Where(item => item.IsElsewhere).SelectMany(item => item.Names).ToHashSet(StringComparer.Ordinal);
+        Assert.Equal(
+            Cases.GroupBy(item => item.Profile).Select(group => $"{group.Key} {group.Count()} {Of(group, "traffic")} {Of(group, "configuration")} "
+                + $"{Of(group, "status")} {group.Count(item => elsewhere.Contains(item.Case))}"),
+            Repository.Table("docs/reference/gateway-api.md", "cases of", "number", "with traffic", "by configuration", "by status", "with two clusters")
+                .Select(row => string.Join(' ', row)));
+    }
 
     private static int Of(IEnumerable<(string Profile, string Case, string Shown, string Test)> cases, string shown) =>
         cases.Count(item => item.Shown == shown);

@@ -6,6 +6,7 @@ using Isthmus.Injection;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Install.Operator;
 using Isthmus.Testing;
+using Isthmus.Tests.Effects.GatewayApi;
 
 namespace Isthmus.Tests.Effects;
 
@@ -81,6 +82,7 @@ internal static class ApiPage
                 {
                     Since = SinceOf(Annotated, known.Name),
                 }));
+        GatewayApiPage.AppendTo(page);
         return page.ToString();
     }
 

@@ -6,6 +6,7 @@ using Isthmus.Proxy;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Traffic;
 using Isthmus.Rigs.Mesh;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Effects;
@@ -59,11 +60,7 @@ internal sealed class GuardedGateway : ConfiguredProxy
     internal string Log => _log.Text;
 
     /// <summary>Waits for a line of the access log.</summary>
-    internal async Task LoggedAsync(string part)
-    {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        while (!_log.Text.Contains(part, StringComparison.Ordinal)) await Task.Delay(5, patience.Token);
-    }
+    internal Task LoggedAsync(string part) => Eventually.TrueAsync(() => _log.Text.Contains(part, StringComparison.Ordinal), $"logged: {part}");
 
     /// <summary>The value of a counter; 0 when there is none.</summary>
     internal long Count(string name) => Plane.Report.Access.All.FirstOrDefault(item => item.Key == name).Value;

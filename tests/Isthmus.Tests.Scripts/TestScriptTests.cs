@@ -259,12 +259,8 @@ public sealed class TestScriptTests : IDisposable
     }
 
     /// <summary>Waits for whoever holds the lock.</summary>
-    private async Task UntilAsync(bool running)
-    {
-        using var patience = CancellationTokenSource.CreateLinkedTokenSource(Stop);
-        patience.CancelAfter(TimeSpan.FromMinutes(1));
-        while (await RunAsync("flock", "--nonblock", "running", "true") == 0 == running) await Task.Delay(20, patience.Token);
-    }
+    private Task UntilAsync(bool running) =>
+        Eventually.TrueAsync(async () => await RunAsync("flock", "--nonblock", "running", "true") != 0 == running, $"running: {running}");
 
     private async Task<int> RunAsync(string program, params string[] arguments)
     {

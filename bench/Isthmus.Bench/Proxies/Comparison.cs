@@ -24,6 +24,10 @@ internal sealed class Comparison(string unit)
 
     internal int Rounds { get; init; } = 5;
 
+    /// <summary>Two builds differ by less than other programs do, so they take more turns.</summary>
+    /// <param name="before">The repository of the other build. Null: other programs.</param>
+    internal static int RoundsBeside(string? before) => before is null ? 5 : 10;
+
     /// <summary>A turn before those that count. Each contender gets more of them for as long as it becomes better.</summary>
     internal TimeSpan WarmUp { get; init; } = TimeSpan.FromSeconds(2);
 

@@ -26,7 +26,8 @@ internal sealed class DiscoveryServer : IXdsFeeds, IAsyncDisposable
     private readonly WebApplication _app;
     private readonly Issuer _authority = Issuer.SelfSigned(new("Isthmus bench"), Keys.Create(KeyKind.EcP256), DateTimeOffset.UtcNow.AddHours(-1),
         DateTimeOffset.UtcNow.AddDays(1));
-    private Moment _now = new(XdsSnapshot.Empty);
+    private XdsSnapshot _now = XdsSnapshot.Empty;
+    private event Action? Published;
     private int _version, _acceptedEndpoints;
 
     private DiscoveryServer(int port)
@@ -42,13 +43,6 @@ internal sealed class DiscoveryServer : IXdsFeeds, IAsyncDisposable
         _app.UseEndpoints(_ => { });
     }
 
-    /// <summary>A snapshot, and a signal for the next.</summary>
-    private sealed record Moment(XdsSnapshot Snapshot)
-    {
-        internal TaskCompletionSource Replaced { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    }
-
-    /// <summary>How many responses with endpoints the proxy has accepted.</summary>
     internal int AcceptedEndpoints => Volatile.Read(ref _acceptedEndpoints);
 
     internal static string Address { get; } = $"127.0.0.1:{Port}";
@@ -79,7 +73,7 @@ internal sealed class DiscoveryServer : IXdsFeeds, IAsyncDisposable
 
     /// <summary>Replaces all endpoints.</summary>
     internal void PublishEndpoints(XdsResourceMap endpoints) =>
-        Publish(new Dictionary<string, IXdsResources>(_now.Snapshot.Types) { [TypeUrls.Endpoints] = endpoints });
+        Publish(new Dictionary<string, IXdsResources>(_now.Types) { [TypeUrls.Endpoints] = endpoints });
 
     public ValueTask<IXdsFeed> OpenAsync(XdsClientHello client, CancellationToken stop) => ValueTask.FromResult<IXdsFeed>(new Feed(this));
 
@@ -100,8 +94,8 @@ internal sealed class DiscoveryServer : IXdsFeeds, IAsyncDisposable
     /// <summary>Replaces everything by what a control plane offers.</summary>
     internal void Publish(IReadOnlyDictionary<string, IXdsResources> types)
     {
-        var before = Interlocked.Exchange(ref _now, new(new($"{++_version}", types)));
-        before.Replaced.SetResult();
+        Volatile.Write(ref _now, new($"{++_version}", types));
+        Published?.Invoke();
     }
 
     private static XdsResource Resource<T>(T message, Func<T, string> nameOf, string typeUrl, string version) where T : IMessage =>
@@ -109,15 +103,15 @@ internal sealed class DiscoveryServer : IXdsFeeds, IAsyncDisposable
 
     private sealed class Feed(DiscoveryServer server) : IXdsFeed
     {
-        public async ValueTask<XdsSnapshot> NextAsync(XdsSnapshot? last, CancellationToken stop)
+        private Action? _offered;
+
+        public void Follow(Action offered)
         {
-            while (true)
-            {
-                var now = Volatile.Read(ref server._now);
-                if (!ReferenceEquals(now.Snapshot, last)) return now.Snapshot;
-                await now.Replaced.Task.WaitAsync(stop);
-            }
+            server.Published += _offered = offered;
+            offered();
         }
+
+        public XdsSnapshot? Newer(XdsSnapshot? last) => Volatile.Read(ref server._now) is var now && ReferenceEquals(now, last) ? null : now;
 
         public void Observe(XdsEvent happened)
         {
@@ -125,6 +119,10 @@ internal sealed class DiscoveryServer : IXdsFeeds, IAsyncDisposable
             if (happened.Kind == XdsEventKind.Rejected) Console.WriteLine($"rejected: {happened.TypeUrl} {happened.Detail}");
         }
 
-        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+        public ValueTask DisposeAsync()
+        {
+            server.Published -= _offered;
+            return ValueTask.CompletedTask;
+        }
     }
 }

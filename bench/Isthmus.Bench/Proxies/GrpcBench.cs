@@ -14,22 +14,25 @@ internal static class GrpcBench
 {
     private const int Messages = 100, MessageBytes = 100;
 
-    internal static async Task RunAsync(string root)
+    /// <param name="before">The repository of another build to compare with. Null: other programs.</param>
+    internal static async Task RunAsync(string root, string? before)
     {
         await using var rig = new ProxyRig(root);
         Console.WriteLine("gRPC over HTTP/2 by prior knowledge on both sides, 8 connections of 8 calls, messages of 100 bytes, status in trailers");
         var port = rig.NextPort();
         await rig.StartServerAsync(new("grpc-server", port, "dotnet", rig.Bench, "grpc-server", port.ToString(CultureInfo.InvariantCulture)));
         var wiring = new Wiring($"127.0.0.1:{port}") { Http2 = true };
-        Contender[] contenders = [await OwnProxy.StartAsync(rig, wiring), await Nghttpx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring),
-            await Nginx.StartAsync(rig, wiring),
-            .. await Envoy.StartAsync(rig, wiring)];
+        Contender[] contenders = before is null
+            ? [await OwnProxy.StartAsync(rig, wiring), await Nghttpx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring),
+                await Nginx.StartAsync(rig, wiring), .. await Envoy.StartAsync(rig, wiring)]
+            : await OwnProxy.StartBuildsAsync(rig, wiring, before, OwnProxy.StartAsync);
+        var rounds = before is null ? 3 : Comparison.RoundsBeside(before);
         await File.WriteAllBytesAsync(rig.File("message"), Message);
 
         Console.WriteLine("unary: one message each way");
-        var unary = await CompareAsync(rig, contenders, "calls", "/bench.Messages/One", 1);
+        var unary = await CompareAsync(rig, contenders, rounds, "calls", "/bench.Messages/One", 1);
         Console.WriteLine($"streams: one message there, {Messages} messages back, each sent as soon as it is made");
-        var streams = await CompareAsync(rig, contenders, "messages", "/bench.Messages/Many", Messages);
+        var streams = await CompareAsync(rig, contenders, rounds, "messages", "/bench.Messages/Many", Messages);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"unary {unary:0.00}, streams {streams:0.00}; the ratio is the smaller one"));
         Comparison.Conclude(Math.Min(unary, streams));
     }
@@ -49,8 +52,8 @@ internal static class GrpcBench
         await app.RunAsync();
     }
 
-    private static Task<double> CompareAsync(ProxyRig rig, Contender[] contenders, string unit, string path, int perCall) =>
-        new Comparison(unit) { Rounds = 3, WarmUp = TimeSpan.FromSeconds(1), Duration = TimeSpan.FromSeconds(1.5) }.RunAsync(contenders,
+    private static Task<double> CompareAsync(ProxyRig rig, Contender[] contenders, int rounds, string unit, string path, int perCall) =>
+        new Comparison(unit) { Rounds = rounds, WarmUp = TimeSpan.FromSeconds(1), Duration = TimeSpan.FromSeconds(1.5) }.RunAsync(contenders,
             async (contender, duration) =>
         {
             var calls = await WebLoad.Http2Async(contender.Port, path, 8, 8, duration, "-d", rig.File("message"), "-H", "content-type: application/grpc", "-H",

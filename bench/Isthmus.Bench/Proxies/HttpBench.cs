@@ -5,33 +5,35 @@ internal static class HttpBench
 {
     private const int Connections = 32;
 
-    internal static Task RunHttp1Async(string root) => RunHttp1Async(root, "/", "small answers");
+    /// <param name="before">The repository of another build to compare with. Null: other programs. So below.</param>
+    internal static Task RunHttp1Async(string root, string? before) => RunHttp1Async(root, before, "/", "small answers");
 
-    internal static Task RunLargeAsync(string root) => RunHttp1Async(root, "/64k", "answers of 64 KiB");
+    internal static Task RunLargeAsync(string root) => RunHttp1Async(root, null, "/64k", "answers of 64 KiB");
 
-    internal static async Task RunTlsAsync(string root)
+    internal static async Task RunTlsAsync(string root, string? before)
     {
         await using var rig = new ProxyRig(root);
         Console.WriteLine(
             $"HTTP/1.1 kept alive, {Connections} connections, small answers, TLS 1.3 with certificates of both sides (ECDSA P-256) on both connections");
         var wiring = new Wiring(await Nginx.StartServerAsync(rig, new("") { TlsFromClients = true })) { TlsFromClients = true, TlsToServer = true };
-        Contender[] contenders = [await OwnProxy.StartAsync(rig, wiring), await Nginx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring),
-            .. await Envoy.StartAsync(rig, wiring)];
+        var contenders = await StartHttp1Async(rig, wiring, before);
         // wrk presents no certificate: an nginx between it and the contender does.
         var clients = new Dictionary<Contender, int>();
         foreach (var contender in contenders) clients[contender] = await Nginx.StartClientAsync(rig, contender);
-        Comparison.Conclude(await new Comparison("requests").RunAsync(contenders,
+        Comparison.Conclude(await new Comparison("requests") { Rounds = Comparison.RoundsBeside(before) }.RunAsync(contenders,
             (contender, duration) => WebLoad.Http1Async(clients[contender], "/", Connections, duration)));
     }
 
-    internal static async Task RunHttp2Async(string root)
+    internal static async Task RunHttp2Async(string root, string? before)
     {
         await using var rig = new ProxyRig(root);
         Console.WriteLine("HTTP/2 by prior knowledge on both sides, 8 connections of 8 streams, small answers");
         var wiring = new Wiring(await Nginx.StartServerAsync(rig, new("") { Http2 = true })) { Http2 = true };
-        Comparison.Conclude(await new Comparison("requests").RunAsync(
-            [await OwnProxy.StartAsync(rig, wiring), await Nghttpx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring),
-                .. await Envoy.StartAsync(rig, wiring)],
+        Contender[] contenders = before is null
+            ? [await OwnProxy.StartAsync(rig, wiring), await Nghttpx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring),
+                .. await Envoy.StartAsync(rig, wiring)]
+            : await OwnProxy.StartBuildsAsync(rig, wiring, before, OwnProxy.StartAsync);
+        Comparison.Conclude(await new Comparison("requests") { Rounds = Comparison.RoundsBeside(before) }.RunAsync(contenders,
             (contender, duration) => WebLoad.Http2Async(contender.Port, "/", 8, 8, duration)));
     }
 
@@ -59,27 +61,18 @@ internal static class HttpBench
             (contender, duration) => WebLoad.Http1Async(contender.Port, "/", Connections, duration)));
     }
 
-    /// <summary>The proxy beside that of another build, and beside itself: two processes of one build differ, too.</summary>
-    /// <param name="before">The repository in which the other one was built.</param>
-    internal static async Task RunBeforeAsync(string root, string before)
-    {
-        await using var rig = new ProxyRig(root);
-        Console.WriteLine($"HTTP/1.1 kept alive, {Connections} connections, small answers; this build twice, and that in {before}");
-        var wiring = new Wiring(await Nginx.StartServerAsync(rig, new("")));
-        Contender[] contenders = [await OwnProxy.StartAsync(rig, wiring), await OwnProxy.StartAsync(rig, wiring with { Place = "-again" }),
-            await OwnProxy.StartAsync(rig, wiring with { Place = "-before", Program = ProxyRig.ProgramOf(before) })];
-        Comparison.Conclude(await new Comparison("requests") { Rounds = 10 }.RunAsync(contenders,
-            (contender, duration) => WebLoad.Http1Async(contender.Port, "/", Connections, duration)));
-    }
-
-    private static async Task RunHttp1Async(string root, string path, string what)
+    private static async Task RunHttp1Async(string root, string? before, string path, string what)
     {
         await using var rig = new ProxyRig(root);
         Console.WriteLine($"HTTP/1.1 kept alive, {Connections} connections, {what}");
         var wiring = new Wiring(await Nginx.StartServerAsync(rig, new("")));
-        Comparison.Conclude(await new Comparison("requests").RunAsync(
-            [await OwnProxy.StartAsync(rig, wiring), await Nginx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring),
-                .. await Envoy.StartAsync(rig, wiring)],
+        var contenders = await StartHttp1Async(rig, wiring, before);
+        Comparison.Conclude(await new Comparison("requests") { Rounds = Comparison.RoundsBeside(before) }.RunAsync(contenders,
             (contender, duration) => WebLoad.Http1Async(contender.Port, path, Connections, duration)));
     }
+
+    private static async Task<Contender[]> StartHttp1Async(ProxyRig rig, Wiring wiring, string? before) => before is null
+        ? [await OwnProxy.StartAsync(rig, wiring), await Nginx.StartAsync(rig, wiring), await Haproxy.StartAsync(rig, wiring),
+            .. await Envoy.StartAsync(rig, wiring)]
+        : await OwnProxy.StartBuildsAsync(rig, wiring, before, OwnProxy.StartAsync);
 }

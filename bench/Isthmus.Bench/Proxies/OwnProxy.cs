@@ -18,10 +18,20 @@ internal static class OwnProxy
     }
 
     /// <summary>Passes TLS through by server name.</summary>
-    internal static Task<Contender> StartPassThroughAsync(ProxyRig rig, string server)
+    internal static Task<Contender> StartPassThroughAsync(ProxyRig rig, Wiring wiring)
     {
+        var name = $"isthmus{wiring.Place}";
         var port = rig.NextPort();
-        return StartAsync(rig, "isthmus", OwnResources.ForPassThrough(server, port, rig.File("isthmus.log")), new("isthmus", port, "dotnet"));
+        return StartAsync(rig, name, OwnResources.ForPassThrough(wiring.Server, port, rig.File($"{name}.log")), new(name, port, "dotnet"), wiring.Program);
+    }
+
+    /// <summary>This build twice, because two processes of one build differ, too, and another build.</summary>
+    /// <param name="before">The repository in which the other one was built.</param>
+    internal static async Task<Contender[]> StartBuildsAsync(ProxyRig rig, Wiring wiring, string before, Func<ProxyRig, Wiring, Task<Contender>> startAsync)
+    {
+        Console.WriteLine($"this build twice, and that in {before}");
+        return [await startAsync(rig, wiring), await startAsync(rig, wiring with { Place = "-again" }),
+            await startAsync(rig, wiring with { Place = "-before", Program = ProxyRig.ProgramOf(before) })];
     }
 
     /// <summary>A sidecar with its agent, which gets everything from a <see cref="DiscoveryServer"/>.</summary>

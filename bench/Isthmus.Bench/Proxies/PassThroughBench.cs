@@ -24,21 +24,24 @@ internal static class PassThroughBench
         Comparison.Conclude(ratios.Min());
     }
 
-    internal static async Task RunConnectionsAsync(string root)
+    /// <param name="before">The repository of another build to compare with. Null: other programs.</param>
+    internal static async Task RunConnectionsAsync(string root, string? before)
     {
         const int atATime = 32;
         using var stop = new CancellationTokenSource();
         await using var rig = new ProxyRig(root);
         Console.WriteLine($"new connections passed through by server name, {atATime} at a time, each with a hello and an answer of 100 bytes");
         var hello = await TcpLoad.HelloAsync(OwnResources.PassedName, "istio");
-        var contenders = await StartAsync(rig, TcpLoad.StartAnswerServer(stop.Token));
-        var ratio = await new Comparison("connections").RunAsync(contenders,
+        var server = TcpLoad.StartAnswerServer(stop.Token);
+        var contenders = before is null ? await StartAsync(rig, server)
+            : await OwnProxy.StartBuildsAsync(rig, new(server), before, OwnProxy.StartPassThroughAsync);
+        var ratio = await new Comparison("connections") { Rounds = Comparison.RoundsBeside(before) }.RunAsync(contenders,
             (contender, duration) => TcpLoad.ConnectionsAsync(contender.Port, hello, atATime, duration));
         await stop.CancelAsync();
         Comparison.Conclude(ratio);
     }
 
     private static async Task<Contender[]> StartAsync(ProxyRig rig, string server) =>
-        [await OwnProxy.StartPassThroughAsync(rig, server), await Haproxy.StartPassThroughAsync(rig, server, OwnResources.PassedName),
+        [await OwnProxy.StartPassThroughAsync(rig, new(server)), await Haproxy.StartPassThroughAsync(rig, server, OwnResources.PassedName),
             .. await Envoy.StartPassThroughAsync(rig, server)];
 }

@@ -15,13 +15,17 @@ public sealed record ClusterStatus(
     string Id, string Secret, string Status, ClusterSource Source, DateTimeOffset? LastContact, DateTimeOffset? Confirmed, DateTimeOffset? Expires,
     string Error, string Warning)
 {
+    /// <summary>The UID of the Namespace kube-system of the cluster to which the credentials lead; empty when nobody asked, or it is not known.</summary>
+    public string Uid { get; init; } = "";
+
     /// <summary>Every value of <see cref="Status"/>.</summary>
     internal static readonly string[] All = ["synced", "syncing", "timeout", "invalid"];
 
     internal static ClusterStatus Invalid(string id, string secret, string error) =>
         new(id, secret, "invalid", ClusterSource.Nothing, null, null, null, error, "");
 
-    internal static ClusterStatus Of(ClusterWatch watch, ClusterWatch? next, bool timedOut, string rootDifference, DateTimeOffset now)
+    /// <param name="otherwise">What is wrong although the connection works; empty for nothing.</param>
+    internal static ClusterStatus Of(ClusterWatch watch, ClusterWatch? next, bool timedOut, string otherwise, DateTimeOffset now)
     {
         var error = watch.LastError;
         var lifetime = CredentialLifetime.Of(watch.Access);
@@ -38,14 +42,14 @@ public sealed record ClusterStatus(
             error is not null ? Describe(watch, error)
                 : next?.LastError is { } refused
                 ? $"the changed credentials do not work; the previous ones stay in effect: {Describe(next, refused)}"
-                : rootDifference,
+                : otherwise,
             lifetime is { } life && life.IsEnding(now)
                 ? $"its credentials {(life.Expires <= now ? "expired" : "expire")} at {life.Expires.ToUniversalTime():u}; create new ones with 'isthmus "
                     + $"create-remote-secret --name={watch.Id} --rotate' and apply them here"
                 : "");
     }
 
-    private static string Describe(ClusterWatch watch, Exception error) => error switch
+    internal static string Describe(ClusterWatch watch, Exception error) => error switch
     {
         KubeException { Code: 401 } =>
             $"{watch.Access.Server} rejects the token: it has expired or its account is gone; create the secret again with 'isthmus create-remote-secret'",

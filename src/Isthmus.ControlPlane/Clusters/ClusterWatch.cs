@@ -120,6 +120,9 @@ public sealed class ClusterWatch : IAsyncDisposable
         }
     }
 
+    /// <summary>What the mesh cannot do without, and where.</summary>
+    internal IEnumerable<(ResourceKind Kind, string? Namespace)> Needed => Required.Select(kind => (kind.Kind.Resource, kind.Kind.Namespace));
+
     private IEnumerable<KindWatch> Required => _kinds.Where(kind => !kind.IsOptional);
 
     /// <summary>Starts watching; does nothing if already started.</summary>

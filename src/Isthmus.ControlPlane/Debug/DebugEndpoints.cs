@@ -27,7 +27,7 @@ public sealed class DebugEndpoints
         IReadOnlyDictionary<string, Func<HttpContext, Task<JsonNode>>> pages)
     {
         (_clusters, _lastKnown, _names) = (clusters, lastKnown, names);
-        _pages = pages.Append(new("clusterz", _ => Task.FromResult(Clusters()))).Append(new("gatewaynamez", _ => Task.FromResult<JsonNode>(Names())))
+        _pages = pages.Append(new("clusterz", _ => ClustersAsync())).Append(new("gatewaynamez", _ => Task.FromResult<JsonNode>(Names())))
             .Append(new("list", _ => Task.FromResult<JsonNode>(List())))
             .ToFrozenDictionary(StringComparer.Ordinal);
     }
@@ -94,7 +94,7 @@ public sealed class DebugEndpoints
         await http.Response.WriteAsync(await TextAsync(http, page), http.RequestAborted);
     }
 
-    private JsonNode Clusters() => DebugPage.Of([.. _clusters.Lines().Select(Report)], ControlPlaneReports.Default.Watched);
+    private async Task<JsonNode> ClustersAsync() => DebugPage.Of([.. (await _clusters.ProvenAsync()).Select(Report)], ControlPlaneReports.Default.Watched);
 
     private WatchedReport Report(ClusterStatus cluster) => new()
     {
@@ -102,7 +102,7 @@ public sealed class DebugEndpoints
         LastContact = cluster.LastContact, Confirmed = cluster.Confirmed,
         Snapshot = _lastKnown.Kept.GetValueOrDefault(cluster.Id) is not { } kept ? null
             : kept.Problem.Length > 0 ? new() { Problem = kept.Problem } : new() { Confirmed = kept.Saved, Bytes = kept.Bytes },
-        CredentialsExpire = cluster.Expires,
+        CredentialsExpire = cluster.Expires, Uid = Known(cluster.Uid),
         Warning = Known(string.Join("; ", ((string[])[cluster.Warning, _names.ProblemOf(cluster.Id)]).Where(text => text.Length > 0))),
         Message = Known(cluster.Error),
     };
@@ -115,7 +115,7 @@ public sealed class DebugEndpoints
         {
             ["host"] = name.Host,
             ["clusters"] = new JsonArray([.. name.Clusters.Select(cluster => (JsonNode)JsonValue.Create(cluster)!)]),
-            ["addresses"] = new JsonArray([.. name.Addresses.Select(address => (JsonNode)JsonValue.Create(address)!)]),
+            ["addresses"] = new JsonArray([.. name.Addresses.Select(address => (JsonNode)JsonValue.Create(address.ToString())!)]),
             ["next"] = name.Next.UtcDateTime.ToString("O", CultureInfo.InvariantCulture),
         };
         if (name.Answered is { } answered) line["answered"] = answered.UtcDateTime.ToString("O", CultureInfo.InvariantCulture);

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.Graph.Derive;
 using Isthmus.Graph.History;
+using Isthmus.ControlPlane.PastChanges;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Time;
@@ -36,7 +37,8 @@ internal static class HistoryPage
         return DebugPage.Of(
             new(owner.Cluster, owner.Pod)
             {
-                Now = now, Since = history.Since, Forgotten = history.Forgotten, Changes = [.. changes.Select(Report)],
+                Now = now, Since = history.KeptSince ?? history.Since, Restarted = history.KeptSince is null ? null : history.Since,
+                Forgotten = history.Forgotten, Changes = [.. changes.Select(ChangeReports.Of)],
             },
             ControlPlaneReports.Default.HistoryReport);
     });
@@ -45,30 +47,6 @@ internal static class HistoryPage
     private static DateTimeOffset Since(string text, DateTimeOffset now) =>
         Durations.TryParse(text, out var ago) ? now - ago
         : DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at) ? at : DateTimeOffset.MinValue;
-
-    private static ChangeReport Report(RememberedChange remembered)
-    {
-        var (change, source, effect) = (remembered.Change, remembered.Change.Source, remembered.Effect);
-        var (write, reach) = (change.Write, change.Reach);
-        var user = change.User is { Name.Length: > 0 } known ? known : null;
-        return new()
-        {
-            First = remembered.First, Last = remembered.Last, Count = remembered.Count,
-            Cluster = source.Cluster, Kind = source.Kind, Namespace = source.Namespace, Name = source.Name, Verb = change.Verb.ToString().ToLowerInvariant(),
-            ResourceVersion = write?.ResourceVersion, Generation = write is { Generation: > 0 } ? write.Generation : null,
-            FieldManager = write is { Manager.Length: > 0 } ? write.Manager : null, Written = write?.At,
-            User = user?.Name, UserProven = user?.IsProven,
-            Everything = reach.IsEverything ? true : null, Gateways = reach.IsAtGateways ? true : null, Hosts = reach.Hosts.Count > 0 ? [.. reach.Hosts] : null,
-            Workloads = reach.Namespace is { } ns ? new(ns, new(reach.Selector.Items)) : null,
-            Secret = change.Departure?.Secret, Services = change.Departure?.Services,
-            Endpoints = remembered.Endpoints is { } counts ? new(Count(counts.Before), Count(counts.Fewest), Count(counts.After)) : null,
-            Proxies = effect?.Proxies, ChangesInPush = effect is { Changes: > 1 } ? effect.Changes : null,
-            Resources = effect is { Types.Count: > 0 }
-                ? effect.Types.ToDictionary(type => type.Type, type => new ChangedResourcesReport(type.Proxies, type.Count, [.. type.Names])) : null,
-        };
-    }
-
-    private static CountReport Count(EndpointCount count) => new(count.Ready, count.Total);
 
     /// <summary>The host and the Pod that a question is about, as the mesh knows them now.</summary>
     private sealed record Subject(IReadOnlyList<string> Hosts, IReadOnlyList<(string Namespace, ValueMap<string> Labels)> Workloads, string RootNamespace)

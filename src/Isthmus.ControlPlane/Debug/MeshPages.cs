@@ -61,7 +61,7 @@ internal static class MeshPages
         ["clients"] = new JsonArray([.. engine.Proxies.Select(feed => (JsonNode)new JsonObject
         {
             ["connectionId"] = feed.Proxy.Id, ["connectedAt"] = feed.Since.UtcDateTime.ToString("O", CultureInfo.InvariantCulture),
-            ["address"] = feed.Proxy.Addresses[0],
+            ["address"] = feed.Proxy.Addresses[0].ToString(),
         })]),
     };
 

@@ -47,7 +47,7 @@ internal static class ProxyPages
             ["clients"] = new JsonArray([.. proxies.Select(feed => (JsonNode)new JsonObject
             {
                 ["connectionId"] = feed.Proxy.Id, ["connectedAt"] = feed.Since.UtcDateTime.ToString("O", CultureInfo.InvariantCulture),
-                ["address"] = feed.Proxy.Addresses[0],
+                ["address"] = feed.Proxy.Addresses[0].ToString(),
                 ["labels"] = new JsonObject(feed.Proxy.Labels.OrderBy(label => label.Key, StringComparer.Ordinal)
                     .Select(label => KeyValuePair.Create(label.Key, (JsonNode?)JsonValue.Create(label.Value)))),
                 ["metadata"] = new JsonObject

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Graph.Settings;
@@ -9,6 +8,7 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
 using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Config.GatewayApi;
 using Isthmus.Mesh.Model.GatewayApi;
 using Microsoft.Extensions.Logging;
 using ObjectKey = Isthmus.Mesh.Model.ObjectKey;
@@ -20,11 +20,6 @@ namespace Isthmus.ControlPlane.GatewayApi;
 internal sealed partial class ClassDuty(
     GatewayApiSettings settings, KubeClient client, ServedKinds served, ApiStatusWriter writer, PushEngine engine, TimeProvider time, ILogger log)
 {
-    private const string BundleVersion = "gateway.networking.k8s.io/bundle-version";
-
-    /// <summary>The minor version of the API's last release whose definitions are known: 1.7.</summary>
-    private const int LastMinor = 7;
-
     private string _trouble = "";
     private (ImmutableDictionary<ObjectKey, GatewayClass> Classes, Task Definitions)? _done;
 
@@ -34,30 +29,30 @@ internal sealed partial class ClassDuty(
         await rounds.AfterCommitsAsync(engine, token => UpdateAsync(rounds, token), stop).ConfigureAwait(false);
     }
 
-    /// <returns>Whether all is written.</returns>
-    private async Task<bool> UpdateAsync(Rounds rounds, CancellationToken stop)
+    private async Task<NextRound> UpdateAsync(Rounds rounds, CancellationToken stop)
     {
-        if (!engine.IsReady) return false;
+        if (!engine.IsReady) return NextRound.Soon;
         var classes = engine.Mesh.Sources.GatewayClasses.Items;
-        if (_done is { } done && done.Classes == classes && !done.Definitions.IsCompleted) return true;
+        if (_done is { } done && done.Classes == classes && !done.Definitions.IsCompleted) return NextRound.AtChange;
         var (version, changed) = await served.FindAsync(MeshApi.GatewayClass.Resource, MeshApi.GatewayClass.Versions, stop).ConfigureAwait(false);
         // Whoever waits for a definition hears of it without a commit.
         if (_done?.Definitions != changed)
             _ = changed.ContinueWith(_ => rounds.Tell(), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         try
         {
-            if (version is not null && !await UpdateAsync(MeshApi.GatewayClass.In(version), classes.Values, stop).ConfigureAwait(false)) return false;
+            if (version is not null && !await UpdateAsync(MeshApi.GatewayClass.In(version), classes.Values, stop).ConfigureAwait(false)) return NextRound.Soon;
         }
         catch (Exception e) when (ApiTrouble.Is(e, stop))
         {
             // A kind is served a moment after its definition, and rights may be given later.
             if (e is KubeException { IsBusy: false, IsNotFound: false } && e.Message != _trouble) NotWritten(log, _trouble = e.Message);
-            return false;
+            return NextRound.Soon;
         }
         _done = (classes, changed);
-        return true;
+        return NextRound.AtChange;
     }
 
+    /// <returns>Whether all is written.</returns>
     private async Task<bool> UpdateAsync(ResourceKind kind, IEnumerable<GatewayClass> classes, CancellationToken stop)
     {
         var known = classes.ToList();
@@ -73,31 +68,36 @@ internal sealed partial class ClassDuty(
         }
         var ours = known.Where(item => GatewayClasses.IsOurs(item.Controller)).ToList();
         if (ours.Count == 0 || !settings.WritesStatus) return true;
-        var definition = await client.FindAsync(Kinds.CustomResourceDefinition, null, MeshApi.GatewayClass.CrdName, stop).ConfigureAwait(false);
-        var bundle = (string?)definition?["metadata"]?["annotations"]?[BundleVersion] ?? "";
-        return (await writer.WriteAsync(kind, [.. ours.Select(item => StatusOf(item, bundle))], known.Count, stop).ConfigureAwait(false)).Count == 0;
+        var definitions = await Task.WhenAll(GatewayApiCrds.Names.Select(name => client.FindAsync(Kinds.CustomResourceDefinition, null, name, stop)))
+            .ConfigureAwait(false);
+        var supported = SupportOf([.. definitions.OfType<JsonObject>()]);
+        return (await writer.WriteAsync(kind, [.. ours.Select(item => StatusOf(item, supported))], known.Count, stop).ConfigureAwait(false)).Count == 0;
     }
 
     /// <summary>What is said of a class of ours.</summary>
     /// <param name="item">The class.</param>
-    /// <param name="bundle">The version of the definitions; empty if they do not say.</param>
-    internal static SupportStatus StatusOf(GatewayClass item, string bundle)
+    /// <param name="supported">Whether the definitions are known.</param>
+    private static SupportStatus StatusOf(GatewayClass item, ApiCondition supported)
     {
         var accepted = item.Parameters is null or { Group: "", Kind: "ConfigMap", Namespace.Length: > 0 }
             ? new ApiCondition("Accepted", true, "Accepted", "Isthmus serves Gateways of this class")
             : new ApiCondition("Accepted", false, "InvalidParameters", "spec.parametersRef must name a ConfigMap (group \"\") and its namespace");
-        var supported = IsKnown(bundle)
-            ? new ApiCondition("SupportedVersion", true, "SupportedVersion", $"The definitions are those of {bundle}")
-            : new ApiCondition("SupportedVersion", false, "UnsupportedVersion",
-                $"The definitions are {(bundle.Length == 0 ? "of an unknown version" : $"those of {bundle}")}: known are v1.0 to v1.{LastMinor}. Fields that "
-                    + $"others have are ignored");
         return new(item.Source, item.Generation, [accepted, supported],
             item.Controller == GatewayClasses.Unmanaged ? default : GatewayFeatures.All.ToValueList());
     }
 
-    private static bool IsKnown(string bundle) =>
-        bundle.Split('.') is ["v1", var minor, ..] && int.TryParse(minor, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
-            && number <= LastMinor;
+    /// <summary>One definition of a release that is not known is enough: its fields may be the ones that a Gateway has.</summary>
+    private static ApiCondition SupportOf(IReadOnlyList<JsonObject> definitions)
+    {
+        var unknown = definitions.Where(definition => !GatewayApiCrds.IsKnown(GatewayApiCrds.ReleaseOf(definition)))
+            .Select(definition => $"{definition["metadata"]!["name"]} "
+                + (GatewayApiCrds.ReleaseOf(definition) is { Length: > 0 } release ? $"({release})" : "(does not say its version)")).ToList();
+        return unknown.Count == 0
+            ? new("SupportedVersion", true, "SupportedVersion",
+                $"The definitions are those of {string.Join(", ", definitions.Select(GatewayApiCrds.ReleaseOf).Distinct().Order(StringComparer.Ordinal))}")
+            : new("SupportedVersion", false, "UnsupportedVersion", $"Definitions of versions that are not known: {string.Join(", ", unknown)}; known are "
+                + $"{GatewayApiCrds.KnownReleases}. Fields that others have are ignored");
+    }
 
     private static JsonObject Object(ResourceKind kind, BuiltInClass built) => new()
     {

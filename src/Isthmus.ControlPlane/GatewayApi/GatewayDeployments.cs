@@ -53,16 +53,16 @@ internal sealed partial class GatewayDeployments(KubeClient client, DeploymentSc
     }
 
     /// <summary>Finds the Gateways that differ from what they were deployed with.</summary>
-    private async Task<bool> CompareAsync(CancellationToken stop)
+    private async Task<NextRound> CompareAsync(CancellationToken stop)
     {
-        if (!engine.IsReady) return false;
+        if (!engine.IsReady) return NextRound.Soon;
         await Task.WhenAll(_made.Answered, _parameters.Answered).WaitAsync(stop).ConfigureAwait(false);
         var orders = GatewayOrders.Of(engine.Mesh).Where(order => scope.MayWrite(order.Gateway)).ToDictionary(order => order.Key);
         if ((_made.Refusal ?? _parameters.Refusal) is { } refusal)
         {
             // Roles of an earlier installation do not include the objects.
             foreach (var key in orders.Keys) await TellAsync(key, Of(refusal), stop).ConfigureAwait(false);
-            return false;
+            return NextRound.Soon;
         }
         foreach (var key in orders.Keys.Where(key => !_done.TryGetValue(key, out var done) || done != BasisOf(orders[key]))) _queue.Add(key);
         foreach (var key in _done.Keys.Where(key => !orders.ContainsKey(key)).ToList())
@@ -71,7 +71,7 @@ internal sealed partial class GatewayDeployments(KubeClient client, DeploymentSc
             await TellAsync(key, null, stop).ConfigureAwait(false);
         }
         foreach (var key in LeftBehind(orders)) _queue.Add(key);
-        return true;
+        return NextRound.AtChange;
     }
 
     /// <summary>Gateways for which something was made, and that are not to be deployed any more.</summary>
@@ -151,13 +151,16 @@ internal sealed partial class GatewayDeployments(KubeClient client, DeploymentSc
         {
             await TellAsync(key, new(true, "InvalidParameters", e.Problem.ToString()), stop).ConfigureAwait(false);
         }
-        catch (KubeException e) when (e is { IsConflict: false, IsBusy: false, Code: < 500 })
+        catch (KubeException e) when (e is { IsConflict: false, IsBusy: false, Code: < 500 } || IsMistyped(e))
         {
             await TellAsync(key, Of(e.Message), stop).ConfigureAwait(false);
             // A quota or a right may change without a sign.
             throw;
         }
     }
+
+    /// <summary>A ConfigMap has a value of another type than the field: API servers answer an apply of it with status 500.</summary>
+    private static bool IsMistyped(KubeException e) => e.Code == 500 && e.Message.Contains("failed to create typed patch object", StringComparison.Ordinal);
 
     /// <summary>An API server that refuses says why.</summary>
     private static GatewayTrouble Of(string refusal) => new(false,

@@ -65,17 +65,19 @@ internal static class GatewayOrders
 
     private static ValueList<GatewayPort> Ports(ApiGateway gateway, IEnumerable<ListenerSet> sets)
     {
-        var (ports, names) = (new List<GatewayPort>(), new HashSet<string>(StringComparer.Ordinal));
+        var (ports, names, taken) = (new List<GatewayPort>(), new HashSet<string>(StringComparer.Ordinal), new HashSet<(int Number, string Protocol)>());
         Add("status-port", Core.Names.Ports.ProxyReady, "TCP", "tcp");
         foreach (var listener in gateway.Listeners.Concat(sets.OrderBy(set => set.CreatedAt).ThenBy(set => set.Source).SelectMany(set => set.Listeners)))
         {
+            // Whoever calls the Service is not to reach what is for probes and metrics.
+            if (listener.Protocol != "UDP" && Core.Names.Ports.IsOfGateway(listener.Port)) continue;
             Add(listener.Name, listener.Port, listener.Protocol == "UDP" ? "UDP" : "TCP", listener.Protocol.ToLowerInvariant());
         }
         return ports.ToValueList();
 
         void Add(string name, int number, string protocol, string application)
         {
-            if (number is <= 0 or > 65535 || ports.Exists(port => port.Number == number && port.Protocol == protocol)) return;
+            if (number is <= 0 or > 65535 || !taken.Add((number, protocol))) return;
             ports.Add(new(NameOf(name, number, names), number, protocol, application));
         }
     }

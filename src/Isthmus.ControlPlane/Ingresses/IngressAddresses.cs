@@ -32,5 +32,5 @@ internal static class IngressAddresses
             ? default
             : service.ExternalName.Length > 0
             ? [service.ExternalName]
-            : service.ExternalAddresses.Order(StringComparer.Ordinal).ToValueList();
+            : service.ExternalAddresses.Select(address => address.ToString()).Order(StringComparer.Ordinal).ToValueList();
 }

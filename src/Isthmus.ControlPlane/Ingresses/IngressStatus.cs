@@ -22,26 +22,32 @@ public sealed class IngressStatus(KubeClient client, DiscoverySettings settings,
     private readonly LeaderElection _lead = ClusterDuties.Election(client, settings, Lease, time, logs);
     private readonly StatusWriter _writer = new(client, logs.CreateLogger<IngressStatus>());
     private readonly HashSet<ObjectKey> _written = [];
-    private readonly HashSet<OutdatedIngress> _refused = [];
+
+    private readonly Refusals<OutdatedIngress> _refused = new(time);
 
     public Task RunAsync(CancellationToken stop) =>
         _lead.RunAsync(lead => new Rounds(time).AfterCommitsAsync(engine, UpdateAsync, lead), stop);
 
-    /// <returns>Whether all is written, so that only a change can need another call.</returns>
-    private async Task<bool> UpdateAsync(CancellationToken stop)
+    private async Task<NextRound> UpdateAsync(CancellationToken stop)
     {
         // Before all is known, the Service seems to be missing.
-        if (!engine.IsReady) return false;
+        if (!engine.IsReady) return NextRound.Soon;
         var written = _written.ToHashSet();
         var outdated = await engine.AskAsync(writer => IngressAddresses.Outdated(writer.Mesh, settings.Namespace, written), stop).ConfigureAwait(false);
-        var isComplete = true;
-        foreach (var item in outdated.Where(item => !_refused.Contains(item)))
+        return await WriteAsync(outdated.ToHashSet(), stop).ConfigureAwait(false);
+    }
+
+    internal async Task<NextRound> WriteAsync(IReadOnlySet<OutdatedIngress> outdated, CancellationToken stop)
+    {
+        _refused.Keep(outdated.Contains);
+        var next = NextRound.AtChange;
+        foreach (var item in outdated.Where(item => !_refused.Has(item)))
         {
             var (wanted, key) = (Wanted(item.Addresses), item.Key);
             switch (await _writer.WriteAsync(Kinds.Ingress, key.Namespace, key.Name, found => Changes(found, wanted), stop).ConfigureAwait(false))
             {
                 case StatusOutcome.Later:
-                    isComplete = false;
+                    next = NextRound.Soon;
                     break;
                 case StatusOutcome.Refused:
                     _refused.Add(item);
@@ -54,7 +60,7 @@ public sealed class IngressStatus(KubeClient client, DiscoverySettings settings,
                     break;
             }
         }
-        return isComplete;
+        return next.Or(_refused.Next);
     }
 
     private static JsonObject? Changes(JsonObject found, JsonArray wanted) =>

@@ -19,17 +19,16 @@ public sealed partial class MultiClusterController(KubeClient client, DiscoveryS
 
     public Task RunAsync(CancellationToken stop) => new Rounds(time).AfterCommitsAsync(engine, UpdateAsync, stop);
 
-    /// <returns>Whether all is written, so that only a change can need another call.</returns>
-    private async Task<bool> UpdateAsync(CancellationToken stop)
+    private async Task<NextRound> UpdateAsync(CancellationToken stop)
     {
         // Before addresses are allocated, those that others have may be missing.
         var plan = await engine.AskAsync(writer => writer.Allocates ? MultiClusterPlan.Of(writer.Mesh, settings.ClusterId, settings.MultiCluster) : null, stop)
             .ConfigureAwait(false);
-        if (plan is null) return false;
-        var (trouble, isComplete) = await _objects.WriteAsync(plan, stop).ConfigureAwait(false);
+        if (plan is null) return NextRound.Soon;
+        var (trouble, next) = await _objects.WriteAsync(plan, stop).ConfigureAwait(false);
         if (trouble.Length > 0 && trouble != _trouble) LogNotWritten(trouble);
         _trouble = trouble;
-        return isComplete;
+        return next;
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Objects of the multi-cluster services API could not be written; retrying: {Error}")]

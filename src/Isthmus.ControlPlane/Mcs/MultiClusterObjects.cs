@@ -17,25 +17,19 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
     private static readonly string[] Optional = ["ips", "ipFamilies", "sessionAffinity", "sessionAffinityConfig", "internalTrafficPolicy",
         "trafficDistribution"];
 
-    private static readonly TimeSpan RefusalLife = TimeSpan.FromMinutes(5);
-
     private readonly StatusWriter _writer = new(client, log);
     // What the API server refused of an object, or to say of it: only another state of the object, or other words, are worth another try at once.
-    private readonly Dictionary<string, Refusal> _refused = new(StringComparer.Ordinal);
-
-    /// <param name="Why">Empty where the log says so already.</param>
-    private sealed record Refusal(object State, DateTimeOffset At, string Why);
+    private readonly Refusals<(string Key, object State)> _refused = new(time);
 
     /// <summary>A kind as the cluster defines it.</summary>
     /// <param name="MostIps">How many addresses an import may have.</param>
     private sealed record DefinedKind(ResourceKind Resource, int MostIps);
 
-    /// <returns>The first thing that could not be done, which keeps nothing else from being done, and whether only a change can need another call: not
-    /// while something is refused, which is to be tried again.</returns>
-    public async Task<(string Trouble, bool IsComplete)> WriteAsync(MultiClusterPlan plan, CancellationToken stop)
+    /// <returns>The first failure. Everything else was done all the same.</returns>
+    internal async Task<(string Trouble, NextRound Next)> WriteAsync(MultiClusterPlan plan, CancellationToken stop)
     {
         plan = NotRefused(plan);
-        if (plan.IsEmpty) return (Refused, _refused.Count == 0);
+        if (plan.IsEmpty) return (_refused.Why, _refused.Next);
         var (trouble, isDefined) = ("", true);
         async Task TryAsync(Func<Task> write)
         {
@@ -61,33 +55,25 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
             foreach (var import in plan.Imports) await TryAsync(() => WriteAsync(imports, import, stop)).ConfigureAwait(false);
             foreach (var key in plan.Obsolete) await TryAsync(() => client.DeleteAsync(imports.Resource, key.Namespace, key.Name, stop)).ConfigureAwait(false);
         }).ConfigureAwait(false);
-        return (trouble.Length > 0 ? trouble : Refused, trouble.Length == 0 && isDefined && _refused.Count == 0);
+        return (trouble.Length > 0 ? trouble : _refused.Why, (trouble.Length > 0 || !isDefined ? NextRound.Soon : NextRound.AtChange).Or(_refused.Next));
     }
-
-    /// <summary>What is still refused, and not tried again yet.</summary>
-    private string Refused => _refused.Values.Select(refusal => refusal.Why).FirstOrDefault(why => why.Length > 0) ?? "";
 
     private MultiClusterPlan NotRefused(MultiClusterPlan plan)
     {
-        if (_refused.Count == 0) return plan;
-        var wanted = plan.Imports.Select(KeyOf).Concat(plan.Conditions.Select(KeyOf)).ToHashSet(StringComparer.Ordinal);
-        foreach (var gone in _refused.Keys.Where(key => !wanted.Contains(key)).ToList()) _refused.Remove(gone);
+        var wanted = plan.Imports.Select(Wanted).Concat(plan.Conditions.Select(Wanted)).ToHashSet();
+        _refused.Keep(wanted.Contains);
         return plan with
         {
-            Imports = [.. plan.Imports.Where(import => !IsRefused(KeyOf(import), StateOf(import)))],
-            Conditions = [.. plan.Conditions.Where(wanted => !IsRefused(KeyOf(wanted), wanted))],
+            Imports = [.. plan.Imports.Where(import => !_refused.Has(Wanted(import)))],
+            Conditions = [.. plan.Conditions.Where(conditions => !_refused.Has(Wanted(conditions)))],
         };
     }
 
-    /// <summary>Rights may come later, and nobody tells: what was refused is tried again some minutes later.</summary>
-    private bool IsRefused(string key, object state) =>
-        _refused.TryGetValue(key, out var known) && Equals(known.State, state) && time.GetUtcNow() - known.At < RefusalLife;
+    private static (string Key, object State) Wanted(WantedImport import) =>
+        ($"{MultiClusterFacts.Import} {import.Namespace}/{import.Name}", (import.Known?.Content, import.Content(MultiClusterFacts.Newest)));
 
-    private static string KeyOf(WantedImport import) => $"{MultiClusterFacts.Import} {import.Namespace}/{import.Name}";
-
-    private static string KeyOf(WantedConditions wanted) => $"{MultiClusterFacts.Export} {wanted.Export.Source.Namespace}/{wanted.Export.Source.Name}";
-
-    private static (string? Known, string Wanted) StateOf(WantedImport import) => (import.Known?.Content, import.Content(MultiClusterFacts.Newest));
+    private static (string Key, object State) Wanted(WantedConditions wanted) =>
+        ($"{MultiClusterFacts.Export} {wanted.Export.Source.Namespace}/{wanted.Export.Source.Name}", wanted);
 
     /// <summary>The kind in the first version that is wanted and served; null while its definition is missing.</summary>
     private async Task<DefinedKind?> KindAsync(KindDescriptor kind, CancellationToken stop)
@@ -114,11 +100,11 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
         }
         catch (KubeException e) when (e.IsRefusal)
         {
-            _refused[KeyOf(import)] = new(StateOf(import), time.GetUtcNow(), e.Message);
-            throw;
+            _refused.Add(Wanted(import), e.Message);
+            return;
         }
         var now = ApiTime.Seconds(time.GetUtcNow());
-        await StatusAsync(imports, import.Namespace, import.Name, found => import.StatusIn(version, now, found), KeyOf(import), StateOf(import), stop)
+        await StatusAsync(imports, import.Namespace, import.Name, found => import.StatusIn(version, now, found), Wanted(import), stop)
             .ConfigureAwait(false);
     }
 
@@ -137,18 +123,16 @@ public sealed class MultiClusterObjects(KubeClient client, MultiClusterSettings 
         var (source, now) = (wanted.Export.Source, ApiTime.Seconds(time.GetUtcNow()));
         return StatusAsync(exports, source.Namespace, source.Name,
             found => OwnConditions.OfExports.Changed(found, wanted.Conditions, now) is { } conditions ? new() { ["conditions"] = conditions } : null,
-            KeyOf(wanted), wanted, stop);
+            Wanted(wanted), stop);
     }
 
-    /// <param name="key">Of what is refused.</param>
-    /// <param name="state">What is to be refused again.</param>
+    /// <param name="wanted">What may be refused.</param>
     private async Task StatusAsync(
-        ResourceKind kind, string ns, string name, Func<JsonObject, JsonObject?> status, string key, object state, CancellationToken stop)
+        ResourceKind kind, string ns, string name, Func<JsonObject, JsonObject?> status, (string Key, object State) wanted, CancellationToken stop)
     {
         var outcome = await _writer.WriteAsync(kind, ns, name, status, stop).ConfigureAwait(false);
         if (outcome == StatusOutcome.Later) throw new IOException($"the status of {kind.Kind} {ns}/{name} could not be written");
-        if (outcome == StatusOutcome.Refused) _refused[key] = new(state, time.GetUtcNow(), "");
-        else _refused.Remove(key);
+        if (outcome == StatusOutcome.Refused) _refused.Add(wanted);
     }
 
     private static JsonObject Named(ResourceKind kind, ObjectKey key, JsonObject? metadata = null, JsonObject? spec = null)

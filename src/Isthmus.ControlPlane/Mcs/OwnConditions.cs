@@ -14,7 +14,7 @@ internal sealed class OwnConditions(params string[] types)
     /// <summary>Whether conditions differ in ours.</summary>
     public bool Differ(ValueList<ExportCondition> one, ValueList<ExportCondition> other) => Own(one) != Own(other);
 
-    /// <returns>All conditions of an object, those of others as they are; null: ours say already what they shall.</returns>
+    /// <returns>All conditions of an object, those of others as they are; null: ours are up to date.</returns>
     public JsonArray? Changed(JsonObject found, ValueList<ExportCondition> wanted, string now)
     {
         var known = (found["status"]?["conditions"] as JsonArray ?? []).OfType<JsonObject>().ToList();

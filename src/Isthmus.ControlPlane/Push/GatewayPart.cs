@@ -48,7 +48,7 @@ internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
             .ToLookup(item => item.host, item => item.routing, StringComparer.Ordinal);
         inputs = inputs with { Routings = connections, TcpSettings = _tcpSettings };
         var visible = hosts.OrderBy(host => host.Service.Hostname, StringComparer.Ordinal).ToList();
-        var listeners = GatewayListeners.Of(inputs).Select(listener => Encode(listener, visible, (view.Mesh, inputs.Mesh))).ToList();
+        var listeners = GatewayListeners.Of(inputs).Select(listener => Encode(listener, visible, (view.Mesh, inputs.Mesh))).OfType<XdsResource>().ToList();
         Listeners = Listeners.ReplacedBy(listeners);
         var names = visible.Select(host => host.Service.Hostname).ToHashSet(StringComparer.Ordinal);
         foreach (var gone in _chains.Keys.Where(key => !names.Contains(key.Host)).ToList()) _chains.Remove(gone);
@@ -79,11 +79,13 @@ internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
                 && !now.ContainsKey(cluster));
     }
 
-    private XdsResource Encode(GatewayListener listener, List<ClusterInputs> visible, (MeshConfig Shared, MeshConfig Own) mesh)
+    /// <summary>Null: its hosts cover no Service, and proxies refuse a listener without chains.</summary>
+    private XdsResource? Encode(GatewayListener listener, List<ClusterInputs> visible, (MeshConfig Shared, MeshConfig Own) mesh)
     {
         if (listener.SniHosts.IsEmpty) return EncodedResource.Of(TypeUrls.Listener, listener.Listener.Name, listener.Listener);
         var chains = visible.Where(host => GatewayListeners.Exposes(listener.SniHosts, host.Service))
             .SelectMany(host => ChainsOf(host, (int)listener.Listener.Address.SocketAddress.PortValue, mesh)).ToList();
+        if (chains.Count == 0 && listener.Listener.FilterChains.Count == 0) return null;
         return EncodedResource.Of(TypeUrls.Listener, listener.Listener.Name, GatewayListeners.Assemble(listener, chains));
     }
 

@@ -14,81 +14,59 @@ internal sealed class OutboundRoutes(ProxyScope scope, SharedResources shared)
     private const int NameOnlyPort = 80;
 
     private readonly string _domain = scope.Domain;
-    private List<Table> _tables = [];
+    private ImmutableArray<OutboundTable> _tables = [];
     // Which members of which tables are for a name; scopes with the same tables share it, and the first change makes it.
     private Lazy<ILookup<string, (int Table, int Member)>> _places = PlacesOf([]);
 
     public ResourceSet Resources { get; private set; } = ResourceSet.Empty;
 
-    /// <param name="Service">Null for a name that only a VirtualService defines.</param>
-    /// <param name="Domains">What is left of its domains: a table must not contain one twice.</param>
-    private sealed record Member(string Host, MeshService? Service, ValueList<string> Domains)
-    {
-        public required SharedTable<VirtualHostInputs, EncodedPart>.Entry Part { get; set; }
-    }
-
-    private sealed record Table(string Name, int Port, SharedTable<(OutboundPolicy, ProxyHeaders), EncodedPart>.Entry? Fallback)
-    {
-        public List<Member> Members { get; } = [];
-
-        public SharedTable<RouteTableInputs, XdsResource>.Entry? Made { get; set; }
-    }
-
     public void Update(MeshView view, IReadOnlyList<OutboundListener> plans, List<VisibleHost> hosts, OutboundPolicy policy)
     {
-        var before = _tables;
-        _tables = [];
         // Pods of headless hosts have route tables of their own: a client that dials a Pod wants that Pod, whatever the request's host.
         var byPort = hosts.Select(host => host.Service).Where(service => service.Pod is null)
             .SelectMany(service => service.Ports, (service, port) => (port.Number, port.Protocol, Service: service))
             .Where(item => item.Protocol.IsHttp() || item.Protocol == Protocol.Auto)
             .GroupBy(item => item.Number, item => item.Service).ToDictionary(group => group.Key, group => group.ToList());
         var byName = hosts.ToDictionary(host => host.Service.Hostname, host => host.Service, StringComparer.Ordinal);
-        foreach (var name in plans.Where(plan => plan.RouteName.Length > 0).Select(plan => plan.RouteName).Distinct())
+        Set(plans.Where(plan => plan.RouteName.Length > 0).Select(plan => plan.RouteName).Distinct().Select(name =>
         {
             // A port's table, or HOST:PORT where the host has one for itself.
             var colon = name.LastIndexOf(':');
             var port = int.Parse(name.AsSpan(colon + 1), System.Globalization.CultureInfo.InvariantCulture);
-            if (colon > 0) _tables.Add(OfHost(name, port, byName[name[..colon]], view));
-            else _tables.Add(OfPort(name, port, byPort.GetValueOrDefault(port) ?? [], view, policy));
-        }
+            return colon > 0 ? OfHost(name, port, byName[name[..colon]], view) : OfPort(name, port, byPort.GetValueOrDefault(port) ?? [], view, policy);
+        }));
         _places = PlacesOf(_tables);
-        Encode(_tables);
-        Return(before);
     }
 
     /// <summary>Takes over what a scope has that sees the same hosts from another namespace, but for the hosts whose names or routes are others here.</summary>
     /// <returns>False: it has other tables, or routes for other names.</returns>
     public bool TryTakeOver(OutboundRoutes other, MeshView view)
     {
-        if (other._tables.Exists(table => !HasSameHosts(table, other, view))) return false;
-        var before = _tables;
-        _tables = [];
-        foreach (var known in other._tables)
-        {
-            var table = new Table(known.Name, known.Port, known.Fallback);
-            if (known.Fallback is { } fallback) shared.Fallbacks.Keep([fallback]);
-            var changed = known.Members.Select(member => IsNamedApart(member, known, other) || IsRoutedApart(member, view)).ToArray();
-            shared.VirtualHosts.Keep(known.Members.Where((_, at) => !changed[at]).Select(member => member.Part));
-            foreach (var (at, member) in known.Members.Index())
-            {
-                if (!changed[at]) table.Members.Add(new(member.Host, member.Service, member.Domains) { Part = member.Part });
-                else Add(table, view, member.Host, member.Service, IsNamedApart(member, known, other) ? DomainsOf(member, known.Port) : member.Domains);
-            }
-            _tables.Add(table);
-        }
+        if (other._tables.Any(table => !HasSameHosts(table, other, view))) return false;
+        Set(other._tables.Select(table => TakenOver(table, other, view)));
         _places = other._places;
-        Encode(_tables);
-        Return(before);
         return true;
     }
 
-    /// <summary>Whether a table has the same hosts here, and each of them the domains that it would have without the others.</summary>
-    private bool HasSameHosts(Table table, OutboundRoutes other, MeshView view)
+    private OutboundTable TakenOver(OutboundTable known, OutboundRoutes other, MeshView view)
     {
-        if (table.Fallback is null) return true;
+        var changes = ImmutableArray.CreateBuilder<(int, OutboundHost)>();
+        foreach (var (at, member) in known.Members.Index())
+        {
+            var isNamedApart = IsNamedApart(member, known, other);
+            if (!isNamedApart && !IsRoutedApart(member, view)) continue;
+            changes.Add((at, HostOf(view, known.Port, member.Host, member.Service, isNamedApart ? DomainsOf(member, known.Port) : member.Domains)));
+        }
+        // The other scope is at this revision, and holds it.
+        return changes.Count == 0 && known.TryHold() ? known : known.With(changes.DrainToImmutable());
+    }
+
+    /// <summary>Whether a table has the same hosts here, and each of them the domains that it would have without the others.</summary>
+    private bool HasSameHosts(OutboundTable table, OutboundRoutes other, MeshView view)
+    {
+        if (!table.IsOfPort) return true;
         // A name without dots could be that of a Service here in short.
-        if (table.Members.Exists(member => !member.Host.Contains('.', StringComparison.Ordinal)
+        if (table.Members.Any(member => !member.Host.Contains('.', StringComparison.Ordinal)
             || (IsNamedApart(member, table, other) && other.DomainsOf(member, table.Port).Count != member.Domains.Count))) return false;
         if (table.Port != NameOnlyPort) return true;
         var names = table.Members.Where(member => member.Service is null).Select(member => member.Host).ToHashSet(StringComparer.Ordinal);
@@ -96,17 +74,17 @@ internal sealed class OutboundRoutes(ProxyScope scope, SharedResources shared)
     }
 
     /// <summary>Whether workloads of one of the two namespaces have a short name for a host.</summary>
-    private bool IsNamedApart(Member member, Table table, OutboundRoutes other) => table.Fallback is not null
+    private bool IsNamedApart(OutboundHost member, OutboundTable table, OutboundRoutes other) => table.IsOfPort
         && (IsIn(member.Host, scope.Domain) || IsIn(member.Host, other._domain));
 
     private static bool IsIn(string host, string domain) => host.EndsWith(domain, StringComparison.Ordinal) && host.Length > domain.Length
         && host[^(domain.Length + 1)] == '.';
 
-    private ValueList<string> DomainsOf(Member member, int port) => (member.Service is { } service
+    private ValueList<string> DomainsOf(OutboundHost member, int port) => (member.Service is { } service
         ? RouteGenerator.Domains(service, scope, port) : RouteGenerator.Domains(member.Host, scope, port)).ToValueList();
 
     /// <summary>Whether a host has other routes here, or DestinationRules that may be others are part of them.</summary>
-    private bool IsRoutedApart(Member member, MeshView view)
+    private bool IsRoutedApart(OutboundHost member, MeshView view)
     {
         var found = member.Service is { } service ? view.RoutingFor(service, scope) : view.RoutingFor(member.Host, scope);
         var (routing, inputs) = (found is { Rules.IsEmpty: false } ? found : null, member.Part.Inputs);
@@ -122,72 +100,80 @@ internal sealed class OutboundRoutes(ProxyScope scope, SharedResources shared)
     /// <returns>False: the change is not one of routes only, so that all tables have to be made anew.</returns>
     public bool TryUpdate(MeshView view, RoutedHosts routed, IReadOnlySet<string> ruled)
     {
-        var named = _tables.Find(table => table.Port == NameOnlyPort && table.Fallback is not null);
-        if (named is not null && !routed.All(host => HasSameNames(view, named, host))) return false;
-        var changed = new HashSet<Table>(ReferenceEqualityComparer.Instance);
-        foreach (var (table, member) in MembersFor(routed, ruled))
+        if (_tables.FirstOrDefault(table => table.Port == NameOnlyPort && table.IsOfPort) is { } named
+            && !routed.All(host => HasSameNames(view, named, host))) return false;
+        var made = new List<XdsResource>();
+        foreach (var places in MembersFor(routed, ruled).GroupBy(place => place.Table, place => place.Member))
         {
-            var before = member.Part;
-            member.Part = PartOf(view, member.Host, table.Port, member.Service, member.Domains);
-            if (!ReferenceEquals(before, member.Part)) changed.Add(table);
-            shared.VirtualHosts.Return(before);
+            var before = _tables[places.Key];
+            var changes = ImmutableArray.CreateBuilder<(int, OutboundHost)>();
+            foreach (var at in places)
+            {
+                var member = before.Members[at];
+                var host = HostOf(view, before.Port, member.Host, member.Service, member.Domains);
+                if (ReferenceEquals(host.Part, member.Part)) shared.VirtualHosts.Return(host.Part);
+                else changes.Add((at, host));
+            }
+            if (changes.Count == 0) continue;
+            var after = before.With(changes.DrainToImmutable());
+            _tables = _tables.SetItem(places.Key, after);
+            before.Return();
+            made.Add(after.Resource);
         }
-        Encode(changed);
+        Resources = shared.Sets.Of(Resources.With([], made.Where(table => Resources.Items[table.Name].Version != table.Version)));
         return true;
     }
 
     /// <summary>The members that changed routes or DestinationRules are for: found by name, unless any of them may be.</summary>
-    private IEnumerable<(Table Table, Member Member)> MembersFor(RoutedHosts routed, IReadOnlySet<string> ruled) =>
+    private IEnumerable<(int Table, int Member)> MembersFor(RoutedHosts routed, IReadOnlySet<string> ruled) =>
         ruled.Count == 0 && !routed.HasWildcards
-            ? routed.In(_places).Select(place => (_tables[place.Table], _tables[place.Table].Members[place.Member]))
-            : _tables.SelectMany(table => table.Members, (table, member) => (Table: table, Member: member))
-                .Where(item => (item.Member.Service is { } service ? routed.Concern(service) : routed.Concern(item.Member.Host))
-                    || IsRuled(item.Member, ruled));
+            ? routed.In(_places).Distinct()
+            : _tables.Index().SelectMany(table => table.Item.Members.Index(), (table, member) => (Table: table.Index, Member: member.Index, member.Item))
+                .Where(place => (place.Item.Service is { } service ? routed.Concern(service) : routed.Concern(place.Item.Host))
+                    || IsRuled(place.Item, ruled)).Select(place => (place.Table, place.Member));
 
-    private static Lazy<ILookup<string, (int Table, int Member)>> PlacesOf(List<Table> tables) => new(() => RoutedHosts.ByName(
+    private static Lazy<ILookup<string, (int Table, int Member)>> PlacesOf(ImmutableArray<OutboundTable> tables) => new(() => RoutedHosts.ByName(
         tables.Index().SelectMany(table => table.Item.Members.Index(), (table, member) => (Table: table.Index, Member: member.Index)),
         place => tables[place.Table].Members[place.Member].Host, place => tables[place.Table].Members[place.Member].Service));
 
     /// <summary>Whether it is made of a DestinationRule for one of these hosts.</summary>
-    private static bool IsRuled(Member member, IReadOnlySet<string> ruled) => ruled.Count > 0
+    private static bool IsRuled(OutboundHost member, IReadOnlySet<string> ruled) => ruled.Count > 0
         && (ruled.Contains(member.Host) || member.Part.Inputs.Routing?.HttpDestinations.Any(ruled.Contains) == true);
 
     /// <summary>Nobody has the scope any more.</summary>
     public void Release()
     {
-        Return(_tables);
+        foreach (var table in _tables) table.Return();
         _tables = [];
         _places = PlacesOf([]);
     }
 
     /// <summary>Whether the table of names has the name, or lacks it, now as before.</summary>
-    private bool HasSameNames(MeshView view, Table table, string host)
+    private bool HasSameNames(MeshView view, OutboundTable table, string host)
     {
         if (host.StartsWith('*')) return false;
-        return IsNameOnly(view, host) == table.Members.Exists(member => member.Service is null && member.Host == host);
+        var isKnown = _places.Value[host].Any(place => ReferenceEquals(_tables[place.Table], table) && table.Members[place.Member].Service is null);
+        return IsNameOnly(view, host) == isKnown;
     }
 
-    private Table OfHost(string name, int port, MeshService service, MeshView view)
-    {
-        var table = new Table(name, port, null);
-        Add(table, view, service.Hostname, service, ["*"]);
-        return table;
-    }
+    private OutboundTable OfHost(string name, int port, MeshService service, MeshView view) =>
+        new(shared, name, port, null, [HostOf(view, port, service.Hostname, service, ["*"])]);
 
-    private Table OfPort(string name, int port, List<MeshService> services, MeshView view, OutboundPolicy policy)
+    private OutboundTable OfPort(string name, int port, List<MeshService> services, MeshView view, OutboundPolicy policy)
     {
-        var table = new Table(name, port, shared.Fallbacks.Take((policy, scope.Headers)));
+        var members = ImmutableArray.CreateBuilder<OutboundHost>(services.Count);
         // A table must not contain a domain twice: the first host keeps it.
         var domains = new HashSet<string>(StringComparer.Ordinal);
         // The cluster's own hosts first: an address of another cluster must not take the domain of a local host.
         foreach (var service in ServiceAddresses.Ranked(services, service => service, scope))
-            Add(table, view, service.Hostname, service, RouteGenerator.Domains(service, scope, port).Where(domains.Add).ToValueList());
+            members.Add(HostOf(view, port, service.Hostname, service, RouteGenerator.Domains(service, scope, port).Where(domains.Add).ToValueList()));
         if (port == NameOnlyPort)
         {
             foreach (var host in view.Traffic.RoutingsByHost.Keys.Order(StringComparer.Ordinal))
-                if (IsNameOnly(view, host) && domains.Add(host)) Add(table, view, host, null, RouteGenerator.Domains(host, scope, port).ToValueList());
+                if (IsNameOnly(view, host) && domains.Add(host))
+                    members.Add(HostOf(view, port, host, null, RouteGenerator.Domains(host, scope, port).ToValueList()));
         }
-        return table;
+        return new(shared, name, port, shared.Fallbacks.Take((policy, scope.Headers)), members.DrainToImmutable());
     }
 
     private bool IsNameOnly(MeshView view, string host) =>
@@ -198,38 +184,32 @@ internal sealed class OutboundRoutes(ProxyScope scope, SharedResources shared)
     private static bool IsCovered(MeshView view, string wildcard) =>
         view.Registry.Services.Values.Any(service => Hosts.Covers(wildcard, service.Hostname) && service.Port(NameOnlyPort) is not null);
 
-    private void Add(Table table, MeshView view, string host, MeshService? service, ValueList<string> domains) =>
-        table.Members.Add(new(host, service, domains) { Part = PartOf(view, host, table.Port, service, domains) });
-
-    private SharedTable<VirtualHostInputs, EncodedPart>.Entry PartOf(MeshView view, string host, int port, MeshService? service, ValueList<string> domains)
+    /// <summary>A host with its routes here, which the caller holds from now on.</summary>
+    private OutboundHost HostOf(MeshView view, int port, string host, MeshService? service, ValueList<string> domains)
     {
         var found = service is null ? view.RoutingFor(host, scope) : view.RoutingFor(service, scope);
         var routing = found is { Rules.IsEmpty: false } ? found : null;
-        return shared.VirtualHosts.Take(new(RouteCaller.Of(scope, routing), view.Mesh, host, port, domains, routing, view.ShapesOf([routing], service, scope)));
+        return new(host, service, domains, shared.VirtualHosts.Take(
+            new(RouteCaller.Of(scope, routing), view.Mesh, host, port, domains, routing, view.ShapesOf([routing], service, scope))));
     }
 
-    private void Encode(IReadOnlyCollection<Table> tables)
+    /// <param name="tables">It holds each of them as soon as it is there.</param>
+    private void Set(IEnumerable<OutboundTable> tables)
     {
-        foreach (var table in tables)
+        var made = ImmutableArray.CreateBuilder<OutboundTable>();
+        try
         {
-            var before = table.Made;
-            var parts = ImmutableArray.CreateBuilder<EncodedPart>(table.Members.Count + 1);
-            foreach (var member in table.Members) parts.Add(member.Part.Made);
-            if (table.Fallback is { } fallback) parts.Add(fallback.Made);
-            table.Made = shared.RouteTables.Take(new(table.Name, parts.DrainToImmutable()));
-            if (before is not null) shared.RouteTables.Return(before);
+            foreach (var table in tables) made.Add(table);
+            Resources = shared.Sets.Of(Resources.ReplacedBy([.. made.Select(table => table.Resource)]));
         }
-        Resources = shared.Sets.Of(Resources.ReplacedBy([.. _tables.Select(table => table.Made!.Made)]));
-    }
-
-    private void Return(List<Table> tables)
-    {
-        foreach (var table in tables)
+        catch
         {
-            foreach (var member in table.Members) shared.VirtualHosts.Return(member.Part);
-            if (table.Fallback is { } fallback) shared.Fallbacks.Return(fallback);
-            if (table.Made is { } made) shared.RouteTables.Return(made);
+            foreach (var table in made) table.Return();
+            throw;
         }
+        var before = _tables;
+        _tables = made.DrainToImmutable();
+        foreach (var table in before) table.Return();
     }
 }
 

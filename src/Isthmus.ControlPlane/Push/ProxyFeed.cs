@@ -34,7 +34,7 @@ public sealed record ProxyStatus(ProxyIdentity Proxy, DateTimeOffset Since, IRea
 public sealed class ProxyFeed : IXdsFeed
 {
     private readonly Lock _guard = new(); // Guards the fields below.
-    private readonly Dictionary<string, TypeSync> _types = new(StringComparer.Ordinal);
+    private readonly List<TypeProgress> _types = []; // few
     private readonly Action<ProxyFeed> _left;
     private readonly TimeProvider _time;
     private readonly ControlMetrics? _metrics;
@@ -47,7 +47,7 @@ public sealed class ProxyFeed : IXdsFeed
     private Problem? _unproven;
     private ValueList<LostTelemetry> _losses;
     private ValueList<SpokenOnPort> _spoken;
-    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Action? _tell; // the stream, once it follows
 
     internal ProxyFeed(ProxyIdentity proxy, TimeProvider time, Action<ProxyFeed> left, ControlMetrics? metrics = null)
     {
@@ -111,7 +111,7 @@ public sealed class ProxyFeed : IXdsFeed
         {
             lock (_guard)
             {
-                return _types.Values.Any(type => type.Error.Length > 0) ? SyncState.Rejected
+                return _types.Exists(static type => type.Error.Length > 0) ? SyncState.Rejected
                     : _snapshot is not null && ReferenceEquals(_taken, _snapshot) && IsInSync ? SyncState.Synced : SyncState.Stale;
             }
         }
@@ -122,41 +122,43 @@ public sealed class ProxyFeed : IXdsFeed
 
     public ProxyStatus Status
     {
-        get { lock (_guard) return new(Proxy, Since, [.. _types.Values.OrderBy(type => TypeUrls.Rank(type.TypeUrl))]); }
+        get { lock (_guard) return new(Proxy, Since, [.. _types.OrderBy(type => TypeUrls.Rank(type.TypeUrl)).Select(type => type.Sync)]); }
     }
 
     /// <param name="snapshot">The newest.</param>
     /// <param name="changedAt">When the first change happened that it contains; null if unknown.</param>
     internal void Offer(XdsSnapshot snapshot, DateTimeOffset? changedAt = null)
     {
-        TaskCompletionSource changed;
+        Action? tell;
         lock (_guard)
         {
             // A change that concerned nothing that the proxy subscribes to is over.
             _changedAt = IsInSync ? changedAt : _changedAt ?? changedAt;
             _snapshot = snapshot;
             _offeredAt ??= _time.GetUtcNow();
-            (changed, _changed) = (_changed, new(TaskCreationOptions.RunContinuationsAsynchronously));
+            tell = _tell;
         }
-        changed.SetResult();
+        tell?.Invoke();
     }
 
-    public async ValueTask<XdsSnapshot> NextAsync(XdsSnapshot? last, CancellationToken stop)
+    public void Follow(Action offered)
     {
-        while (true)
+        lock (_guard)
         {
-            Task changed;
-            lock (_guard)
-            {
-                if (_snapshot is { } snapshot && !ReferenceEquals(snapshot, last))
-                {
-                    if (_offeredAt is { } offeredAt) _metrics?.Taken(_time.GetUtcNow() - offeredAt);
-                    _offeredAt = null;
-                    return snapshot;
-                }
-                changed = _changed.Task;
-            }
-            await changed.WaitAsync(stop).ConfigureAwait(false);
+            _tell = offered;
+            if (_snapshot is null) return;
+        }
+        offered();
+    }
+
+    public XdsSnapshot? Newer(XdsSnapshot? last)
+    {
+        lock (_guard)
+        {
+            if (_snapshot is not { } snapshot || ReferenceEquals(snapshot, last)) return null;
+            if (_offeredAt is { } offeredAt) _metrics?.Taken(_time.GetUtcNow() - offeredAt);
+            _offeredAt = null;
+            return snapshot;
         }
     }
 
@@ -171,14 +173,7 @@ public sealed class ProxyFeed : IXdsFeed
         _metrics?.Count(happened);
         lock (_guard)
         {
-            var last = _types.GetValueOrDefault(happened.TypeUrl) ?? new(happened.TypeUrl, "", "", "", "", default, default);
-            _types[happened.TypeUrl] = happened.Kind switch
-            {
-                XdsEventKind.Sent => last with { Sent = happened.Nonce, Version = happened.Version, SentAt = now },
-                XdsEventKind.Acknowledged => last with { Acked = happened.Nonce, Error = happened.Detail, AckedAt = now },
-                XdsEventKind.Rejected or XdsEventKind.Withdrawn => last with { Error = happened.Detail },
-                _ => last,
-            };
+            ProgressOf(happened.TypeUrl).Observe(happened, now);
             if (happened.Kind == XdsEventKind.Sent) _unwritten.Enqueue(happened.TypeUrl);
             if (happened.Kind == XdsEventKind.Rejected) _changedAt = null;
             if (happened.Kind != XdsEventKind.Acknowledged || _changedAt is not { } changedAt || !IsInSync) return;
@@ -207,7 +202,50 @@ public sealed class ProxyFeed : IXdsFeed
     }
 
     /// <summary>The proxy has accepted everything that was sent. Only under the guard.</summary>
-    private bool IsInSync => _types.Values.All(type => type.Sent == type.Acked);
+    private bool IsInSync => _types.TrueForAll(static type => type.IsAccepted);
+
+    /// <summary>Only under the guard.</summary>
+    private TypeProgress ProgressOf(string typeUrl)
+    {
+        foreach (var type in _types)
+            if (type.TypeUrl == typeUrl) return type;
+        var made = new TypeProgress(typeUrl);
+        _types.Add(made);
+        return made;
+    }
+
+    /// <summary>A <see cref="TypeSync"/> while it changes: every change of the mesh goes by here twice for each proxy.</summary>
+    private sealed class TypeProgress(string typeUrl)
+    {
+        private string _sent = "", _acked = "", _version = "";
+        private DateTimeOffset _sentAt, _ackedAt;
+
+        public string TypeUrl => typeUrl;
+
+        public string Error { get; private set; } = "";
+
+        /// <summary>Nothing was sent after what was accepted last.</summary>
+        public bool IsAccepted { get; private set; } = true;
+
+        public TypeSync Sync => new(typeUrl, _sent, _acked, _version, Error, _sentAt, _ackedAt);
+
+        public void Observe(XdsEvent happened, DateTimeOffset now)
+        {
+            switch (happened.Kind)
+            {
+                case XdsEventKind.Sent:
+                    (_sent, _version, _sentAt, IsAccepted) = (happened.Nonce, happened.Version, now, false);
+                    break;
+                case XdsEventKind.Acknowledged:
+                    (_acked, Error, _ackedAt) = (happened.Nonce, happened.Detail, now);
+                    IsAccepted = _sent == _acked;
+                    break;
+                case XdsEventKind.Rejected or XdsEventKind.Withdrawn:
+                    Error = happened.Detail;
+                    break;
+            }
+        }
+    }
 
     public ValueTask DisposeAsync()
     {

@@ -357,7 +357,7 @@ public sealed class Publisher(TimeProvider time)
     /// <summary>A proxy has no outbound listener for its own address: what a workload sends to itself must reach its application.</summary>
     private static IXdsResources Listeners(ProxyIdentity proxy, ScopeView view, PublishedProxy published)
     {
-        var prefixes = proxy.Addresses.Select(address => address + "_").ToArray();
+        var prefixes = proxy.Addresses.Select(address => $"{address}_").ToArray();
         var own = view.Listeners.Items.Keys.Where(name => Array.Exists(prefixes, prefix => name.StartsWith(prefix, StringComparison.Ordinal)))
             .ToImmutableHashSet(StringComparer.Ordinal);
         return published.Inbound is null && own.Count == 0

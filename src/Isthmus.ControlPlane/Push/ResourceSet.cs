@@ -138,7 +138,7 @@ public sealed class ResourceSet : IXdsResources, IReadOnlyCollection<XdsResource
         {
             _before = gone.Length + made.Length > MostChanges
                 ? []
-                : [(new(this), [.. gone, .. made.Select(resource => resource.Name)]), .. _before.Take(Remembered - 1)],
+                : [(new(this), [.. gone.Concat(made.Select(resource => resource.Name)).Distinct(StringComparer.Ordinal)]), .. _before.Take(Remembered - 1)],
         };
         _step = new(gone, made, new(set));
         return set;
@@ -147,6 +147,8 @@ public sealed class ResourceSet : IXdsResources, IReadOnlyCollection<XdsResource
     public IReadOnlyCollection<string>? ChangedSince(IXdsResources earlier)
     {
         if (ReferenceEquals(this, earlier)) return [];
+        // Nearly every stream has the set before.
+        if (_before is [var last, ..] && last.Set.TryGetTarget(out var previous) && ReferenceEquals(previous, earlier)) return last.Changed;
         var names = new HashSet<string>(StringComparer.Ordinal);
         foreach (var (set, changed) in _before)
         {

@@ -55,6 +55,9 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
         return true;
     }
 
+    // Hosts that an update of endpoints has found missing: listeners and routes still have them.
+    private readonly HashSet<string> _gone = new(StringComparer.Ordinal);
+
     /// <summary>What is known about one visible host.</summary>
     /// <param name="Endpoints">Null: its clusters ask for none.</param>
     private readonly record struct HostPart(SharedTable<ClusterInputs, ImmutableArray<XdsResource>>.Entry Clusters,
@@ -82,6 +85,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
         var (wasWhole, at) = (_isWhole, _at);
         (_isWhole, _at) = (false, null);
         var seen = UpdateHosts(view, hosts);
+        _gone.UnionWith(seen.Where(host => !_hosts.ContainsKey(host)));
         _isWhole = wasWhole;
         if (wasWhole && at is not null && HasOnlyOtherEndpoints(at, view) && !seen.Any(IsListedByAddress)) _at = view;
     }
@@ -94,6 +98,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
         var known = _isWhole ? changes : null;
         (_isWhole, _at) = (false, null);
         Update(view, known, ruled, sibling);
+        _gone.Clear();
         (_isWhole, _at) = (true, view);
     }
 
@@ -152,7 +157,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
         }
         if (_gateway is null)
         {
-            if (everything || changes!.Services.Any(host => seen.Contains(host) || _outbound.DependsOn(view, host))
+            if (everything || _gone.Count > 0 || changes!.Services.Any(host => seen.Contains(host) || _outbound.DependsOn(view, host))
                 || changes.Endpoints.Any(IsListedByAddress)) UpdateOutbound(view, sibling);
             else if (changes.Routed.Count == 0 && ruled.Count == 0) return;
             else if (!_outbound.TryUpdate(view, new(changes.Routed), ruled)) UpdateOutbound(view, sibling);

@@ -3,6 +3,7 @@ using Isthmus.Graph.Derive;
 using Isthmus.Graph.Intake;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 using Isthmus.Core.Tasks;
 using Microsoft.Extensions.Logging;
 
@@ -13,7 +14,7 @@ namespace Isthmus.ControlPlane.Resolve;
 /// <param name="Addresses">The last addresses that the name resolved to.</param>
 /// <param name="Answered">When the name was last resolved; null if never.</param>
 /// <param name="Error">Why the last attempt failed; empty while they are fresh.</param>
-public sealed record ResolvedName(string Host, ValueList<string> Clusters, ValueList<string> Addresses, DateTimeOffset? Answered, DateTimeOffset Next,
+public sealed record ResolvedName(string Host, ValueList<string> Clusters, ValueList<Address> Addresses, DateTimeOffset? Answered, DateTimeOffset Next,
     string Error);
 
 /// <summary>
@@ -141,7 +142,7 @@ public sealed partial class GatewayNames(PushEngine engine, INameClient client, 
     }
 
     /// <summary>The name may have been removed while it was being resolved. The answer must not bring it back.</summary>
-    private static void PutIfWanted(MeshWriter writer, string host, ValueList<string> addresses)
+    private static void PutIfWanted(MeshWriter writer, string host, ValueList<Address> addresses)
     {
         if (writer.Mesh.GatewayHostNames.Any(wanted => string.Equals(wanted.Host, host, StringComparison.OrdinalIgnoreCase)))
             writer.PutResolved(host, addresses);

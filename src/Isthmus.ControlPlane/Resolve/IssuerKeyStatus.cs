@@ -29,15 +29,14 @@ public sealed class IssuerKeyStatus(KubeClient client, string cluster, PushEngin
         }
     }
 
-    /// <returns>Whether all is written.</returns>
-    internal async Task<bool> UpdateAsync(CancellationToken stop)
+    internal async Task<NextRound> UpdateAsync(CancellationToken stop)
     {
         var policies = await engine.AskAsync(writer => engine.IsReady
             ? writer.Mesh.Sources.RequestAuthentications.Items.Values.Where(policy => policy.Source.Cluster == cluster).ToList()
             : null,
             stop)
             .ConfigureAwait(false);
-        if (policies is null) return true;
+        if (policies is null) return NextRound.AtChange;
         return await _condition.UpdateAsync([.. policies.Select(policy => $"{policy.Namespace}/{policy.Name}").Distinct()],
             [.. KeyFailure.Problems(policies, keys.Failures)], stop)
             .ConfigureAwait(false);

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 using Isthmus.Wire.Dns;
 
 namespace Isthmus.ControlPlane.Resolve;
@@ -8,7 +9,7 @@ namespace Isthmus.ControlPlane.Resolve;
 /// <summary>A name server's answer for a host name.</summary>
 /// <param name="Addresses">Sorted; empty when there are none, and then <paramref name="Error"/> explains why.</param>
 /// <param name="Life">How long the answer may be cached: the shortest TTL of the records that led to the addresses.</param>
-public sealed record NameAnswer(ValueList<string> Addresses, TimeSpan Life, string Error)
+public sealed record NameAnswer(ValueList<Address> Addresses, TimeSpan Life, string Error)
 {
     public static NameAnswer Failed(string error) => new(default, TimeSpan.Zero, error);
 }
@@ -91,8 +92,8 @@ public sealed class NameClient(Func<ResolverSettings> settings, Random random, T
             if (addresses.Count > 0)
             {
                 life = Math.Min(life, addresses.Min(record => record.Ttl));
-                return new(addresses.Select(record => record.Content).OfType<AddressContent>().Select(content => content.Address.ToString()).Distinct()
-                    .Order(StringComparer.Ordinal).ToValueList(),
+                return new(addresses.Select(record => record.Content).OfType<AddressContent>().Select(content => Address.Of(content.Address)).Distinct()
+                    .Order().ToValueList(),
                     TimeSpan.FromSeconds(life), "");
             }
             if (ofName.FirstOrDefault(record => record.Type == DnsType.CNAME) is not { Content: NameContent alias } record) break;

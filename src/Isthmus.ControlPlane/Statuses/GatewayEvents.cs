@@ -34,7 +34,7 @@ public sealed partial class GatewayEvents(KubeClient client, PushEngine engine, 
         }
     }
 
-    private async Task<bool> UpdateAsync(ObjectCondition status, CancellationToken stop)
+    private async Task<NextRound> UpdateAsync(ObjectCondition status, CancellationToken stop)
     {
         var served = engine.Proxies.Select(proxy => proxy.Served).ToList();
         var problems = served.SelectMany(item => item.Problems).ToHashSet();

@@ -21,24 +21,24 @@ public sealed class InvalidObjects(KubeClient client, string cluster, PushEngine
 
     public Task RunAsync(CancellationToken stop) => new Rounds(time).AfterCommitsAsync(engine, UpdateAsync, stop);
 
-    /// <returns>Whether all is written.</returns>
-    internal async Task<bool> UpdateAsync(CancellationToken stop)
+    internal async Task<NextRound> UpdateAsync(CancellationToken stop)
     {
         var found = await engine.AskAsync(writer => writer.Mesh.Sources.Problems.Items.Where(item => item.Key.Cluster == cluster)
             .Select(item => (item.Key, Errors: item.Value.Problems.Where(problem => problem.Severity == Severity.Error).ToList(), item.Value.IsTold))
             .Where(item => item.Errors.Count > 0 || item.IsTold).ToList(),
             stop)
             .ConfigureAwait(false);
-        var isComplete = true;
+        var next = NextRound.AtChange;
         foreach (var (kind, condition) in _conditions)
         {
             var known = found.Where(item => item.Key.Kind == kind).ToList();
             // An object that was put right is no longer among them.
-            isComplete &= await condition.UpdateAsync(
+            next = next.Or(await condition.UpdateAsync(
                 [.. known.Select(item => Name(item.Key)).Union(condition.Told)],
-                [.. known.SelectMany(item => item.Errors.Select(problem => problem with { Object = $"{kind} {Name(item.Key)}" }))], stop).ConfigureAwait(false);
+                [.. known.SelectMany(item => item.Errors.Select(problem => problem with { Object = $"{kind} {Name(item.Key)}" }))], stop)
+                .ConfigureAwait(false));
         }
-        return isComplete;
+        return next;
     }
 
     private static string Name(ObjectRef source) => $"{source.Namespace}/{source.Name}";

@@ -21,7 +21,6 @@ public sealed class LossStatus(KubeClient client, PushEngine engine, TimeProvide
         engine.LossesChanged += rounds.Tell;
         try
         {
-            await using var renewal = time.CreateTimer(_ => rounds.Tell(), null, SharedCondition.Renewal, SharedCondition.Renewal);
             await rounds.RunAsync(UpdateAsync, stop).ConfigureAwait(false);
         }
         finally
@@ -30,19 +29,20 @@ public sealed class LossStatus(KubeClient client, PushEngine engine, TimeProvide
         }
     }
 
-    /// <returns>Whether all is written.</returns>
-    internal async Task<bool> UpdateAsync(CancellationToken stop)
+    internal async Task<NextRound> UpdateAsync(CancellationToken stop)
     {
         var losing = engine.Losing();
         var (view, names) = await engine.AskAsync(writer => engine.IsReady
             ? (writer.Mesh.View(), writer.Mesh.Sources.Telemetries.Items.Values.Select(item => $"{item.Namespace}/{item.Name}").ToList()) : default, stop)
             .ConfigureAwait(false);
-        if (view is null) return true;
+        if (view is null) return NextRound.Soon;
         var problems = LossProblems.Of(view, losing, "").ToLookup(problem => problem.Problem.Object, StringComparer.Ordinal);
-        return await _condition.UpdateAsync(names.Distinct()
+        var next = await _condition.UpdateAsync(names.Distinct()
             .ToDictionary(name => name, name => Wanted([.. problems[$"{TelemetryStatus.Telemetry.Kind} {name}"]]), StringComparer.Ordinal),
             stop)
             .ConfigureAwait(false);
+        // Nobody tells of a new Telemetry that a known loss concerns.
+        return next.Or(new(SharedCondition.Renewal));
     }
 
     private static WantedCondition Wanted(IReadOnlyList<LossProblem> problems) => problems.Count == 0 ? WantedCondition.None : new(

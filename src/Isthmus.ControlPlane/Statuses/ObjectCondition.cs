@@ -20,13 +20,10 @@ internal sealed class ObjectCondition(KubeClient client, ResourceKind kind, (str
     /// <summary>Messages quote what is wrong, which may be long.</summary>
     private const int Longest = 4096;
 
-    /// <summary>Rights may come later, and nobody tells: what was refused is tried again some minutes later.</summary>
-    private static readonly TimeSpan RefusalLife = TimeSpan.FromMinutes(5);
-
     private readonly StatusWriter _writer = new(client, log);
 
-    /// <summary>What the API server refused to say of an object, and when.</summary>
-    private readonly Dictionary<string, (string Message, DateTimeOffset At)> _refused = new(StringComparer.Ordinal);
+    /// <summary>What the API server refused to say of objects.</summary>
+    private readonly Refusals<(string Item, string Message)> _refused = new(time);
 
     /// <summary>What the status of an object says; empty: nothing.</summary>
     private readonly Dictionary<string, string> _written = new(StringComparer.Ordinal);
@@ -35,40 +32,39 @@ internal sealed class ObjectCondition(KubeClient client, ResourceKind kind, (str
     public IReadOnlyCollection<string> Told => [.. _written.Where(item => item.Value.Length > 0).Select(item => item.Key)];
 
     /// <param name="objects">Namespace and name of those that are known. The status of others stays as it is.</param>
-    /// <returns>Whether all of it is written, so that only a change can need another call.</returns>
-    public async Task<bool> UpdateAsync(IReadOnlyCollection<string> objects, IReadOnlyCollection<Problem> problems, CancellationToken stop)
+    public async Task<NextRound> UpdateAsync(IReadOnlyCollection<string> objects, IReadOnlyCollection<Problem> problems, CancellationToken stop)
     {
         foreach (var gone in _written.Keys.Where(known => !objects.Contains(known)).ToList()) _written.Remove(gone);
-        foreach (var gone in _refused.Keys.Where(known => !objects.Contains(known)).ToList()) _refused.Remove(gone);
-        var isComplete = true;
-        foreach (var item in objects)
+        var wanted = objects.Select(item => (Item: item, Message: MessageOf(item, problems)))
+            .Where(wanted => _written.GetValueOrDefault(wanted.Item) != wanted.Message).ToHashSet();
+        _refused.Keep(wanted.Contains);
+        var next = NextRound.AtChange;
+        foreach (var (item, message) in wanted.Where(wanted => !_refused.Has(wanted)))
         {
-            var message = string.Join("; ", problems.Where(problem => problem.Object == $"{kind.Kind} {item}")
-                .Select(problem => $"{problem.Code} {problem.Path}: {problem.Message}{(problem.Remedy.Length > 0 ? $" ({problem.Remedy})" : "")}")
-                .Order(StringComparer.Ordinal));
-            if (message.Length > Longest) message = message[..Longest] + "…";
-            if (_written.GetValueOrDefault(item) == message) continue;
-            if (IsRefused(item, message))
+            switch (await WriteAsync(item, message, stop).ConfigureAwait(false))
             {
-                isComplete = false;
-                continue;
+                case StatusOutcome.Done:
+                    _written[item] = message;
+                    break;
+                case StatusOutcome.Refused:
+                    // Without permission, the Event and the log must do meanwhile.
+                    _refused.Add((item, message));
+                    break;
+                default:
+                    next = NextRound.Soon;
+                    break;
             }
-            _refused.Remove(item);
-            var outcome = await WriteAsync(item, message, stop).ConfigureAwait(false);
-            if (outcome == StatusOutcome.Done)
-            {
-                _written[item] = message;
-                continue;
-            }
-            isComplete = false;
-            // Without permission, the Event and the log must do meanwhile.
-            if (outcome == StatusOutcome.Refused) _refused[item] = (message, time.GetUtcNow());
         }
-        return isComplete;
+        return next.Or(_refused.Next);
     }
 
-    private bool IsRefused(string item, string message) =>
-        _refused.TryGetValue(item, out var known) && known.Message == message && time.GetUtcNow() - known.At < RefusalLife;
+    private string MessageOf(string item, IReadOnlyCollection<Problem> problems)
+    {
+        var message = string.Join("; ", problems.Where(problem => problem.Object == $"{kind.Kind} {item}")
+            .Select(problem => $"{problem.Code} {problem.Path}: {problem.Message}{(problem.Remedy.Length > 0 ? $" ({problem.Remedy})" : "")}")
+            .Order(StringComparer.Ordinal));
+        return message.Length > Longest ? message[..Longest] + "…" : message;
+    }
 
     private async Task<StatusOutcome> WriteAsync(string item, string message, CancellationToken stop) => item.Split('/') is not [var ns, var own]
         ? StatusOutcome.Done : await _writer.WriteAsync(kind, ns, own, found => Changes(found, message), stop).ConfigureAwait(false);

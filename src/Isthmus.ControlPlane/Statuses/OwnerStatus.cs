@@ -22,19 +22,18 @@ public sealed class OwnerStatus(KubeClient client, string cluster, PushEngine en
 
     public Task RunAsync(CancellationToken stop) => new Rounds(time).AfterCommitsAsync(engine, UpdateAsync, stop);
 
-    /// <returns>Whether all is written.</returns>
-    internal async Task<bool> UpdateAsync(CancellationToken stop)
+    internal async Task<NextRound> UpdateAsync(CancellationToken stop)
     {
         // Before all is known, an owner may be missing.
-        if (await engine.AskAsync(writer => engine.IsReady ? Find(writer.Mesh) : null, stop).ConfigureAwait(false) is not { } found) return true;
-        var isComplete = true;
+        if (await engine.AskAsync(writer => engine.IsReady ? Find(writer.Mesh) : null, stop).ConfigureAwait(false) is not { } found) return NextRound.AtChange;
+        var next = NextRound.AtChange;
         foreach (var (kind, condition) in _conditions)
         {
-            isComplete &= await condition.UpdateAsync(
+            next = next.Or(await condition.UpdateAsync(
                 [.. found.Known.Where(source => source.Kind == kind).Select(Name).Union(condition.Told)],
-                [.. found.Claims.Where(item => item.Source.Kind == kind).SelectMany(item => item.Problems.Problems)], stop).ConfigureAwait(false);
+                [.. found.Claims.Where(item => item.Source.Kind == kind).SelectMany(item => item.Problems.Problems)], stop).ConfigureAwait(false));
         }
-        return isComplete;
+        return next;
     }
 
     /// <summary>Only those that claim something, and those whose status says so, rightly or from before.</summary>

@@ -35,25 +35,24 @@ internal sealed class SharedCondition(KubeClient client, ResourceKind kind, (str
 
     /// <param name="objects">Namespace and name of those that exist, with what is wanted.</param>
     /// <param name="stop">Ends it.</param>
-    /// <returns>Whether all of it is written.</returns>
-    public async Task<bool> UpdateAsync(IReadOnlyDictionary<string, WantedCondition> objects, CancellationToken stop)
+    public async Task<NextRound> UpdateAsync(IReadOnlyDictionary<string, WantedCondition> objects, CancellationToken stop)
     {
         foreach (var gone in _known.Keys.Where(item => !objects.ContainsKey(item)).ToList()) _known.Remove(gone);
-        var isComplete = true;
+        var next = NextRound.AtChange;
         foreach (var (item, wanted) in objects)
         {
             var known = _known.GetValueOrDefault(item);
             if (known?.Wanted.Cause == wanted.Cause && !(known.Next <= time.GetUtcNow())) continue;
             var (outcome, found) = await LookAsync(item, wanted, known?.Message ?? "", stop).ConfigureAwait(false);
-            if (outcome == StatusOutcome.Later) isComplete = false;
-            // Without permission, the debug pages and the analysis must do.
-            else _known[item] = outcome == StatusOutcome.Refused ? new(wanted, "", null) : found;
+            if (outcome == StatusOutcome.Later) next = NextRound.Soon;
+            // Without permission, the debug pages and the analysis must do meanwhile. Rights may come later, and nobody tells.
+            else _known[item] = outcome == StatusOutcome.Refused ? new(wanted, known?.Message ?? "", time.GetUtcNow() + Renewal) : found;
         }
-        return isComplete;
+        return _known.Values.Min(known => known.Next) is { } renewal ? next.Or(NextRound.At(renewal, time.GetUtcNow())) : next;
     }
 
     /// <param name="item">Namespace and name.</param>
-    /// <param name="wanted">What it shall say.</param>
+    /// <param name="wanted">What the condition is to say.</param>
     /// <param name="mine">What this control plane has written; empty: nothing.</param>
     /// <param name="stop">Ends it.</param>
     private async Task<(StatusOutcome Outcome, Known Known)> LookAsync(string item, WantedCondition wanted, string mine, CancellationToken stop)

@@ -9,7 +9,7 @@ namespace Isthmus.ControlPlane.Statuses;
 /// <summary>What came of writing a status.</summary>
 internal enum StatusOutcome
 {
-    /// <summary>The status says what it shall, or the object is gone.</summary>
+    /// <summary>The status is up to date, or the object is gone.</summary>
     Done,
 
     /// <summary>The API server refuses it, for lack of permission or because of what the definition says or lacks: only a change can help. The log

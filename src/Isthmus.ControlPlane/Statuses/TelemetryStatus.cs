@@ -23,10 +23,9 @@ public sealed class TelemetryStatus(KubeClient client, PushEngine engine, TimePr
 
     public Task RunAsync(CancellationToken stop) => new Rounds(time).AfterCommitsAsync(engine, UpdateAsync, stop);
 
-    /// <returns>Whether all is written.</returns>
-    internal async Task<bool> UpdateAsync(CancellationToken stop)
+    internal async Task<NextRound> UpdateAsync(CancellationToken stop)
     {
-        if (await engine.AskAsync(writer => Find(writer.Mesh), stop).ConfigureAwait(false) is not { } found) return true;
+        if (await engine.AskAsync(writer => Find(writer.Mesh), stop).ConfigureAwait(false) is not { } found) return NextRound.AtChange;
         return await _references.UpdateAsync(found.Known, found.Missing, stop).ConfigureAwait(false);
     }
 

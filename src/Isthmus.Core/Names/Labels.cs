@@ -119,6 +119,9 @@ public static class WellKnown
     /// <summary>The Lease of the control planes that maintain the webhooks of a revision.</summary>
     public static string WebhooksLease(string revision) => $"isthmus-webhooks-{(revision.Length == 0 ? "default" : revision)}";
 
+    /// <summary>The ConfigMap in which the control planes of a revision keep what changed, and the Lease of the one that writes it.</summary>
+    public static string History(string revision) => $"isthmus-history-{(revision.Length == 0 ? "default" : revision)}";
+
     public const string ReaderServiceAccount = "istio-reader-service-account";
 
     /// <summary>The account of a remote secret for a control plane of Istio, which reads more than ours.</summary>

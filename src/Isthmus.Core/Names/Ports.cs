@@ -39,6 +39,10 @@ public static class Ports
     /// <summary>Whether the proxy of a Pod, or what captures for it, uses a port of the Pod: an application cannot.</summary>
     public static bool IsOfProxy(int port) =>
         port is ProxyAdmin or Outbound or AgentDebug or Inbound or Tunnel or AgentStatus or ProxyReady or SidecarDns or ProxyMetrics;
+
+    /// <summary>Whether the Pod of a gateway needs a port itself: a listener there would get calls that are for its probes and metrics, and they the
+    /// listener's.</summary>
+    public static bool IsOfGateway(int port) => port is ProxyAdmin or AgentDebug or AgentStatus or ProxyReady or ProxyMetrics;
 }
 
 /// <summary>The user and group of the proxy, which traffic capture leaves alone (Istio).</summary>

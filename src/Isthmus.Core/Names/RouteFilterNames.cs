@@ -1,9 +1,9 @@
 namespace Isthmus.Core.Names;
 
-/// <summary>Names of filters that are off unless a route asks for them.</summary>
+/// <summary>Names of filters that do nothing unless a route configures them.</summary>
 public static class RouteFilterNames
 {
-    /// <summary>What the names of filters begin with that ask an authorizer, where a rule of a route says so. A route that asks for one which a listener
-    /// does not have is not served there.</summary>
-    public const string Check = "isthmus.route_ext_authz.";
+    /// <summary>The filter that asks an authorizer, where a rule of a route says so. A route that configures it, or one whose name begins with its name, is
+    /// not served by a listener that does not have it.</summary>
+    public const string Check = "isthmus.route_ext_authz";
 }

@@ -64,6 +64,16 @@ public readonly struct Address : IEquatable<Address>, IComparable<Address>, ISpa
         return new(IsV4 ? bytes[12..] : bytes);
     }
 
+    /// <summary>The first address of the range that it is in.</summary>
+    /// <param name="length">How many bits the addresses of the range share.</param>
+    public Address First(int length)
+    {
+        var bits = IsV4 ? length + 96 : length;
+        return new(Kept(_high, bits), Kept(_low, bits - 64));
+
+        static ulong Kept(ulong half, int count) => count <= 0 ? 0 : count >= 64 ? half : half & ~(ulong.MaxValue >> count);
+    }
+
     /// <summary>The address at a distance, of the same family.</summary>
     /// <exception cref="OverflowException">There is none.</exception>
     public Address Plus(ulong distance)

@@ -77,7 +77,7 @@ internal sealed class ProbedCluster(ClusterFacts facts, ClusterAccess access, st
             if (time.GetUtcNow() >= until)
                 throw new ProblemException($"cluster {facts.Context}",
                     $"the Pod of the probe is not ready: {(pod is null ? await WhyNoPodAsync(stop) : ServicePods.Why(pod))}",
-                    "isthmus verify, without --probe, shows what the mesh itself lacks");
+                    "what the mesh itself lacks, without --probe: isthmus verify");
             await Task.Delay(Pause, time, stop);
         }
     }

@@ -1,8 +1,10 @@
 using System.Net;
+using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Judgement;
 using Isthmus.Explain.Tracing.Reading;
@@ -10,6 +12,7 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Inventory;
 using Isthmus.Reports;
 
 namespace Isthmus.Explain.Tracing;
@@ -76,7 +79,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         var reading = Task.WhenAll(clusters.Select(access => ClusterObjectsReader.ReadAsync(access.Name, new(_clients[access.Name], stop),
             istioNamespace, [near, istioNamespace, guess], stop)));
         var (entering, (ns, pod)) = EntryOf(request) is { } entry
-            ? (entry.Name, await EntryPodAsync(entry, stop))
+            ? await EnterAsync(entry, reading, stop)
             : ("", await ResolveAsync(request, home, stop));
         var client = new PodRef(home, ns, pod);
         var inspecting = pod.Length > 0 ? InspectAsync(client, host, stop) : Task.FromResult<(InspectReport?, string)>((null, ""));
@@ -133,20 +136,25 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         return name.Split('.', 2) is [var bare, var ns] ? (ns, bare) : (request.Namespace ?? istioNamespace, name);
     }
 
-    /// <summary>A Pod behind the Service, ready if one is; none: an empty name.</summary>
-    private async Task<(string Namespace, string Pod)> EntryPodAsync((string Namespace, string Name) entry, CancellationToken stop)
+    /// <summary>The Service that is named, or that of the Gateway of this name, and a Pod behind it, ready if one is; none: an empty name.</summary>
+    private async Task<(string Service, (string Namespace, string Pod))> EnterAsync((string Namespace, string Name) entry, Task<ClusterObjects[]> reading,
+        CancellationToken stop)
     {
         var client = _clients[clusters[0].Name];
         var service = await client.FindAsync<Service>(Kinds.Service, entry.Namespace, entry.Name, stop)
-            ?? throw new ProblemException($"Service {entry.Namespace}/{entry.Name} in {clusters[0].Name}", "does not exist",
-                $"name the Service of a gateway as {EntryPrefix}NAME.NAMESPACE; list them with 'kubectl --context={clusters[0].Name} get services -A'");
-        if (service.Spec.Selector.Count == 0) return (entry.Namespace, "");
-        var pods = await client.ListAllAsync<Pod>(Kinds.Pod, entry.Namespace,
+            ?? ApiGatewayCauses.ServiceOf(entry.Namespace, entry.Name, (await reading)[0])
+            ?? throw (ApiGatewayCauses.WithoutService(entry.Namespace, entry.Name, (await reading)[0]) is { } unserved ? new ProblemException(unserved)
+                : new ProblemException($"Service {entry.Namespace}/{entry.Name} in {clusters[0].Name}",
+                "does not exist, nor does a Gateway of the Gateway API with this name and a Service",
+                $"name one of them as {EntryPrefix}NAME.NAMESPACE; list Services with 'kubectl --context={clusters[0].Name} get services -A'"));
+        var (name, ns) = (service.Metadata.Name, service.Metadata.Namespace);
+        if (service.Spec.Selector.Count == 0) return (name, (ns, ""));
+        var pods = await client.ListAllAsync<Pod>(Kinds.Pod, ns,
             new() { LabelSelector = string.Join(',', service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}")) }, stop);
-        return (entry.Namespace,
+        return (name, (ns,
             pods.Where(pod => pod.Metadata.DeletionTimestamp is null).OrderByDescending(pod => pod.Status.IsReady)
                 .ThenBy(pod => pod.Metadata.Name, StringComparer.Ordinal).FirstOrDefault()?.Metadata.Name
-                ?? "");
+                ?? ""));
     }
 
     private async Task<CallTrace> WalkAsync(TraceFacts facts, TraceRequest request, CancellationToken stop)
@@ -182,9 +190,14 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
             walk.Facts.NotMade = why;
             return;
         }
+        if (walk.Called!.IsWebSocket && answer is { Upgraded: null, Status: not null })
+        {
+            walk.Facts.NotMade = "the caller's proxy is of an older release, which makes no WebSockets: restart the Pod";
+            return;
+        }
         var sightings = await Task.WhenAll(Witnesses(walk.Facts, answer).Select(proxy => RecentAsync(proxy, walk.Id, stop)));
         walk.Facts.Sightings = new(CallReading.Related([.. sightings.SelectMany(list => list)], answer));
-        walk.Facts.Call = CallReading.Read(walk.Called!, answer, walk.Facts.Sightings.All);
+        walk.Facts.Call = CallReading.Read(walk.Called!, answer, walk.Facts.Sightings.All, walk.Facts.IsGateway);
     }
 
     /// <summary>The Pods that the call may have reached: the one that the caller's proxy chose or, behind a gateway or a
@@ -240,10 +253,52 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
             .SelectMany(cluster => namespaces.Where(ns => !cluster.PodNamespaces.Contains(ns)).Select(async ns =>
             (cluster, ns, await ClusterObjectsReader.PodsAsync(new(_clients[cluster.Context], stop), ns, stop)))).ToList();
         var watches = contexts.Where(context => !facts.Watched.ContainsKey(context))
-            .Select(async context => (context, await WatchedAsync(facts, context, stop))).ToList();
+            .Select(async context => (context, await WatchedAsync(facts, context, stop), await UnlabelledAsync(facts, context, stop))).ToList();
+        var holders = walks.SelectMany(one => one.Walk.WantedHolders).Distinct().Select(async key => (key, await HeldAsync(key, stop))).ToList();
+        var checks = walks.SelectMany(one => one.Walk.WantedChecks).Distinct().Select(async pod => (pod, await FailedCheckAsync(pod, stop))).ToList();
+        foreach (var (pod, said) in await Task.WhenAll(checks))
+            facts.Clusters.First(cluster => cluster.Context == pod.Context).AddCheck($"{pod.Namespace}/{pod.Name}", said);
         foreach (var (pod, answer) in await Task.WhenAll(proxies)) Take(facts, pod, answer);
         foreach (var (cluster, ns, found) in await Task.WhenAll(pods)) cluster.AddPods(ns, found);
-        foreach (var (context, watched) in await Task.WhenAll(watches)) facts.Watched[context] = watched;
+        foreach (var (context, watched, unlabelled) in await Task.WhenAll(watches))
+            (facts.Watched[context], facts.Unlabelled[context]) = (watched, unlabelled);
+        foreach (var (key, held) in await Task.WhenAll(holders)) facts.Holders[key] = held;
+    }
+
+    /// <summary>Whoever may not read Secrets, or ask who may, learns nothing of them.</summary>
+    private async Task<TracedHolder> HeldAsync(HolderRef key, CancellationToken stop)
+    {
+        var client = _clients[key.Context];
+        try
+        {
+            if (key.Kind == Kinds.ServiceAccount.Kind)
+                return TracedHolder.Of(AccessReview.Allows(await client.CreateAsync(Kinds.SubjectAccessReview,
+                    AccessReview.OfList(key.Namespace, key.Name, "", Kinds.Secret.Plural, key.Namespace), stop)));
+            return key.Kind == "ConfigMap" ? TracedHolder.Of(await client.FindAsync<ConfigMap>(Kinds.ConfigMap, key.Namespace, key.Name, stop))
+                : TracedHolder.Of(await client.FindAsync<Secret>(Kinds.Secret, key.Namespace, key.Name, stop));
+        }
+        catch (Exception e) when (e is KubeException or HttpRequestException)
+        {
+            return TracedHolder.Unreadable;
+        }
+    }
+
+    /// <summary>What the kubelet said last of a readiness probe that failed; empty when it has said nothing, or nobody may read it.</summary>
+    private async Task<string> FailedCheckAsync(PodRef pod, CancellationToken stop)
+    {
+        const string Failed = "Readiness probe failed: ";
+        try
+        {
+            var events = await _clients[pod.Context].ListAllAsync<JsonObject>(Kinds.Event, pod.Namespace,
+                new() { FieldSelector = $"involvedObject.name={pod.Name},reason=Unhealthy" }, stop);
+            return events.Where(one => one["involvedObject"]?["name"]?.ToString() == pod.Name)
+                .OrderByDescending(one => one["lastTimestamp"]?.ToString() ?? "", StringComparer.Ordinal).Select(one => one["message"]?.ToString() ?? "")
+                .FirstOrDefault(message => message.StartsWith(Failed, StringComparison.Ordinal))?[Failed.Length..].Trim() ?? "";
+        }
+        catch (Exception e) when (e is KubeException or HttpRequestException)
+        {
+            return "";
+        }
     }
 
     private void Take(TraceFacts facts, PodRef pod, (InspectReport? Answer, string Error) found)
@@ -272,6 +327,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         {
             Kind = call.Kind, Authority = call.Authority, Path = call.Path, Method = call.Method, Id = id, Timeout = CallQuestion.Milliseconds(timeout),
             Headers = [.. call.Sent.Headers.Where(header => header.Name != "host").Select(header => $"{header.Name}: {header.Value}")], Body = call.Sent.Body,
+            Upgrade = call.IsWebSocket ? "websocket" : "",
         };
         try
         {
@@ -296,6 +352,10 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
             return []; // Only the time at this hop is missing then.
         }
     }
+
+    private Task<ValueList<UnlabelledSecret>> UnlabelledAsync(TraceFacts facts, string context, CancellationToken stop) =>
+        facts.ControlPlanesOf(facts.Clusters.First(cluster => cluster.Context == context)) is [var plane, ..]
+            ? UnlabelledSecret.ReadAsync(new(_clients[plane.At.Context], stop), plane.Namespace, stop) : Task.FromResult(default(ValueList<UnlabelledSecret>));
 
     private async Task<IReadOnlyList<WatchedCluster>> WatchedAsync(TraceFacts facts, string context, CancellationToken stop)
     {

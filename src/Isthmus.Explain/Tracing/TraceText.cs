@@ -35,6 +35,8 @@ public static class TraceText
         Addresses(text, trace);
         Conclude(text, trace);
         Recent(text, trace);
+        if (!trace.Unread.IsEmpty)
+            text.Append(CultureInfo.InvariantCulture, $"\nNot looked at, because they cannot be read: {string.Join("; ", trace.Unread)}\n");
         return text.ToString();
     }
 
@@ -53,6 +55,7 @@ public static class TraceText
             tree["address"] = trace.Address;
             if (trace.Unfollowed > 0) tree["addresses_not_followed"] = trace.Unfollowed;
         }
+        if (!trace.Unread.IsEmpty) tree["unread"] = new JsonArray([.. trace.Unread.Select(line => (JsonNode)line)]);
         if (!trace.Changes.IsEmpty) tree["changes"] = new JsonArray([.. trace.Changes.Select(change => (JsonNode)HistoryTree.Of(change))]);
         if (trace.Call is { } call) tree["call"] = Tree(call);
         return tree;
@@ -151,7 +154,7 @@ public static class TraceText
         if (problem.Remedy.Length > 0) text.Append(CultureInfo.InvariantCulture, $"  remedy  {problem.Remedy}\n");
     }
 
-    /// <summary>What the proxy calls a cluster is none of Kubernetes.</summary>
+    /// <summary>What proxies call a cluster is a group of endpoints, not a cluster of Kubernetes.</summary>
     private static string Place(string hop) => hop == "cluster" ? "Envoy cluster" : hop;
 
     private static void Recent(StringBuilder text, CallTrace trace)

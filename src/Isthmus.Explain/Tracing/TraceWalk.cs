@@ -42,6 +42,12 @@ internal sealed class TraceWalk
     /// <summary>Contexts of clusters whose control planes must report what they watch.</summary>
     public IReadOnlySet<string> WantedWatches => _needs.Watches;
 
+    /// <summary>Secrets and ConfigMaps that must be looked at.</summary>
+    public IReadOnlySet<HolderRef> WantedHolders => _needs.Holders;
+
+    /// <summary>Pods of which the kubelet must have said why they are not ready.</summary>
+    public IReadOnlySet<PodRef> WantedChecks => _needs.Checks;
+
     public WantedCall? WantedCall { get; private set; }
 
     /// <summary>The addresses of the name that is called.</summary>
@@ -59,7 +65,7 @@ internal sealed class TraceWalk
     {
         foreach (var step in Steps)
             if (!step()) break;
-        return CallJudgement.Judge(_call, _record.Trace(_call));
+        return new ExactFields(_facts).In(new PatchedFilters(_facts).In(CallJudgement.Judge(_call, _record.Trace(_call))));
     }
 
     private bool FindCaller()
@@ -89,7 +95,10 @@ internal sealed class TraceWalk
     {
         var sidecar = _call.Sidecar!;
         if (sidecar.CanCall)
-            WantedCall = new(_call.Destination, _call.Kind, _call.Authority, _call.Path, _call.Method, _facts.Sent);
+            WantedCall = new(_call.Destination, _call.Kind, _call.Authority, _call.Path, _call.Method, _facts.Sent)
+            {
+                IsWebSocket = _call.IsWebSocket,
+            };
         new OutboundStep(_facts, _record, _causes, _call, Ways()).Walk(sidecar);
         return true;
     }

@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
@@ -18,7 +17,7 @@ public static class WorkloadVerification
 {
     private const string What = "workloads";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(8);
-    private static readonly string[] Needed = [.. ClusterObjectsReader.WorkloadKinds.Append(MeshApi.MutatingWebhookConfiguration).Select(kind => kind.Kind)];
+    private static readonly string[] Needed = [.. ClusterObjectsReader.WorkloadKinds.Append(MeshApi.MutatingWebhookConfiguration).Select(kind => kind.Name)];
 
     /// <summary>Checks objects that were read for an analysis. Where some of them were not, it asks for those that are needed here.</summary>
     /// <param name="clusters">Each with what was read of it.</param>
@@ -32,19 +31,16 @@ public static class WorkloadVerification
 
     /// <summary>The view of an inventory that is needed here; null when something of it was not read.</summary>
     private static ClusterObjects? Of(ClusterInventory cluster) => cluster.Error.Length == 0 && Needed.All(cluster.Knows)
-        ? ClusterObjects.From(cluster.Context, Needed.SelectMany(cluster.Objects).Where(IsOurs), cluster.RootNamespace)
+        ? ClusterObjects.Of(cluster, cluster.RootNamespace)
         : null;
-
-    /// <summary>An inventory has the webhooks of others, too.</summary>
-    private static bool IsOurs(JsonObject value) => value["kind"]?.ToString() != MeshApi.MutatingWebhookConfiguration.Kind
-        || value["metadata"]?["labels"]?["app"]?.ToString() == ClusterObjectsReader.Injector;
 
     internal static IEnumerable<Check> Run(IReadOnlyList<ClusterObjects> clusters)
     {
         foreach (var cluster in clusters.Where(cluster => cluster.Error.Length > 0))
             yield return new(cluster.Context, What, "not known",
                 Faults.Of("ISM1035", $"cluster {cluster.Context}", "", $"its workloads cannot be read: {cluster.Error}",
-                    "allow it to list Pods, Services and Deployments of all namespaces") with { Severity = Severity.Warning });
+                    cluster.Error.Contains("forbidden", StringComparison.Ordinal) ? "allow it to list Pods, Services and Deployments of all namespaces"
+                        : "verify again once its API server answers") with { Severity = Severity.Warning });
         var readable = clusters.Where(cluster => cluster.Error.Length == 0).ToList();
         var hosts = readable.SelectMany(cluster => cluster.Services.Select(service => new ServiceInCluster(cluster, service)))
             .Where(service => !service.Service.Metadata.Labels.ContainsKey(Labels.Network)).GroupBy(service => service.Service.Key, StringComparer.Ordinal)
@@ -71,8 +67,7 @@ public static class WorkloadVerification
     {
         var selected = cluster.Services.SelectMany(cluster.Behind).ToHashSet();
         return cluster.Pods.Where(pod => pod.Status.Phase == "Running" && pod.Metadata.DeletionTimestamp is null && ServicePods.AwaitsProxy(pod)
-            && !selected.Contains(pod)).Select(pod => Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster.Context}", "status",
-                $"is not ready: {ServicePods.Why(pod)}", ServicePods.Look(pod, cluster.Context)) with { Severity = Severity.Warning });
+            && !selected.Contains(pod)).Select(pod => UnreadyPods.Of(cluster, pod) with { Severity = Severity.Warning });
     }
 
     /// <summary>Pods whose proxies call their cluster by another name than its control plane, as after an installation with another one.</summary>

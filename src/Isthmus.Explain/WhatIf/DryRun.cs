@@ -31,21 +31,23 @@ public static class DryRun
     private static ResourceKind? KindOf(JsonObject item)
     {
         var (version, kind) = (item["apiVersion"]?.ToString() ?? "", item["kind"]?.ToString() ?? "");
-        return MeshApi.Find(version, kind) is { } known && (known.IsIstio || known is { IsCustom: false, Place: KindPlace.EveryCluster })
+        return MeshApi.Find(version, kind) is { } known && (IsWholly(known) || known is { IsCustom: false, Place: KindPlace.EveryCluster })
             ? Manifests.ResourceOf(known, version.Split('/')[^1]) : null;
     }
 
-    /// <summary>The live object with the file's fields. An Istio resource belongs to whoever writes it: a field that the file lacks is gone. Of other
-    /// kinds, API server and controllers set fields as well, and those stay.</summary>
+    /// <summary>Its spec belongs to whoever writes the object. Those of other kinds have fields of API server and controllers.</summary>
+    private static bool IsWholly(KindDescriptor kind) => kind.IsIstio || kind.IsOfGatewayApi;
+
+    /// <summary>The live object with the file's fields. A field that the file lacks is gone where the whole spec is its writer's.</summary>
     private static JsonObject Over(JsonObject live, JsonObject item)
     {
         var result = (JsonObject)live.DeepClone();
         (result["apiVersion"], result["kind"]) = (item["apiVersion"]?.DeepClone(), item["kind"]?.DeepClone());
-        var isIstio = MeshApi.FindIstio(item["apiVersion"]?.ToString() ?? "", item["kind"]?.ToString() ?? "") is not null;
+        var isWhole = MeshApi.Find(item["apiVersion"]?.ToString() ?? "", item["kind"]?.ToString() ?? "") is { } kind && IsWholly(kind);
         foreach (var (field, value) in item)
         {
             if (field is "apiVersion" or "kind" or "status") continue;
-            if (field != "metadata" && isIstio) result[field] = value?.DeepClone();
+            if (field != "metadata" && isWhole) result[field] = value?.DeepClone();
             else result[field] = Merge(result[field], value,
                 keep: field == "metadata" ? ["uid", "resourceVersion", "managedFields", "creationTimestamp", "generation"] : []);
         }

@@ -14,7 +14,11 @@ public sealed record DiffedProxy(string Cluster, string Namespace, string Pod, s
 /// <summary>Proxies for which the same would change.</summary>
 /// <param name="Changes">What would change, in words.</param>
 /// <param name="More">How many resources are not described.</param>
-public sealed record DiffGroup(IReadOnlyList<DiffedProxy> Proxies, IReadOnlyList<ConfigChange> Changes, int More);
+public sealed record DiffGroup(IReadOnlyList<DiffedProxy> Proxies, IReadOnlyList<ConfigChange> Changes, int More)
+{
+    /// <summary>The changes as text. Tables of an address and of a port have the same routes of a host, of which one line is enough.</summary>
+    public IEnumerable<string> Lines => Changes.Select(change => $"{change.Sign} {change.Text}").Distinct();
+}
 
 /// <summary>What objects would change for the proxies of a mesh.</summary>
 /// <param name="Connected">How many proxies the control planes were asked about.</param>

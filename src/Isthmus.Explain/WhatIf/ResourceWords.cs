@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Mesh.Model;
 using static Isthmus.Operate.Diagnose.ConfigDump;
 
 namespace Isthmus.Explain.WhatIf;
@@ -11,7 +12,7 @@ internal static class ResourceWords
 
     internal static IReadOnlyList<ConfigChange> Of(IReadOnlyList<ChangedResource> resources)
     {
-        // The endpoints of a new cluster go without saying, and so do those of one that is gone.
+        // A cluster that comes or goes takes its endpoints along: they need no line of their own.
         var clusters = resources.Where(resource => resource.Type == "cluster" && (resource.Before is null || resource.After is null))
             .Select(resource => resource.Name).ToHashSet(StringComparer.Ordinal);
         return [.. resources.Where(resource => resource.Type != "endpoints" || !clusters.Contains(resource.Name)).SelectMany(Of)];
@@ -19,6 +20,9 @@ internal static class ResourceWords
 
     /// <summary>A host of the mesh without the suffix that all have.</summary>
     internal static string Short(string host) => host.Replace(Suffix, "", StringComparison.Ordinal);
+
+    /// <summary>The subset after the name of a host; all endpoints of a headless host are no part of it.</summary>
+    internal static string Part(string subset) => subset.Length > 0 && subset != Subset.Any.Name ? $" {subset}" : "";
 
     private static IEnumerable<ConfigChange> Of(ChangedResource resource) => resource.Type switch
     {
@@ -74,5 +78,5 @@ internal static class ResourceWords
 
     /// <summary><c>outbound|80|v1|reviews.default.svc.cluster.local</c> as <c>reviews.default:80 v1</c>.</summary>
     private static string Target(string cluster) => cluster.Split('|') is [var direction, var port, var subset, var host]
-        ? direction == "inbound" ? $"the application's port {port}" : $"{Short(host)}:{port}{(subset.Length > 0 ? $" {subset}" : "")}" : cluster;
+        ? direction == "inbound" ? $"the application's port {port}" : $"{Short(host)}:{port}{Part(subset)}" : cluster;
 }

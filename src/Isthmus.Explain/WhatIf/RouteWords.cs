@@ -141,8 +141,8 @@ internal static class RouteWords
     private static string Destination(string cluster, string host)
     {
         if (cluster.Split('|') is not [_, var port, var subset, var name]) return cluster;
-        var isOwn = host == $"{name}:{port}" || host == name;
-        return isOwn && subset.Length > 0 ? subset : $"{ResourceWords.Short(isOwn ? name : $"{name}:{port}")}{(subset.Length > 0 ? $" {subset}" : "")}";
+        var (isOwn, part) = (host == $"{name}:{port}" || host == name, ResourceWords.Part(subset));
+        return isOwn && part.Length > 0 ? subset : $"{ResourceWords.Short(isOwn ? name : $"{name}:{port}")}{part}";
     }
 
     private static int Number(JsonNode? node) => int.TryParse(Text(node), out var number) ? number : 0;

@@ -16,6 +16,7 @@ internal sealed class GatewayApiDerivation
     private readonly MeshSources _sources;
     private readonly Live<(string Cluster, string Namespace), ValueList<ReferenceGrant>> _grants;
     private readonly Live<ObjectKey, ValueList<ListenerSet>> _setsOf;
+    private readonly Live<string, ValueList<GatewayClass>> _classes;
     private readonly Live<(ObjectRef Owner, string Listener), ValueList<AttachedRoute>> _routesOf;
 
     public GatewayApiDerivation(MeshSources sources, Discovery discovery)
@@ -25,8 +26,9 @@ internal sealed class GatewayApiDerivation
         var known = discovery.Of(sources.ApiGateways, gateway => gateway.Source, "discovered gateways of the Gateway API");
         Served = known.Derive((read, gateway) => ControllerOf(read, gateway) is { } controller && GatewayClasses.Deploys(controller)
             ? One(KeyOf(gateway.Source), gateway) : [], "served gateways");
-        _setsOf = discovery.Of(sources.ListenerSets, set => set.Source, "discovered listener sets")
-            .GroupByMany(set => ParentOf(set) is { } parent ? [parent] : (IEnumerable<ObjectKey>)[], "listener sets by gateway");
+        _classes = sources.GatewayClasses.GroupBy(item => item.Source.Cluster, "gateway classes by cluster");
+        var sets = discovery.Of(sources.ListenerSets, set => set.Source, "discovered listener sets");
+        _setsOf = sets.GroupByMany(set => ParentOf(set) is { } parent ? [parent] : (IEnumerable<ObjectKey>)[], "listener sets by gateway");
         Listeners = Served
             .Derive((read, gateway) => ListenerPlan.Of(gateway, read.Get(_setsOf, KeyOf(gateway.Source)), LabelsOf(read, gateway.Source.Cluster))
                 .Select(owned => KeyValuePair.Create(owned.Owner, owned)), "listeners by owner")
@@ -48,7 +50,10 @@ internal sealed class GatewayApiDerivation
                 ? One(gateway.Source, Mesh.Resolve.GatewayApi.GatewayStatuses.OfUnmanaged(gateway)) : [],
                     "statuses of gateways elsewhere"), "statuses of gateways");
         ListenerSetStatuses = Listeners.Derive((read, judged) => judged.Owner != judged.Gateway.Source
-            ? One(judged.Owner, Mesh.Resolve.GatewayApi.GatewayStatuses.OfSet(judged, CountsOf(read, judged))) : [], "statuses of listener sets");
+            ? One(judged.Owner, Mesh.Resolve.GatewayApi.GatewayStatuses.OfSet(judged, CountsOf(read, judged))) : [], "statuses of attached listener sets")
+            .UnionWith(sets.Derive((read, set) => IsOurStray(read, set)
+                ? One(set.Source, Mesh.Resolve.GatewayApi.GatewayStatuses.OfStraySet(set)) : [], "statuses of stray listener sets"),
+                    "statuses of listener sets");
     }
 
     /// <summary>The Gateways that proxies of this mesh serve.</summary>
@@ -109,6 +114,24 @@ internal sealed class GatewayApiDerivation
 
     private static ObjectKey? ParentOf(ListenerSet set) => set.Parent.Group == MeshApi.ApiGateway.Group && set.Parent.Kind == MeshApi.ApiGateway.Kind
         ? new(set.Source.Cluster, set.Parent.Namespace, set.Parent.Name) : null;
+
+    /// <summary>Whether a ListenerSet names another one as its parent, and nobody but us can say what that means: from parent to parent one comes to a
+    /// Gateway that we serve, or, where no class is of another controller, to no Gateway.</summary>
+    private bool IsOurStray(Reader read, ListenerSet set)
+    {
+        if (!IsSet(set.Parent)) return false;
+        var seen = new HashSet<ObjectRef>();
+        for (var at = set; seen.Add(at.Source);)
+        {
+            if (ParentOf(at) is { } gateway && read.Get(_sources.ApiGateways, gateway) is not null) return read.Get(Served, gateway) is not null;
+            if (!IsSet(at.Parent) || read.Get(_sources.ListenerSets, new(at.Source.Cluster, at.Parent.Namespace, at.Parent.Name)) is not { } next) break;
+            at = next;
+        }
+        var classes = read.Get(_classes, set.Source.Cluster);
+        return classes.Count > 0 && classes.All(item => GatewayClasses.IsOurs(item.Controller));
+    }
+
+    private static bool IsSet(ApiReference parent) => parent.Group == MeshApi.ListenerSet.Group && parent.Kind == MeshApi.ListenerSet.Kind;
 
     private static ObjectKey KeyOf(ObjectRef source) => new(source.Cluster, source.Namespace, source.Name);
 

@@ -30,9 +30,7 @@ internal sealed class GatewayDerivation(MeshSources sources, Live<string, ValueL
     }
 
     private static ValueList<GatewayName> NamesOf(ClusterService service) =>
-        service.ExternalAddresses.Items.Where(IsName).Select(address => new GatewayName(address, service.Cluster)).ToValueList();
-
-    private static bool IsName(string address) => EndpointAddress.Parse(address) is { IsNone: false, Ip: null };
+        service.ExternalAddresses.Select(address => address.HostName).OfType<string>().Select(name => new GatewayName(name, service.Cluster)).ToValueList();
 
     private IEnumerable<(EndpointAddress Address, int Port)> Addresses(Reader read, ClusterService service)
     {
@@ -51,11 +49,10 @@ internal sealed class GatewayDerivation(MeshSources sources, Live<string, ValueL
     }
 
     /// <summary>A host name is replaced by its resolved addresses, or by none while it is unresolved.</summary>
-    private IEnumerable<EndpointAddress> Resolve(Reader read, string text)
+    private IEnumerable<EndpointAddress> Resolve(Reader read, EndpointAddress address)
     {
-        var address = EndpointAddress.Parse(text);
-        if (address.IsNone) return [];
-        return address.Ip is null ? (read.Get(sources.ResolvedHosts, text)?.Addresses ?? default).Select(EndpointAddress.Parse) : [address];
+        if (address.HostName is { } name) return (read.Get(sources.ResolvedHosts, name)?.Addresses ?? default).Select(EndpointAddress.Of);
+        return address.Ip is null ? [] : [address];
     }
 
     public GatewaySet OfNetworks(Reader read, MeshSettings settings)
@@ -66,10 +63,10 @@ internal sealed class GatewayDerivation(MeshSources sources, Live<string, ValueL
         {
             foreach (var gateway in network.Gateways)
             {
-                if (gateway.Address.Length > 0)
+                if (!gateway.Address.IsNone)
                 {
                     found.AddRange(Resolve(read, gateway.Address).Select(address => new NetworkGateway(name, "", address, gateway.Port, true, source)));
-                    if (IsName(gateway.Address)) names.Add(new(gateway.Address, ""));
+                    if (gateway.Address.HostName is { } host) names.Add(new(host, ""));
                     continue;
                 }
                 foreach (var registry in network.Endpoints.Where(endpoints => endpoints.FromRegistry.Length > 0))

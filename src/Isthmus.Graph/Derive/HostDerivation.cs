@@ -133,6 +133,19 @@ internal sealed class HostDerivation(MeshSources sources, MultiClusterSettings m
     private static ValueList<ServicePort> United(IEnumerable<ServicePort> ports) =>
         ports.DistinctBy(port => (port.Number, port.Protocol == Protocol.Udp)).ToValueList();
 
+    /// <summary>The end of a chain of aliases; null for a chain that leads back to itself.</summary>
+    public static string? EndOf(Reader read, Live<string, HostAlias> aliases, HostAlias first)
+    {
+        var seen = new HashSet<string>(StringComparer.Ordinal) { first.Hostname };
+        var target = first.Target;
+        while (read.Get(aliases, target) is { } next)
+        {
+            if (!seen.Add(target)) return null;
+            target = next.Target;
+        }
+        return target;
+    }
+
     public bool IsClusterLocal(Reader read, string host) => ServiceAgreement.IsClusterLocal(host, Settings(read).Mesh);
 
     private MeshSettings Settings(Reader read) => read.Get(sources.Settings, "") ?? MeshSettings.Default;

@@ -26,7 +26,7 @@ public readonly record struct SliceAddress(Address Address, EndpointHealth Healt
 public sealed record SliceFacts(ObjectRef Source, string Service, ValueList<SliceAddress> Addresses, ValueMap<int> Ports);
 
 /// <summary>The current addresses of a gateway's host name.</summary>
-public sealed record HostAddresses(ValueList<string> Addresses);
+public sealed record HostAddresses(ValueList<Address> Addresses);
 
 /// <summary>What the allocator gave to a host.</summary>
 /// <param name="Addresses">One of each family that it has ranges of.</param>

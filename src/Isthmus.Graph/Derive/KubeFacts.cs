@@ -9,6 +9,7 @@ using Isthmus.Core.Names;
 using Isthmus.Core.Net;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
+using Isthmus.Wire.Tls;
 using EndpointAddress = Isthmus.Mesh.Model.EndpointAddress;
 using ServicePort = Isthmus.Mesh.Model.ServicePort;
 
@@ -68,13 +69,13 @@ public static class KubeFacts
         return new(port.Name, port.Port, Protocols.Of(port.Protocol, port.AppProtocol, port.Name, port.Port), target, port.NodePort);
     }
 
-    private static ValueList<string> ExternalAddresses(Service service)
+    private static ValueList<EndpointAddress> ExternalAddresses(Service service)
     {
         if (service.Spec.Type == "NodePort" && service.Metadata.Annotations.ContainsKey(Annotations.NodeSelector)) return default;
         return service.Status.LoadBalancer.Ingress
             .Select(ingress => ingress.Ip.Length > 0 ? ingress.Ip : ingress.Hostname)
             .Concat(service.Spec.ExternalIPs)
-            .Where(address => address.Length > 0).Distinct().ToValueList();
+            .Select(EndpointAddress.Parse).Where(address => !address.IsNone).Distinct().ToValueList();
     }
 
     private static int GatewayPort(Dictionary<string, string> labels) =>
@@ -192,15 +193,7 @@ public static class KubeFacts
     {
         if (credential.Certificate.Length == 0) return "";
         if (credential.PrivateKey.Length == 0) return "holds no private key (tls.key)";
-        try
-        {
-            using var pair = X509Certificate2.CreateFromPem(credential.Certificate, credential.PrivateKey);
-            return "";
-        }
-        catch (Exception e) when (e is CryptographicException or ArgumentException)
-        {
-            return $"holds a certificate and a key that cannot be used together: {e.Message.TrimEnd('.')}";
-        }
+        return Keys.WhyUnusable(credential.Certificate, credential.PrivateKey);
     }
 
     private static string CaProblemOf(TlsCredential credential, string field)

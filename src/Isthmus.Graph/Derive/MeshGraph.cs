@@ -24,8 +24,7 @@ public sealed class MeshGraph
     private readonly Live<string, ValueList<RouteSet>> _wildcards;
     private readonly Live<string, ValueList<RouteSet>> _sessions;
     private readonly Live<string, ValueList<MeshService>> _hostSessions;
-    private readonly Live<RouteCheckForm, ValueList<RouteSet>> _checks;
-    private (MeshConfig Read, AskedFilters Asked, MeshConfig Made)? _settings;
+    private (MeshConfig Read, MeshConfig Made)? _settings;
     private TrafficRules? _traffic;
     private object? _known; // the routings that it is of
 
@@ -52,7 +51,8 @@ public sealed class MeshGraph
         _routings = discovery.Of(Sources.VirtualServices, routing => routing.Source, "discovered virtual services");
         var byHost = services.GroupBy(service => service.Hostname, "services by host");
         var aliases = byHost.Derive((read, services) => _hosts.AliasOf(read, services) is { } alias ? One(alias.Hostname, alias) : [], "external names");
-        _aliases = aliases.Derive((read, alias) => End(read, aliases, alias) is { } end ? One(alias.Hostname, alias with { Target = end }) : [], "aliases");
+        _aliases = aliases.Derive((read, alias) => HostDerivation.EndOf(read, aliases, alias) is { } end
+            ? One(alias.Hostname, alias with { Target = end }) : [], "aliases");
         var aliasesByTarget = _aliases.GroupBy(alias => alias.Target, "aliases by target");
         var ofKube = byHost.Derive((read, services) => read.Get(aliases, services[0].Hostname) is null
             ? One(services[0].Hostname, _hosts.Merge(read, services))
@@ -97,13 +97,14 @@ public sealed class MeshGraph
         BackendTraffic = new(Sources);
         var grants = Sources.ReferenceGrants.GroupBy(grant => (grant.Source.Cluster, grant.Namespace), "grants by namespace");
         var grpc = new GrpcBackends(GatewayApi.Routes, grants);
+        var targets = new RouteTargets(GatewayApi.Routes);
         Services = Unaddressed.Derive((read, service) =>
         {
             var policy = BackendTraffic.Of(read, service);
             return Addressed(read, service with
             {
                 Aliases = read.Get(aliasesByTarget, service.Hostname), BackendTls = BackendTls.Of(read, service), Ports = grpc.Of(read, service),
-                RetryBudget = policy?.Retries, Session = policy?.Session,
+                RetryBudget = policy?.Retries, Session = policy?.Session, IsRouteTarget = targets.Has(read, service),
             });
         }, "hosts");
         NearHosts = Services.Derive((_, service) => service.NodeLocal || service.Distribution != TrafficDistribution.Any
@@ -143,8 +144,6 @@ public sealed class MeshGraph
         _sessions = Routings.GroupByMany(
             routing => routing.Rules.Any(rule => rule.Filters.Session is not null) ? [""] : (IEnumerable<string>)[], "sessions of rules");
         _hostSessions = Services.GroupByMany(service => service.Session is null ? [] : (IEnumerable<string>)[""], "sessions of hosts");
-        _checks = Routings.GroupByMany(
-            routing => routing.Rules.Select(rule => rule.Filters.Authorizer?.Form).OfType<RouteCheckForm>().Distinct(), "authorizers of rules");
         CallerLabels = Routings.GroupByMany(routing => routing.CallerLabels, "routings by labels of callers");
         RulesByHost = discovery.Of(Sources.DestinationRules, rule => rule.Source, "discovered destination rules")
             .GroupBy(rule => new RuleKey(rule.Namespace, rule.Host), "rules by host");
@@ -314,17 +313,15 @@ public sealed class MeshGraph
             CaBundles = Sources.CaBundles.Items, SecretNamespaces = SecretNamespaces,
         });
 
-    /// <summary>What some route, or a policy that applies to a host, needs filters for: proxies have them only then. All replicas of a control plane see the
-    /// same objects, so their listeners are the same whatever was there before.</summary>
-    internal AskedFilters Asked => new(_sessions.Items.Count > 0 || _hostSessions.Items.Count > 0,
-        _checks.Items.Keys.OrderBy(form => form.Name, StringComparer.Ordinal).ToValueList());
+    /// <summary>Some route, or a policy that applies to a host, needs the filter for sessions: proxies have it only then. All replicas of a control plane
+    /// see the same objects, so their listeners are the same whatever was there before.</summary>
+    internal bool KeepsSessions => _sessions.Items.Count > 0 || _hostSessions.Items.Count > 0;
 
     private MeshConfig SettingsNow()
     {
-        var (read, asked) = ((Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh, Asked);
-        if (asked is { KeepsSessions: false, Checks.IsEmpty: true }) return read;
-        if (_settings is not { } known || !ReferenceEquals(known.Read, read) || known.Asked != asked)
-            _settings = known = (read, asked, read with { KeepsSessions = asked.KeepsSessions, RouteChecks = asked.Checks });
+        var read = (Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh;
+        if (!KeepsSessions) return read;
+        if (_settings is not { } known || !ReferenceEquals(known.Read, read)) _settings = known = (read, read with { KeepsSessions = true });
         return known.Made;
     }
 
@@ -373,19 +370,6 @@ public sealed class MeshGraph
 
     private ValueList<string> Clusters(Reader read) => read.Get(_clusterIds, "")?.Ids ?? default;
 
-    /// <summary>The end of a chain of aliases; null for a chain that leads back to itself.</summary>
-    private static string? End(Reader read, Live<string, HostAlias> aliases, HostAlias first)
-    {
-        var seen = new HashSet<string>(StringComparer.Ordinal) { first.Hostname };
-        var target = first.Target;
-        while (read.Get(aliases, target) is { } next)
-        {
-            if (!seen.Add(target)) return null;
-            target = next.Target;
-        }
-        return target;
-    }
-
     private IEnumerable<KeyValuePair<ObjectKey, RouteSet>> RoutesOf(Reader read, VirtualService routing)
     {
         var source = routing.Source;
@@ -399,14 +383,3 @@ public sealed class MeshGraph
 
     private static KeyValuePair<TKey, T>[] One<TKey, T>(TKey key, T value) => [KeyValuePair.Create(key, value)];
 }
-
-internal sealed record AddressNeed(string Hostname);
-
-internal sealed record NearHost(string Hostname, TrafficDistribution Distribution, bool NodeLocal);
-
-internal sealed record EntryHost(string Host, ServiceEntry Entry);
-
-internal sealed record ClusterIds(ValueList<string> Ids);
-
-/// <summary>Filters of listeners that follow from routes.</summary>
-internal readonly record struct AskedFilters(bool KeepsSessions, ValueList<RouteCheckForm> Checks);

@@ -19,9 +19,8 @@ internal sealed class MeshRouteDerivation(MeshSources sources, Live<string, Mesh
         var parents = route.Parents.Where(IsMesh).Distinct().Select(parent => (Parent: parent, Hosts: HostsOf(read, route, parent)))
             .Where(item => !item.Hosts.IsEmpty).ToList();
         if (parents.Count == 0) return [];
-        var converted = Converted(read, route);
-        return parents.Select(item => ApiRouteSets.OfService(route, converted, item.Parent, item.Hosts)).Select(set => KeyValuePair.Create(set.Key, set))
-            .DistinctBy(set => set.Key);
+        return parents.Select(item => ApiRouteSets.OfService(route, Converted(read, route, item.Hosts), item.Parent, item.Hosts))
+            .Select(set => KeyValuePair.Create(set.Key, set)).DistinctBy(set => set.Key);
     }
 
     /// <summary>What the status of a route says for those parents.</summary>
@@ -29,7 +28,7 @@ internal sealed class MeshRouteDerivation(MeshSources sources, Live<string, Mesh
     {
         ConvertedRoute? converted = null;
         foreach (var parent in route.Parents.Where(IsMesh))
-            yield return new(parent, RouteConditions.Of(converted ??= Converted(read, route), Refusal(read, route, parent)));
+            yield return new(parent, RouteConditions.Of(converted ??= Converted(read, route, default), Refusal(read, route, parent)));
     }
 
     public static bool IsMesh(ApiReference parent) => parent is { Group: "", Kind: "Service" } or { Group: "networking.istio.io", Kind: "ServiceEntry" };
@@ -44,8 +43,16 @@ internal sealed class MeshRouteDerivation(MeshSources sources, Live<string, Mesh
         return new("NoMatchingParent", $"{parent.Kind} {parent.Namespace}/{parent.Name} does not exist");
     }
 
-    // As in Istio, callers within the mesh need no grant: they could call the backend themselves.
-    private ConvertedRoute Converted(Reader read, ApiRoute route) => RouteConversion.Of(route, to => backends.TargetOf(read, route, to, needsGrant: false));
+    /// <param name="read">Reads the graph.</param>
+    /// <param name="route">The route.</param>
+    /// <param name="called">The hosts whose callers it is for.</param>
+    private ConvertedRoute Converted(Reader read, ApiRoute route, ValueList<string> called) => RouteConversion.Of(route, to =>
+    {
+        // As in Istio, callers within the mesh need no grant: they could call the backend themselves.
+        var target = backends.TargetOf(read, route, to, needsGrant: false);
+        return target.To is { } found && read.Get(services, found.Host) is { IsRouteTarget: true } service && !called.Contains(RouteTargets.HostOf(service))
+            ? target with { To = found with { Subset = Subset.Any.Name } } : target;
+    });
 
     private ValueList<string> HostsOf(Reader read, ApiRoute route, ApiReference parent)
     {

@@ -25,7 +25,7 @@ internal sealed class Ownership(
         node => node.InternalAddresses.Concat(node.ExternalAddresses).Select(address => address.Ip).OfType<Address>(), "nodes by address");
     private readonly Live<Address, ValueList<AllocatedAddress>> _allocated = sources.Allocated.GroupByMany(given => given.Addresses, "allocated by address");
     private readonly Live<Address, ValueList<ServiceEntry>> _claims = entries.GroupByMany(
-        entry => entry.Addresses.Select(HostOwners.Single).OfType<Address>(), "entries by address");
+        entry => entry.Addresses.Select(address => address.Single).OfType<Address>(), "entries by address");
 
     /// <summary>Whether an entry may define a host: the name is not of another namespace, and no Service of another one has it.</summary>
     public bool MayDefine(Reader read, ServiceEntry entry, string host) =>
@@ -63,12 +63,12 @@ internal sealed class Ownership(
 
     /// <summary>Cluster → those of an entry's addresses that are another's there.</summary>
     /// <param name="hostname">The host that has the addresses.</param>
-    public ValueMap<ValueList<string>> Foreign(Reader read, string hostname, string ns, ValueList<string> addresses)
+    public ValueMap<ValueList<AddressOrRange>> Foreign(Reader read, string hostname, string ns, ValueList<AddressOrRange> addresses)
     {
-        Dictionary<string, List<string>>? found = null;
+        Dictionary<string, List<AddressOrRange>>? found = null;
         foreach (var address in addresses)
         {
-            if (HostOwners.Single(address) is not { } single) continue;
+            if (address.Single is not { } single) continue;
             foreach (var cluster in TakenIn(read, single, hostname, ns).Select(owner => owner.Cluster).Distinct())
             {
                 found ??= new(StringComparer.Ordinal);
@@ -118,7 +118,7 @@ internal sealed class Ownership(
         }
         foreach (var (index, address) in entry.Addresses.Index())
         {
-            if (HostOwners.Single(address) is not { } single) continue;
+            if (address.Single is not { } single) continue;
             if (TakenIn(read, single, entry.Hosts.IsEmpty ? "" : entry.Hosts[0], entry.Namespace).FirstOrDefault() is { Cluster: not null } owner)
                 yield return HostOwners.Address(entry, index, owner.Owner);
             else if (Older(read, entry, single) is { } older) yield return HostOwners.Address(entry, index, $"the older {older.Source}");

@@ -20,7 +20,7 @@ internal static class ViewChanges
         changes.Settings |= sources.Settings.Changed.Count > 0;
         changes.Interest |= mesh.NearHosts.Changed.Count > 0 || mesh.CallerLabels.Changed.Count > 0;
         changes.Read(MeshPart.Services, mesh.Services.Changed);
-        changes.Read(MeshPart.Rules, mesh.RulesByHost.Changed.Select(key => key.Namespace));
+        changes.Read(MeshPart.Rules, mesh.RulesByHost.Changed.Select(key => key.Read));
         changes.Read(MeshPart.Peers, mesh.PeersByNamespace.Changed);
         changes.Read(MeshPart.Authorizations, mesh.AuthorizationsByNamespace.Changed);
         changes.Read(MeshPart.Tokens, mesh.TokensByNamespace.Changed);

@@ -3,8 +3,8 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.Graph.History;
 
 /// <summary>
-/// What changed in the mesh since this control plane is ready, in memory only. Objects are noted one by one; Pods and EndpointSlices are not,
-/// because they change all the time: their hosts' endpoints are counted instead, once a minute for each host that changes. From any thread.
+/// What changed in the mesh since this control plane is ready, and what an earlier one kept of that. Objects are noted one by one; Pods and EndpointSlices
+/// are not, because they change all the time: their hosts' endpoints are counted instead, once a minute for each host that changes. From any thread.
 /// </summary>
 public sealed class ChangeHistory(TimeProvider time)
 {
@@ -21,21 +21,56 @@ public sealed class ChangeHistory(TimeProvider time)
     private readonly Dictionary<string, Dictionary<string, EndpointCount>> _counts = new(StringComparer.Ordinal);
     private readonly Dictionary<string, EndpointCount> _tally = new(StringComparer.Ordinal);
     private List<ChangeSlot> _pending = [];
-    private DateTimeOffset? _since;
+    private DateTimeOffset? _since, _keptSince;
+    private IReadOnlyList<RememberedChange> _kept = [];
+    private long _version, _keptForgotten;
 
     /// <summary>The users whose writes the webhook admitted.</summary>
     public AdmittedWrites Admitted { get; } = new();
 
-    /// <summary>When the memory begins; null: nothing is noted yet.</summary>
+    /// <summary>Grows with each change of the memory.</summary>
+    public long Version
+    {
+        get { lock (_guard) return _version; }
+    }
+
+    /// <summary>When the memory of the earlier control planes begins; null: there is none.</summary>
+    public DateTimeOffset? KeptSince
+    {
+        get { lock (_guard) return _keptSince; }
+    }
+
+    /// <summary>When the memory of this control plane begins; null: nothing is noted yet.</summary>
     public DateTimeOffset? Since
     {
         get { lock (_guard) return _since; }
     }
 
-    /// <summary>How many changes were forgotten because there were too many.</summary>
+    /// <summary>How many changes were forgotten because there were too many, here and by earlier control planes.</summary>
     public long Forgotten
     {
+        get { lock (_guard) return _keptForgotten + _objects.Dropped + _endpoints.Dropped; }
+    }
+
+    /// <summary>How many this control plane has forgotten itself.</summary>
+    public long ForgottenHere
+    {
         get { lock (_guard) return _objects.Dropped + _endpoints.Dropped; }
+    }
+
+    /// <summary>Takes over what earlier control planes remembered, oldest first, in place of what was taken over before. What began when this one
+    /// already remembered is left out: it has that itself.</summary>
+    /// <param name="forgotten">How many changes they have forgotten.</param>
+    public void Restore(DateTimeOffset since, IReadOnlyList<RememberedChange> changes, long forgotten)
+    {
+        lock (_guard)
+        {
+            // Kept times are whole milliseconds: those of own changes are not before this.
+            var own = _since is { } begun ? begun.AddTicks(-(begun.Ticks % TimeSpan.TicksPerMillisecond)) : DateTimeOffset.MaxValue;
+            var before = changes.Where(change => change.First < own).ToList();
+            if (since >= own && before.Count == 0) return;
+            (_keptSince, _kept, _keptForgotten) = (since < own ? since : own, before, forgotten);
+        }
     }
 
     /// <summary>The mesh is known: what comes from now on are changes.</summary>
@@ -60,11 +95,12 @@ public sealed class ChangeHistory(TimeProvider time)
         {
             if (_since is null) return;
             if (change.User.Name.Length == 0 && change.Write is { } write) change = change with { User = Admitted.UserOf(write) };
+            _version++;
             var now = time.GetUtcNow();
             if (_objects.Newest(change.Source) is { } newest && newest.Change.IsLike(change) && now - newest.First < Together)
             {
                 var before = newest.Bytes;
-                (newest.Change, newest.Last, newest.Count) = (change with { Reach = newest.Change.Reach.With(change.Reach) }, now, newest.Count + 1);
+                (newest.Change, newest.Last, newest.Count) = (change.After(newest.Change), now, newest.Count + 1);
                 _objects.Resized(newest, before);
                 _pending.Add(newest);
                 return;
@@ -103,6 +139,7 @@ public sealed class ChangeHistory(TimeProvider time)
 
     private void NoteEndpoints(ObjectRef source, EndpointCount before, EndpointCount after)
     {
+        _version++;
         var now = time.GetUtcNow();
         if (_endpoints.Newest(source) is { Endpoints: { } known } newest && now - newest.First < Together)
         {
@@ -133,6 +170,7 @@ public sealed class ChangeHistory(TimeProvider time)
         if (changes.Slots is not { } slots) return;
         lock (_guard)
         {
+            _version++;
             var together = slots.Distinct().Count();
             foreach (var slot in slots.Where(slot => !slot.IsDropped))
             {
@@ -148,7 +186,10 @@ public sealed class ChangeHistory(TimeProvider time)
     public IReadOnlyList<RememberedChange> After(DateTimeOffset since)
     {
         lock (_guard)
-            return [.. _objects.Slots.Concat(_endpoints.Slots).Where(slot => slot.Last >= since).OrderBy(slot => slot.Last).Select(slot => slot.Remembered)];
+        {
+            return [.. _kept.Where(change => change.Last >= since),
+                .. _objects.Slots.Concat(_endpoints.Slots).Where(slot => slot.Last >= since).OrderBy(slot => slot.Last).Select(slot => slot.Remembered)];
+        }
     }
 }
 

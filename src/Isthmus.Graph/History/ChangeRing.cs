@@ -63,7 +63,8 @@ internal sealed class ChangeSlot(NotedChange change, DateTimeOffset at)
     internal bool IsDropped { get; set; }
 
     internal int Bytes =>
-        Overhead + (2 * (Change.Source.Namespace.Length + Change.Source.Name.Length + Change.User.Name.Length + Change.Reach.Hosts.Sum(host => host.Length + 12)
+        Overhead + (2 * (Change.Source.Namespace.Length + Change.Source.Name.Length + Change.User.Name.Length
+        + (Change.Write?.Fields.Sum(path => path.Length + 12) ?? 0) + Change.Reach.Hosts.Sum(host => host.Length + 12)
         + Change.Reach.Selector.Items.Sum(label => label.Key.Length + label.Value.Length + 24)
         + (Effect?.Types.Sum(type => 40 + type.Names.Sum(name => name.Length + 12)) ?? 0)));
 

@@ -36,6 +36,13 @@ public sealed record NotedChange(ObjectRef Source, ChangeVerb Verb, Reach Reach,
     /// <summary>Only of a cluster that left.</summary>
     public Departure? Departure { get; init; }
 
+    /// <summary>This change together with one that is shown as one with it.</summary>
+    internal NotedChange After(NotedChange earlier) => this with
+    {
+        Reach = earlier.Reach.With(Reach),
+        Write = Write is null ? null : Write with { Fields = ChangedFields.Join(earlier.Write?.Fields ?? default, Write.Fields) },
+    };
+
     /// <summary>Whether a later change may be shown as one with this one.</summary>
     internal bool IsLike(NotedChange other) => Source == other.Source && Verb == other.Verb && User == other.User && Write?.Manager == other.Write?.Manager;
 }
@@ -71,4 +78,8 @@ public sealed record ChangedType(string Type, int Proxies, int Count, ValueList<
 /// <param name="Effect">What it did to proxies; null while that is not known.</param>
 /// <param name="Endpoints">For endpoints: how many there were before the first, the fewest, and those after the last.</param>
 public sealed record RememberedChange(DateTimeOffset First, DateTimeOffset Last, int Count, NotedChange Change, PushEffect? Effect,
-    (EndpointCount Before, EndpointCount Fewest, EndpointCount After)? Endpoints);
+    (EndpointCount Before, EndpointCount Fewest, EndpointCount After)? Endpoints)
+{
+    /// <summary>The Pod of the control plane that saw it, if that is an earlier one; empty: this one.</summary>
+    public string Istiod { get; init; } = "";
+}

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Graph.History;
@@ -13,6 +14,9 @@ namespace Isthmus.Graph.History;
 /// <param name="Content">Which content was written (<see cref="ContentOf"/>); 0 when our webhooks do not see writes of its kind.</param>
 public sealed record ObjectWrite(string ResourceVersion, string Uid, long Generation, string Manager, DateTimeOffset? At, ulong Content)
 {
+    /// <summary>Which fields it changed, as <see cref="ChangedFields"/> tells them; empty: unknown, or none of them.</summary>
+    public ValueList<string> Fields { get; init; }
+
     /// <summary>Reads the metadata of an object.</summary>
     public static ObjectWrite? Of(object item)
     {

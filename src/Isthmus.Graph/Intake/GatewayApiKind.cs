@@ -31,5 +31,16 @@ public sealed class GatewayApiKind<T>(
     internal override Source<ObjectKey, T> SourceIn(MeshSources sources) => sourceIn(sources);
 
     /// <summary>Routes concern the callers of their hosts; what listeners and grants concern depends on the routes.</summary>
-    internal override Reach ReachOf(T facts) => facts is ApiRoute { Hostnames.IsEmpty: false } route ? Reach.OfHosts(route.Hostnames) : Reach.Everything;
+    internal override Reach ReachOf(T facts) => facts is ApiRoute route ? ReachOf(route) : Reach.Everything;
+
+    /// <summary>Callers of Services, whatever hosts the route names, and those of its hosts at Gateways. It does not say which hosts a ServiceEntry has,
+    /// nor, without its own, those of listeners.</summary>
+    private static Reach ReachOf(ApiRoute route)
+    {
+        var services = route.Parents.Where(BackendTlsDerivation.IsService).Select(BackendTlsDerivation.HostOf).ToList();
+        var isAtGateways = route.Parents.Any(parent => !MeshRouteDerivation.IsMesh(parent));
+        var isKnown = isAtGateways ? !route.Hostnames.IsEmpty : services.Count > 0;
+        return isKnown && route.Parents.Count(MeshRouteDerivation.IsMesh) == services.Count
+            ? Reach.OfHosts(isAtGateways ? services.Concat(route.Hostnames) : services) : Reach.Everything;
+    }
 }

@@ -38,7 +38,7 @@ public abstract class IstioObjectKind<T>(KindDescriptor kind) : MeshKind<JsonObj
     /// <summary>Whom an object concerns.</summary>
     internal abstract Reach ReachOf(T value);
 
-    /// <summary>Nobody can say whom an object with errors would concern: those that its last good version does.</summary>
+    /// <summary>An object with errors has no value that says whom it concerns: the workloads of its namespace stand for them.</summary>
     internal sealed override Reach? ReachOf(IstioState<T> facts) =>
         facts.Value is { } value ? ReachOf(value) : Reach.OfWorkloads(facts.Source.Namespace, default);
 

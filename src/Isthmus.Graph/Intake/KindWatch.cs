@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Isthmus.Graph.History;
 using Isthmus.Kubernetes.Watch;
 
@@ -42,8 +43,11 @@ internal sealed class KindWatch<TObject, TFacts> : KindWatch where TObject : cla
     private volatile Informer<TObject, TFacts>? _informer;
     private bool _replaced;
 
-    // Who wrote the objects that were read and are not passed on yet. Only the informer's task uses it.
+    // Who wrote the objects that were read but not passed on yet. Only the informer's task uses this field and the next.
     private Dictionary<string, ObjectWrite>? _writes;
+
+    // What is compared with the next version of an object.
+    private readonly KnownSpecs _specs = new(SpecRoom.Shared);
 
     /// <param name="served">Says when and in which version the cluster serves the kind; null: it does.</param>
     /// <param name="informers">Creates an informer, given the version and what it keeps of an object.</param>
@@ -66,7 +70,17 @@ internal sealed class KindWatch<TObject, TFacts> : KindWatch where TObject : cla
 
     internal override Exception? LastError => _informer is { } informer ? informer.LastError : _served?.LastError;
 
-    internal override Task RunAsync(CancellationToken stop) => _served is null ? RunAsync(_informer!, stop) : FollowAsync(_served, stop);
+    internal override async Task RunAsync(CancellationToken stop)
+    {
+        try
+        {
+            await (_served is null ? RunAsync(_informer!, stop) : FollowAsync(_served, stop));
+        }
+        finally
+        {
+            _specs.Clear();
+        }
+    }
 
     /// <summary>Reads the kind while the cluster serves it, in the version that it serves.</summary>
     private async Task FollowAsync(IServedVersions served, CancellationToken stop)
@@ -98,7 +112,8 @@ internal sealed class KindWatch<TObject, TFacts> : KindWatch where TObject : cla
     private async Task ReadAsync(string? version, CancellationToken stop)
     {
         _informer = version is null ? null : _informers(version, Read);
-        _replaced = false;
+        (_replaced, _writes) = (false, null);
+        _specs.Clear();
         if (_informer is { } informer)
         {
             var running = RunAsync(informer, stop);
@@ -114,24 +129,36 @@ internal sealed class KindWatch<TObject, TFacts> : KindWatch where TObject : cla
 
     private Task RunAsync(Informer<TObject, TFacts> informer, CancellationToken stop) => informer.RunAsync(async changes =>
     {
-        var writes = _writes;
-        _writes = null;
+        _specs.Passed(changes.Select(change => (change.Key, IsGone: change.Object is null)));
         // The first list replaces the objects of an earlier watch of the cluster with other credentials, or of another version.
-        if (_replaced) await _objects.Apply(_id, _kind, changes, writes);
+        if (_replaced) await _objects.Apply(_id, _kind, changes, WritesOf(changes));
         else await _objects.Replace(_id, _kind,
             [.. changes.Where(change => change.Object is not null).Select(change => KeyValuePair.Create(change.Key, change.Object!))]);
         _replaced = true;
+        // Not before: a change that cannot be passed on now is passed on again, by itself.
+        foreach (var change in changes) _writes?.Remove(change.Key);
+        if (_writes is { Count: 0 }) _writes = null;
     }, stop);
+
+    /// <summary>Who wrote the objects of these changes; null: nobody knows. The writer of the mesh reads it later, on another thread.</summary>
+    private Dictionary<string, ObjectWrite>? WritesOf(IReadOnlyList<Change<TFacts>> changes)
+    {
+        if (_writes is null) return null;
+        var writes = new Dictionary<string, ObjectWrite>(StringComparer.Ordinal);
+        foreach (var change in changes)
+            if (change.Object is not null && _writes.TryGetValue(change.Key, out var write)) writes[change.Key] = write;
+        return writes;
+    }
 
     private TFacts? Read(TObject item)
     {
         var facts = _kind.Read(_id.Cluster, item);
+        if (!_kind.IsRemembered || facts is null) return facts;
+        var source = _kind.SourceOf(facts);
+        var key = source.Namespace.Length == 0 ? source.Name : $"{source.Namespace}/{source.Name}";
+        var fields = item is JsonObject tree ? _specs.Changed(key, tree["spec"]) : default;
         // Objects of the first list are not changes.
-        if (_replaced && _kind.IsRemembered && facts is not null && ObjectWrite.Of(item) is { } write)
-        {
-            var source = _kind.SourceOf(facts);
-            (_writes ??= new(StringComparer.Ordinal))[source.Namespace.Length == 0 ? source.Name : $"{source.Namespace}/{source.Name}"] = write;
-        }
+        if (_replaced && ObjectWrite.Of(item) is { } write) (_writes ??= new(StringComparer.Ordinal))[key] = write with { Fields = fields };
         return facts;
     }
 }

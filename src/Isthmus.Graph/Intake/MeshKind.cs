@@ -13,8 +13,8 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.Graph.Intake;
 
 /// <summary>
-/// A kind of object that affects the mesh: how it is read, its source in the graph, and what its changes cause. Where it is read and what
-/// else is known of it says its descriptor. One file for each kind; <see cref="MeshKinds"/> is the table of them.
+/// A kind of object that affects the mesh: how it is read, its source in the graph, and what its changes cause. Its descriptor says where it is read,
+/// and what else is known of it. One file for each kind; <see cref="MeshKinds"/> is the table of them.
 /// </summary>
 public abstract class MeshKind(KindDescriptor descriptor)
 {
@@ -70,7 +70,7 @@ public abstract class MeshKind<TFacts>(KindDescriptor descriptor) : MeshKind(des
     /// <summary>Whom the object concerns; null for kinds that change all the time, which the history of changes counts by host.</summary>
     internal virtual Reach? ReachOf(TFacts facts) => null;
 
-    /// <summary>Whether a change is none for the history of changes.</summary>
+    /// <summary>Whether the history of changes can ignore the difference.</summary>
     internal virtual bool IsSame(TFacts before, TFacts after) => Equals(before, after);
 
     /// <summary>Whether the object is in force: not if it has errors.</summary>

@@ -86,7 +86,7 @@ public sealed class MeshWriter
         Sources.Clusters.Remove(cluster);
     }
 
-    public void PutResolved(string host, ValueList<string> addresses) => Sources.ResolvedHosts.Put(host, new(addresses));
+    public void PutResolved(string host, ValueList<Address> addresses) => Sources.ResolvedHosts.Put(host, new(addresses));
 
     public void RemoveResolved(string host) => Sources.ResolvedHosts.Remove(host);
 
@@ -130,11 +130,11 @@ public sealed class MeshWriter
     }
 
     private bool _needsChanged;
-    private AskedFilters _asked;
+    private bool _keptSessions;
 
     /// <summary>Addresses in the allocator's ranges that objects declare themselves.</summary>
     private HashSet<Address> Taken() => Mesh.Unaddressed.Items.Values
-        .SelectMany(service => service.Addresses.Select(text => Address.TryParse(text, out var address) ? address : (Address?)null).OfType<Address>()
+        .SelectMany(service => service.Addresses.Where(address => !address.IsRange).Select(address => address.Address)
             .Concat(service.Vips.Values.SelectMany(ips => ips)))
         .Where(Allocator.Covers).ToHashSet();
 
@@ -143,9 +143,8 @@ public sealed class MeshWriter
         _needsChanged |= Mesh.AddressNeeds.Changed.Count > 0
             || Mesh.Unaddressed.Changed.Any(host => Mesh.Unaddressed.Items.TryGetValue(host, out var service) && !service.Addresses.IsEmpty);
         Mesh.Collect(_changes);
-        var asked = Mesh.Asked;
-        _changes.Settings |= _asked != asked;
-        _asked = asked;
+        _changes.Settings |= _keptSessions != Mesh.KeepsSessions;
+        _keptSessions = Mesh.KeepsSessions;
         Revisions.Collect(Sources);
         if (History is not { } history) return;
         foreach (var host in Mesh.Endpoints.Changed) history.NoteEndpoints(host, Mesh.Endpoints.Items.GetValueOrDefault(host));

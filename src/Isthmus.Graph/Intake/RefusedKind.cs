@@ -14,7 +14,7 @@ public sealed class RefusedKind(KindDescriptor kind) : IstioObjectKind<NoValue>(
     internal override Reach ReachOf(NoValue value) => Reach.OfHosts();
 }
 
-/// <summary>The value of an object that means nothing: there is none.</summary>
+/// <summary>Stands in for the value of objects that never have one.</summary>
 public sealed record NoValue
 {
     private NoValue()

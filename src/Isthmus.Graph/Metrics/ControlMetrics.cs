@@ -62,8 +62,8 @@ public sealed class ControlMetrics
     /// <summary>Counts what happened on the stream of a proxy.</summary>
     public void Count(XdsEvent happened)
     {
-        if (happened.Kind == XdsEventKind.Sent) Count("pilot_xds_pushes", $"type=\"{ShortName(happened.TypeUrl)}\"");
-        else if (happened.Kind == XdsEventKind.Rejected) Count("pilot_total_xds_rejects", $"type=\"{ShortName(happened.TypeUrl)}\"");
+        if (happened.Kind == XdsEventKind.Sent) Count("pilot_xds_pushes", LabelOf(happened.TypeUrl));
+        else if (happened.Kind == XdsEventKind.Rejected) Count("pilot_total_xds_rejects", LabelOf(happened.TypeUrl));
     }
 
     /// <summary>A proxy has accepted all that follows from a change.</summary>
@@ -75,7 +75,7 @@ public sealed class ControlMetrics
     /// <summary>A response has been written.</summary>
     public void Written(string typeUrl, TimeSpan making, TimeSpan writing)
     {
-        _pushes.Add(making + writing, $"type=\"{ShortName(typeUrl)}\"");
+        _pushes.Add(making + writing, LabelOf(typeUrl));
         _sends.Add(writing);
     }
 
@@ -106,6 +106,16 @@ public sealed class ControlMetrics
     private static bool IsLabelled(string name) =>
         (name.StartsWith("pilot_", StringComparison.Ordinal) && !name.StartsWith("pilot_jwks_", StringComparison.Ordinal))
             || name.StartsWith("galley_", StringComparison.Ordinal) || name is "isthmus_xds_refused_total" or "isthmus_webhook_refused_total";
+
+    /// <summary>Made once for the types that proxies ask for.</summary>
+    private static string LabelOf(string typeUrl) => typeUrl switch
+    {
+        TypeUrls.Cluster => "type=\"cds\"",
+        TypeUrls.Endpoints => "type=\"eds\"",
+        TypeUrls.Listener => "type=\"lds\"",
+        TypeUrls.Route => "type=\"rds\"",
+        _ => $"type=\"{ShortName(typeUrl)}\"",
+    };
 
     private static string ShortName(string typeUrl) => typeUrl switch
     {

@@ -13,18 +13,29 @@ namespace Isthmus.Lab.ApiServer.CustomResources;
 /// </summary>
 internal sealed record SchemaRule(CelNode Rule, string Text, string Message, string Reason, string FieldPath, bool NeedsOld)
 {
+    /// <summary>Takes the place of the message where it has a value of one line; null for none, or for one that is not evaluated here.</summary>
+    public CelNode? MessageExpression { get; private init; }
+
     public static ValueList<SchemaRule> Read(JsonNode? list) => Json.Objects(list).Select(One).OfType<SchemaRule>().ToValueList();
 
     private static SchemaRule? One(JsonObject rule)
     {
         var text = Json.Text(rule["rule"]).Trim();
+        if (Parse(text) is not { } parsed) return null;
+        var needsOld = CelTokens.Read(text).Any(token => token is { Kind: CelTokenKind.Name, Text: "oldSelf" });
+        // The old value comes as an optional there, which has functions of its own.
+        if (needsOld && Json.Truth(rule["optionalOldSelf"]) == true) return null;
+        return new(parsed, text, Json.Text(rule["message"]), Json.Text(rule["reason"]), Json.Text(rule["fieldPath"]), needsOld)
+        {
+            MessageExpression = Json.Text(rule["messageExpression"]) is { Length: > 0 } expression ? Parse(expression) : null,
+        };
+    }
+
+    private static CelNode? Parse(string text)
+    {
         try
         {
-            var needsOld = CelTokens.Read(text).Any(token => token is { Kind: CelTokenKind.Name, Text: "oldSelf" });
-            // The old value comes as an optional there, which has functions of its own.
-            if (needsOld && Json.Truth(rule["optionalOldSelf"]) == true) return null;
-            return new(CelParser.Parse(text, CelFunctions.Knows), text, Json.Text(rule["message"]), Json.Text(rule["reason"]), Json.Text(rule["fieldPath"]),
-                needsOld);
+            return CelParser.Parse(text, CelFunctions.Knows);
         }
         catch (Exception e) when (e is CelUnsupportedException or CelSyntaxException)
         {
@@ -45,7 +56,7 @@ internal sealed record SchemaRule(CelNode Rule, string Text, string Message, str
         {
             return new("FieldValueInvalid", path, $"Invalid value: \"{type}\": {e.Message} evaluating rule: {(Message.Length > 0 ? Message : Text)}");
         }
-        var message = Message.Length > 0 ? Message : $"failed rule: {Text}";
+        var message = Said(scope) ?? (Message.Length > 0 ? Message : $"failed rule: {Text}");
         return Reason switch
         {
             "FieldValueForbidden" => FieldError.Forbidden(field, message),
@@ -53,6 +64,18 @@ internal sealed record SchemaRule(CelNode Rule, string Text, string Message, str
             "FieldValueDuplicate" => new(Reason, field, $"Duplicate value: \"{type}\""),
             _ => new("FieldValueInvalid", field, $"Invalid value: \"{type}\": {message}"),
         };
+    }
+
+    private string? Said(CelScope scope)
+    {
+        try
+        {
+            return MessageExpression?.Evaluate(scope) is string said && said.Trim().Length > 0 && !said.Contains('\n', StringComparison.Ordinal) ? said : null;
+        }
+        catch (CelFailureException)
+        {
+            return null;
+        }
     }
 }
 

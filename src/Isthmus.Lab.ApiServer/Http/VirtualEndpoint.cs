@@ -27,7 +27,7 @@ internal sealed class VirtualEndpoint
 
     internal bool HasGroupVersion(string group, string version) => _byPath.Keys.Any(key => key.Item1 == group && key.Item2 == version);
 
-    /// <returns>False when the path is none of these resources.</returns>
+    /// <returns>False when the path is not one of these resources.</returns>
     internal async Task<bool> TryHandleAsync(HttpContext http, RequestTarget target, RequestAttributes attributes)
     {
         if (!_byPath.TryGetValue((target.Group, target.Version, target.Resource, target.Subresource), out var found)) return false;

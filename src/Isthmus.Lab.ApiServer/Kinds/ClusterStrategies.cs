@@ -104,6 +104,37 @@ internal sealed class LimitRangeStrategy : ObjectStrategy
             foreach (var (resource, amount) in item["min"] as JsonObject ?? []) item.Ensure("defaultRequest").Default(resource, amount!.DeepClone());
         }
     }
+
+    public override IEnumerable<FieldError> Validate(JsonObject o, WriteContext context)
+    {
+        foreach (var (i, item) in Json.Objects(o.At("spec", "limits")).Index())
+        {
+            var (path, type) = ($"spec.limits[{i}]", Json.Text(item["type"]));
+            if (type == "Pod")
+                foreach (var field in (string[])["default", "defaultRequest"])
+                    if (item[field] is JsonObject { Count: > 0 })
+                        yield return FieldError.Forbidden($"{path}.{field}", "may not be specified when `type` is 'Pod'");
+            if (type == "PersistentVolumeClaim" && item.At("min", "storage") is null && item.At("max", "storage") is null)
+                yield return FieldError.Required($"{path}.limits", "either minimum or maximum storage value is required, but neither was provided");
+            foreach (var (field, lower, said, upper, of) in Order)
+                foreach (var (resource, amount) in item[lower] as JsonObject ?? [])
+                    if (item.At(upper, resource) is { } most && Quantity.Nanos($"{amount}") > Quantity.Nanos($"{most}"))
+                        yield return FieldError.Invalid($"{path}.{field}[{resource}]", $"{item.At(field, resource)}",
+                            $"{said} value {amount} is greater than {of} value {most}");
+            foreach (var (resource, ratio) in item["maxLimitRequestRatio"] as JsonObject ?? [])
+                if (Quantity.Nanos($"{ratio}") < 1_000_000_000)
+                    yield return FieldError.Invalid($"{path}.maxLimitRequestRatio[{resource}]", $"{ratio}", $"ratio {ratio} is less than 1");
+        }
+    }
+
+    /// <summary>Which amount must not be greater than which other one, and the field that is told.</summary>
+    private static readonly (string Field, string Lower, string Said, string Upper, string Of)[] Order =
+    [
+        ("min", "min", "min", "max", "max"), ("defaultRequest", "min", "min", "defaultRequest", "default request"),
+        ("defaultRequest", "defaultRequest", "default request", "max", "max"),
+        ("defaultRequest", "defaultRequest", "default request", "default", "default limit"),
+        ("default", "min", "min", "default", "default"), ("default", "default", "default", "max", "max"),
+    ];
 }
 
 internal sealed class AutoscalerStrategy : ObjectStrategy

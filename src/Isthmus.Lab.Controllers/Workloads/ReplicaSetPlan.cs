@@ -82,11 +82,12 @@ public static class ReplicaSetPlan
     private static JsonArray? Told(ReplicaSetStatus status) => status.Conditions.Count == 0 ? null
         : [.. status.Conditions.Select(condition => (JsonNode)Condition(condition.Status, condition.Reason, condition.Message, condition.LastTransitionTime))];
 
-    /// <summary>The condition that says why Pods cannot be made, which Deployments take over; null when it says so already.</summary>
+    /// <summary>The condition that says why Pods cannot be made, which Deployments take over; null when there is one. Like that of Kubernetes, it keeps
+    /// its first reason: each attempt fails for a Pod of another name, and to write that would be a change to act on at once, without back-off.</summary>
     public static Write? Failed(ReplicaSet set, string why, DateTimeOffset now)
     {
         var before = set.Status.Conditions.FirstOrDefault(condition => condition.Type == ReplicaFailure);
-        return before is { Status: "True" } && before.Message == why ? null
+        return before is { Status: "True" } ? null
             : Write.Status(Kinds.ReplicaSet, set, new()
             {
                 ["conditions"] = new JsonArray(Condition("True", "FailedCreate", why, before?.LastTransitionTime ?? now)),

@@ -20,7 +20,7 @@ internal static partial class AtomicDirectory
 {
     private const string Current = "..data";
 
-    /// <param name="files">Relative paths to contents. Directories that are none of them stay: they are mount points of other volumes.</param>
+    /// <param name="files">Relative paths to contents. Other directories stay: they are mount points of other volumes.</param>
     /// <param name="group">The group of the files, or null to keep it.</param>
     /// <returns>False when everything was already up to date.</returns>
     internal static bool Write(string directory, IReadOnlyDictionary<string, ProjectedFile> files, long? group)

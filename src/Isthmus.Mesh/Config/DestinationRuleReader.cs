@@ -7,6 +7,9 @@ namespace Isthmus.Mesh.Config;
 
 internal static class DestinationRuleReader
 {
+    /// <summary>Few networks make every connection in less.</summary>
+    private static readonly TimeSpan ShortConnect = TimeSpan.FromMilliseconds(10);
+
     public static DestinationRule Read(ObjectRef source, Field spec, long createdAt)
     {
         HostNames.Check(spec["host"], spec["host"].Text);
@@ -234,9 +237,12 @@ internal static class DestinationRuleReader
         NotNegative(http["maxRetries"], "max retries");
         NotNegative(http["maxConcurrentStreams"], "max concurrent streams");
         NotNegative(tcp["maxConnections"], "max connections");
-        var keepalive = tcp["tcpKeepalive"];
+        var (keepalive, connectTimeout) = (tcp["tcpKeepalive"], tcp["connectTimeout"].Duration(Durations.OneMillisecond));
+        if (connectTimeout < ShortConnect)
+            tcp["connectTimeout"].Warn("connections to other Nodes, zones and clusters often take longer: such calls fail with 503 (UF)",
+                "write 1s or more, or remove it (10s counts then)");
         return new(
-            tcp["maxConnections"].Int, tcp["connectTimeout"].Duration(Durations.OneMillisecond),
+            tcp["maxConnections"].Int, connectTimeout,
             keepalive.Exists ? ReadKeepalive(keepalive) : null,
             http["http1MaxPendingRequests"].Int, http["http2MaxRequests"].Int, http["maxRequestsPerConnection"].Int, http["maxRetries"].Int,
             http["idleTimeout"].Duration(),

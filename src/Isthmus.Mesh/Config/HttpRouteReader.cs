@@ -9,7 +9,7 @@ namespace Isthmus.Mesh.Config;
 internal static class HttpRouteReader
 {
 
-    private static readonly string[] Methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "*"];
+    internal static readonly string[] Methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "*"];
 
     private static readonly string[] RetryConditions =
     [
@@ -93,6 +93,7 @@ internal static class HttpRouteReader
                 field.Error($"\"{name}\" names no claim of a token",
                     "write @request.auth.claims.NAME, or @request.auth.claims[NAME][INNER] for a claim within another");
         }
+        MatchTexts.CheckRequest(match);
         return new(
             match["name"].Text, ReadString(match["uri"], "uri"), match["ignoreUriCase"].Flag ?? false,
             ReadString(match["scheme"], "scheme"), ReadString(match["method"], "method"), ReadString(match["authority"], "authority"),
@@ -183,6 +184,11 @@ internal static class HttpRouteReader
                 retries["retryOn"].Error($"\"{condition}\" is not a valid retryOn policy");
             }
         }
+        if (attempts == 0 && (retries["retryOn"].Exists || retries["perTryTimeout"].Exists))
+            retries["attempts"].Warn("is 0, so that nothing is tried again, whatever the other fields say", "set it to the number of retries, such as 2");
+        if (retries["retryOn"].Text.Trim() == "retriable-status-codes")
+            retries["retryOn"].Warn("\"retriable-status-codes\" names no status code, so that nothing is tried again",
+                "add the codes, such as retriable-status-codes,503");
         foreach (var (condition, why) in IdleConditions)
         {
             if (retries["retryOn"].Text.Split(',', StringSplitOptions.TrimEntries).Contains(condition))
@@ -264,6 +270,7 @@ internal static class HttpRouteReader
             if (given.Ticks % TimeSpan.TicksPerMillisecond != 0) cors["maxAge"].Error("only durations to ms precision are supported");
             cors["maxAge"].Error("max_age duration is accurate only to seconds precision");
         }
+        foreach (var origin in cors["allowOrigin"].Items.Concat(cors["allowOrigins"].Items.Select(match => match["exact"]))) MatchTexts.CheckOrigin(origin);
         var origins = cors["allowOrigin"].Texts.Select(origin => new StringMatch(MatchKind.Exact, origin))
             .Concat(cors["allowOrigins"].Items.Select(origin => ReadString(origin, "corsAllowOrigins") ?? new(MatchKind.Present, "")));
         return new(origins.ToValueList(), cors["allowMethods"].Texts, cors["allowHeaders"].Texts, cors["exposeHeaders"].Texts, age,

@@ -50,6 +50,9 @@ public enum KindUse
     /// <summary><c>isthmus trace</c>: they decide what happens to a call.</summary>
     Trace = 4,
 
+    /// <summary>They explain some failures of a trace; whoever may not read them can trace all the same.</summary>
+    TraceIfAllowed = 256,
+
     /// <summary><c>isthmus verify</c>: they say whether workloads get calls.</summary>
     Workloads = 8,
 
@@ -119,6 +122,9 @@ public sealed record KindDescriptor(string Group, string Kind, string Plural, pa
 
     /// <summary>Whether objects claim hosts, which may belong to another namespace.</summary>
     public bool ClaimsHosts { get; init; }
+
+    /// <summary>Whether objects make Pods from a template, and are what findings call a workload.</summary>
+    public bool IsWorkload { get; init; }
 
     public KindPlace Place { get; init; }
 

@@ -45,11 +45,14 @@ public static class MeshApi
     };
     public static readonly KindDescriptor Deployment = new("apps", "Deployment", "deployments", "v1")
     {
-        Uses = AnalysisIfAllowed | Trace | Workloads | BugReport, Rights = new(Read),
+        Uses = AnalysisIfAllowed | Trace | Workloads | BugReport, Rights = new(Read), IsWorkload = true,
     };
     public static readonly KindDescriptor ReplicaSet = new("apps", "ReplicaSet", "replicasets", "v1") { Rights = KindRights.ReadByAll };
-    public static readonly KindDescriptor StatefulSet = new("apps", "StatefulSet", "statefulsets", "v1") { Uses = AnalysisIfAllowed | BugReport };
-    public static readonly KindDescriptor DaemonSet = new("apps", "DaemonSet", "daemonsets", "v1") { Uses = AnalysisIfAllowed | BugReport };
+    public static readonly KindDescriptor StatefulSet = new("apps", "StatefulSet", "statefulsets", "v1")
+    {
+        Uses = AnalysisIfAllowed | BugReport, IsWorkload = true,
+    };
+    public static readonly KindDescriptor DaemonSet = new("apps", "DaemonSet", "daemonsets", "v1") { Uses = AnalysisIfAllowed | BugReport, IsWorkload = true };
 
     // Their rights depend on the installation: see SecretRights, and on what the control plane writes.
     public static readonly KindDescriptor Secret = new("", "Secret", "secrets", "v1") { Place = KindPlace.CredentialClusters, Need = KindNeed.Nowhere };
@@ -70,7 +73,7 @@ public static class MeshApi
     };
     public static readonly KindDescriptor NetworkPolicy = new("networking.k8s.io", "NetworkPolicy", "networkpolicies", "v1")
     {
-        Uses = AnalysisIfAllowed | BugReport,
+        Uses = AnalysisIfAllowed | TraceIfAllowed | BugReport,
     };
     public static readonly KindDescriptor AdminNetworkPolicy = new("policy.networking.k8s.io", "AdminNetworkPolicy", "adminnetworkpolicies", "v1alpha1")
     {
@@ -102,7 +105,7 @@ public static class MeshApi
     // The group is a setting (MultiClusterSettings). A control plane writes both in its own cluster, and exports in others.
     public static readonly KindDescriptor ServiceExport = new("multicluster.x-k8s.io", "ServiceExport", "serviceexports", "v1beta1", "v1alpha1")
     {
-        Place = KindPlace.EveryCluster, Need = KindNeed.Nowhere, Uses = BugReport | LastKnown,
+        Place = KindPlace.EveryCluster, Need = KindNeed.Nowhere, Uses = AnalysisIfAllowed | TraceIfAllowed | BugReport | LastKnown,
         Rights = new($"{Read} create update patch delete", $"{Read} create update patch delete", $"{Read} create delete"),
     };
     public static readonly KindDescriptor ServiceImport = new("multicluster.x-k8s.io", "ServiceImport", "serviceimports", "v1beta1", "v1alpha1")
@@ -161,6 +164,7 @@ public static class MeshApi
     public static readonly KindDescriptor EnvoyFilter = Networking("EnvoyFilter", "envoyfilters", "v1alpha3") with
     {
         Spec = NetworkingSchemas.EnvoyFilter, Reader = of => EnvoyFilterReader.Read(of.Source, of.Spec, of.CreatedAt),
+        Uses = Analysis | TraceIfAllowed | BugReport,
     };
     public static readonly KindDescriptor ProxyConfig = Networking("ProxyConfig", "proxyconfigs", "v1beta1") with
     {
@@ -221,11 +225,11 @@ public static class MeshApi
     public static readonly KindDescriptor ReferenceGrant = OfGatewayApi("ReferenceGrant", "referencegrants", "v1", "v1beta1") with { Rights = new(Read) };
     public static readonly KindDescriptor BackendTrafficPolicy = OfGatewayApi("XBackendTrafficPolicy", "xbackendtrafficpolicies", "v1alpha1") with
     {
-        Group = "gateway.networking.x-k8s.io",
+        Group = "gateway.networking.x-k8s.io", Uses = AnalysisIfAllowed | BugReport,
     };
     public static readonly KindDescriptor ApiMesh = OfGatewayApi("XMesh", "xmeshes", "v1alpha1") with
     {
-        Group = BackendTrafficPolicy.Group, IsNamespaced = false,
+        Group = BackendTrafficPolicy.Group, IsNamespaced = false, Uses = AnalysisIfAllowed | BugReport,
     };
 
     /// <summary>Every kind, in the order of the rules of roles.</summary>
@@ -274,11 +278,12 @@ public static class MeshApi
 
     private static KindDescriptor OfGatewayApi(string kind, string plural, params string[] versions) => new("gateway.networking.k8s.io", kind, plural, versions)
     {
-        Place = KindPlace.ConfigCluster, Need = KindNeed.Nowhere, Uses = AnalysisIfAllowed | BugReport, Rights = new(Read, Status: "update patch"),
+        Place = KindPlace.ConfigCluster, Need = KindNeed.Nowhere, Uses = AnalysisIfAllowed | TraceIfAllowed | BugReport,
+        Rights = new(Read, Status: "update patch"),
     };
 
     private static KindDescriptor RouteOfGatewayApi(string kind, string plural, params string[] versions) =>
-        OfGatewayApi(kind, plural, versions) with { Uses = AnalysisIfAllowed | ConsoleRules | BugReport };
+        OfGatewayApi(kind, plural, versions) with { Uses = AnalysisIfAllowed | TraceIfAllowed | ConsoleRules | BugReport };
 
     private static KindDescriptor Policy(string kind, string plural) =>
         OfIstio("security", kind, plural, SecurityVersions) with { IsPolicy = true, Uses = Analysis | Trace | ConsoleRules | BugReport };

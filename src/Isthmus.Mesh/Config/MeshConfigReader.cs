@@ -122,7 +122,7 @@ public static class MeshConfigReader
         else if (address.Length > 0) HostNames.Check(gateway["address"], address, allowWildcard: false, allowIp: true);
         var port = gateway["port"];
         if (port.Integer is not (>= 1 and <= 65535) && !port.IsWrong) port.Error($"port number {port.Integer ?? 0} must be in the range 1..65535");
-        return new(address, service, port.Int ?? 0);
+        return new(EndpointAddress.Parse(address), service, port.Int ?? 0);
     }
 
     private static NamespaceSelector ReadSelector(Field selector) =>

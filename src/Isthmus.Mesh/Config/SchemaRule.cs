@@ -79,7 +79,7 @@ internal sealed record SchemaRule(string Cel, string Message, Func<JsonNode, boo
         string.Join(" || ", fields.Select(field => $"has(self.{field})")), $"one of {string.Join(", ", fields)} must be set",
         value => fields.Any(field => Member(value, field) is not null));
 
-    /// <summary>A field of an object; null if it has none, or is none.</summary>
+    /// <summary>A field of an object; null if it has no such field, or is not an object.</summary>
     public static JsonNode? Member(JsonNode? value, string field) => (value as JsonObject)?[field];
 
     public static string Text(JsonNode? value) => value is JsonValue text && text.TryGetValue<string>(out var result) ? result : "";

@@ -49,14 +49,13 @@ internal static class ServiceEntryReader
         var portNames = ports.Select(port => port.Name).ToHashSet();
         var endpoints = spec["endpoints"].Items.Select(endpoint => ReadEndpoint(endpoint, portNames, resolution)).ToValueList();
         CheckHosts(spec, resolution, endpoints.Count);
-        CheckAddresses(spec["addresses"], resolution);
         if (spec["workloadSelector"].Exists && !endpoints.IsEmpty) spec.Error("only one of WorkloadSelector or Endpoints is allowed in Service Entry");
         if (resolution == EntryResolution.None && !endpoints.IsEmpty) spec["endpoints"].Error("no endpoints should be provided for resolution type none");
         if (resolution == EntryResolution.DynamicDns) CheckDynamic(spec, ports);
         if (resolution == EntryResolution.DnsRoundRobin && endpoints.Count > 1)
             spec["endpoints"].Error("there must only be 0 or 1 endpoint for resolution mode DNS_ROUND_ROBIN", "use resolution DNS");
         return new(
-            source, spec["hosts"].Texts, spec["addresses"].Texts, ports,
+            source, spec["hosts"].Texts, ReadAddresses(spec["addresses"], resolution), ports,
             spec["location"].Text != "MESH_INTERNAL", resolution, endpoints,
             HostNames.ReadSelector(spec["workloadSelector"]["labels"]), HostNames.ReadExportTo(spec["exportTo"]), spec["subjectAltNames"].Texts, createdAt);
     }
@@ -98,20 +97,18 @@ internal static class ServiceEntryReader
         }
     }
 
-    private static void CheckAddresses(Field addresses, EntryResolution resolution)
+    private static ValueList<AddressOrRange> ReadAddresses(Field addresses, EntryResolution resolution)
     {
+        var read = new List<AddressOrRange>();
         foreach (var address in addresses.Items)
         {
             var isRange = address.Text.Contains('/', StringComparison.Ordinal);
-            if (!Cidr.TryParse(address.Text, out _) || (!isRange && !HostNames.IsIp(address.Text)))
-            {
-                address.Error(isRange ? $"{address.Text} is not a valid CIDR block" : $"{address.Text} is not a valid IP");
-            }
-            else if (isRange && resolution is EntryResolution.Dns or EntryResolution.DnsRoundRobin)
-            {
+            if (AddressOrRange.TryParse(address.Text, out var known)) read.Add(known);
+            else address.Error(isRange ? $"{address.Text} is not a valid CIDR block" : $"{address.Text} is not a valid IP");
+            if (known.IsRange && resolution is EntryResolution.Dns or EntryResolution.DnsRoundRobin)
                 address.Error("CIDR addresses are allowed only for NONE/STATIC resolution types");
-            }
         }
+        return read.ToValueList();
     }
 
     private static ValueList<ServicePort> ReadPorts(Field ports)

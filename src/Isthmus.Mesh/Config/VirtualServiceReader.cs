@@ -84,14 +84,16 @@ internal static class VirtualServiceReader
                 sni.Error($"SNI host \"{sni.Text}\" is not a compatible subset of any of the virtual service hosts: [{string.Join(' ', hosts)}]");
             }
         }
+        var subnets = new List<AddressOrRange>();
         foreach (var subnet in match["destinationSubnets"].Items)
         {
-            if (!Cidr.TryParse(subnet.Text, out _)) subnet.Error($"{subnet.Text} is not a valid IP or CIDR block");
+            if (AddressOrRange.TryParse(subnet.Text, out var known)) subnets.Add(known);
+            else subnet.Error($"{subnet.Text} is not a valid IP or CIDR block");
         }
         var source = match["sourceSubnet"];
         if (source.Exists) source.Error("matches by the client's address are not supported", "use sourceLabels or sourceNamespace");
         return new(
-            sniHosts, match["destinationSubnets"].Texts, match["port"].Int ?? 0, HostNames.ReadLabels(match["sourceLabels"]), match["sourceNamespace"].Text,
+            sniHosts, subnets.ToValueList(), match["port"].Int ?? 0, HostNames.ReadLabels(match["sourceLabels"]), match["sourceNamespace"].Text,
             match["gateways"].Exists ? ReadGateways(match["gateways"], ns) : default) { IsNever = source.CloseIfWrong() };
     }
 }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
+using Isthmus.Core.Net;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.Rbac;
@@ -218,9 +219,5 @@ internal static class Authorizations
         : pattern.IsAnything ? TextMatches.Regex(pattern.Regex)
         : TextMatches.Regex(LinearRegex.Literal(scheme) + pattern.Regex);
 
-    private static CidrRange Range(string value)
-    {
-        var (prefix, length) = ServiceAddresses.Range(value);
-        return new() { AddressPrefix = prefix, PrefixLen = length };
-    }
+    private static CidrRange Range(string value) => Parts.Range(AddressOrRange.Parse(value));
 }

@@ -26,6 +26,8 @@ public static class ClusterGenerator
                 yield return One(inputs, port, subset, false);
                 if (PassesThrough(inputs, port, subset)) yield return One(inputs, port, subset, true);
             }
+            // Gateways have endpoints of headless hosts anyway.
+            if (inputs.Service.IsRouteTarget && inputs.Caller.From.Kind == ProxyKind.Sidecar) yield return One(inputs, port, Subset.Any, false);
         }
     }
 
@@ -97,10 +99,11 @@ public static class ClusterGenerator
         var sniffs = inputs.Caller.From.Kind == ProxyKind.Sidecar;
         if (port.HasGrpcRoutes && !sniffs) port = port with { Protocol = Protocol.Grpc };
         var policy = TrafficPolicy.Effective(rule, subset, port.Number, inputs.Mesh);
-        var subsetName = subset?.Name ?? "";
+        var subsetName = subset is null || subset == Subset.Any ? "" : subset.Name;
         var cluster = new Cluster
         {
-            Name = sni ? ResourceNames.Sni(port.Number, subsetName, service.Hostname) : ResourceNames.Outbound(port.Number, subsetName, service.Hostname),
+            Name = sni ? ResourceNames.Sni(port.Number, subsetName, service.Hostname)
+                : ResourceNames.Outbound(port.Number, subset?.Name ?? "", service.Hostname),
             ConnectTimeout = Parts.Duration(policy.Pool?.ConnectTimeout ?? inputs.Mesh.ConnectTimeout),
             LbPolicy = Cluster.Types.LbPolicy.LeastRequest,
             Metadata = Describe(inputs, port, subsetName),
@@ -121,7 +124,7 @@ public static class ClusterGenerator
         switch (inputs.Service.Resolution)
         {
             // A gateway has no original destination, so it resolves even headless endpoints by name.
-            case Resolution.Original when inputs.Caller.From.Kind == ProxyKind.Sidecar:
+            case Resolution.Original when inputs.Caller.From.Kind == ProxyKind.Sidecar && subset != Subset.Any:
                 cluster.Type = DiscoveryType.OriginalDst;
                 cluster.LbPolicy = Cluster.Types.LbPolicy.ClusterProvided;
                 break;

@@ -226,6 +226,9 @@ internal static class ClusterPolicy
         cluster.TypedExtensionProtocolOptions[ClusterGenerator.HttpOptions] = Parts.Pack(options);
     }
 
+    /// <summary>TLS that is not the mesh's must not announce itself as such: the callee's sidecar would take the connection for one of the mesh.</summary>
+    private static void KeepAlpn(Cluster cluster) => cluster.Metadata.FilterMetadata["istio"].Fields["alpn_override"] = Value.ForString("false");
+
     public static void ApplyTls(Cluster cluster, ClusterInputs inputs, ServicePort port, string subset, TrafficPolicy policy)
     {
         var service = inputs.Service;
@@ -235,6 +238,7 @@ internal static class ClusterPolicy
         if (service.BackendTlsAt(port.Number) is { } backend)
         {
             cluster.TransportSocket = TlsContexts.Backend(backend, http2, inputs.Caller.ClientCredential, inputs.Mesh);
+            KeepAlpn(cluster);
             return;
         }
         if (policy.Tls is { } tls)
@@ -252,6 +256,7 @@ internal static class ClusterPolicy
                     // The names that a ServiceEntry gives its host apply unless the rule has its own.
                     var names = tls.SubjectAltNames.IsEmpty && service.FromServiceEntry ? service.ServiceAccounts : tls.SubjectAltNames;
                     cluster.TransportSocket = TlsContexts.Client(tls, names, http2, inputs.Mesh);
+                    KeepAlpn(cluster);
                     if (tls.Sni.Length == 0) NameByRequest(cluster, verify: names.IsEmpty && !tls.InsecureSkipVerify);
                     break;
             }

@@ -17,10 +17,11 @@ public static class EndpointGenerator
     public static IEnumerable<ClusterLoadAssignment> All(EndpointInputs inputs)
     {
         if (!HasAssignments(inputs.Service, inputs.From.Kind)) yield break;
+        var isOriginal = inputs is { Service.Resolution: Resolution.Original, From.Kind: ProxyKind.Sidecar };
         foreach (var port in inputs.Service.Ports)
         {
             if (port.Protocol == Protocol.Udp) continue;
-            foreach (var subset in inputs.Rule?.Subsets.Prepend(null) ?? [null])
+            foreach (var subset in isOriginal ? [Subset.Any] : inputs.Rule?.Subsets.Prepend(null) ?? [null])
             {
                 // An original-destination cluster requests no endpoints, and a blocked one has none.
                 if (TrafficPolicy.Effective(inputs.Rule, subset, port.Number) is { IsBlocked: true } or { Balancing.Algorithm: LbAlgorithm.Passthrough })
@@ -54,7 +55,7 @@ public static class EndpointGenerator
 
     /// <summary>Whether clusters of the service take their endpoints from here.</summary>
     public static bool HasAssignments(MeshService service, ProxyKind kind) =>
-        service.Resolution == Resolution.Endpoints || (service.Resolution == Resolution.Original && kind == ProxyKind.Router);
+        service.Resolution == Resolution.Endpoints || (service.Resolution == Resolution.Original && (kind == ProxyKind.Router || service.IsRouteTarget));
 
     public static ClusterLoadAssignment One(EndpointInputs inputs, int port, Subset? subset, bool sni)
     {

@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.ListenerFilters;
@@ -96,7 +97,8 @@ public static class GatewayListeners
         {
             foreach (var server in gateway.Servers.Where(server => server.Protocol != Protocol.Udp))
             {
-                foreach (var target in server.TargetPort > 0 ? [server.TargetPort] : Targets(scope, gateway, server.Port))
+                foreach (var target in (server.TargetPort > 0 ? [server.TargetPort] : Targets(scope, gateway, server.Port))
+                    .Where(target => !Ports.IsOfGateway(target)))
                 {
                     var key = (server.Bind.Length > 0 ? server.Bind : ResourceNames.AnyAddress, target);
                     (ports.TryGetValue(key, out var servers) ? servers : ports[key] = []).Add(new(gateway, server));

@@ -88,6 +88,8 @@ internal static class HttpConnections
         var parts = mesh.ProxyHeaders.ClientCertParts;
         manager.SetCurrentClientCertDetails = new() { Subject = parts.Subject, Cert = parts.Cert, Dns = parts.Dns, Uri = parts.Uri };
         if (protocol.IsHttp2()) manager.Http2ProtocolOptions ??= new();
+        // Callers with h2UpgradePolicy bring WebSockets this way (RFC 8441). Istio leaves it out, and what Envoys get is Istio's.
+        if (!mesh.Software.IsEnvoy) (manager.Http2ProtocolOptions ??= new()).AllowConnect = true;
         AddSecurity(manager, security, mesh, Traffic.Inbound, port);
         AddFilters(manager, protocol, Traffic.Inbound, mesh, port);
         return Filter(manager);
@@ -196,7 +198,7 @@ internal static class HttpConnections
         if (traffic != Traffic.Inbound && mesh.Software.Has(IstioFilters.Alpn)) manager.HttpFilters.Add(AlpnOverride);
         manager.HttpFilters.Add(Fault);
         manager.HttpFilters.Add(Cors);
-        if (traffic != Traffic.Inbound) manager.HttpFilters.AddRange(mesh.RouteChecks.Select(RouteChecks.Filter));
+        if (traffic != Traffic.Inbound && mesh.Software.ComposesFilters) manager.HttpFilters.Add(RouteChecks.Filter);
         if ((traffic is Traffic.Outbound or Traffic.OutboundInMesh) && mesh.OutboundTrafficPolicy == OutboundPolicy.AllowAnyDynamicDns)
             manager.HttpFilters.Add(ByRequest(mesh));
         manager.HttpFilters.AddRange(MetricConfigs.Http(traffic, mesh));

@@ -72,6 +72,11 @@ internal static class HttpRoutes
         };
         if (http.Share < 1) route.Match.RuntimeFraction = new() { DefaultValue = Parts.PerMillion(http.Share * 100) };
         var filters = http.Filters;
+        if (filters.Authorizer is not null && context.Caller.CannotAsk)
+        {
+            route.DirectResponse = new() { Status = 500 };
+            return route;
+        }
         if (filters.Redirect is { } redirect) route.Redirect = RouteActions.Redirect(redirect, match, context);
         else if (filters.Direct is { } direct) route.DirectResponse = RouteActions.Direct(direct);
         else if (http.LeadsNowhere) route.DirectResponse = new() { Status = 500 };

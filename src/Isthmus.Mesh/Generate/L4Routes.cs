@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Generate;
@@ -12,7 +13,7 @@ internal static class L4Routes
     /// <param name="ranges">The addresses of the listener, where a match has none.</param>
     /// <param name="gateway"><c>mesh</c>, or the gateway's full name.</param>
     /// <param name="settings">Those of DestinationRules, by cluster.</param>
-    public static IEnumerable<TcpChain> Chains(ProxyScope scope, RouteSet rule, ServicePort port, ValueList<string> ranges, string gateway,
+    public static IEnumerable<TcpChain> Chains(ProxyScope scope, RouteSet rule, ServicePort port, ValueList<AddressOrRange> ranges, string gateway,
         ValueMap<TcpSettings> settings)
     {
         if (port.Protocol.IsTls() || !rule.Tls.IsEmpty)

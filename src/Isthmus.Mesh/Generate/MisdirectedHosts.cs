@@ -32,7 +32,7 @@ internal sealed class MisdirectedHosts
     public MisdirectedHosts(IEnumerable<BoundServer> servers)
     {
         ClientRule? first = null;
-        _owners = new(servers.Where(server => server.IsHttps));
+        _owners = new(servers.Where(server => server.IsHttps || IsOtherTls(server)));
         foreach (var server in _owners.All)
         {
             var clients = server.Server.Tls!.Clients;
@@ -69,6 +69,10 @@ internal sealed class MisdirectedHosts
         host.Routes.Clear();
         host.Routes.Add(new Route { Name = "misdirected", Match = new() { Prefix = "/" }, DirectResponse = new() { Status = 421 } });
     }
+
+    /// <summary>A listener of the Gateway API that is for names, and not for requests: what it passes on gets none of them.</summary>
+    private static bool IsOtherTls(BoundServer server) =>
+        server is { Gateway.IsolatesHosts: true, IsHttp: false, IsAutoPassthrough: false, Server.Tls: not null };
 
     private List<string> RefusedBy(BoundServer server)
     {

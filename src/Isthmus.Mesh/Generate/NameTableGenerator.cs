@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Istio;
 
@@ -20,7 +21,7 @@ public static class NameTableGenerator
             if (service.Headless) AddHeadless(table, host, Near(scope, host).Concat(Pods(far, service).SelectMany(pod => Far(scope, pod, service))).ToList());
             else
             {
-                var addresses = ServiceAddresses.For(service, scope).Items.Where(address => !ServiceAddresses.IsRange(address)).ToList();
+                var addresses = ServiceAddresses.For(service, scope).Where(address => !address.IsRange).Select(address => address.Address).ToList();
                 if (addresses.Count == 0) continue;
                 table.Table[service.Hostname] = Entry(service, addresses);
                 foreach (var alias in service.Aliases.Where(alias => alias.VisibleTo(scope.Namespace))) table.Table[alias.Hostname] = Entry(alias, addresses);
@@ -31,15 +32,15 @@ public static class NameTableGenerator
 
     /// <param name="Name">Its label in DNS; empty when it has none.</param>
     /// <param name="FullName">The name that includes the cluster; empty while there is only one network.</param>
-    private readonly record struct Member(string Address, string Name, string FullName, string Cluster);
+    private readonly record struct Member(Address Address, string Name, string FullName, string Cluster);
 
     /// <summary>Endpoints that are dialled directly.</summary>
     private static IEnumerable<Member> Near(ProxyScope scope, VisibleHost host) => host.Endpoints
-        .Where(endpoint => endpoint.Health == EndpointHealth.Ready && !endpoint.Address.IsNone)
+        .Where(endpoint => endpoint is { Health: EndpointHealth.Ready, Address.Ip: not null })
         .Where(endpoint => scope.Network.Length == 0 || endpoint.Network.Length == 0 || endpoint.Network == scope.Network)
         .Where(endpoint => !(host.Service.ClusterLocal || endpoint.Withheld) || endpoint.Cluster == scope.Cluster)
         .OrderBy(endpoint => endpoint.Cluster != scope.Cluster).ThenBy(endpoint => endpoint.Cluster, StringComparer.Ordinal)
-        .Select(endpoint => new Member(endpoint.Address.ToString(), endpoint.PodHostname,
+        .Select(endpoint => new Member(endpoint.Address.Ip!.Value, endpoint.PodHostname,
             endpoint.Network.Length > 0 && endpoint.PodHostname.Length > 0
                 ? HeadlessPod.NameOf(endpoint.PodHostname, endpoint.Cluster, host.Service.Hostname)
                 : "",
@@ -54,7 +55,7 @@ public static class NameTableGenerator
     {
         if (host.Endpoints.FirstOrDefault(endpoint => endpoint.Health == EndpointHealth.Ready) is not { } endpoint) return [];
         return ServiceAddresses.For(host.Service,
-            scope).Items.Select(address => new Member(address, endpoint.PodHostname,
+            scope).Items.Select(address => new Member(address.Address, endpoint.PodHostname,
                 HeadlessPod.NameOf(host.Service.Pod!.Name, endpoint.Cluster, service.Hostname), endpoint.Cluster));
     }
 
@@ -83,17 +84,17 @@ public static class NameTableGenerator
         return entry;
     }
 
-    private static NameTable.Types.NameInfo Entry(HostAlias alias, IEnumerable<string> addresses)
+    private static NameTable.Types.NameInfo Entry(HostAlias alias, IEnumerable<Address> addresses)
     {
         var entry = new NameTable.Types.NameInfo { Registry = "Kubernetes", Shortname = alias.Hostname.Split('.', 2)[0], Namespace = alias.Namespace };
-        entry.Ips.AddRange(addresses);
+        entry.Ips.AddRange(addresses.Select(address => address.ToString()));
         return entry;
     }
 
-    private static NameTable.Types.NameInfo Entry(MeshService service, IEnumerable<string> addresses)
+    private static NameTable.Types.NameInfo Entry(MeshService service, IEnumerable<Address> addresses)
     {
         var entry = new NameTable.Types.NameInfo { Registry = service.FromServiceEntry ? "External" : "Kubernetes" };
-        entry.Ips.AddRange(addresses);
+        entry.Ips.AddRange(addresses.Select(address => address.ToString()));
         if (!service.FromServiceEntry) (entry.Shortname, entry.Namespace) = (service.Name, service.Namespace);
         return entry;
     }

@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Isthmus.Core.Names;
+using Isthmus.Core.Net;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.ListenerFilters;
@@ -42,7 +43,7 @@ public static class OutboundListeners
 
     public static Listener Build(OutboundListener plan, MeshConfig mesh, OutboundPolicy policy, TracePlan? tracing = null)
     {
-        var listener = Common(plan.Name, plan.Address, plan.Port, mesh);
+        var listener = Common(plan.Name, plan.Address.ToString(), plan.Port, mesh);
         listener.BindToPort = false;
         var hasHttp = plan.RouteName.Length > 0;
         var ordered = plan.Chains.Where(chain => !chain.IsDefault).ToList();
@@ -54,13 +55,13 @@ public static class OutboundListeners
             if (!plan.HttpAddresses.IsEmpty)
             {
                 var exact = HttpChain(plan, mesh, tracing);
-                exact.FilterChainMatch.PrefixRanges.AddRange(plan.HttpAddresses.Select(RangeOf));
+                exact.FilterChainMatch.PrefixRanges.AddRange(plan.HttpAddresses.Select(address => Parts.Range(AddressOrRange.Of(address))));
                 listener.FilterChains.Add(exact);
             }
         }
         if (last is not null && !hasHttp && ordered.Count == 0) listener.FilterChains.Add(Chain(last, mesh, plan.Port));
         else if (last is not null) listener.DefaultFilterChain = Chain(last, mesh, plan.Port);
-        else if (plan.Address == ResourceNames.AnyAddress || hasHttp)
+        else if (plan.Address == OutboundPlan.Any || hasHttp)
         {
             listener.DefaultFilterChain = new()
             {
@@ -81,12 +82,6 @@ public static class OutboundListeners
 
     private static IEnumerable<Filter> Plugins(MeshConfig mesh, int port) => PluginFilters.Network(mesh, isServer: false, port);
 
-    private static CidrRange RangeOf(string address)
-    {
-        var (prefix, length) = ServiceAddresses.Range(address);
-        return new() { AddressPrefix = prefix, PrefixLen = length };
-    }
-
     /// <param name="chain">The chain.</param>
     /// <param name="mesh">The settings.</param>
     /// <param name="port">The port that clients call, by which plugins may be chosen.</param>
@@ -98,7 +93,7 @@ public static class OutboundListeners
         {
             built.FilterChainMatch = new();
             built.FilterChainMatch.ServerNames.AddRange(chain.ServerNames);
-            built.FilterChainMatch.PrefixRanges.AddRange(chain.Ranges.Select(RangeOf));
+            built.FilterChainMatch.PrefixRanges.AddRange(chain.Ranges.Select(Parts.Range));
         }
         if (chain.Rule is { } rule) built.Metadata = Parts.Metadata(("istio", Parts.Fields(("config", Parts.ConfigPath(rule)))));
         built.Filters.AddRange(PluginFilters.Network(mesh, isServer: false, port, policies));

@@ -1,4 +1,3 @@
-using System.Net;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Net;
 using Isthmus.Mesh.Model;
@@ -23,7 +22,7 @@ public readonly record struct WeightedName(string Cluster, int Weight);
 
 /// <summary>A chain of an outbound listener. Without names and ranges it is the default chain.</summary>
 /// <param name="Rule">The VirtualService that made it, or null.</param>
-public sealed record TcpChain(ValueList<string> ServerNames, ValueList<string> Ranges, TcpTarget Target, Protocol Protocol, ObjectRef? Rule = null)
+public sealed record TcpChain(ValueList<string> ServerNames, ValueList<AddressOrRange> Ranges, TcpTarget Target, Protocol Protocol, ObjectRef? Rule = null)
 {
     public bool IsDefault => ServerNames.IsEmpty && Ranges.IsEmpty;
 }
@@ -31,13 +30,13 @@ public sealed record TcpChain(ValueList<string> ServerNames, ValueList<string> R
 /// <summary>The plan of one outbound listener.</summary>
 /// <param name="RouteName">The route table of its HTTP; empty when it has none.</param>
 /// <param name="HttpProtocol">The declared HTTP protocol; <see cref="Protocol.Auto"/> when it is sniffed.</param>
-public sealed record OutboundListener(string Address, int Port, string RouteName, Protocol HttpProtocol, ValueList<TcpChain> Chains)
+public sealed record OutboundListener(Address Address, int Port, string RouteName, Protocol HttpProtocol, ValueList<TcpChain> Chains)
 {
     /// <summary>Addresses of HTTP services within the ranges of some chain. As in Envoy, the address is matched first: HTTP to these
     /// addresses would be the range's.</summary>
-    public ValueList<string> HttpAddresses { get; init; }
+    public ValueList<Address> HttpAddresses { get; init; }
 
-    public string Name => ResourceNames.Listener(Address, Port);
+    public string Name => ResourceNames.Listener(Address.ToString(), Port);
 }
 
 /// <summary>A host that a scope sees, with what its listeners need.</summary>
@@ -55,10 +54,13 @@ public sealed record VisibleHost(MeshService Service, ValueList<MeshEndpoint> En
 /// <summary>Decides which outbound listeners a scope has. When two hosts need the same listener, the first by rank has it.</summary>
 public static class OutboundPlan
 {
+    /// <summary>The address of listeners that have no address of their own.</summary>
+    public static readonly Address Any = Address.Parse(ResourceNames.AnyAddress);
+
     public static IReadOnlyList<OutboundListener> Of(ProxyScope scope, IEnumerable<VisibleHost> hosts)
     {
-        var drafts = new SortedDictionary<(string Address, int Port), Draft>(Comparer<(string Address, int Port)>.Create((a, b) =>
-            a.Port != b.Port ? a.Port.CompareTo(b.Port) : string.CompareOrdinal(a.Address, b.Address)));
+        var drafts = new SortedDictionary<(Address Address, int Port), Draft>(Comparer<(Address Address, int Port)>.Create((a, b) =>
+            a.Port != b.Port ? a.Port.CompareTo(b.Port) : a.Address.CompareTo(b.Address)));
         var all = hosts.ToList();
         var byPods = all.Where(host => host.Service.Pod is not null).Select(host => host.Service.Pod!.Hostname).ToHashSet(StringComparer.Ordinal);
         var ranked = ServiceAddresses.Ranked(all, host => host.Service, scope).ToList();
@@ -80,37 +82,37 @@ public static class OutboundPlan
         foreach (var host in ranked.Where(host => host.Service is { Headless: true, Pod: null } && host.Endpoints.Any(endpoint => endpoint.IsBorrowed)))
         {
             foreach (var port in host.Service.Ports.Where(port => port.Protocol != Protocol.Udp))
-                Add(drafts, scope, host, port,
-                    Texts(Near(host, scope, port.Number).Where(endpoint => endpoint.IsBorrowed)));
+                Add(drafts, scope, host, port, Dialled(Near(host, scope, port.Number).Where(endpoint => endpoint.IsBorrowed)));
         }
         return [.. drafts.Values.Select(draft => draft.Finish())];
     }
 
     /// <summary>HTTP to the addresses of a Service is for the Service, whatever host a request names.</summary>
-    private static void AddApart(SortedDictionary<(string, int), Draft> drafts, ProxyScope scope, MeshService service, ServicePort port)
+    private static void AddApart(SortedDictionary<(Address, int), Draft> drafts, ProxyScope scope, MeshService service, ServicePort port)
     {
-        foreach (var address in ServiceAddresses.For(service, scope).Where(address => IPAddress.TryParse(address, out _)))
-            Get(drafts, address, port.Number).AddHttp(ResourceNames.HostPort(service.Hostname, port.Number), port.Protocol);
+        foreach (var address in ServiceAddresses.For(service, scope).Where(address => !address.IsRange))
+            Get(drafts, address.Address, port.Number).AddHttp(ResourceNames.HostPort(service.Hostname, port.Number), port.Protocol);
     }
 
-    private static void Add(SortedDictionary<(string, int), Draft> drafts, ProxyScope scope, VisibleHost host, ServicePort port, IEnumerable<string> addresses)
+    private static void Add(SortedDictionary<(Address, int), Draft> drafts, ProxyScope scope, VisibleHost host, ServicePort port,
+        IEnumerable<AddressOrRange> addresses)
     {
         if (port.Protocol.IsHttp())
         {
-            var shared = Get(drafts, ResourceNames.AnyAddress, port.Number);
+            var shared = Get(drafts, Any, port.Number);
             shared.AddHttp(ResourceNames.Port(port.Number), port.Protocol);
             if (!host.Service.FromServiceEntry) shared.AddHttpAddresses(addresses);
             return;
         }
         foreach (var bind in addresses)
         {
-            var isRange = ServiceAddresses.IsRange(bind);
-            var draft = Get(drafts, isRange ? ResourceNames.AnyAddress : bind, port.Number);
-            if (port.Protocol == Protocol.Auto && !isRange && bind != ResourceNames.AnyAddress)
+            var at = bind.IsRange ? Any : bind.Address;
+            var draft = Get(drafts, at, port.Number);
+            if (port.Protocol == Protocol.Auto && at != Any)
             {
                 draft.AddHttp(ResourceNames.HostPort(host.Service.Hostname, port.Number), Protocol.Auto);
             }
-            foreach (var chain in Chains(scope, host, port, isRange ? bind : null, bind == ResourceNames.AnyAddress)) draft.AddChain(chain);
+            foreach (var chain in Chains(scope, host, port, bind.IsRange ? [bind] : default, at == Any && !bind.IsRange)) draft.AddChain(chain);
         }
     }
 
@@ -118,10 +120,10 @@ public static class OutboundPlan
     /// The address that stands for a Pod of another network leads to it and nowhere else, so that its HTTP shares no listener. It answers
     /// at the Pod's own port too: that is what is dialled of a headless Service's Pod that is near.
     /// </summary>
-    private static void AddPod(SortedDictionary<(string, int), Draft> drafts, ProxyScope scope, VisibleHost host, ServicePort port)
+    private static void AddPod(SortedDictionary<(Address, int), Draft> drafts, ProxyScope scope, VisibleHost host, ServicePort port)
     {
         var own = host.Endpoints.IsEmpty ? null : host.Endpoints[0].Port(port.Number);
-        foreach (var address in ServiceAddresses.For(host.Service, scope))
+        foreach (var address in ServiceAddresses.For(host.Service, scope).Select(address => address.Address))
         {
             Bind(Get(drafts, address, port.Number));
             if (own is { Target: var target } && host.Service.Port(target) is null) Bind(Get(drafts, address, target));
@@ -131,7 +133,7 @@ public static class OutboundPlan
         {
             if (port.Protocol.IsHttp() || port.Protocol == Protocol.Auto)
                 draft.AddHttp(ResourceNames.HostPort(host.Service.Hostname, port.Number), port.Protocol);
-            foreach (var chain in Chains(scope, host, port, null, false)) draft.AddChain(chain);
+            foreach (var chain in Chains(scope, host, port, default, false)) draft.AddChain(chain);
         }
     }
 
@@ -139,23 +141,25 @@ public static class OutboundPlan
     /// Addresses to listen on; ranges share the wildcard. A headless host without known endpoints takes the whole port, unless all it has
     /// are Pods of other networks, which have addresses of their own.
     /// </summary>
-    private static IEnumerable<string> BindAddresses(VisibleHost host, ProxyScope scope, int port, bool hasPods)
+    private static IEnumerable<AddressOrRange> BindAddresses(VisibleHost host, ProxyScope scope, int port, bool hasPods)
     {
         if (host.Service.Headless)
         {
             var pods = Near(host, scope, port).ToList();
             return pods.Count > 0 || hasPods
-                ? Texts(pods.Where(endpoint => !endpoint.IsBorrowed))
-                : [ResourceNames.AnyAddress];
+                ? Dialled(pods.Where(endpoint => !endpoint.IsBorrowed))
+                : Everywhere;
         }
         var addresses = ServiceAddresses.For(host.Service, scope);
         // Known by name only: nothing on the wire identifies it.
         if (addresses.IsEmpty && (host.Service.ExportOf.Length > 0 || !host.Service.Addresses.IsEmpty)) return [];
-        return addresses.IsEmpty ? [ResourceNames.AnyAddress] : addresses.Items.Where(address => Cidr.TryParse(address, out _));
+        return addresses.IsEmpty ? Everywhere : addresses;
     }
 
-    private static IEnumerable<string> Texts(IEnumerable<MeshEndpoint> endpoints) =>
-        endpoints.Select(endpoint => endpoint.Address).Distinct().Select(address => address.ToString());
+    private static IEnumerable<AddressOrRange> Everywhere => [AddressOrRange.Of(Any)];
+
+    private static IEnumerable<AddressOrRange> Dialled(IEnumerable<MeshEndpoint> endpoints) =>
+        endpoints.Select(endpoint => endpoint.Address.Ip).OfType<Address>().Distinct().Select(AddressOrRange.Of);
 
     /// <summary>The endpoints of a headless host that are dialled directly.</summary>
     private static IEnumerable<MeshEndpoint> Near(VisibleHost host, ProxyScope scope, int port) => host.Endpoints
@@ -163,10 +167,9 @@ public static class OutboundPlan
         .Where(endpoint => !endpoint.Withheld || endpoint.Cluster == scope.Cluster)
         .Where(endpoint => scope.Network.Length == 0 || endpoint.Network.Length == 0 || endpoint.Network == scope.Network);
 
-    private static IEnumerable<TcpChain> Chains(ProxyScope scope, VisibleHost host, ServicePort port, string? range, bool wildcard)
+    private static IEnumerable<TcpChain> Chains(ProxyScope scope, VisibleHost host, ServicePort port, ValueList<AddressOrRange> ranges, bool wildcard)
     {
         var service = host.Service;
-        ValueList<string> ranges = range is null ? default : [range];
         if (host.L4 is { } rule)
         {
             var any = false;
@@ -186,15 +189,15 @@ public static class OutboundPlan
         }, port.Protocol);
     }
 
-    private static Draft Get(SortedDictionary<(string, int), Draft> drafts, string address, int port) =>
+    private static Draft Get(SortedDictionary<(Address, int), Draft> drafts, Address address, int port) =>
         drafts.TryGetValue((address, port), out var draft) ? draft : drafts[(address, port)] = new(address, port);
 
-    private sealed class Draft(string address, int port)
+    private sealed class Draft(Address address, int port)
     {
         private readonly List<TcpChain> _chains = [];
         private string _route = "";
         private Protocol _protocol = Protocol.Http;
-        private List<string>? _httpAddresses;
+        private List<Address>? _httpAddresses;
 
         public void AddHttp(string route, Protocol protocol)
         {
@@ -202,8 +205,8 @@ public static class OutboundPlan
             (_route, _protocol) = (route, protocol);
         }
 
-        public void AddHttpAddresses(IEnumerable<string> addresses) =>
-            (_httpAddresses ??= []).AddRange(addresses.Where(known => known != ResourceNames.AnyAddress));
+        public void AddHttpAddresses(IEnumerable<AddressOrRange> addresses) =>
+            (_httpAddresses ??= []).AddRange(addresses.Where(known => !known.IsRange && known.Address != Any).Select(known => known.Address));
 
         /// <summary>Of several chains with the same match, the first is kept.</summary>
         public void AddChain(TcpChain chain)
@@ -214,12 +217,12 @@ public static class OutboundPlan
 
         public OutboundListener Finish() => new(address, port, _route, _protocol, _chains.ToValueList()) { HttpAddresses = HttpInRanges() };
 
-        private ValueList<string> HttpInRanges()
+        private ValueList<Address> HttpInRanges()
         {
             if (_httpAddresses is null || !_chains.Exists(chain => !chain.Ranges.IsEmpty)) return default;
-            var ranges = _chains.SelectMany(chain => chain.Ranges).Distinct().Select(Cidr.Parse).ToList();
-            return _httpAddresses.Distinct().Where(known => IPAddress.TryParse(known, out var ip) && ranges.Exists(range => range.Contains(ip)))
-                .Order(StringComparer.Ordinal).ToValueList();
+            var ranges = _chains.SelectMany(chain => chain.Ranges).Distinct().ToList();
+            return _httpAddresses.Distinct().Where(known => ranges.Exists(range => range.Contains(known)))
+                .OrderBy(known => known.ToString(), StringComparer.Ordinal).ToValueList();
         }
     }
 }

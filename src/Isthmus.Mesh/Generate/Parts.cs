@@ -37,6 +37,8 @@ internal static class Parts
         ? new() { Pipe = new() { Path = path } }
         : new() { SocketAddress = new() { Address = address.ToString(), PortValue = (uint)port } };
 
+    public static CidrRange Range(Core.Net.AddressOrRange range) => new() { AddressPrefix = range.Address.ToString(), PrefixLen = (uint)range.FixedBits };
+
     public static Address Address(string address, int port)
     {
         const string unix = "unix://";

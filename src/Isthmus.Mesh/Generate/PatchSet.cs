@@ -122,7 +122,9 @@ public sealed class PatchSet
         return cluster;
     }
 
-    private static bool Matches(ClusterMatch match, string name, IReadOnlyCollection<string> hosts)
+    /// <summary>Whether a patch is for a cluster.</summary>
+    /// <param name="hosts">The hosts of the workload that an inbound cluster leads to.</param>
+    public static bool Matches(ClusterMatch match, string name, IReadOnlyCollection<string> hosts)
     {
         if (match.Name.Length > 0 && match.Name != name) return false;
         if (match.Service.Length == 0 && match.Subset.Length == 0 && match.Port == 0) return true;

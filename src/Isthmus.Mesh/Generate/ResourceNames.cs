@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Generate;
 
@@ -42,7 +43,7 @@ public static class ResourceNames
 
     public static string Port(int port) => port.ToString(CultureInfo.InvariantCulture);
 
-    /// <summary>Parses <c>outbound|PORT|SUBSET|HOST</c> or <c>outbound_.PORT_.SUBSET_.HOST</c>.</summary>
+    /// <summary>Parses <c>outbound|PORT|SUBSET|HOST</c> or <c>outbound_.PORT_.SUBSET_.HOST</c>. <see cref="Subset.Any"/> is no subset.</summary>
     public static bool TryParseOutbound(string name, out int port, [NotNullWhen(true)] out string? subset, [NotNullWhen(true)] out string? host, out bool sni)
     {
         (port, subset, host) = (0, null, null);
@@ -50,7 +51,7 @@ public static class ResourceNames
         var parts = sni ? name.Split("_.", 4) : name.Split('|', 4);
         if (parts.Length != 4 || parts[0] != "outbound") return false;
         if (!int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out port)) return false;
-        (subset, host) = (parts[2], parts[3]);
+        (subset, host) = (parts[2] == Subset.Any.Name ? "" : parts[2], parts[3]);
         return true;
     }
 }

@@ -1,14 +1,15 @@
 using System.Text;
 using System.Text.RegularExpressions;
-using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy.HttpFilters;
+using Isthmus.Wire.Envoy.HttpFilters.Composites;
 using Isthmus.Wire.Envoy.Routes;
 using HttpFilter = Isthmus.Wire.Envoy.NetworkFilters.HttpFilter;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>Authorizers that rules of routes ask: filters that are off, and what routes say to them.</summary>
+/// <summary>Authorizers that rules of routes ask: a filter that runs nothing, and what routes say to it.</summary>
 internal static class RouteChecks
 {
     /// <summary>Fields that say how a message is sent, or whom it is for.</summary>
@@ -18,15 +19,16 @@ internal static class RouteChecks
     /// <summary>The names of all other fields.</summary>
     internal static readonly string Others = $"[^:{FirstLetters(OfMessages)}].*|{string.Join('|', Branches(OfMessages))}";
 
-    /// <summary>Without what a route says, it reaches nobody, and refuses.</summary>
-    public static HttpFilter Filter(RouteCheckForm form)
+    /// <summary>Every listener has it, whatever its routes say: one that came with the first rule would be missing on connections from before. It does
+    /// nothing by itself, and is on: which filters are off is decided by the route before any of them, and one may change the route.</summary>
+    public static readonly HttpFilter Filter = new()
     {
-        var nobody = new ReachedAuthorizer(new("", "", 0, form.IsGrpc), ResourceNames.Unresolved, ResourceNames.Unresolved);
-        var check = new ExtAuthz { TransportApiVersion = Wire.Envoy.ApiVersion.V3, AllowedHeaders = ExternalChecks.Names(form.Headers) };
-        if (form.IsGrpc) check.GrpcService = ExternalChecks.Grpc(nobody);
-        else check.HttpService = ExternalChecks.Plain(nobody);
-        return new() { Name = form.Name, TypedConfig = Parts.Pack(check), Disabled = true };
-    }
+        Name = RouteFilterNames.Check,
+        TypedConfig = Parts.Pack(new ExtensionWithMatcher
+        {
+            ExtensionConfig = new() { Name = "envoy.filters.http.composite", TypedConfig = Parts.Pack(new Composite()) },
+        }),
+    };
 
     /// <param name="route">The route.</param>
     /// <param name="asked">The authorizer.</param>
@@ -34,15 +36,18 @@ internal static class RouteChecks
     public static void Add(Route route, RouteAuthorizer asked, string cluster)
     {
         var reached = new ReachedAuthorizer(asked.Settings, asked.To.Host, cluster);
-        var settings = new CheckSettings();
-        if (asked.Settings.Body is { } body) settings.WithRequestBody = new() { MaxRequestBytes = body.MaxBytes };
-        else settings.DisableRequestBodyBuffering = true;
-        if (asked.Settings.IsGrpc) settings.GrpcService = ExternalChecks.Grpc(reached);
-        else settings.HttpService = ExternalChecks.Plain(reached);
-        route.TypedPerFilterConfig[asked.Form.Name] = Parts.Pack(new ExtAuthzPerRoute { CheckSettings = settings });
+        var check = new ExtAuthz { TransportApiVersion = Wire.Envoy.ApiVersion.V3, AllowedHeaders = ExternalChecks.Names(asked.Settings.RequestHeaders) };
+        if (asked.Settings.Body is { } body) check.WithRequestBody = new() { MaxRequestBytes = body.MaxBytes };
+        if (asked.Settings.IsGrpc) check.GrpcService = ExternalChecks.Grpc(reached);
+        else check.HttpService = ExternalChecks.Plain(reached);
+        var action = new ExecuteFilterAction { TypedConfig = new() { Name = "envoy.filters.http.ext_authz", TypedConfig = Parts.Pack(check) } };
+        route.TypedPerFilterConfig[RouteFilterNames.Check] = Parts.Pack(new ExtensionWithMatcherPerRoute
+        {
+            XdsMatcher = new() { OnNoMatch = new() { Action = new() { Name = "composite-action", TypedConfig = Parts.Pack(action) } } },
+        });
     }
 
-    /// <summary>Regular expressions for what is none of some words: RE2 has no negation.</summary>
+    /// <summary>Regular expressions for everything but some words: RE2 has no negation.</summary>
     private static IEnumerable<string> Branches(IEnumerable<string> words) => words.GroupBy(word => word[0]).Select(group =>
     {
         var rests = group.Select(word => word[1..]).ToList();

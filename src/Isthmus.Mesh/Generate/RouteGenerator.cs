@@ -76,7 +76,7 @@ public static class RouteGenerator
         var names = Names(service.Hostname, scope);
         if (service.Headless) names = names.Concat(names.Select(name => "*." + name));
         names = names.Concat(service.Aliases.Where(alias => alias.VisibleTo(scope.Namespace)).SelectMany(alias => Names(alias.Hostname, scope)));
-        return WithPort(names.Concat(ServiceAddresses.For(service, scope).Items.Where(address => !ServiceAddresses.IsRange(address))), port);
+        return WithPort(names.Concat(ServiceAddresses.For(service, scope).Where(address => !address.IsRange).Select(address => address.ToString())), port);
     }
 
     private static IEnumerable<string> WithPort(IEnumerable<string> names, int port) =>

@@ -1,4 +1,3 @@
-using System.Net;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Net;
 using Isthmus.Mesh.Model;
@@ -14,22 +13,22 @@ public static class ServiceAddresses
     /// that address, gets the other cluster's address, as in Istio. Empty for headless hosts and for hosts that are
     /// reachable by name only.
     /// </summary>
-    public static ValueList<string> For(MeshService service, ProxyScope scope)
+    public static ValueList<AddressOrRange> For(MeshService service, ProxyScope scope)
     {
         if (service.Headless) return default;
-        if (service.Vips.TryGetValue(scope.Cluster, out var own) && !own.IsEmpty) return [own[0].ToString()];
+        if (service.Vips.TryGetValue(scope.Cluster, out var own) && !own.IsEmpty) return [AddressOrRange.Of(own[0])];
         if (AddressesOf(service, scope) is { IsEmpty: false } named) return named;
         if (MayUseAllocated(service, scope) && service.Allocated.TryGetValue(scope.Cluster, out var allocated)) return Dialled(allocated, scope);
         if (service.ClusterLocal) return default; // another cluster's address leads to endpoints that this cluster must not use
         foreach (var cluster in service.Clusters)
         {
-            if (service.Vips.TryGetValue(cluster, out var foreign) && !foreign.IsEmpty) return [foreign[0].ToString()];
+            if (service.Vips.TryGetValue(cluster, out var foreign) && !foreign.IsEmpty) return [AddressOrRange.Of(foreign[0])];
         }
         return default;
     }
 
     /// <summary>A proxy without DNS capture dials the Services of other clusters at their addresses there, so that these are not free either.</summary>
-    private static ValueList<string> AddressesOf(MeshService service, ProxyScope scope) => scope.DnsCapture || service.Foreign.Count == 0
+    private static ValueList<AddressOrRange> AddressesOf(MeshService service, ProxyScope scope) => scope.DnsCapture || service.Foreign.Count == 0
         ? service.AddressesIn(scope.Cluster)
         : service.Addresses.Where(address => !service.Foreign.Values.Any(foreign => foreign.Contains(address))).ToValueList();
 
@@ -41,25 +40,12 @@ public static class ServiceAddresses
         .OrderBy(host => service(host) is var known && known.FromServiceEntry ? 2 : known.Vips.ContainsKey(scope.Cluster) ? 0 : 1)
         .ThenBy(host => service(host).CreatedAt).ThenBy(host => service(host).Hostname, StringComparer.Ordinal);
 
-    public static bool IsRange(string address) => address.Contains('/', StringComparison.Ordinal);
-
-    /// <summary>The range as prefix and length; a bare address is a range of one.</summary>
-    public static (string Prefix, uint Length) Range(string address)
-    {
-        var slash = address.IndexOf('/', StringComparison.Ordinal);
-        return slash < 0
-            ? (address, IsV6(address) ? 128u : 32u)
-            : (address[..slash], uint.Parse(address[(slash + 1)..], System.Globalization.CultureInfo.InvariantCulture));
-    }
-
     /// <summary>A workload that has addresses of one family dials those of that family, where there is one.</summary>
-    private static ValueList<string> Dialled(ValueList<Address> allocated, ProxyScope scope)
+    private static ValueList<AddressOrRange> Dialled(ValueList<Address> allocated, ProxyScope scope)
     {
         var own = allocated.Where(address => address.Family == scope.Family).ToValueList();
-        return (own.IsEmpty ? allocated : own).Select(address => address.ToString()).ToValueList();
+        return (own.IsEmpty ? allocated : own).Select(AddressOrRange.Of).ToValueList();
     }
 
     private static bool MayUseAllocated(MeshService service, ProxyScope scope) => scope.DnsCapture && (!service.FromServiceEntry || scope.DnsAutoAllocate);
-
-    private static bool IsV6(string address) => IPAddress.TryParse(address, out var ip) && ip.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6;
 }

@@ -46,11 +46,18 @@ public static class Delegation
         };
     }
 
+    /// <summary>The field by which a match of a delegate is not within that of its root; empty: it is.</summary>
+    public static string Misfit(HttpMatch outer, HttpMatch inner) =>
+        outer.Uri is { } wide && inner.Uri is { } narrow && !Within(wide, narrow) ? "uri"
+        : Conflict(outer.Method, inner.Method) ? "method"
+        : Conflict(outer.Scheme, inner.Scheme) ? "scheme"
+        : Conflict(outer.Authority, inner.Authority) ? "authority"
+        : outer.Port != 0 && inner.Port != 0 && outer.Port != inner.Port ? "port"
+        : "";
+
     private static HttpMatch? Merge(HttpMatch outer, HttpMatch inner)
     {
-        if (outer.Uri is { } wide && inner.Uri is { } narrow && !Within(wide, narrow)) return null;
-        if (Conflict(outer.Method, inner.Method) || Conflict(outer.Scheme, inner.Scheme) || Conflict(outer.Authority, inner.Authority)) return null;
-        if (outer.Port != 0 && inner.Port != 0 && outer.Port != inner.Port) return null;
+        if (Misfit(outer, inner).Length > 0) return null;
         return new(
             inner.Name.Length > 0 ? inner.Name : outer.Name,
             inner.Uri ?? outer.Uri, inner.IgnoreUriCase || outer.IgnoreUriCase,

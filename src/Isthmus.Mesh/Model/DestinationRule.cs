@@ -142,7 +142,12 @@ public sealed record TunnelEnd(string Host, int Port, bool UsesPost)
 
 public sealed record PortPolicy(int Port, TrafficPolicy Policy);
 
-public sealed record Subset(string Name, ValueMap<string> Labels, TrafficPolicy? Policy);
+public sealed record Subset(string Name, ValueMap<string> Labels, TrafficPolicy? Policy)
+{
+    /// <summary>All endpoints of a headless host, for requests that a route brings from another host: the address to which they were sent is of none of
+    /// them. No rule can have a subset of this name.</summary>
+    public static readonly Subset Any = new("~", default, null);
+}
 
 public sealed record DestinationRule(
     ObjectRef Source,
@@ -180,6 +185,12 @@ public sealed record DestinationRule(
 /// <summary>Where a DestinationRule is looked up: its namespace and its host as written.</summary>
 public readonly record struct RuleKey(string Namespace, string Host) : IComparable<RuleKey>
 {
+    /// <summary>Stands for all wildcards of a namespace.</summary>
+    internal const string AnyWildcard = "*";
+
+    /// <summary>What somebody has read who may find the rules of this key.</summary>
+    public RuleKey Read => Host.StartsWith('*') ? this with { Host = AnyWildcard } : this;
+
     public int CompareTo(RuleKey other)
     {
         var order = string.CompareOrdinal(Namespace, other.Namespace);

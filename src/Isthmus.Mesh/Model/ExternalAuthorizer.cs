@@ -1,7 +1,4 @@
-using System.Security.Cryptography;
-using System.Text;
 using Isthmus.Core.Collections;
-using Isthmus.Core.Names;
 
 namespace Isthmus.Mesh.Model;
 
@@ -50,20 +47,7 @@ public sealed record ExternalAuthorizer(string Name, string Service, int Port, b
 public sealed record CheckedBody(uint MaxBytes, bool AllowPartial, bool AsBytes);
 
 /// <summary>An authorizer that a rule of a route asks.</summary>
-public sealed record RouteAuthorizer(Destination To, ExternalAuthorizer Settings)
-{
-    public RouteCheckForm Form => new(Settings.IsGrpc, Settings.RequestHeaders);
-}
-
-/// <summary>What a filter says itself, and no route.</summary>
-/// <param name="Headers">Of requests, in lower case and in order; none: those of the protocol.</param>
-public sealed record RouteCheckForm(bool IsGrpc, ValueList<string> Headers)
-{
-    /// <summary>The name of the filter.</summary>
-    public string Name => $"{RouteFilterNames.Check}{(IsGrpc ? "grpc" : "http")}{(Headers.IsEmpty ? "" : $".{Hash}")}";
-
-    private string Hash => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join(',', Headers))))[..32];
-}
+public sealed record RouteAuthorizer(Destination To, ExternalAuthorizer Settings);
 
 /// <summary>An authorizer as a workload reaches it.</summary>
 /// <param name="Host">Its host without a namespace.</param>

@@ -33,6 +33,9 @@ public sealed record Gateway(ObjectRef Source, ValueMap<string> Selector, ValueL
     /// <summary>The name by which VirtualServices refer to it.</summary>
     public string FullName => $"{Namespace}/{Name}";
 
+    /// <summary>Whether it passes connections of other networks on to the service that their SNI names.</summary>
+    public bool PassesBySni => Servers.Any(server => server.Tls is { Mode: ServerTlsMode.AutoPassthrough });
+
     /// <summary>Whether it passes calls by names in the zone <c>global</c> only: clusters that are joined by such names do not watch each other.</summary>
     public bool PassesGlobalNames =>
         Servers.Any(server => server.Tls is { Mode: ServerTlsMode.AutoPassthrough } && server.Hosts.Count > 0

@@ -62,8 +62,6 @@ public sealed record MeshConfig
     public bool AcceptHttp10 { get; init; }
     /// <summary>Some route or policy of the mesh makes sessions stay with an endpoint. MeshConfig cannot say it.</summary>
     public bool KeepsSessions { get; init; }
-    /// <summary>The filters by which rules of routes ask authorizers. MeshConfig cannot say it.</summary>
-    public ValueList<RouteCheckForm> RouteChecks { get; init; }
     /// <summary>Proxies know of endpoints that are not ready, too, as unhealthy ones (PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS of the control plane).</summary>
     public bool SendsUnready { get; init; } = true;
     /// <summary>The namespaces whose Services and configuration proxies learn, by their labels; none: all.</summary>
@@ -201,7 +199,7 @@ public sealed record MeshNetwork(ValueList<NetworkEndpoints> Endpoints, ValueLis
 public sealed record NetworkEndpoints(string FromCidr, string FromRegistry);
 
 /// <summary>Either an address or the FQDN of a Service in the network's clusters.</summary>
-public sealed record StaticGateway(string Address, string RegistryServiceName, int Port);
+public sealed record StaticGateway(EndpointAddress Address, string RegistryServiceName, int Port);
 
 /// <summary>The state of the connection to one cluster's API server. It never affects the cluster's objects.</summary>
 /// <param name="IsConfig">Istio's resources are read from it.</param>

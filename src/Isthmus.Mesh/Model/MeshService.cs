@@ -84,7 +84,7 @@ public sealed record ClusterService(
     ValueMap<string> Selector,
     ValueMap<string> Labels,
     ValueList<string> ExportTo,
-    ValueList<string> ExternalAddresses,
+    ValueList<EndpointAddress> ExternalAddresses,
     string GatewayNetwork,
     int GatewayPort,
     ValueMap<string>? GatewayNodes,
@@ -128,7 +128,7 @@ public sealed record MeshService(
     ValueList<ServicePort> Ports,
     Resolution Resolution,
     ValueMap<ValueList<Address>> Vips,
-    ValueList<string> Addresses,
+    ValueList<AddressOrRange> Addresses,
     ValueMap<ValueList<Address>> Allocated,
     ValueList<string> ServiceAccounts,
     ValueList<string> Clusters,
@@ -143,7 +143,7 @@ public sealed record MeshService(
     public HeadlessPod? Pod { get; init; }
 
     /// <summary>Cluster ID → those of <see cref="Addresses"/> that are another's there, and do not lead here.</summary>
-    public ValueMap<ValueList<string>> Foreign { get; init; }
+    public ValueMap<ValueList<AddressOrRange>> Foreign { get; init; }
 
     /// <summary>The namespaces that may configure the host as if it were theirs; <c>*</c>: all.</summary>
     public ValueList<string> Grants { get; init; }
@@ -181,6 +181,9 @@ public sealed record MeshService(
     /// <summary>How the requests of a client stay with an endpoint, where routes do not say; null if they do not.</summary>
     public SessionPersistence? Session { get; init; }
 
+    /// <summary>A headless host to which routes bring requests of other hosts.</summary>
+    public bool IsRouteTarget { get; init; }
+
     public bool Headless => Resolution == Resolution.Original && !FromServiceEntry;
 
     /// <summary>How callers use TLS at a port; null: as DestinationRules say.</summary>
@@ -198,7 +201,7 @@ public sealed record MeshService(
     }
 
     /// <summary>The <see cref="Addresses"/> that lead to the host in a cluster.</summary>
-    public ValueList<string> AddressesIn(string cluster) =>
+    public ValueList<AddressOrRange> AddressesIn(string cluster) =>
         Foreign.TryGetValue(cluster, out var foreign) ? Addresses.Where(address => !foreign.Contains(address)).ToValueList() : Addresses;
 
     /// <summary>Whether workloads in <paramref name="ns"/> may see the host.</summary>

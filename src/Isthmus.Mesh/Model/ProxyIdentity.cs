@@ -29,7 +29,7 @@ public sealed record ProxyIdentity(
     string Cluster,
     string Network,
     ValueList<string> NetworkView,
-    ValueList<string> Addresses,
+    ValueList<Address> Addresses,
     ValueMap<string> Labels,
     string ServiceAccount,
     string WorkloadName,
@@ -96,9 +96,8 @@ public sealed record ProxyIdentity(
             return null;
         }
         var fields = metadata?.Fields ?? new();
-        var addresses = List(fields, "INSTANCE_IPS");
-        if (addresses.IsEmpty) addresses = [parts[1]];
-        addresses = addresses.Where(address => Address.TryParse(address, out _)).ToValueList();
+        var texts = List(fields, "INSTANCE_IPS");
+        var addresses = AddressesIn(texts.IsEmpty ? [parts[1]] : texts);
         if (addresses.IsEmpty)
         {
             error = $"node '{Shorten(nodeId)}' names no valid IP address";
@@ -151,6 +150,16 @@ public sealed record ProxyIdentity(
             _ => "",
         }
         : "";
+
+    private static ValueList<Address> AddressesIn(ValueList<string> texts)
+    {
+        var addresses = new List<Address>(texts.Count);
+        foreach (var text in texts)
+        {
+            if (Address.TryParse(text, out var address)) addresses.Add(address);
+        }
+        return addresses.ToValueList();
+    }
 
     private static bool Flag(IDictionary<string, Value> fields, string key) =>
         Text(fields, key) is { } text && (text == "1" || string.Equals(text, "true", StringComparison.OrdinalIgnoreCase));

@@ -43,7 +43,7 @@ public readonly record struct ProxyExtension(string Name, string Category, Value
 public sealed record ProxySoftware(bool IsEnvoy, bool Declares, IstioFilters Filters)
 {
     /// <summary>A client that tells nothing of itself.</summary>
-    public static readonly ProxySoftware Unknown = new(false, false, IstioFilters.All);
+    public static readonly ProxySoftware Unknown = new(false, false, IstioFilters.All) { ComposesFilters = true };
 
     /// <summary>It is an Envoy of release 1.38 or later, which has other fields for what it warns of in their older ones.</summary>
     public bool IsRecent { get; init; }
@@ -54,6 +54,10 @@ public sealed record ProxySoftware(bool IsEnvoy, bool Declares, IstioFilters Fil
 
     /// <summary>It has listed the filter of Wasm, and a machine for it.</summary>
     public bool RunsWasm { get; init; }
+
+    /// <summary>It can run filters that only a route configures: it has listed <c>envoy.filters.http.composite</c> and the filter around it, or nothing.
+    /// </summary>
+    public bool ComposesFilters { get; init; }
 
     /// <summary>It has listed the transport of HTTP/3 for its clients.</summary>
     public bool HasQuic { get; init; }
@@ -85,10 +89,13 @@ public sealed record ProxySoftware(bool IsEnvoy, bool Declares, IstioFilters Fil
     public static ProxySoftware Of(string agent, IEnumerable<ProxyExtension> extensions, Version? version = null)
     {
         var (filters, declares, hasFilter, hasMachine, hasQuic) = (IstioFilters.None, false, false, false, false);
+        var (hasComposite, hasDelegate) = (false, false);
         foreach (var extension in extensions)
         {
             declares = true;
             hasFilter |= extension is { Category: Http, Name: "envoy.filters.http.wasm" };
+            hasComposite |= extension is { Category: Http, Name: "envoy.filters.http.composite" };
+            hasDelegate |= extension is { Category: Http, Name: "envoy.filters.http.match_delegate" };
             hasQuic |= extension is { Category: "envoy.transport_sockets.downstream", Name: "envoy.transport_sockets.quic" };
             hasMachine |= extension is { Category: "envoy.wasm.runtime", Name: "envoy.wasm.runtime.v8" };
             foreach (var known in Known)
@@ -102,7 +109,8 @@ public sealed record ProxySoftware(bool IsEnvoy, bool Declares, IstioFilters Fil
             : Unknown with { IsEnvoy = isEnvoy }) with
             {
                 IsRecent = isEnvoy && version >= Recent, NamesMetadataSources = isEnvoy && version >= NamingSources,
-                RunsWasm = isEnvoy && hasFilter && hasMachine, HasQuic = isEnvoy && hasQuic
+                RunsWasm = isEnvoy && hasFilter && hasMachine, HasQuic = isEnvoy && hasQuic,
+                ComposesFilters = !declares || (hasComposite && hasDelegate),
             };
     }
 

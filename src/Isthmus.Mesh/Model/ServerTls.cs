@@ -37,6 +37,15 @@ public sealed record NamedCredential(string Name, string Field)
 /// <summary>TLS of a gateway's server, as the Gateway asks for it.</summary>
 public sealed record ServerTls(ServerTlsMode Mode)
 {
+    /// <summary>The mode as objects spell it.</summary>
+    public string ModeText => Mode switch
+    {
+        ServerTlsMode.AutoPassthrough => "AUTO_PASSTHROUGH",
+        ServerTlsMode.IstioMutual => "ISTIO_MUTUAL",
+        ServerTlsMode.OptionalMutual => "OPTIONAL_MUTUAL",
+        _ => Mode.ToString().ToUpperInvariant(),
+    };
+
     public bool HttpsRedirect { get; init; }
     /// <summary>The certificates in files. Several fit clients that verify different kinds of keys.</summary>
     public ValueList<CertificateFiles> Files { get; init; }

@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 
 namespace Isthmus.Mesh.Model;
 
@@ -18,7 +19,7 @@ public sealed record EntryEndpoint(
 public sealed record ServiceEntry(
     ObjectRef Source,
     ValueList<string> Hosts,
-    ValueList<string> Addresses,
+    ValueList<AddressOrRange> Addresses,
     ValueList<ServicePort> Ports,
     bool External,
     EntryResolution Resolution,

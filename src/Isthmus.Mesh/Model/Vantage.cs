@@ -19,6 +19,9 @@ public sealed record Vantage(
 /// <param name="CountsAttempts">Whether requests carry the number of their attempt.</param>
 public sealed record RouteCaller(string Namespace, ValueMap<string> Labels, bool CountsAttempts)
 {
+    /// <summary>A rule asks an authorizer, and the proxy lacks the filter for that: it must not serve the rule.</summary>
+    public bool CannotAsk { get; init; }
+
     public static RouteCaller Of(ProxyScope scope, RouteSet? routing)
     {
         var (asksNamespace, asksLabels) = (false, false);
@@ -27,6 +30,9 @@ public sealed record RouteCaller(string Namespace, ValueMap<string> Labels, bool
             asksNamespace |= match.SourceNamespace.Length > 0;
             asksLabels |= match.SourceLabels.Count > 0;
         }
-        return new(asksNamespace ? scope.Namespace : "", asksLabels ? scope.RuleLabels : default, scope.Headers.HasAttemptCount);
+        return new(asksNamespace ? scope.Namespace : "", asksLabels ? scope.RuleLabels : default, scope.Headers.HasAttemptCount)
+        {
+            CannotAsk = !scope.Software.ComposesFilters && routing?.Rules.Any(rule => rule.Filters.Authorizer is not null) == true,
+        };
     }
 }

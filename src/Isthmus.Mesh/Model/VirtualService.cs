@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 
 namespace Isthmus.Mesh.Model;
 
@@ -125,7 +126,7 @@ public readonly record struct ObjectName(string Namespace, string Name);
 /// <summary>The match of an L4 route; empty lists match everything.</summary>
 public sealed record L4Match(
     ValueList<string> SniHosts,
-    ValueList<string> DestinationSubnets,
+    ValueList<AddressOrRange> DestinationSubnets,
     int Port,
     ValueMap<string> SourceLabels,
     string SourceNamespace,

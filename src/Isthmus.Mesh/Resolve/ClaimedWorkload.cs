@@ -1,5 +1,4 @@
 using Isthmus.Core.Collections;
-using Isthmus.Core.Net;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
 
@@ -58,8 +57,8 @@ public sealed record ClaimedWorkload(Workload? Workload, ValueMap<string> Labels
 
     private static Workload? MachineOf(ProxyIdentity proxy, ValueList<Workload> machines)
     {
-        var own = proxy.Addresses.Select(text => Address.Parse(text)).ToHashSet();
-        return machines.FirstOrDefault(machine => machine.Addresses.Any(own.Contains)) ?? machines.FirstOrDefault(machine => machine.Name == proxy.Name)
+        return machines.FirstOrDefault(machine => machine.Addresses.Any(address => proxy.Addresses.Contains(address)))
+            ?? machines.FirstOrDefault(machine => machine.Name == proxy.Name)
             // Machines behind the gateway of their network have no address of their own.
             ?? (machines.Count == 1 ? machines[0] : null);
     }

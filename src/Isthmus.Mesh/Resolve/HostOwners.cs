@@ -57,13 +57,6 @@ public static class HostOwners
     public static string WhoseName(string host) =>
         NamespaceOf(host) is var owner && owner == Everybody ? "covers names of all namespaces" : $"is a name of namespace {owner}";
 
-    /// <summary>The single address that a text stands for; null for a range and for what is not an address.</summary>
-    public static Core.Net.Address? Single(string address)
-    {
-        if (!Cidr.TryParse(address, out var range)) return null;
-        return range.PrefixLength == range.Base.GetAddressBytes().Length * 8 ? Core.Net.Address.Of(range.Base) : null;
-    }
-
     /// <summary>Whether objects of a namespace may configure a host that is somebody's: its own namespace, the root namespace, and those that it
     /// grants.</summary>
     public static bool MayConfigure(string ns, string owner, ValueList<string> grants, string rootNamespace) =>

@@ -12,7 +12,7 @@ public enum MeshPart
     /// <summary>By host.</summary>
     Services,
 
-    /// <summary>DestinationRules, by their namespace.</summary>
+    /// <summary>DestinationRules, by their namespace and host; all wildcards of a namespace together.</summary>
     Rules,
 
     // Objects of Istio, by namespace.
@@ -93,7 +93,10 @@ public sealed class MeshReads(MeshView view)
     /// <inheritdoc cref="MeshView.RuleFor"/>
     public DestinationRule? RuleFor(MeshService service, ProxyScope scope)
     {
-        foreach (var ns in (string[])[scope.Namespace, service.Namespace, Mesh.RootNamespace]) _all.Add(new(MeshPart.Rules, ns));
+        string[] hosts = [service.Hostname, service.ExportOf, service.Pod?.PlainName ?? "", service.Pod?.Hostname ?? "", RuleKey.AnyWildcard];
+        foreach (var ns in (string[])[scope.Namespace, service.Namespace, Mesh.RootNamespace])
+            foreach (var host in hosts)
+                if (host.Length > 0) _all.Add(new(MeshPart.Rules, new RuleKey(ns, host)));
         return view.RuleFor(service, scope);
     }
 

@@ -194,12 +194,16 @@ public sealed record MeshView(
         return null;
     }
 
-    private RouteSet? Oldest(string host, ProxyScope scope, Func<string, bool> mayConfigure) =>
-        !Traffic.RoutingsByHost.TryGetValue(host, out var all) ? null : RouteOrder.Settled(OfConsumers([.. all
-        .Where(routing => routing.ForSidecars && mayConfigure(routing.Namespace) && Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace))])
-        .Select(routing => Of(routing, host, RouteSet.Mesh)))
-        .OrderBy(routing => routing.CreatedAt).ThenBy(routing => routing.Source)
-        .FirstOrDefault();
+    private RouteSet? Oldest(string host, ProxyScope scope, Func<string, bool> mayConfigure)
+    {
+        if (!Traffic.RoutingsByHost.TryGetValue(host, out var all)) return null;
+        bool Counts(RouteSet routing) => routing.ForSidecars && mayConfigure(routing.Namespace)
+            && Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace);
+        // Most hosts have one, and each scope asks for each host.
+        if (all is [{ Precedence: RoutePrecedence.Listed } only]) return Counts(only) ? only : null;
+        return RouteOrder.Settled(OfConsumers([.. all.Where(Counts)]).Select(routing => Of(routing, host, RouteSet.Mesh)))
+            .OrderBy(routing => routing.CreatedAt).ThenBy(routing => routing.Source).FirstOrDefault();
+    }
 
     private static IEnumerable<RouteSet> OfConsumers(List<RouteSet> visible) => !visible.Exists(routing => routing.IsOfConsumer) ? visible
         : visible.Where(routing => routing.IsOfConsumer || routing.Precedence == RoutePrecedence.Listed);

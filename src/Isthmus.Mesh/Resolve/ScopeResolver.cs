@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net;
 using System.Net.Sockets;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
@@ -115,9 +114,8 @@ public static class ScopeResolver
 
     private static AddressFamily? FamilyOf(ProxyIdentity proxy)
     {
-        var families = proxy.Addresses.Select(address => IPAddress.TryParse(address, out var ip) ? ip.AddressFamily : AddressFamily.Unspecified).Distinct()
-            .ToList();
-        return families is [AddressFamily.InterNetwork or AddressFamily.InterNetworkV6] ? families[0] : null;
+        var families = proxy.Addresses.Select(address => address.Family).Distinct().ToList();
+        return families is [var only] ? only : null;
     }
 
     private static Locality LocalityOf(ProxyIdentity proxy, Workload? workload, ValueMap<string> labels, MeshReads mesh)

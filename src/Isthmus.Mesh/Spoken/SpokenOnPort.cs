@@ -10,7 +10,7 @@ namespace Isthmus.Mesh.Spoken;
 /// <param name="Connections">How many began so in about the last minute.</param>
 public sealed record SpokenOnPort(int Port, SpokenPort.Types.Protocol Protocol, long Connections)
 {
-    /// <summary>Proxies are not trusted to say little, or what is possible.</summary>
+    /// <summary>Proxies are not trusted to say little, nor only what can be true.</summary>
     public static ValueList<SpokenOnPort> Of(TelemetryReport report) => report.Spoken.Take(TelemetryReports.MostSpoken)
         .Where(spoken => spoken.Port is > 0 and <= ushort.MaxValue && Enum.IsDefined(spoken.Protocol))
         .Select(spoken => new SpokenOnPort((int)spoken.Port, spoken.Protocol, spoken.Connections)).ToValueList();

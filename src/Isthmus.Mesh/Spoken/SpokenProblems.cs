@@ -6,11 +6,11 @@ using Said = Isthmus.Wire.Reports.SpokenPort.Types.Protocol;
 
 namespace Isthmus.Mesh.Spoken;
 
-/// <summary>Ports of Services that are declared otherwise than clients speak there, as proxies have seen it: one problem for each port and protocol,
+/// <summary>Ports of Services on which clients speak another protocol than declared, as proxies have seen: one problem for each port and protocol,
 /// however many proxies there are. Pure.</summary>
 public static class SpokenProblems
 {
-    /// <summary>A port is declared otherwise than it is spoken to.</summary>
+    /// <summary>Clients speak something else on a port than it declares.</summary>
     public const string Code = "ISM1480";
 
     private sealed record Place(string Cluster, string Service, string Port, Protocol Declared, Said Said);

@@ -13,6 +13,9 @@ public sealed record GatewayFacts(string Name, string Network, ValueList<string>
     /// <summary>The port of mesh traffic.</summary>
     public int Port { get; init; } = Ports.EastWest;
 
+    /// <summary>The type of the Service.</summary>
+    public string Type { get; init; } = "LoadBalancer";
+
     /// <summary>The Service's selector, where it matches no Pod at all; empty otherwise.</summary>
     public string SelectsNothing { get; init; } = "";
 
@@ -50,6 +53,9 @@ public sealed record DnsFacts(string Service, int ReadyEndpoints);
 /// <param name="Source">The source of the state that it serves.</param>
 public sealed record WatchedCluster(string Id, string Secret, string Status, string Message, string Warning = "", string Source = "")
 {
+    /// <summary>The UID of the Namespace kube-system of the cluster to which its credentials lead; empty when the control plane does not say.</summary>
+    public string Uid { get; init; } = "";
+
     /// <summary>The status as shown to people. A cluster that was synced keeps that status while the control plane serves
     /// its last known state.</summary>
     public string Shown => Status == "synced" && Source == "memory" ? "unreachable" : Status;
@@ -61,8 +67,42 @@ public sealed record WatchedCluster(string Id, string Secret, string Status, str
     /// <summary>What holds its credentials, as problems name it.</summary>
     public string Place => IsInFile ? $"File {Secret}" : $"Secret {Secret}";
 
-    /// <summary>How to renew its credentials, where a new Secret is made by <paramref name="command"/>.</summary>
-    public string Renewal(string command) => IsInFile ? "mount a kubeconfig that works in its place: the control plane follows changes of the file" : command;
+    /// <summary>Whether its API server does not take its token.</summary>
+    public bool IsRefused => Message.Contains("rejects the token", StringComparison.Ordinal);
+
+    /// <summary>Whether it warns of the end of its credentials.</summary>
+    public bool IsExpiring => Warning.StartsWith("its credentials", StringComparison.Ordinal);
+
+    /// <summary>The command that makes a remote secret.</summary>
+    /// <param name="of">The context of the cluster that it is of; null: not known, and the reader is told to write it.</param>
+    /// <param name="to">The context of the cluster whose control plane reads it.</param>
+    /// <param name="ns">The namespace of that control plane.</param>
+    /// <param name="more">More options, after a space.</param>
+    public static string Create(string? of, string name, string to, string ns, string more = "") =>
+        $"isthmus create-remote-secret --context={of ?? "CONTEXT"} --name={name}{(ns == WellKnown.SystemNamespace ? "" : $" --namespace={ns}")}{more} | "
+            + $"kubectl apply -f - --context={to}{(of is null ? $"; CONTEXT is the context of cluster {name}" : "")}";
+
+    /// <summary>How to renew its credentials.</summary>
+    /// <param name="of">The context of the cluster that is watched; null: not known.</param>
+    /// <param name="to">The context of the cluster whose control plane watches it.</param>
+    /// <param name="ns">The namespace of that control plane.</param>
+    public string Renewal(string? of, string to, string ns)
+    {
+        if (IsInFile) return "mount a kubeconfig that works in its place: the control plane follows changes of the file";
+        if (AccountWithoutRights() is not var (at, name)) return Create(of, Id, to, ns, IsRefused || IsExpiring ? " --rotate" : "");
+        // All control planes that watch the cluster share the account: it must stay, and its tokens.
+        return (at, name) == (ns, WellKnown.ReaderServiceAccount) ? Create(of, Id, to, ns, " --restore-permissions")
+            : $"give ServiceAccount {at}/{name} of {of ?? $"cluster {Id}"} the permission, which a new token would not have either";
+    }
+
+    /// <summary>The account of its credentials, where the API server says what that may not do; a new token would not help.</summary>
+    private (string Namespace, string Name)? AccountWithoutRights()
+    {
+        const string account = "User \"system:serviceaccount:";
+        var at = Message.IndexOf(account, StringComparison.Ordinal);
+        return at >= 0 && Message.Contains(" cannot ", StringComparison.Ordinal)
+            && Message[(at + account.Length)..].Split('"')[0].Split(':') is [var ns, var name] ? (ns, name) : null;
+    }
 
     /// <summary>How to let a control plane watch one more cluster, where a new Secret is made by <paramref name="command"/>.</summary>
     /// <param name="others">Those that it watches.</param>
@@ -71,7 +111,7 @@ public sealed record WatchedCluster(string Id, string Secret, string Status, str
         : command;
 
     public static WatchedCluster Read(WatchedReport line) =>
-        new(line.Id ?? "", line.SecretName ?? "", line.SyncStatus ?? "", line.Message ?? "", line.Warning ?? "", line.Source ?? "");
+        new(line.Id ?? "", line.SecretName ?? "", line.SyncStatus ?? "", line.Message ?? "", line.Warning ?? "", line.Source ?? "") { Uid = line.Uid ?? "" };
 }
 
 /// <summary>A Service with an external address through which proxies in other clusters may reach a control plane.</summary>
@@ -134,6 +174,9 @@ public sealed record ClusterFacts(
     /// <summary>Whether its proxies accept identities of another cluster.</summary>
     public bool Takes(ClusterFacts other) => other.TrustDomain == TrustDomain || TrustDomainAliases.Contains(other.TrustDomain);
 
+    /// <summary>What comes nearest to a server that exposes its services; empty for nothing.</summary>
+    public string NearlyExposing { get; init; } = "";
+
     /// <summary>Whether a control plane here tells which clusters it watches.</summary>
     public bool TellsWatched { get; init; } = true;
 
@@ -164,6 +207,9 @@ public sealed record ClusterFacts(
     /// <summary>Entry points through which proxies of other clusters reach control planes here.</summary>
     public ValueList<ControlPlaneEntry> ControlPlaneEntries { get; init; }
 
+    /// <summary>The UID of the Namespace kube-system, by which clusters are told apart; empty when it is not known.</summary>
+    public string Uid { get; init; } = "";
+
     /// <summary>The API server's address in this kubeconfig.</summary>
     public string Server { get; init; } = "";
 
@@ -171,6 +217,9 @@ public sealed record ClusterFacts(
     public ValueList<string> ControlPlaneClusters { get; init; }
 
     public ValueList<RemoteSecretFacts> RemoteSecrets { get; init; }
+
+    /// <summary>Remote secrets that its control planes do not read for lack of a label.</summary>
+    public ValueList<UnlabelledSecret> UnlabelledSecrets { get; init; }
 
     /// <summary>Pod address ranges, one per node.</summary>
     public ValueList<string> PodRanges { get; init; }

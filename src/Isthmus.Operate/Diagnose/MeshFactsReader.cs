@@ -5,13 +5,13 @@ using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Kubernetes.Yaml;
+using Isthmus.Mesh.Model;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose;
 
 /// <summary>Reads <see cref="ClusterFacts"/> through API servers. It changes nothing.</summary>
-public sealed partial class MeshFactsReader(string istioNamespace)
+public sealed class MeshFactsReader(string istioNamespace)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
 
@@ -33,12 +33,12 @@ public sealed partial class MeshFactsReader(string istioNamespace)
         return second with { FirstError = first.Error };
     }
 
-    /// <summary>The same with a client of the caller's, whose connections stay open for the next time.</summary>
-    public async Task<ClusterFacts> ReadAsync(KubeClient client, CancellationToken stop)
+    /// <summary>The same with lists that others read, too, and connections that stay open: only what failed is read again.</summary>
+    public async Task<ClusterFacts> ReadAsync(ClusterLists lists, CancellationToken stop)
     {
-        var (first, isFinal) = await TryReadAsync(new(client, stop), stop);
+        var (first, isFinal) = await TryReadAsync(lists, stop);
         if (isFinal) return first;
-        var (second, _) = await TryReadAsync(new(client, stop), stop);
+        var (second, _) = await TryReadAsync(lists.Again(), stop);
         return second with { FirstError = first.Error };
     }
 
@@ -63,7 +63,7 @@ public sealed partial class MeshFactsReader(string istioNamespace)
     {
         var withheld = new WithheldParts();
         var configurations = await withheld.UnlessRefusedAsync(WithheldFacts.Webhooks,
-            lists.SelectAsync(MeshApi.MutatingWebhookConfiguration, null, "app", "sidecar-injector", stop), []);
+            lists.SelectAsync(MeshApi.MutatingWebhookConfiguration, null, "app", InjectorWebhook.App, stop), []);
         var injectors = configurations.SelectMany(InjectorWebhook.Read).ToList();
         var system = InjectorWebhook.SystemNamespace(injectors, istioNamespace);
         var facts = await new MeshFactsReader(system).ReadAsync(context, lists, configurations, withheld, stop);
@@ -76,44 +76,53 @@ public sealed partial class MeshFactsReader(string istioNamespace)
         var client = lists.Client;
         var injectors = configurations.SelectMany(InjectorWebhook.Read).ToList();
         // All reads run in parallel, so verify takes only as long as the slowest one.
-        var (finding, planning) = (client.FindAsync<Namespace>(Kinds.Namespace, null, istioNamespace, stop), ControlPlanesAsync(client, stop));
-        var (reading, meshing, rooting) = (client.ListAllAsync<Pod>(Kinds.Pod, istioNamespace, new ListOptions(), stop), MeshAsync(client, stop),
+        var (finding, planning) = (client.FindAsync<Namespace>(Kinds.Namespace, null, istioNamespace, stop), ControlPlaneReader.AllAsync(lists, stop));
+        var (reading, meshing, rooting) = (lists.ListAsync<Pod>(MeshApi.Pod, stop, istioNamespace), MeshAsync(lists, RevisionOf(configurations), stop),
             RootAsync(client, stop));
-        var (secrets, ranges, dead) = (SecretsAsync(lists, stop), withheld.UnlessRefusedAsync(WithheldFacts.Ranges, RangesAsync(lists, stop), []),
-            DeadWebhooksAsync(client, injectors, stop));
-        var (servicing, listing) = (lists.ListAsync<Service>(MeshApi.Service, stop), GatewayObjectsAsync(lists, stop));
-        var seeking = ElsewhereAsync(client, servicing, injectors, stop);
+        var (servicing, listing) = (lists.ListAsync<Service>(MeshApi.Service, stop), lists.ListIfDefinedAsync(MeshApi.Gateway, stop));
+        var (telling, losing) = (UidAsync(client, stop), UnlabelledSecret.ReadAsync(lists, istioNamespace, stop));
+        var reader = new ControlPlaneReader(lists, istioNamespace);
+        var (secrets, ranges, dead) = (reader.SecretsAsync(stop), withheld.UnlessRefusedAsync(WithheldFacts.Ranges, RangesAsync(lists, stop), []),
+            DanglingReferences.DeadWebhooksAsync(lists, servicing, injectors, stop));
+        var seeking = reader.ElsewhereAsync(servicing, injectors, stop);
         var (ns, planes, root) = (await finding, await planning, await rooting);
         var (all, services, objects) = (await reading, await servicing, await listing);
-        var (hosted, entries) = (HostedAsync(lists, planes.Where(plane => plane.Namespace != istioNamespace), withheld, stop),
-            EntriesAsync(lists, services, objects, withheld, stop));
+        // Also those with errors: a control plane that runs since before goes on with what it read then.
+        var passing = ClusterInventory.From(context, objects).Written<Gateway>().ToList();
+        var (hosted, entries) = (ControlPlaneReader.HostedAsync(lists, planes.Where(plane => plane.Namespace != istioNamespace), withheld, stop),
+            ControlPlaneReader.EntriesAsync(lists, services, passing, withheld, stop));
         if (ns is null)
-            return new(context, "") { SystemNamespace = istioNamespace, Hosted = await hosted, ControlPlaneEntries = await entries, Server = ServerOf(client) };
+            return new(context, "")
+            {
+                SystemNamespace = istioNamespace, Hosted = await hosted, ControlPlaneEntries = await entries, Server = ServerOf(client), Uid = await telling,
+            };
         var pods = all.Where(pod => pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod && pod.Metadata.DeletionTimestamp is null).ToList();
-        var (watched, problems) = (withheld.UnlessRefusedAsync(WithheldFacts.Reports, WatchedAsync(client, pods, stop), new(new([], []), null)),
+        var (watched, problems) = (withheld.UnlessRefusedAsync(WithheldFacts.Reports, reader.WatchedAsync(pods, stop), new(new([], []), null)),
             pods.Any(pod => pod.Status.IsReady)
-                ? withheld.UnlessRefusedAsync(WithheldFacts.Reports, ProblemsAsync(client, stop), new([], null))
-                : Task.FromResult(new Told<ValueList<Problem>>([], null)));
-        var byNames = objects.SelectMany(gateway => gateway["spec"]?["servers"] as JsonArray ?? []).Any(PassesNames);
-        var (gateways, loose, dns) = (NetworkGatewayReader.ReadAsync(client, services, byNames, stop), LooseRoutesAsync(lists, objects, stop),
-            DnsAsync(client, services, stop));
+                ? withheld.UnlessRefusedAsync(WithheldFacts.Reports, reader.ProblemsAsync(stop), new([], null))
+                : Task.FromResult(new ControlPlaneReader.Told<ValueList<Problem>>([], null)));
+        var byNames = passing.Exists(gateway => gateway.PassesGlobalNames);
+        var (gateways, loose, dns) = (NetworkGatewayReader.ReadAsync(lists, services, byNames, stop),
+            DanglingReferences.LooseRoutesAsync(lists, objects, stop), DnsAsync(lists, services, stop));
         var (mesh, elsewhere, clusters, faults) = (await meshing, await seeking, await watched, await problems);
         var own = planes.Where(plane => plane.Namespace == istioNamespace).ToList();
         return new(context, "", NameOf(own, elsewhere.Name, all), true,
             own.SelectMany(plane => plane.Pods).ToValueMap(),
             ns.Metadata.Labels.GetValueOrDefault(Labels.Network) ?? "",
-            (string?)mesh["defaultConfig"]?["meshId"] ?? "",
-            mesh.Count == 0 ? "" : (string?)mesh["trustDomain"] ?? WellKnown.DefaultTrustDomain,
+            mesh?.MeshId ?? "",
+            mesh is { IsReadable: true } ? mesh.Settings.Mesh.TrustDomain : "",
             Root.Of(root),
             await gateways,
-            objects.Any(PassingGateways.IsIstios) || await withheld.UnlessRefusedAsync(WithheldFacts.Gateways, PassingGateways.AnyAsync(lists, stop), true),
+            passing.Exists(gateway => gateway.PassesBySni)
+                || await withheld.UnlessRefusedAsync(WithheldFacts.Gateways, PassingGateways.AnyAsync(lists, stop), true),
             clusters.Answer.Lines.Distinct().ToValueList(),
             Untrusted(configurations, root))
         {
-            Problems = faults.Answer.Concat(Silences(client, faults.Silence, clusters.Silence)).Concat(clusters.Answer.Unknown).Concat(await dead)
-                .Concat(await loose).ToValueList(),
+            Problems = faults.Answer.Concat(ControlPlaneReader.Silences(client, faults.Silence, clusters.Silence)).Concat(clusters.Answer.Unknown)
+                .Concat(await dead).Concat(await loose).ToValueList(),
+            NearlyExposing = PassingGateways.Nearest(passing),
             TellsWatched = clusters.Answer.IsKnown,
-            TrustDomainAliases = (mesh["trustDomainAliases"] as JsonArray ?? []).Select(alias => (string?)alias ?? "").ToValueList(),
+            TrustDomainAliases = mesh?.Settings.Mesh.TrustDomainAliases ?? [],
             SystemNamespace = istioNamespace,
             ScaledToZero = own.Select(plane => plane.ScaledToZero).FirstOrDefault() ?? "",
             Hosted = await hosted,
@@ -121,9 +130,11 @@ public sealed partial class MeshFactsReader(string istioNamespace)
             ControlPlaneEntries = await entries,
             ControlPlaneAt = elsewhere.At,
             Server = ServerOf(client),
+            Uid = await telling,
             ControlPlaneClusters = (ns.Metadata.Annotations.GetValueOrDefault(Annotations.ControlPlaneClusters) ?? "")
                 .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).ToValueList(),
             RemoteSecrets = await secrets,
+            UnlabelledSecrets = await losing,
             PodRanges = await ranges,
             ProgramImage = all.Where(pod => pod.Metadata.DeletionTimestamp is null).SelectMany(pod => pod.Spec.Containers)
                 .Where(container => container.Name is "discovery" or "istio-proxy")
@@ -139,6 +150,13 @@ public sealed partial class MeshFactsReader(string istioNamespace)
         };
     }
 
+    /// <summary>Whoever may read the system namespace alone does not learn it.</summary>
+    private static async Task<string> UidAsync(KubeClient client, CancellationToken stop)
+    {
+        try { return (await client.FindAsync<Namespace>(Kinds.Namespace, null, "kube-system", stop))?.Metadata.Uid ?? ""; }
+        catch (KubeException e) when (e.Code == 403) { return ""; }
+    }
+
     /// <summary>The revision of the webhooks: the default one, if there is one.</summary>
     private static string RevisionOf(IReadOnlyList<JsonObject> configurations)
     {
@@ -146,9 +164,6 @@ public sealed partial class MeshFactsReader(string istioNamespace)
             .Where(revision => revision.Length > 0).Order(StringComparer.Ordinal).ToList();
         return revisions.Count == 0 || revisions.Contains("default") ? "default" : revisions[0];
     }
-
-    private static bool PassesNames(JsonNode? server) => server?["tls"]?["mode"]?.ToString() == "AUTO_PASSTHROUGH"
-        && server["hosts"] is JsonArray { Count: > 0 } hosts && hosts.All(host => host?.ToString().EndsWith(".global", StringComparison.Ordinal) ?? false);
 
     internal static string ServerOf(KubeClient client) => client.Access.Server.ToString().TrimEnd('/');
 
@@ -165,115 +180,25 @@ public sealed partial class MeshFactsReader(string istioNamespace)
             ? elsewhere
             : OfProxies(all, "ISTIO_META_CLUSTER_ID").FirstOrDefault() ?? "";
 
-    /// <summary>A cluster with its control plane elsewhere has a Service without a selector; the path of its webhook
-    /// contains the cluster's name.</summary>
-    private async Task<(string Name, ValueList<string> At)> ElsewhereAsync(KubeClient client, Task<IReadOnlyList<Service>> servicing,
-        IReadOnlyList<InjectorWebhook> injectors, CancellationToken stop)
+    private async Task<MeshMap?> MeshAsync(ClusterLists lists, string revision, CancellationToken stop)
     {
-        foreach (var service in await servicing)
-        {
-            if (service.Metadata.Namespace != istioNamespace || service.Metadata.Labels.GetValueOrDefault("app") != WellKnown.Istiod) continue;
-            if (service.Spec.Selector.Count > 0) continue;
-            var at = service.Spec.ExternalName.Length > 0 ? [service.Spec.ExternalName] : await AddressesBehindAsync(client, service, stop);
-            return (injectors.FirstOrDefault(injector => injector.Namespace == istioNamespace)?.Cluster ?? "", at);
-        }
-        return ("", []);
+        var maps = await lists.SelectAsync(MeshApi.ConfigMap, istioNamespace, Labels.Revision, null, stop);
+        return MeshMap.Of(maps.Select(MeshMap.Read).OfType<MeshMap>(), revision);
     }
 
-    /// <summary>Of its EndpointSlices; of its Endpoints, if someone wrote these and they are not mirrored.</summary>
-    private static async Task<ValueList<string>> AddressesBehindAsync(KubeClient client, Service service, CancellationToken stop)
-    {
-        var (ns, name) = (service.Metadata.Namespace, service.Metadata.Name);
-        var slices = await client.ListAllAsync<EndpointSlice>(Kinds.EndpointSlice, ns, new ListOptions { LabelSelector = $"{Labels.ServiceName}={name}" },
-            stop);
-        var found = slices.SelectMany(slice => slice.Endpoints).SelectMany(endpoint => endpoint.Addresses).Distinct(StringComparer.Ordinal)
-            .Order(StringComparer.Ordinal).ToValueList();
-        if (!found.IsEmpty) return found;
-        var endpoints = await client.FindAsync<Endpoints>(Kinds.Endpoints, ns, name, stop);
-        return (endpoints?.Subsets ?? []).SelectMany(subset => subset.Addresses).Select(address => address.Ip).ToValueList();
-    }
-
-    private async Task<JsonObject> MeshAsync(KubeClient client, CancellationToken stop)
-    {
-        // The name of a control plane with a revision contains the revision; otherwise the names are almost the same.
-        var maps = await client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, istioNamespace, new ListOptions { LabelSelector = Labels.Revision }, stop);
-        var map = maps.Where(candidate => candidate.Data.ContainsKey("mesh")).OrderBy(candidate => candidate.Metadata.Name, StringComparer.Ordinal)
-            .FirstOrDefault();
-        try { return YamlText.Parse(map?.Data.GetValueOrDefault("mesh") ?? "", "mesh") as JsonObject ?? []; }
-        catch (ProblemException) { return []; }
-    }
-
-    private static async Task<DnsFacts?> DnsAsync(KubeClient client, IReadOnlyList<Service> services, CancellationToken stop) =>
+    private static async Task<DnsFacts?> DnsAsync(ClusterLists lists, IReadOnlyList<Service> services, CancellationToken stop) =>
         services.FirstOrDefault(service => service.Metadata.Namespace == "kube-system"
             && service.Metadata.Labels.GetValueOrDefault("k8s-app") == "kube-dns") is { Spec.Selector.Count: > 0 } dns
-            ? new(dns.Key, await ReadyAsync(client, dns, stop)) : null;
+            ? new(dns.Key, await ReadyAsync(lists, dns, stop)) : null;
 
     internal static ValueList<string> AddressesOf(Service service) =>
         service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip.Length > 0 ? ingress.Ip : ingress.Hostname).Concat(service.Spec.ExternalIPs)
             .ToValueList();
 
-    internal static async Task<int> ReadyAsync(KubeClient client, Service service, CancellationToken stop) =>
-        (await client.ListAllAsync<EndpointSlice>(Kinds.EndpointSlice, service.Metadata.Namespace,
-            new ListOptions { LabelSelector = $"{Labels.ServiceName}={service.Metadata.Name}" }, stop))
+    /// <summary>How many endpoints of a Service are ready.</summary>
+    internal static async Task<int> ReadyAsync(ClusterLists lists, Service service, CancellationToken stop) =>
+        (await lists.SelectAsync<EndpointSlice>(MeshApi.EndpointSlice, service.Metadata.Namespace, Labels.ServiceName, service.Metadata.Name, stop))
             .SelectMany(slice => slice.Endpoints).Count(endpoint => endpoint.Conditions.Ready ?? true);
-
-    private static async Task<IReadOnlyList<JsonObject>> GatewayObjectsAsync(ClusterLists lists, CancellationToken stop)
-    {
-        try
-        {
-            return await lists.ListAsync(MeshApi.Gateway, stop);
-        }
-        catch (KubeException e) when (e.IsNotFound)
-        {
-            return []; // The kinds are not defined: a remote cluster.
-        }
-    }
-
-    /// <summary>What control planes answered to a question.</summary>
-    /// <param name="Silence">Why none of them did; null: one did.</param>
-    private sealed record Told<T>(T Answer, Problem? Silence);
-
-    private async Task<Told<WatchedClusters>> WatchedAsync(KubeClient client, IReadOnlyList<Pod> pods, CancellationToken stop)
-    {
-        if (!pods.Any(pod => pod.Status.IsReady)) return new(new([], []), null);
-        try
-        {
-            return new(await new MeshQuery(client, istioNamespace).WatchedAsync(stop), null);
-        }
-        catch (ProblemException e)
-        {
-            return new(new([], []) { IsKnown = false }, e.Problem);
-        }
-    }
-
-    private async Task<Told<ValueList<Problem>>> ProblemsAsync(KubeClient client, CancellationToken stop)
-    {
-        try
-        {
-            var problems = await new MeshQuery(client, istioNamespace).ProblemsAsync(stop);
-            return new(problems.Where(problem => !IsOwn(problem)).ToValueList(), null);
-        }
-        catch (ProblemException e)
-        {
-            return new([], e.Problem);
-        }
-    }
-
-    /// <summary>What is not known because no control plane answered.</summary>
-    private static IEnumerable<Problem> Silences(KubeClient client, Problem? ofProblems, Problem? ofWatched)
-    {
-        if ((ofProblems ?? ofWatched) is not { } why) yield break;
-        var what = ofWatched is null ? "what it finds wrong"
-            : ofProblems is null ? "which clusters it watches" : "what it finds wrong, and which clusters it watches,";
-        yield return new("ISM1040", $"{why.Object} in {client.Access.Name}", "", $"{why.Message}: {what} is not known", why.Remedy);
-    }
-
-    /// <summary>Each cluster has its own DNS and perhaps its own control plane, so differences between them are not
-    /// errors.</summary>
-    private bool IsOwn(Problem problem) =>
-        problem is { Code: "IST0170", Severity: not Severity.Error }
-            && (problem.Object.StartsWith("Service kube-system/", StringComparison.Ordinal)
-                || problem.Object.StartsWith($"Service {istioNamespace}/{WellKnown.Istiod}", StringComparison.Ordinal));
 
     private static ValueList<string> Untrusted(IReadOnlyList<JsonObject> configurations, string root)
     {
@@ -282,4 +207,16 @@ public sealed partial class MeshFactsReader(string istioNamespace)
             .Any(webhook => webhook?["clientConfig"]?["caBundle"]?.ToString() != bundle))
             .Select(configuration => configuration["metadata"]!["name"]!.ToString()).ToValueList();
     }
+
+    private static async Task<ValueList<string>> RangesAsync(ClusterLists lists, CancellationToken stop)
+    {
+        var nodes = await lists.ListAsync<Node>(MeshApi.Node, stop);
+        return nodes.Select(node => node.Spec.PodCIDR).Where(range => range.Length > 0).Distinct().Order(StringComparer.Ordinal).ToValueList();
+    }
+
+    /// <summary>The start configuration of the proxies in the system namespace (the gateways).</summary>
+    private static IEnumerable<string> OfProxies(IEnumerable<Pod> pods, string variable) =>
+        pods.SelectMany(pod => pod.Spec.Containers.Concat(pod.Spec.InitContainers).Where(container => container.Name == "istio-proxy"))
+            .SelectMany(container => container.Env)
+            .Where(env => env.Name == variable).Select(env => env.Value ?? "").Where(value => value.Length > 0).Distinct().Order(StringComparer.Ordinal);
 }

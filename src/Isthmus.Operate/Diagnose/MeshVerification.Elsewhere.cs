@@ -18,7 +18,8 @@ public static partial class MeshVerification
     internal static bool AreOneMesh(ClusterFacts one, ClusterFacts other, List<ClusterFacts> members) =>
         Meshes(members).Any(mesh => mesh.Contains(one) && mesh.Contains(other));
 
-    private static (ClusterFacts Host, HostedControlPlane? Plane) HostOf(ClusterFacts cluster, List<ClusterFacts> members) =>
+    /// <summary>The cluster that runs the control plane of another one, which serves no one else; null where there is none.</summary>
+    internal static (ClusterFacts Host, HostedControlPlane? Plane) HostOf(ClusterFacts cluster, List<ClusterFacts> members) =>
         cluster.ControlPlanes.Count > 0 || cluster.Name.Length == 0 ? default
             : members.Where(other => other != cluster).SelectMany(other => other.Hosted.Select(plane => (other, (HostedControlPlane?)plane)))
                 .FirstOrDefault(found => found.Item2!.Cluster == cluster.Name);
@@ -71,9 +72,13 @@ public static partial class MeshVerification
                 : gateway.Opens ? null
                 : Wrong("ISM1019", at, $"Service {gateway.Name}",
                     $"no Gateway opens port {Ports.DiscoveryTls} there, so proxies of {cluster.Context} do not reach their control plane",
-                    $"kubectl --context={at.Context} apply -n NAMESPACE -f samples/multicluster/expose-istiod.yaml (expose-external-istiod.yaml for one that "
-                        + $"serves {cluster.Context} alone), NAMESPACE being the control plane's; with the Gateway API, TLSRoutes for the port "
+                    $"kubectl --context={at.Context} apply {Exposure(at, cluster)}; with the Gateway API, TLSRoutes for the port "
                         + "(docs/guides/gateway-api-primary-remote.md)"));
         }
     }
+
+    /// <summary>What lets proxies of another cluster reach their control plane: one that serves it alone, or that of the cluster itself.</summary>
+    private static string Exposure(ClusterFacts at, ClusterFacts cluster) => at.Hosted.FirstOrDefault(plane => plane.Cluster == cluster.Name) is { } hosted
+        ? $"-n {hosted.Namespace} -f samples/multicluster/expose-external-istiod.yaml"
+        : $"-n {at.SystemNamespace} -f samples/multicluster/expose-istiod.yaml";
 }

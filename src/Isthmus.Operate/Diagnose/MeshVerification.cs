@@ -49,7 +49,8 @@ public static partial class MeshVerification
         {
             if (cluster.Hosted.IsEmpty)
                 yield return new(cluster.Context, "control plane", "none",
-                    Wrong("ISM1002", cluster, "", "has no system namespace: nothing is installed", "run 'isthmus install'"));
+                    Wrong("ISM1002", cluster, "", "has no system namespace: nothing is installed",
+                        Installation(cluster, members)));
             else yield return new(cluster.Context, "control plane",
                 $"none of its own, those of {string.Join(", ", cluster.Hosted.Select(plane => plane.Cluster))}", null);
             yield break;
@@ -104,12 +105,26 @@ public static partial class MeshVerification
         }
     }
 
+    /// <summary>How a cluster becomes one of the others' mesh, or is left out.</summary>
+    private static string Installation(ClusterFacts cluster, List<ClusterFacts> members)
+    {
+        var others = members.Where(other => other != cluster && other.HasIstio).ToList();
+        return Member(cluster).Command([.. others.Where(other => other.ControlPlanes.Count > 0).Select(Member)])
+            + (others.Count > 0 ? $"; or leave the cluster out: isthmus verify --contexts={string.Join(',', others.Select(other => other.Context))}" : "");
+    }
+
+    private static MemberInstallation Member(ClusterFacts cluster) =>
+        new(cluster.Context, cluster.Name, cluster.NetworkLabel, cluster.MeshId, cluster.SystemNamespace, cluster.Root);
+
+    /// <summary>A new remote secret does not help where roots differ.</summary>
+    private const string OneRoot = "give all clusters a 'cacerts' Secret of one root, then restart control planes and workloads";
+
     private static IEnumerable<Check> Together(List<ClusterFacts> members, DateTimeOffset now)
     {
         var installed = members.Where(cluster => cluster.HasIstio).ToList();
         foreach (var check in Same(installed, "root of trust", "ISM1010", cluster => cluster.Root.IsKnown ? cluster.Root.ToString() : "",
             "proxies with different roots reject each other's certificates",
-            "give all clusters a 'cacerts' Secret of one root, then restart control planes and workloads", (one, other) => one.Root.Shares(other.Root)))
+            OneRoot, (one, other) => one.Root.Shares(other.Root)))
                 yield return check;
         foreach (var check in Names(installed)) yield return check;
         foreach (var check in Same(installed.Where(cluster => cluster.TrustDomain.Length > 0).ToList(), "trust domain", "ISM1011",
@@ -134,22 +149,36 @@ public static partial class MeshVerification
         {
             foreach (var watched in cluster.Watched)
             {
+                if (RemoteSecretFaults.Astray(cluster.Context, cluster.SystemNamespace, watched, Named(installed)) is { } astray)
+                {
+                    yield return new(cluster.Context, "remote cluster", $"{watched.Id} is another cluster",
+                        astray with { Object = $"{astray.Object} in {cluster.Context}" });
+                    continue;
+                }
                 var broken = watched.Status != "synced" || watched.Message.Length > 0;
+                var at = installed.FirstOrDefault(other => other.Name == watched.Id)?.Context;
+                var renewal = watched.Renewal(at, cluster.Context, cluster.SystemNamespace);
                 yield return new(cluster.Context, "remote cluster",
                     $"{watched.Id} {(broken && watched.Shown == "synced" ? "synced, with a problem" : watched.Shown)}", !broken ? null
                     : Wrong("ISM1020", cluster, watched.Place, watched.Message.Length > 0 ? watched.Message : $"cluster {watched.Id} is {watched.Shown}",
-                        $"{watched.Renewal($"isthmus create-remote-secret --context={installed.FirstOrDefault(other => other.Name == watched.Id)?.Context ?? "CONTEXT"} --name={watched.Id} | kubectl apply -f - --context={cluster.Context}")}, if the problem persists: the control plane keeps trying"));
+                        installed.Exists(other => other.Name == watched.Id && other.Root.IsKnown && cluster.Root.IsKnown && !other.Root.Shares(cluster.Root))
+                            ? OneRoot : $"if the problem persists (the control plane keeps trying): {renewal}"));
                 if (watched.Warning.Length > 0)
                     yield return new(cluster.Context, "remote cluster", $"{watched.Id} warns",
-                        Wrong("ISM1022", cluster, watched.Place, watched.Warning, "traffic is not affected yet") with { Severity = Severity.Warning });
+                        Wrong("ISM1022", cluster, watched.Place, $"{watched.Warning} (traffic is not affected yet)",
+                            watched.IsExpiring ? renewal : "make the DNS of the control plane resolve the name") with
+                        {
+                            Severity = Severity.Warning,
+                        });
             }
             foreach (var other in installed.Where(other => other != cluster && !(cluster.IsJoinedByNames && other.IsJoinedByNames) && other.Name.Length > 0
                 && other.Name != cluster.Name && cluster.Watched.All(watched => watched.Id != other.Name)))
             {
                 yield return new(cluster.Context, "remote cluster", $"{other.Name} unknown",
-                    Wrong("ISM1021", cluster, "", $"its control plane does not watch {other.Name}, so services there are unknown here",
-                    WatchedCluster.Beginning(cluster.Watched,
-                        $"isthmus create-remote-secret --context={other.Context} --name={other.Name} | kubectl apply -f - --context={cluster.Context}")));
+                    cluster.UnlabelledSecrets.FirstOrDefault(secret => secret.Cluster == other.Name) is { } lost
+                    ? Wrong("ISM1021", cluster, $"Secret {lost.Secret}", $"its label {Labels.MultiCluster} {lost.Message}", lost.Remedy(cluster.Context))
+                    : Wrong("ISM1021", cluster, "", $"its control plane does not watch {other.Name}, so services there are unknown here",
+                    WatchedCluster.Beginning(cluster.Watched, WatchedCluster.Create(other.Context, other.Name, cluster.Context, cluster.SystemNamespace))));
             }
         }
     }

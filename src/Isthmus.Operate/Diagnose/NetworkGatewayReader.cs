@@ -2,6 +2,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose;
 
@@ -11,18 +12,18 @@ internal static class NetworkGatewayReader
     /// <summary>The networks whose endpoints a proxy gets; without it, all.</summary>
     internal const string NetworkView = "ISTIO_META_REQUESTED_NETWORK_VIEW";
 
-    /// <param name="client">Of the cluster.</param>
+    /// <param name="lists">Of the cluster.</param>
     /// <param name="services">The cluster's Services.</param>
     /// <param name="byNames">Whether clusters find each other by <c>.global</c> names: then gateways need no label.</param>
     /// <param name="stop">Ends the reading.</param>
-    public static async Task<ValueList<GatewayFacts>> ReadAsync(KubeClient client, IReadOnlyList<Service> services, bool byNames, CancellationToken stop)
+    public static async Task<ValueList<GatewayFacts>> ReadAsync(ClusterLists lists, IReadOnlyList<Service> services, bool byNames, CancellationToken stop)
     {
-        var gateways = new List<GatewayFacts>();
+        var (client, gateways) = (lists.Client, new List<GatewayFacts>());
         foreach (var service in services)
         {
             if (!service.Metadata.Labels.TryGetValue(Labels.Network, out var network) && !(byNames && OpensToNames(service))) continue;
             var port = int.TryParse(service.Metadata.Labels.GetValueOrDefault(Labels.GatewayPort), out var own) ? own : Ports.EastWest;
-            var ready = await MeshFactsReader.ReadyAsync(client, service, stop);
+            var ready = await MeshFactsReader.ReadyAsync(lists, service, stop);
             var selector = string.Join(',', service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}"));
             var pods = selector.Length > 0 ? await PodsAsync(client, service, selector, stop) : null;
             var selectsNothing = ready == 0 && pods is { Count: 0 };
@@ -31,6 +32,7 @@ internal static class NetworkGatewayReader
                 service.Spec.Ports.Any(candidate => candidate.Port == port), service.Metadata.Annotations.ContainsKey(Annotations.NodeSelector))
             {
                 Port = port,
+                Type = service.Spec.Type,
                 SelectsNothing = selectsNothing ? selector : "",
                 ScaledToZero = selectsNothing ? await ScaledToZeroAsync(client, service, stop) : "",
                 Workload = workload,

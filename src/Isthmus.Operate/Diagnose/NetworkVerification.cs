@@ -17,8 +17,13 @@ internal static class NetworkVerification
     {
         Problem? problem = null;
         if (gateway.Addresses.IsEmpty && !gateway.OnNodes)
-            problem = Wrong("ISM1005", cluster, $"Service {gateway.Name}", "has no external address, so other networks cannot reach this one",
-                "give the cluster a load balancer, or set spec.externalIPs");
+            problem = gateway.Type == "LoadBalancer"
+                ? Wrong("ISM1005", cluster, $"Service {gateway.Name}", "has no external address, so other networks cannot reach this one",
+                    "give the cluster a load balancer, or set spec.externalIPs")
+                : Wrong("ISM1005", cluster, $"Service {gateway.Name}",
+                    $"spec.type is {gateway.Type}, so it has no external address, and other networks cannot reach this one",
+                    $"kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} patch service {gateway.Name.Split('/')[1]} "
+                        + "-p '{\"spec\":{\"type\":\"LoadBalancer\"}}', or set spec.externalIPs");
         else if (gateway.ReadyEndpoints == 0)
             problem = gateway.ScaledToZero.Split('/') is [var ns, var name]
                 ? Wrong("ISM1006", cluster, $"Deployment {gateway.ScaledToZero}", $"spec.replicas is 0, so Service {gateway.Name} has no Pods",
@@ -30,8 +35,12 @@ internal static class NetworkVerification
                 : Wrong("ISM1006", cluster, $"Service {gateway.Name}", "has no ready Pods",
                     $"kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} get deployments,pods");
         else if (!gateway.HasPort)
-            problem = Wrong("ISM1007", cluster, $"Service {gateway.Name}", $"has no port {Ports.EastWest}",
-                $"add the port, or specify another with the label {Labels.GatewayPort}");
+            problem = gateway.Port == Ports.EastWest
+                ? Wrong("ISM1007", cluster, $"Service {gateway.Name}", $"has no port {Ports.EastWest}",
+                    $"add the port, or specify another with the label {Labels.GatewayPort}")
+                : Wrong("ISM1007", cluster, $"Service {gateway.Name}", $"has no port {gateway.Port}, which its label {Labels.GatewayPort} names",
+                    $"kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} label service {gateway.Name.Split('/')[1]} {Labels.GatewayPort}-; "
+                        + $"or name a port that it has: {Ports.EastWest} is the default");
         return new(cluster.Context, "gateway",
             $"{gateway.Name} of {gateway.Network} at "
                 + $"{(gateway.Addresses.IsEmpty ? gateway.OnNodes ? "its nodes" : "no address" : string.Join(",", gateway.Addresses))}",
@@ -58,7 +67,7 @@ internal static class NetworkVerification
             foreach (var gateway in cluster.Gateways.Where(gateway => gateway.SeesAllNetworks.Length > 0 && !cluster.IsJoinedByNames))
                 yield return Wandering(cluster, gateway);
             if (Meant(cluster) is null && installed.All(other => other.Gateways.All(gateway => gateway.Network != cluster.NetworkLabel)))
-                yield return new(cluster.Context, "gateway", "none", Wrong("ISM1014", cluster, "",
+                yield return new(cluster.Context, "gateway", "none", OfOthers(cluster) ?? Wrong("ISM1014", cluster, "",
                     $"network {cluster.NetworkLabel} has no east-west gateway, so other networks cannot call it",
                     $"samples/multicluster/gen-eastwest-gateway.sh --network {cluster.NetworkLabel} | isthmus install -y -f - --context={cluster.Context}; "
                     + $"or, with the Gateway API, create a Gateway of class istio-east-west with the label {Labels.Network}={cluster.NetworkLabel} "
@@ -66,12 +75,22 @@ internal static class NetworkVerification
             if (cluster.ControlPlanes.Count > 0 && !cluster.ExposesServices)
                 yield return new(cluster.Context, "exposed services", "none", Wrong("ISM1015", cluster, "",
                     "no Gateway exposes its services to other networks: none of Istio's has AUTO_PASSTHROUGH, "
-                    + "and none of the Gateway API passes connections on by SNI",
-                    $"kubectl --context={cluster.Context} apply -n istio-system -f samples/multicluster/expose-services.yaml; "
+                    + "and none of the Gateway API passes connections on by SNI"
+                    + (cluster.NearlyExposing.Length > 0 ? $"; the nearest is {cluster.NearlyExposing}" : ""),
+                    (cluster.NearlyExposing.Length > 0
+                        ? $"set tls.mode of {cluster.NearlyExposing.Split(" (")[0]} to AUTO_PASSTHROUGH, if it is meant for that; or: " : "")
+                    + $"kubectl --context={cluster.Context} apply -n istio-system -f samples/multicluster/expose-services.yaml; "
                     + $"or, if its gateway is of class istio-east-west, give that the label {Labels.Network}={cluster.NetworkLabel} "
                     + $"and a listener with port {Ports.EastWest}, protocol TLS and tls.mode Passthrough"));
         }
     }
+
+    /// <summary>The cluster has a gateway with the label of another's network, as one of a file that was copied; null for none.</summary>
+    private static Problem? OfOthers(ClusterFacts cluster) => cluster.Gateways.FirstOrDefault(gateway => gateway.Workload.Length == 0) is not { } gateway ? null
+        : Wrong("ISM1014", cluster, $"Service {gateway.Name}",
+            $"its label {Labels.Network} is {gateway.Network}, and no gateway has {cluster.NetworkLabel}, the network of the cluster: other networks cannot call it",
+            $"kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} label service {gateway.Name.Split('/')[^1]} "
+                + $"{Labels.Network}={cluster.NetworkLabel} --overwrite");
 
     /// <summary>Other networks send their calls to workloads that pass nothing on.</summary>
     private static Check Mislabelled(ClusterFacts cluster, GatewayFacts gateway) =>

@@ -1,8 +1,10 @@
 using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Config.GatewayApi;
+using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Operate.Inventory;
 
@@ -11,9 +13,16 @@ namespace Isthmus.Operate.Diagnose;
 /// <summary>Finds the Gateways that pass connections of other networks on to the service that their SNI names, or to what their routes name.</summary>
 internal static class PassingGateways
 {
-    /// <summary>Whether a Gateway of Istio's does.</summary>
-    internal static bool IsIstios(JsonObject gateway) =>
-        (gateway["spec"]?["servers"] as JsonArray ?? []).Any(server => server?["tls"]?["mode"]?.ToString() == "AUTO_PASSTHROUGH");
+    /// <summary>The server of one of Istio's Gateways that comes nearest, as <c>spec.servers[0] of Gateway NAMESPACE/NAME (port 15443, tls.mode
+    /// PASSTHROUGH)</c>; empty: none has anything of it.</summary>
+    internal static string Nearest(IEnumerable<Gateway> gateways) =>
+        (from gateway in gateways
+         from server in gateway.Servers.Index()
+         let isPort = server.Item.Port == Ports.EastWest
+         where isPort || server.Item.Tls is { Mode: ServerTlsMode.Passthrough }
+         orderby isPort descending
+         select $"spec.servers[{server.Index}] of Gateway {gateway.FullName} (port {server.Item.Port}, "
+             + $"{(server.Item.Tls is { } tls ? $"tls.mode {tls.ModeText}" : "no tls.mode")})").FirstOrDefault() ?? "";
 
     /// <summary>Whether a Gateway of the Gateway API does, and control planes of the mesh serve its class.</summary>
     /// <param name="gateway">The Gateway.</param>
@@ -30,9 +39,9 @@ internal static class PassingGateways
     /// <exception cref="KubeException">The user may not read them.</exception>
     internal static async Task<bool> AnyAsync(ClusterLists lists, CancellationToken stop)
     {
-        var gateways = await ListAsync(lists, MeshApi.ApiGateway, stop);
+        var gateways = await lists.ListIfDefinedAsync(MeshApi.ApiGateway, stop);
         if (gateways.Count == 0) return false;
-        var classes = await ListAsync(lists, MeshApi.GatewayClass, stop);
+        var classes = await lists.ListIfDefinedAsync(MeshApi.GatewayClass, stop);
         return gateways.Any(gateway => IsApis(gateway, classes));
     }
 
@@ -42,30 +51,13 @@ internal static class PassingGateways
     /// <param name="port">The port.</param>
     internal static bool Leads(JsonObject gateway, Service service, int port)
     {
-        var read = ApiGatewayReader.Read("", gateway);
+        var stored = StoredGateway.Read("", gateway);
+        var read = stored.Gateway;
         var isIts = GatewayNaming.BoundService(read) is var (ns, name)
             ? service.Metadata.Namespace == ns && service.Metadata.Name == name
             : service.Metadata.Namespace == read.Namespace
                 && service.Metadata.Labels.GetValueOrDefault(GatewayNaming.GatewayLabel) == GatewayNaming.LabelOf(read.Name);
         if (!isIts) return false;
-        var led = ApiGatewayReader.Routed(gateway);
-        return read.Listeners.Any(listener => listener.Port == port && led.Contains(listener.Name));
-    }
-
-    /// <summary>All of the Gateway API.</summary>
-    /// <exception cref="KubeException">The user may not read them.</exception>
-    internal static async Task<IReadOnlyCollection<JsonObject>?> AllAsync(ClusterLists lists, CancellationToken stop) =>
-        await ListAsync(lists, MeshApi.ApiGateway, stop);
-
-    private static async Task<IReadOnlyCollection<JsonObject>> ListAsync(ClusterLists lists, KindDescriptor kind, CancellationToken stop)
-    {
-        try
-        {
-            return await lists.ListAsync(kind, stop);
-        }
-        catch (KubeException e) when (e.IsNotFound)
-        {
-            return []; // No version is served.
-        }
+        return read.Listeners.Any(listener => listener.Port == port && stored.Routed.Contains(listener.Name));
     }
 }

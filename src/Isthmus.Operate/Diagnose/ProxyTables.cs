@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
+using Isthmus.Mesh.Model;
 using static Isthmus.Operate.Diagnose.ConfigDump;
 
 namespace Isthmus.Operate.Diagnose;
@@ -145,7 +146,7 @@ public static class ProxyTables
     {
         var parts = name.Split('|');
         if (parts.Length != 4) parts = name.StartsWith("outbound_.", StringComparison.Ordinal) ? name.Split("_.", 4) : parts;
-        return parts.Length == 4 ? (parts[0], parts[1], parts[2].Length == 0 ? "-" : parts[2], parts[3]) : ("-", "-", "-", name);
+        return parts.Length == 4 ? (parts[0], parts[1], parts[2].Length == 0 || parts[2] == Subset.Any.Name ? "-" : parts[2], parts[3]) : ("-", "-", "-", name);
     }
 
     private static string Rule(string config)

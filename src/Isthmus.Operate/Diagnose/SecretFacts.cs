@@ -160,15 +160,7 @@ public sealed record SecretFacts(DateTimeOffset? CreatedAt, string KeyPairProble
     {
         if (Text(secret, "tls.crt", "cert") is not { } certificate) return "holds no certificate (tls.crt)";
         if (Text(secret, "tls.key", "key") is not { } key) return "holds no private key (tls.key)";
-        try
-        {
-            using var pair = X509Certificate2.CreateFromPem(certificate, key);
-            return "";
-        }
-        catch (Exception e) when (e is CryptographicException or ArgumentException)
-        {
-            return $"holds a certificate and a key that cannot be used together: {e.Message.TrimEnd('.')}";
-        }
+        return Keys.WhyUnusable(certificate, key);
     }
 
     private static string ClientCa(Secret secret) =>

@@ -1,5 +1,5 @@
-using System.Net;
 using System.Text;
+using Isthmus.Core.Net;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Inventory;
 
@@ -9,17 +9,17 @@ namespace Isthmus.Operate.GlobalNames;
 public static class GlobalAddresses
 {
     // 240.128.0.0/16: reserved, so it is never routed; next to 240.240.0.0/16, from which the control plane allocates.
-    private const uint First = 0xF0800000;
+    private static readonly AddressOrRange Zone = AddressOrRange.Parse("240.128.0.0/16");
     private const uint Count = 1 << 16;
 
     /// <summary>The address that the host already has in the clusters, if it is unique; otherwise one that is free in all
     /// of them.</summary>
-    public static IPAddress Choose(string host, IReadOnlyList<ClusterInventory> clusters)
+    public static Address Choose(string host, IReadOnlyList<ClusterInventory> clusters)
     {
         var taken = clusters.SelectMany(cluster => cluster.Istio<ServiceEntry>().Where(entry => !entry.Hosts.Contains(host))).SelectMany(Addresses).ToHashSet();
         var own = clusters.SelectMany(cluster => cluster.Istio<ServiceEntry>().Where(entry => entry.Hosts.Contains(host))).SelectMany(Addresses).Distinct()
             .Where(address => !taken.Contains(address)).ToList();
-        if (own.Count == 1 && IsOurs(own[0])) return own[0];
+        if (own.Count == 1 && Zone.Contains(own[0])) return own[0];
         taken.UnionWith(own);
         // The name alone determines where the search begins, so clusters that cannot see each other mostly agree.
         var start = Hash(host) % Count;
@@ -27,22 +27,13 @@ public static class GlobalAddresses
         {
             var offset = (start + i) % Count;
             if ((offset & 0xFF) is 0 or 0xFF) continue;
-            var address = At(offset);
+            var address = Zone.Address.Plus(offset);
             if (!taken.Contains(address)) return address;
         }
-        throw new Core.Problems.ProblemException("addresses for the global zone", $"all addresses of {At(0)}/16 are in use", "remove unused ServiceEntries");
+        throw new Core.Problems.ProblemException("addresses for the global zone", $"all addresses of {Zone} are in use", "remove unused ServiceEntries");
     }
 
-    private static bool IsOurs(IPAddress address) => address.GetAddressBytes() is [240, 128, _, _];
-
-    private static IEnumerable<IPAddress> Addresses(ServiceEntry entry) =>
-        entry.Addresses.Select(text => IPAddress.TryParse(text.Split('/')[0], out var address) ? address : null).OfType<IPAddress>();
-
-    private static IPAddress At(uint offset)
-    {
-        var number = First + offset;
-        return new([(byte)(number >> 24), (byte)(number >> 16), (byte)(number >> 8), (byte)number]);
-    }
+    private static IEnumerable<Address> Addresses(ServiceEntry entry) => entry.Addresses.Select(address => address.Address);
 
     /// <summary>FNV-1a: the same on every machine and in every version.</summary>
     private static uint Hash(string text) => Encoding.UTF8.GetBytes(text).Aggregate(2166136261u, (hash, unit) => (hash ^ unit) * 16777619u);

@@ -4,6 +4,7 @@ using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
+using Isthmus.Operate.Install.Render;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.GlobalNames;
@@ -76,5 +77,5 @@ public sealed record GlobalEntry(
         && service.Spec.Selector.All(want => pod.Metadata.Labels.TryGetValue(want.Key, out var has) && has == want.Value);
 
     private static bool IsSniDnat(Pod pod) =>
-        pod.Spec.Containers.SelectMany(container => container.Env).Any(env => env is { Name: "ISTIO_META_ROUTER_MODE", Value: "sni-dnat" });
+        pod.Spec.Containers.SelectMany(container => container.Env).Any(env => env is { Name: GatewayObjects.RouterMode, Value: GatewayObjects.SniDnat });
 }

@@ -1,6 +1,6 @@
-using System.Net;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
+using Isthmus.Core.Net;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
@@ -46,11 +46,11 @@ public static class GlobalExport
 
     /// <summary>The entry in the Service's own cluster: its gateway needs it where names are not rewritten, and callers
     /// there may use the name too.</summary>
-    public static JsonObject Local(Service service, string host, IPAddress address) =>
+    public static JsonObject Local(Service service, string host, Address address) =>
         Entry(service, host, address,
             [new JsonObject { ["address"] = $"{service.Metadata.Name}.{service.Metadata.Namespace}.svc.{WellKnown.DefaultDomainSuffix}" }]);
 
-    private static JsonObject Remote(Service service, string host, IPAddress address, IEnumerable<EntryAddress> gateways) =>
+    private static JsonObject Remote(Service service, string host, Address address, IEnumerable<EntryAddress> gateways) =>
         Entry(service, host, address, gateways.Select(gateway => new JsonObject
         {
             ["address"] = gateway.Address,
@@ -61,7 +61,7 @@ public static class GlobalExport
     private static IEnumerable<EntryAddress> Entrances(GlobalEntry entry) =>
         entry.Addresses.Any(address => address.Port == entry.Port) ? entry.Addresses.Where(address => address.Port == entry.Port) : entry.Addresses;
 
-    private static JsonObject Entry(Service service, string host, IPAddress address, IEnumerable<JsonObject> endpoints) => new()
+    private static JsonObject Entry(Service service, string host, Address address, IEnumerable<JsonObject> endpoints) => new()
     {
         ["apiVersion"] = ApiVersion, ["kind"] = "ServiceEntry",
         ["metadata"] = new JsonObject { ["name"] = host, ["namespace"] = WellKnown.SystemNamespace, ["labels"] = new JsonObject { [MadeBy] = Export } },

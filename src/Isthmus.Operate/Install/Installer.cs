@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
+using Isthmus.Core.Net;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -69,11 +70,11 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
             }
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
             limit.CancelAfter(ResolvePatience);
-            ValueList<string> addresses = [];
+            ValueList<Address> addresses = [];
             try
             {
-                addresses = (await System.Net.Dns.GetHostAddressesAsync(host, AddressFamily.InterNetwork, limit.Token)).Select(address => address.ToString())
-                    .Order(StringComparer.Ordinal).ToValueList();
+                addresses = (await System.Net.Dns.GetHostAddressesAsync(host, AddressFamily.InterNetwork, limit.Token)).Select(Address.Of).Order()
+                    .ToValueList();
             }
             catch (Exception e) when (e is SocketException || (e is OperationCanceledException && !stop.IsCancellationRequested)) { /* reported below */ }
             if (addresses.IsEmpty)

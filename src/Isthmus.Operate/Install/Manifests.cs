@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Graph.Settings;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
+using Isthmus.Operate.GlobalNames;
 using Isthmus.Operate.Install.Operator;
 using Isthmus.Operate.Install.Render;
 
@@ -44,7 +45,7 @@ public static class Manifests
         foreach (var (list, egress) in (ReadOnlySpan<(string, bool)>)[("ingressGateways", false), ("egressGateways", true)])
         {
             var gateways = spec.Gateways(list).Where(gateway => (bool?)gateway["enabled"] ?? false).SelectMany(gateway => Gateway(spec, gateway, egress));
-            if (!egress && gateways.Any() && ReplicatedObjects.GatewaysEnabled(spec)) gateways = gateways.Concat(ReplicatedObjects.GatewayObjects(spec));
+            if (!egress && gateways.Any() && spec.JoinsByNames) gateways = gateways.Concat(ReplicatedObjects.GatewayObjects(spec));
             Add(egress ? Egress : Ingress, gateways);
         }
         if (ConsoleObjects.Enabled(spec)) Add("Console", ConsoleObjects.Build(spec));

@@ -5,6 +5,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Install.Render;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Install;
 
@@ -54,7 +55,7 @@ public sealed class RevisionTags(KubeClient client)
         var home = (injector["webhooks"]![0]!["clientConfig"] as JsonObject)!;
         var ns = home["service"]?["namespace"]?.ToString() ?? WellKnown.SystemNamespace;
         // The tag takes the place of the injector that namespaces without a label have.
-        var byDefault = injectors.Where(one => Label(one, TagLabel) is "" or Default).Any(WebhookObjects.InjectsByDefault);
+        var byDefault = injectors.Where(one => Label(one, TagLabel) is "" or Default).Any(InjectorWebhook.InjectsByDefault);
         List<JsonObject> objects = [RevisionTagObjects.Webhook(tag, ns, LabelsOf(tag, revision, ("app", "sidecar-injector")), home, byDefault)];
         var control = home["service"]?["name"] is { } name ? await client.FindAsync(Kinds.Service, ns, name.ToString(), stop) : null;
         // The Service of a control plane in another cluster selects nothing.

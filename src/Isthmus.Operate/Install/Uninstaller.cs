@@ -37,12 +37,12 @@ public sealed class Uninstaller(KubeClient client)
         await new OtherControlPlanes(client).CheckRemovalAsync($"--revision {revision}", other => other.Revision == revision,
             "remove it with the program that installed it, such as istioctl", stop);
         var selector = $"{ObjectLabels.Release}=istio,{Labels.Revision}={revision},{ObjectLabels.Component}";
-        var leases = await client.ListAllAsync<JsonObject>(Kinds.Lease, null, new ListOptions { LabelSelector = $"{Labels.MadeBy}={Labels.Discovery}" }, stop);
         IReadOnlyList<Removal> plan =
         [
             .. await PlanAsync($"{ObjectLabels.Release}=istio,{Labels.Revision}={revision},{ObjectLabels.Component} notin (Base,{CniObjects.Component})", stop),
             .. (await PlanAsync($"{selector}=Base", stop)).Where(removal => ReaderObjects.IsOf(revision, removal.Name)),
-            .. leases.Select(lease => Removal.Of(Kinds.Lease, lease)).Where(removal => removal.Name == WellKnown.WebhooksLease(revision)),
+            .. (await PlanMadeAsync(Kinds.Lease, stop)).Concat(await PlanMadeAsync(Kinds.ConfigMap, stop))
+                .Where(removal => removal.Name == WellKnown.WebhooksLease(revision) || removal.Name == WellKnown.History(revision)),
         ];
         if (plan.Count == 0 && await RevisionsAsync(stop) is { Count: > 0 } known)
             throw new ProblemException($"revision {revision}", $"is not installed in {client.Access.Name}", $"installed revisions: {string.Join(", ", known)}");
@@ -92,7 +92,16 @@ public sealed class Uninstaller(KubeClient client)
 
     /// <summary>Removes the rest.</summary>
     public Task RemoveAsync(IReadOnlyList<Removal> plan, Action<Removal> removed, CancellationToken stop) =>
-        DeleteAsync(plan.Where(removal => !IsActive(removal)), removed, stop);
+        DeleteAsync(plan.Where(removal => !IsActive(removal)).Concat(plan.SelectMany(Last)).Distinct(), removed, stop);
+
+    /// <summary>What the Pods of a control plane may have written for the first time when they stopped, after everything was planned: the history. An earlier
+    /// version also wrote a Lease for it, which stays until then.</summary>
+    private static IEnumerable<Removal> Last(Removal workload)
+    {
+        if (workload.Kind != Kinds.Deployment || !workload.Name.StartsWith(WellKnown.Istiod, StringComparison.Ordinal)) return [];
+        var history = WellKnown.History(workload.Name[WellKnown.Istiod.Length..].TrimStart('-'));
+        return [new(Kinds.ConfigMap, workload.Namespace, history), new(Kinds.Lease, workload.Namespace, history)];
+    }
 
     private static bool IsActive(Removal removal) =>
         removal.Kind == Kinds.MutatingWebhookConfiguration || removal.Kind == Kinds.ValidatingWebhookConfiguration || removal.Kind == Kinds.Deployment
@@ -158,15 +167,15 @@ public sealed class Uninstaller(KubeClient client)
         foreach (var map in await client.ListAllAsync<JsonObject>(Kinds.ConfigMap, null, new ListOptions { LabelSelector = $"{Labels.IstioConfig}=true" },
             stop))
             plan.Add(Removal.Of(Kinds.ConfigMap, map));
-        foreach (var map in await client.ListAllAsync<JsonObject>(Kinds.ConfigMap, null,
-            new ListOptions { LabelSelector = $"{Labels.MadeBy}={Labels.Discovery}" }, stop))
-            plan.Add(Removal.Of(Kinds.ConfigMap, map));
+        plan.AddRange(await PlanMadeAsync(Kinds.ConfigMap, stop));
         foreach (var secret in await client.ListAllAsync<JsonObject>(Kinds.Secret, null,
             new ListOptions { FieldSelector = $"metadata.name={WellKnown.SelfSignedCa}" }, stop))
             plan.Add(Removal.Of(Kinds.Secret, secret));
-        foreach (var lease in await client.ListAllAsync<JsonObject>(Kinds.Lease, null,
-            new ListOptions { LabelSelector = $"{Labels.MadeBy}={Labels.Discovery}" }, stop))
-            plan.Add(Removal.Of(Kinds.Lease, lease));
+        plan.AddRange(await PlanMadeAsync(Kinds.Lease, stop));
         return [.. plan, .. await new GatewayApiBundle(client).ClassesAsync(stop)];
     }
+
+    private async Task<IEnumerable<Removal>> PlanMadeAsync(ResourceKind kind, CancellationToken stop) =>
+        (await client.ListAllAsync<JsonObject>(kind, null, new ListOptions { LabelSelector = $"{Labels.MadeBy}={Labels.Discovery}" }, stop))
+            .Select(item => Removal.Of(kind, item));
 }

@@ -5,28 +5,33 @@ using Isthmus.Core.Json;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Config.GatewayApi;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Operate.Certificates;
 
 namespace Isthmus.Operate.Inventory;
 
-/// <summary>The objects of one cluster that the analysis reads.</summary>
+/// <summary>The objects of one cluster, each kind in its form. What commands judge by is read from objects nowhere else. It never changes; a kind is read when
+/// somebody first asks for it.</summary>
 public sealed class ClusterInventory
 {
     /// <summary>The ConfigMap with the settings of the injector of the revision without a name.</summary>
     internal const string InjectorMap = "istio-sidecar-injector";
 
-    private readonly List<Service> _services = [];
-    private readonly List<Pod> _pods = [];
-    private readonly List<Node> _nodes = [];
-    private readonly List<Namespace> _namespaces = [];
-    private readonly List<WorkloadTemplate> _templates = [];
+    /// <summary>The kinds of <see cref="ApiRoutes"/>.</summary>
+    internal static readonly IReadOnlyList<KindDescriptor> ApiRouteKinds =
+        [.. MeshApi.All.Where(kind => kind.Group == MeshApi.HttpRoute.Group && kind.Kind.EndsWith("Route", StringComparison.Ordinal))];
+
+    private static readonly ILookup<string, JsonObject> Nothing = Array.Empty<JsonObject>().ToLookup(KindOf, StringComparer.Ordinal);
+
     private readonly List<object> _istio = [], _drafts = [];
     private readonly List<Problem> _complaints = [];
     private readonly Dictionary<string, JsonObject> _objects = new(StringComparer.Ordinal);
+    private ILookup<string, JsonObject> _kinds = Nothing;
     private IReadOnlySet<string> _unread = new HashSet<string>();
+    private bool? _injectsByDefault;
 
     private ClusterInventory(string context) => Context = context;
 
@@ -38,47 +43,81 @@ public sealed class ClusterInventory
 
     public string RootNamespace { get; private init; } = WellKnown.SystemNamespace;
 
-    public IReadOnlyList<Service> Services => _services;
+    public IReadOnlyList<Service> Services { get => field ??= All<Service>(MeshApi.Service); private init; }
 
-    public IReadOnlyList<Pod> Pods => _pods;
+    public IReadOnlyList<Pod> Pods => field ??= All<Pod>(MeshApi.Pod);
 
-    public IReadOnlyList<Node> Nodes => _nodes;
+    public IReadOnlyList<Node> Nodes => field ??= All<Node>(MeshApi.Node);
 
-    public IReadOnlyList<Namespace> Namespaces => _namespaces;
+    public IReadOnlyList<Namespace> Namespaces => field ??= All<Namespace>(MeshApi.Namespace);
+
+    public IReadOnlyList<EndpointSlice> Slices => field ??= All<EndpointSlice>(MeshApi.EndpointSlice);
+
+    public IReadOnlyList<Deployment> Deployments => field ??= All<Deployment>(MeshApi.Deployment);
+
+    /// <summary>Deployments of control planes, including those that run here for another cluster.</summary>
+    internal IReadOnlyList<ControlPlaneDeployment> ControlPlanes => field ??=
+        [.. Deployments.Where(ControlPlaneDeployment.IsOne).Select(ControlPlaneDeployment.Read)];
 
     /// <summary>What Deployments, StatefulSets and DaemonSets make Pods from.</summary>
-    public IReadOnlyList<WorkloadTemplate> Templates => _templates;
+    public IReadOnlyList<WorkloadTemplate> Templates => field ??=
+        [.. WorkloadTemplate.Kinds.SelectMany(kind => Objects(kind.Name)).Select(WorkloadTemplate.Of)];
+
+    internal IReadOnlyList<NetworkPolicy> NetworkPolicies => field ??= [.. Objects(MeshApi.NetworkPolicy.Name).Select(NetworkPolicy.Read)];
+
+    /// <summary>The webhooks that inject Pods here.</summary>
+    internal IReadOnlyList<InjectorWebhook> Injectors => field ??= [.. Objects(MeshApi.MutatingWebhookConfiguration.Name).Where(InjectorWebhook.IsInjector)
+        .SelectMany(InjectorWebhook.Read)];
+
+    /// <summary>The Gateways of the Gateway API.</summary>
+    internal IReadOnlyList<StoredGateway> ApiGateways => field ??= [.. Objects(MeshApi.ApiGateway.Name).Select(value => StoredGateway.Read(Context, value))];
+
+    /// <summary>The routes of the Gateway API.</summary>
+    internal IReadOnlyList<ApiRoute> ApiRoutes => field ??= [.. ApiRouteKinds.SelectMany(kind => Objects(kind.Name),
+        (kind, value) => ApiRouteReader.Read(kind, Context, value))];
+
+    public IReadOnlyList<BackendTlsPolicy> BackendTlsPolicies => field ??= [.. Objects(MeshApi.BackendTlsPolicy.Name).Select(value =>
+        BackendTlsPolicyReader.Read(Context, value))];
+
+    public ValueList<ReferenceGrant> ReferenceGrants => Objects(MeshApi.ReferenceGrant.Name).Select(value => ReferenceGrantReader.Read(Context, value))
+        .ToValueList();
 
     /// <summary>The Corefile of the cluster's DNS; empty when there is none.</summary>
-    public string Corefile { get; private set; } = "";
+    public string Corefile => Find("ConfigMap kube-system/coredns")?["data"]?["Corefile"]?.ToString() ?? "";
+
+    /// <summary>The settings of its control planes, each revision's own.</summary>
+    public IReadOnlyList<MeshMap> MeshMaps => field ??= [.. Objects(MeshApi.ConfigMap.Name).Select(MeshMap.Read).OfType<MeshMap>()];
 
     /// <summary>The MeshConfig of its control plane, of the default revision if there is one; null when none was read.</summary>
-    public MeshConfig? Mesh { get; private set; }
+    public MeshConfig? Mesh => MainMap?.Settings.Mesh;
 
     /// <summary>The networks of that MeshConfig.</summary>
-    public MeshNetworks Networks { get; private set; } = MeshNetworks.None;
+    public MeshNetworks Networks => MainMap?.Settings.Networks ?? MeshNetworks.None;
 
     /// <summary>Whether its sidecars answer the DNS queries of applications, unless a Pod or a ProxyConfig says otherwise. Only then do applications
     /// learn addresses that control planes allocate. Null when no MeshConfig was read.</summary>
-    public bool? CapturesDns { get; private set; }
+    public bool? CapturesDns => MainMap?.CapturesDns;
 
     /// <summary>Whether its injector takes Pods of namespaces that do not request it (<c>enableNamespacesByDefault</c>).</summary>
-    public bool InjectsByDefault { get; private set; }
+    public bool InjectsByDefault => _injectsByDefault ??= Objects(MeshApi.MutatingWebhookConfiguration.Name).Any(InjectorWebhook.InjectsByDefault)
+        || Objects(MeshApi.ConfigMap.Name).Any(IsSet);
 
     /// <summary>The external authorizers of its control planes, by name; null when no MeshConfig was read.</summary>
-    public ValueMap<ExternalAuthorizer>? Authorizers { get; private set; }
+    public ValueMap<ExternalAuthorizer>? Authorizers => field ??= OfMaps(map => map.Settings.Mesh.Authorizers)?.DistinctBy(item => item.Key).ToValueMap();
 
     /// <summary>The collectors of traces of its control planes, by name; null when no MeshConfig was read.</summary>
-    public ValueMap<Tracer>? Tracers { get; private set; }
+    public ValueMap<Tracer>? Tracers => field ??= OfMaps(map => map.Settings.Mesh.Tracers)?.DistinctBy(item => item.Key).ToValueMap();
 
     /// <summary>The access logs of its control planes, by name; null when no MeshConfig was read.</summary>
-    public ValueMap<AccessLogger>? Loggers { get; private set; }
+    public ValueMap<AccessLogger>? Loggers => field ??= OfMaps(map => map.Settings.Mesh.Loggers)?.DistinctBy(item => item.Key).ToValueMap();
 
     /// <summary>The providers of metrics in MeshConfig; null: no MeshConfig was read.</summary>
-    public ValueList<string>? Prometheus { get; private set; }
+    public ValueList<string>? Prometheus => field ??= OfMaps(map => map.Settings.Mesh.Prometheus)?.Distinct().ToValueList();
 
     /// <summary>The names of providers of Lightstep, which nothing sends spans to.</summary>
-    public ValueList<string> Lightsteps { get; private set; }
+    public ValueList<string> Lightsteps => OfMaps(map => map.Lightsteps)?.Distinct().ToValueList() ?? [];
+
+    private MeshMap? MainMap => MeshMap.Of(MeshMaps, "") is { IsReadable: true } map ? map : null;
 
     /// <summary>Where its proxies' trust comes from.</summary>
     public TrustFacts Trust { get; private set; } = TrustFacts.None;
@@ -94,8 +133,18 @@ public sealed class ClusterInventory
     /// <summary>The clusters of remote secrets in files; those of API servers are not listed.</summary>
     public ValueList<string> Registries { get; private set; }
 
-    /// <summary>The remote secrets that control planes here read; also empty for users who may not read Secrets.</summary>
+    /// <summary>The remote secrets that control planes here read. For users who may not read Secrets, what control planes say of them.</summary>
     public ValueList<RemoteSecretFacts> RemoteSecrets { get; private set; }
+
+    /// <summary>Whether nobody tells which clusters the control planes here read.</summary>
+    public bool HidesRemoteSecrets { get; private set; }
+
+    /// <summary>The remote secrets that control planes here do not read for lack of a label.</summary>
+    public ValueList<UnlabelledSecret> UnlabelledSecrets { get; private set; }
+
+    /// <summary>Why Pods of StatefulSets and DaemonSets are refused, as events say, by <c>Kind namespace/name</c>; also empty for users who may not read
+    /// them.</summary>
+    public ValueMap<string> Refusals { get; private set; }
 
     /// <summary>The address of its API server; empty for files.</summary>
     public string Server { get; private set; } = "";
@@ -119,13 +168,13 @@ public sealed class ClusterInventory
     /// <summary>Whether others call its services only by names in the zone <c>global</c>.</summary>
     public bool IsJoinedByNames => Istio<Gateway>().Any(gateway => gateway.PassesGlobalNames);
 
-    /// <summary>What is wrong with each Istio object on its own.</summary>
-    public IEnumerable<Problem> Complaints => _complaints;
+    /// <summary>What is wrong with each Istio object, and with each MeshConfig, on its own.</summary>
+    public IEnumerable<Problem> Complaints => _complaints.Concat(MeshMaps.SelectMany(map => map.Problems));
 
-    public Service? Service(string ns, string name) => _services.FirstOrDefault(service => service.Metadata.Name == name && service.Metadata.Namespace == ns);
+    public Service? Service(string ns, string name) => Services.FirstOrDefault(service => service.Metadata.Name == name && service.Metadata.Namespace == ns);
 
     /// <summary>Every object of a kind as it was read.</summary>
-    public IEnumerable<JsonObject> Objects(string kind) => _objects.Values.Where(value => KindOf(value) == kind);
+    public IEnumerable<JsonObject> Objects(string kind) => _kinds[kind];
 
     public IEnumerable<JsonObject> AllObjects => _objects.Values;
 
@@ -140,7 +189,7 @@ public sealed class ClusterInventory
 
     public static ClusterInventory Unreadable(string context, string error) => new(context) { Error = error };
 
-    /// <param name="objects">Objects of the kinds that the analysis reads; others are ignored. Of two with the same name, the later counts.</param>
+    /// <param name="objects">Objects of the kinds that commands look at; others are ignored. Of two with the same name, the later counts.</param>
     /// <param name="unread">Kinds whose objects could not be read.</param>
     public static ClusterInventory From(string context, IEnumerable<JsonObject> objects, TrustFacts? trust = null,
         string rootNamespace = WellKnown.SystemNamespace, IReadOnlySet<string>? unread = null)
@@ -150,7 +199,8 @@ public sealed class ClusterInventory
             Trust = trust ?? TrustFacts.None, RootNamespace = rootNamespace, _unread = unread ?? new HashSet<string>()
         };
         foreach (var value in objects.Where(IsRead)) cluster._objects[NameOf(value)] = value;
-        foreach (var value in cluster._objects.Values) cluster.Add(value);
+        cluster._kinds = cluster._objects.Values.ToLookup(KindOf, StringComparer.Ordinal);
+        foreach (var value in cluster._objects.Values) cluster.ReadIstio(value);
         return cluster;
     }
 
@@ -187,6 +237,30 @@ public sealed class ClusterInventory
         return next;
     }
 
+    /// <summary>The same cluster for a user who may not read its remote secrets, and does not learn of them otherwise.</summary>
+    public ClusterInventory WithoutRemoteSecrets(string server)
+    {
+        var next = WithRemoteSecrets([], server);
+        next.HidesRemoteSecrets = true;
+        return next;
+    }
+
+    /// <summary>The same cluster with the remote secrets that nobody reads.</summary>
+    public ClusterInventory WithUnlabelledSecrets(ValueList<UnlabelledSecret> secrets)
+    {
+        var next = (ClusterInventory)MemberwiseClone();
+        next.UnlabelledSecrets = secrets;
+        return next;
+    }
+
+    /// <summary>The same cluster with what events say of refused Pods.</summary>
+    public ClusterInventory WithRefusals(ValueMap<string> refusals)
+    {
+        var next = (ClusterInventory)MemberwiseClone();
+        next.Refusals = refusals;
+        return next;
+    }
+
     /// <summary>The same cluster with what its control planes report.</summary>
     public ClusterInventory WithReports(ValueList<Problem> reports)
     {
@@ -206,7 +280,9 @@ public sealed class ClusterInventory
     private ClusterInventory WithFactsOf(ClusterInventory other)
     {
         var next = WithCredentials(other.Credentials).WithSecrets(other.Secrets).WithRegistries(other.Registries).WithReports(other.Reports)
-            .WithRemoteSecrets(other.RemoteSecrets, other.Server);
+            .WithRemoteSecrets(other.RemoteSecrets, other.Server).WithUnlabelledSecrets(other.UnlabelledSecrets)
+            .WithRefusals(other.Refusals);
+        next.HidesRemoteSecrets = other.HidesRemoteSecrets;
         return other.CertificatesAt is { } at ? next.WithCertificates(other.Certificates, at) : next;
     }
 
@@ -214,8 +290,7 @@ public sealed class ClusterInventory
     /// <param name="istio">Records of Istio objects, as <see cref="IstioConfig"/> reads them.</param>
     public static ClusterInventory Of(string context, IEnumerable<Service> services, IEnumerable<object> istio)
     {
-        var cluster = new ClusterInventory(context);
-        cluster._services.AddRange(services);
+        var cluster = new ClusterInventory(context) { Services = [.. services] };
         cluster._istio.AddRange(istio);
         return cluster;
     }
@@ -249,70 +324,31 @@ public sealed class ClusterInventory
 
     private static KindDescriptor? Described(JsonObject value) => MeshApi.Find(value["apiVersion"]?.ToString() ?? "", value["kind"]?.ToString() ?? "");
 
-    private static bool IsRead(JsonObject value) => Described(value)?.Has(KindUse.Analysis | KindUse.AnalysisIfAllowed | KindUse.AnalysisOfSome) == true;
+    private static bool IsRead(JsonObject value) =>
+        Described(value)?.Has(KindUse.Analysis | KindUse.AnalysisIfAllowed | KindUse.AnalysisOfSome | KindUse.Trace) == true;
 
-    private void Add(JsonObject value)
+    private void ReadIstio(JsonObject value)
     {
-        switch (KindOf(value))
-        {
-            case "Service": _services.Add(Read<Service>(value)); break;
-            case "Pod": _pods.Add(Read<Pod>(value)); break;
-            case "Namespace": _namespaces.Add(Read<Namespace>(value)); break;
-            case "Node": _nodes.Add(Read<Node>(value)); break;
-            case "Deployment" or "StatefulSet" or "DaemonSet": _templates.Add(WorkloadTemplate.Of(value)); break;
-            case "ConfigMap":
-                if (value["metadata"]?["namespace"]?.ToString() == "kube-system" && value["metadata"]?["name"]?.ToString() == "coredns")
-                    Corefile = value["data"]?["Corefile"]?.ToString() ?? "";
-                else if (value["data"]?["mesh"] is JsonValue mesh)
-                    AddSettings($"ConfigMap {value["metadata"]?["namespace"]}/{value["metadata"]?["name"]}", mesh.ToString(),
-                        value["data"]?["meshNetworks"]?.ToString() ?? "");
-                else if (value["metadata"]?["name"]?.ToString() == InjectorMap) InjectsByDefault |= IsSet(value["data"]?["values"]?.ToString() ?? "");
-                break;
-            case "MutatingWebhookConfiguration": InjectsByDefault |= (value["webhooks"] as JsonArray ?? [])
-                .Any(webhook => webhook?["name"]?.ToString() == DefaultInjection.Webhook); break;
-            case not null when Described(value) is { IsIstio: true }:
-                var read = IstioConfig.Read(value, Context);
-                if (read.Value is not null) _istio.Add(read.Value);
-                else if (read.Draft is not null) _drafts.Add(read.Draft);
-                _complaints.AddRange(read.Problems);
-                break;
-            default: break;
-        }
+        if (Described(value) is not { IsIstio: true }) return;
+        var read = IstioConfig.Read(value, Context);
+        if (read.Value is not null) _istio.Add(read.Value);
+        else if (read.Draft is not null) _drafts.Add(read.Draft);
+        _complaints.AddRange(read.Problems);
     }
 
-    // Control planes with revisions have MeshConfigs of their own.
-    private void AddSettings(string map, string mesh, string networks)
-    {
-        try
-        {
-            var written = YamlText.Parse(mesh, "data[mesh]");
-            var (config, problems) = MeshConfigReader.ReadMesh(written, $"{map}, key mesh");
-            var (known, networkProblems) = MeshConfigReader.ReadNetworks(YamlText.Parse(networks, "data[meshNetworks]"), $"{map}, key meshNetworks");
-            if (Mesh is null || map.EndsWith("/istio", StringComparison.Ordinal))
-            {
-                (Mesh, Networks) = (config, known);
-                CapturesDns = bool.TryParse(written?["defaultConfig"]?["proxyMetadata"]?["ISTIO_META_DNS_CAPTURE"]?.ToString(), out var captures) && captures;
-            }
-            Authorizers = config.Authorizers.Concat(Authorizers ?? ValueMap<ExternalAuthorizer>.Empty).DistinctBy(item => item.Key).ToValueMap();
-            Tracers = config.Tracers.Concat(Tracers ?? ValueMap<Tracer>.Empty).DistinctBy(item => item.Key).ToValueMap();
-            Prometheus = config.Prometheus.Union(Prometheus ?? []).ToValueList();
-            Loggers = config.Loggers.Concat(Loggers ?? ValueMap<AccessLogger>.Empty).DistinctBy(item => item.Key).ToValueMap();
-            Lightsteps = (written?["extensionProviders"] as JsonArray ?? []).Where(provider => provider?["lightstep"] is not null)
-                .Select(provider => provider!["name"]?.ToString() ?? "").Union(Lightsteps).ToValueList();
-            _complaints.AddRange([.. problems, .. networkProblems]);
-        }
-        catch (ProblemException e)
-        {
-            _complaints.Add(e.Problem with { Code = "IST0106", Object = map });
-        }
-    }
+    private IReadOnlyList<T> All<T>(KindDescriptor kind) => [.. Objects(kind.Name).Select(value => value.Deserialize(KubeJson.Of<T>())!)];
+
+    /// <summary>What the settings of all control planes have, those that were read last first; null when none were read.</summary>
+    private IEnumerable<T>? OfMaps<T>(Func<MeshMap, IEnumerable<T>> of) =>
+        MainMap is null ? null : MeshMaps.Where(map => map.IsReadable).Reverse().SelectMany(of);
 
     /// <summary>Whether the values of an injector say that namespaces are injected by default.</summary>
-    private static bool IsSet(string values)
+    private static bool IsSet(JsonObject map)
     {
+        if (map["metadata"]?["name"]?.ToString() != InjectorMap || map["data"]?["mesh"] is not null) return false;
         try
         {
-            return StrictJson.Parse(values) is JsonObject given && given["sidecarInjectorWebhook"] is JsonObject webhook
+            return StrictJson.Parse(map["data"]?["values"]?.ToString() ?? "") is JsonObject given && given["sidecarInjectorWebhook"] is JsonObject webhook
                 && webhook["enableNamespacesByDefault"]?.ToString() == "true";
         }
         catch (JsonException)
@@ -320,6 +356,4 @@ public sealed class ClusterInventory
             return false; // Its control plane reports it.
         }
     }
-
-    private static T Read<T>(JsonObject value) => value.Deserialize(KubeJson.Of<T>())!;
 }

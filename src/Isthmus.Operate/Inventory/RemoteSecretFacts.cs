@@ -20,6 +20,8 @@ namespace Isthmus.Operate.Inventory;
 /// <param name="Error">Why the kubeconfig cannot be used; empty when it can.</param>
 public sealed record RemoteSecretFacts(string Secret, string Cluster, string Server, DateTimeOffset? Expires, string Error)
 {
+    /// <summary>The UID of the Namespace kube-system where it leads, as the control plane says that uses it; empty when nobody says it.</summary>
+    public string Uid { get; init; } = "";
 
     /// <summary>Whether a control plane that runs elsewhere reads its configuration with this entry.</summary>
     public bool IsConfig => Secret.EndsWith($"/{WellKnown.ConfigSecret}", StringComparison.Ordinal);

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 
 namespace Isthmus.Operate.Inventory;
 
@@ -11,6 +12,9 @@ public sealed record WorkloadTemplate(string Kind, string Namespace, string Name
 {
     /// <summary>How findings name it.</summary>
     public string FullName => $"{Kind} {Namespace}/{Name}";
+
+    /// <summary>The kinds that have one.</summary>
+    internal static IReadOnlyList<KindDescriptor> Kinds { get; } = [.. MeshApi.All.Where(kind => kind.IsWorkload)];
 
     internal static WorkloadTemplate Of(JsonObject value)
     {

@@ -4,6 +4,7 @@ using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.GlobalNames;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.Install.Operator;
 using Isthmus.Operate.Install.Render;
@@ -54,12 +55,16 @@ public sealed class MeshPlanner(MeshDesign design, MeshLinks links, TimeProvider
         if (takesOver) notes.AddRange(elsewhere.Select(problem => problem.Message));
         if (design.JoinsByNames)
         {
-            var (zone, note) = await new GlobalZone(link).CompareAsync(stop);
-            if (zone is not null) changes.Add(zone);
-            if (note.Length > 0) notes.Add(note);
+            var zone = await new GlobalZone(link.Client).FindAsync(stop);
+            if (zone is null) notes.Add($"{link.Name}: {GlobalZone.ByHand}");
+            else if (zone.Found != zone.Wanted || zone.Wanted is null) changes.Add(ZoneChange(link, zone));
         }
         return new(changes, notes, problems);
     }
+
+    private static Change ZoneChange(ClusterLink link, ZoneBlock zone) => new(link.Name, Part.DnsZone,
+        zone.Found is null ? ChangeKind.Create : ChangeKind.Change, GlobalZone.Map,
+        zone.Found is null ? [] : [new(GlobalZone.Field, zone.Wanted ?? $"a forward to {GlobalZone.Server}", zone.Found)], $"zone {GlobalZone.Zone}");
 
     /// <summary>The primaries' current gateways. Everything that depends on an address that does not exist yet is new
     /// anyway.</summary>

@@ -4,6 +4,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.GlobalNames;
 using Isthmus.Operate.Install;
 
 namespace Isthmus.Operate.MeshFile;
@@ -47,7 +48,7 @@ public sealed class MeshRemoval(MeshDesign design, MeshLinks links, RemovalScope
             await new Uninstaller(cluster.Link.Client).RemoveAsync(rest, _ => { }, stop);
             await ReleaseNamespaceAsync(cluster.Link, stop);
             await new NodePlaces(design, cluster.Link).RemoveAsync(stop);
-            if (design.JoinsByNames) await new GlobalZone(cluster.Link).RemoveAsync(stop);
+            if (design.JoinsByNames) await new GlobalZone(cluster.Link.Client).RemoveAsync(stop);
             // The API server removes what these contain in the background.
             await Task.WhenAll(rest.Where(removal => removal.Kind == Kinds.Namespace || removal.Kind == Kinds.CustomResourceDefinition)
                 .Select(removal => GoneAsync(cluster.Link, removal, stop)));

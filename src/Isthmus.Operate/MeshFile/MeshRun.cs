@@ -5,6 +5,7 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.GlobalNames;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.Install.Operator;
 using Isthmus.Operate.RemoteSecrets;
@@ -144,7 +145,7 @@ public sealed class MeshRun(MeshDesign design, MeshLinks links, MeshPlan plan, M
         if (await Task.WhenAny(installation, ready.Task) == installation) await installation;
         await Task.WhenAll(installation, GatewayAsync(link, stop), WatchingAsync(link, stop),
             settings.OnControlPlane?.Invoke(link, stop) ?? Task.CompletedTask);
-        if (plan.Touches(link.Name, Part.DnsZone)) await _steps.RunAsync(link.Name, Part.DnsZone, () => new GlobalZone(link).ApplyAsync(stop));
+        if (plan.Touches(link.Name, Part.DnsZone)) await _steps.RunAsync(link.Name, Part.DnsZone, () => new GlobalZone(link.Client).ApplyAsync(stop));
     }
 
     private async Task RemoteAsync(ClusterLink link, MeshTrust trust, Dictionary<string, Task> installed, CancellationToken stop)

@@ -1,10 +1,9 @@
 using System.Text;
-using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Kubernetes.Yaml;
+using Isthmus.Operate.Inventory;
 using Isthmus.Wire.Tls;
 
 namespace Isthmus.Operate.MeshFile;
@@ -50,16 +49,10 @@ internal sealed class OtherMesh(MeshDesign design, MeshTrust trust)
         if (ns is null || design.JoinsByNames) return null;
         foreach (var map in design.Mesh.Revision.Length == 0 ? (string[])["istio"] : [$"istio-{design.Mesh.Revision}", "istio"])
         {
-            var live = await link.Client.FindAsync<ConfigMap>(Kinds.ConfigMap, link.Cluster.SystemNamespace, map, stop);
-            if (MeshId(live) is { Length: > 0 } id) return (id, $"ConfigMap {link.Cluster.SystemNamespace}/{map}");
+            var live = await link.Client.FindAsync(Kinds.ConfigMap, link.Cluster.SystemNamespace, map, stop);
+            if (live is not null && MeshMap.Read(live)?.MeshId is { Length: > 0 } id) return (id, $"ConfigMap {link.Cluster.SystemNamespace}/{map}");
         }
         return null;
-    }
-
-    private static string MeshId(ConfigMap? map)
-    {
-        try { return (YamlText.Parse(map?.Data.GetValueOrDefault("mesh") ?? "", "mesh") as JsonObject)?["defaultConfig"]?["meshId"]?.ToString() ?? ""; }
-        catch (ProblemException) { return ""; }
     }
 
     /// <summary>Thumbprints of the roots in the cluster's CA, otherwise of those that its workloads trust, with the object

@@ -15,8 +15,6 @@ internal sealed class ReaderRights(KubeClient client, string ns, string account,
     private static readonly IReadOnlyList<KindDescriptor> Needed =
         [.. MeshApi.All.Where(kind => kind is { Place: KindPlace.EveryCluster, IsCustom: false, Rights.Reader: KindRights.Read })];
 
-    private string Role => $"istio-reader-clusterrole-{ns}";
-
     /// <summary>What a control plane elsewhere cannot read with the account, and how to grant it; null when it reads everything, or nobody tells the
     /// user.</summary>
     /// <param name="created">When the account was created.</param>
@@ -31,7 +29,7 @@ internal sealed class ReaderRights(KubeClient client, string ns, string account,
                 if (time.GetElapsedTime(begun) >= patience)
                     return $"Warning: ServiceAccount {ns}/{account} may not list {string.Join(", ", lacking.Select(kind => kind.Plural))} of all "
                         + $"namespaces, so that a control plane cannot watch this cluster with the secret. Its rights are left as they are. "
-                        + $"To grant them: {await RemedyAsync(stop)}";
+                        + "To grant them, repeat the command with --restore-permissions.";
                 await Task.Delay(Look, time, stop);
             }
             return null;
@@ -53,27 +51,5 @@ internal sealed class ReaderRights(KubeClient client, string ns, string account,
     private async Task<bool> MayListAsync(KindDescriptor kind, CancellationToken stop)
     {
         return AccessReview.Allows(await client.CreateAsync(Kinds.SubjectAccessReview, AccessReview.OfList(ns, account, kind.Group, kind.Plural, null), stop));
-    }
-
-    /// <summary>The binding alone where only that is missing. Otherwise the command makes the account anew.</summary>
-    private async Task<string> RemedyAsync(CancellationToken stop)
-    {
-        var kubectl = $"kubectl --context={client.Access.Name}";
-        return await ExistsAsync("ClusterRole", stop) != false && await ExistsAsync("ClusterRoleBinding", stop) != true
-            ? $"{kubectl} create clusterrolebinding {Role} --clusterrole={Role} --serviceaccount={ns}:{account}"
-            : $"{kubectl} -n {ns} delete serviceaccount {account}, which ends its tokens, and repeat the command: it creates the account with its permissions.";
-    }
-
-    /// <summary>Null: the user may not see it.</summary>
-    private async Task<bool?> ExistsAsync(string kind, CancellationToken stop)
-    {
-        try
-        {
-            return await client.FindAsync(Kinds.Find("rbac.authorization.k8s.io/v1", kind)!, null, Role, stop) is not null;
-        }
-        catch (KubeException)
-        {
-            return null;
-        }
     }
 }

@@ -26,6 +26,8 @@ public sealed record RemoteSecretRequest
     public string? ServiceAccount { get; init; }
     public string? SecretName { get; init; }
     public bool CreateServiceAccount { get; init; } = true;
+    /// <summary>Give the account back the permissions that it lacks; those that it has, and its tokens, stay.</summary>
+    public bool RestorePermissions { get; init; }
     public string Namespace { get; init; } = WellKnown.SystemNamespace;
     /// <summary>Create a new token even if there is one, so that you can revoke the current one afterwards.</summary>
     public bool Rotate { get; init; }
@@ -53,7 +55,7 @@ public sealed partial class RemoteSecret(KubeClient client, TimeProvider time, A
         var server = Server(request);
         var account = request.ServiceAccount
             ?? (request.Type == "config" ? "istiod" : request.For == Istio ? WellKnown.IstioReaderServiceAccount : WellKnown.ReaderServiceAccount);
-        if (request.CreateServiceAccount && request.Type == "remote") await EnsureReaderAsync(request.Namespace, account, request.For == Istio, stop);
+        if (request.CreateServiceAccount && request.Type == "remote") await EnsureReaderAsync(request, account, stop);
         var tokens = new AccountTokens(client, request.Namespace, account, time, note);
         var token = request.TokenDuration is { } duration
             ? await tokens.ExpiringAsync(duration, stop)
@@ -90,6 +92,9 @@ public sealed partial class RemoteSecret(KubeClient client, TimeProvider time, A
         if (request is { For: Istio, ServiceAccount: not null })
             throw new WrongUseException("--for", "istio has an account of its own",
                 "remove --service-account, or remove --for and give the account the rights yourself");
+        if (request.RestorePermissions && request is not { Type: "remote", ServiceAccount: null, CreateServiceAccount: true })
+            throw new WrongUseException("--restore-permissions", "gives back only the permissions of the account that the command itself creates",
+                "use it without --type=config, --service-account and --create-service-account=false");
     }
 
     [GeneratedRegex("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
@@ -122,23 +127,28 @@ public sealed partial class RemoteSecret(KubeClient client, TimeProvider time, A
 
     /// <summary>Creates the namespace, the account and its permissions where they are missing: you often run the command
     /// before the install.</summary>
-    private async Task EnsureReaderAsync(string ns, string account, bool isForIstio, CancellationToken stop)
+    private async Task EnsureReaderAsync(RemoteSecretRequest request, string account, CancellationToken stop)
     {
+        var (ns, isForIstio) = (request.Namespace, request.For == Istio);
         if (await client.FindAsync(Kinds.Namespace, null, ns, stop) is null)
             await CreateAsync(Kinds.Namespace,
                 new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = ns } }, stop);
         if (await client.FindAsync<ServiceAccount>(Kinds.ServiceAccount, ns, account, stop) is { } known)
         {
+            if (request.RestorePermissions)
+            {
+                foreach (var value in ReaderOf(ns, isForIstio)) await RestoreAsync(value, stop);
+                note($"Gave ServiceAccount {ns}/{account} back its permissions; its tokens stay valid.");
+            }
             // Its rights are the administrator's choice, and whoever has a right of their own to read less keeps it.
-            if (account == WellKnown.ReaderServiceAccount && !isForIstio
+            else if (account == WellKnown.ReaderServiceAccount && !isForIstio
                 && await new ReaderRights(client, ns, account, time).LackAsync(known.Metadata.CreationTimestamp, stop) is { } lack) note(lack);
             return;
         }
         if (account != WellKnown.ReaderServiceAccount && !isForIstio)
             throw new ProblemException($"ServiceAccount {ns}/{account}", "does not exist",
                 "create it with permissions to read the cluster, or omit --service-account");
-        static JsonObject Marks() => new() { ["app"] = "istio-reader", [ObjectLabels.Release] = "istio", [ObjectLabels.Component] = "Base" };
-        foreach (var value in isForIstio ? ReaderObjects.ForIstio(ns, Marks) : ReaderObjects.Build(ns, "", externalControlPlane: false, Marks))
+        foreach (var value in ReaderOf(ns, isForIstio))
         {
             await client.ApplyAsync(Kinds.Find(value["apiVersion"]!.ToString(), value["kind"]!.ToString())!, value, stop);
         }
@@ -146,6 +156,28 @@ public sealed partial class RemoteSecret(KubeClient client, TimeProvider time, A
             ? $"Created ServiceAccount {ns}/{account} with the permissions that a control plane of Istio needs: it reads ALL Secrets and ConfigMaps of this "
                 + $"cluster. Take it back with --for=istio --remove."
             : $"Created ServiceAccount {ns}/{account} with permissions to read Services, endpoints, Pods and Nodes.");
+    }
+
+    private static IEnumerable<JsonObject> ReaderOf(string ns, bool isForIstio)
+    {
+        static JsonObject Marks() => new() { ["app"] = "istio-reader", [ObjectLabels.Release] = "istio", [ObjectLabels.Component] = "Base" };
+        return isForIstio ? ReaderObjects.ForIstio(ns, Marks) : ReaderObjects.Build(ns, "", externalControlPlane: false, Marks);
+    }
+
+    /// <summary>Creates an object that is missing, and adds what an existing one lacks: an installation may have given it more.</summary>
+    private async Task RestoreAsync(JsonObject value, CancellationToken stop)
+    {
+        var kind = Kinds.Find(value["apiVersion"]!.ToString(), value["kind"]!.ToString())!;
+        var metadata = value["metadata"]!.AsObject();
+        if (await client.FindAsync(kind, metadata["namespace"]?.ToString(), metadata["name"]!.ToString(), stop) is { } there)
+        {
+            metadata.Remove("labels");
+            foreach (var list in (string[])["rules", "subjects"])
+                if (value[list] is JsonArray own && there[list] is JsonArray had)
+                    value[list] = new JsonArray([.. had.Concat(own.Where(one => !had.Any(other => JsonNode.DeepEquals(one, other))))
+                        .Select(one => one!.DeepClone())]);
+        }
+        await client.ApplyAsync(kind, value, stop);
     }
 
     private async Task CreateAsync(ResourceKind kind, JsonObject value, CancellationToken stop)

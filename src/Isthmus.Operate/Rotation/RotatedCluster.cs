@@ -1,5 +1,6 @@
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Rotation;
 
@@ -25,7 +26,7 @@ public sealed record RotatedCluster(string Context, string Name, KubeClient Clie
     {
         try
         {
-            return await MeshFactsReader.ControlPlanesAsync(client, stop);
+            return await ControlPlaneReader.AllAsync(new ClusterLists(client, stop), stop);
         }
         catch (Exception e) when (e is HttpRequestException or KubeException)
         {

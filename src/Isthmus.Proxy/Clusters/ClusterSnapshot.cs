@@ -96,6 +96,10 @@ internal sealed record ClusterSnapshot(
         || (Resource.Metadata?.FilterMetadata.TryGetValue("istio", out var istio) == true && istio.Fields.TryGetValue("external", out var external)
             && external.BoolValue);
 
+    /// <summary>TLS to its hosts is not the mesh's, so they get the cluster's protocols (ALPN), and not those that listeners choose for the mesh.</summary>
+    public bool KeepsAlpn { get; } = Resource.Metadata?.FilterMetadata.TryGetValue("istio", out var mesh) == true
+        && mesh.Fields.TryGetValue("alpn_override", out var overrides) && overrides.StringValue == "false";
+
     public ByteString Bytes => _bytes ??= Resource.ToByteString();
 
     public IEnumerable<string> Secrets => SocketMatches.Select(m => m.Steps.Tls).Append(Steps.Tls).SelectMany(t => t?.Secrets ?? []).Distinct();

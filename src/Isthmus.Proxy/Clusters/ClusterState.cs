@@ -268,8 +268,10 @@ internal sealed class ClusterState
     /// Records that a host could not be reached. Others are preferred for a while, longer if the failure took long: a refusal costs
     /// little to hit again, a timeout costs its caller seconds.
     /// </summary>
-    public void ConnectFailed(Host host, TimeSpan took)
+    /// <param name="reason">Envoy's text for why it failed.</param>
+    public void ConnectFailed(Host host, TimeSpan took, string reason)
     {
+        host.LastFailure = new(0, "UF", reason);
         Interlocked.Increment(ref Counters.ConnectFailures);
         Interlocked.Increment(ref host.Counters.ConnectFailures);
         var avoidance = took * 2;
@@ -318,8 +320,11 @@ internal sealed class ClusterState
     }
 
     /// <summary>Records the status of a response, or 0 for a connection that did not carry HTTP.</summary>
-    public void Answered(Host host, int status)
+    /// <param name="failure">How the call ended where the status stands for that; null: with a response.</param>
+    public void Answered(Host host, int status, HostFailure? failure = null)
     {
+        // Responses through a gateway come from the services behind it.
+        if (status >= 500 && (failure is not null || !host.Endpoint.IsGateway)) host.LastFailure = failure ?? new(status, "", "");
         Interlocked.Increment(ref host.Counters.Requests);
         if (status >= 500) Interlocked.Increment(ref host.Counters.Errors);
         else Interlocked.Increment(ref host.Counters.Successes);

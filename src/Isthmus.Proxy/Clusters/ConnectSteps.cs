@@ -19,9 +19,13 @@ internal sealed record ConnectParts(ISecretSource Secrets, TimeProvider Time);
 /// <summary>Something that is done with a connection before it carries bytes. It returns the transport of the next step.</summary>
 internal abstract record ConnectStep
 {
+    /// <param name="transport">That of the step before.</param>
+    /// <param name="endpoint">Where the connection leads.</param>
+    /// <param name="purpose">What it is for.</param>
+    /// <param name="left">How long the step may take.</param>
+    /// <param name="parts">What steps use.</param>
     /// <exception cref="TransportException">The host does not take part, or its identity is wrong.</exception>
-    public abstract ValueTask<Transport> TakeAsync(
-        Transport transport, Endpoint endpoint, ClusterState cluster, ConnectPurpose purpose, ConnectParts parts);
+    public abstract ValueTask<Transport> TakeAsync(Transport transport, Endpoint endpoint, ConnectPurpose purpose, TimeSpan left, ConnectParts parts);
 }
 
 /// <summary>Says whose connection it is, in a header of the PROXY protocol.</summary>
@@ -29,7 +33,7 @@ internal sealed record ProxyHeaderStep(ProxyProtocolVersion Version) : ConnectSt
 {
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public override async ValueTask<Transport> TakeAsync(
-        Transport transport, Endpoint endpoint, ClusterState cluster, ConnectPurpose purpose, ConnectParts parts)
+        Transport transport, Endpoint endpoint, ConnectPurpose purpose, TimeSpan left, ConnectParts parts)
     {
         await transport.WriteAsync(ProxyHeader.Write(Version, purpose.Carried)).ConfigureAwait(false);
         return transport;
@@ -41,13 +45,10 @@ internal sealed record TlsStep(TlsSettings Settings) : ConnectStep
 {
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public override async ValueTask<Transport> TakeAsync(
-        Transport transport, Endpoint endpoint, ClusterState cluster, ConnectPurpose purpose, ConnectParts parts)
+        Transport transport, Endpoint endpoint, ConnectPurpose purpose, TimeSpan left, ConnectParts parts)
     {
         var alpn = purpose.Alpn ?? (purpose.Exchanges ? Settings.Alpn : Settings.AlpnWithoutExchange);
-        var tls = await TlsTransport.ConnectAsync(transport, Settings, purpose.Authority, alpn, parts.Secrets, cluster.Config.ConnectTimeout, parts.Time)
-            .ConfigureAwait(false);
-        Interlocked.Increment(ref cluster.Counters.Handshakes);
-        return tls;
+        return await TlsTransport.ConnectAsync(transport, Settings, purpose.Authority, alpn, parts.Secrets, left, parts.Time).ConfigureAwait(false);
     }
 }
 
@@ -66,12 +67,26 @@ internal sealed record ConnectSteps(ValueList<ConnectStep> All)
     /// <summary>The host is told whose connection it gets.</summary>
     public bool TellsClients { get; } = All.OfType<ProxyHeaderStep>().Any();
 
+    /// <summary>Those that can be taken with no request at hand: not TLS whose names are those of requests.</summary>
+    public ConnectSteps WithoutRequest => Tls is { SniFromRequest: true } or { NameFromRequest: true }
+        ? new(All.Where(step => step is not TlsStep).ToValueList()) : this;
+
+    /// <param name="transport">The dialed socket.</param>
+    /// <param name="endpoint">Where the connection leads.</param>
+    /// <param name="purpose">What it is for.</param>
+    /// <param name="limit">How much time the connection has in all, and the timestamp from which it counts: dialing was a part of it.</param>
+    /// <param name="parts">What steps use.</param>
     /// <exception cref="TransportException">A step failed.</exception>
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public async ValueTask<Transport> TakeAsync(
-        Transport transport, Endpoint endpoint, ClusterState cluster, ConnectPurpose purpose, ConnectParts parts)
+        Transport transport, Endpoint endpoint, ConnectPurpose purpose, (TimeSpan Timeout, long Start) limit, ConnectParts parts)
     {
-        foreach (var step in All) transport = await step.TakeAsync(transport, endpoint, cluster, purpose, parts).ConfigureAwait(false);
+        foreach (var step in All)
+        {
+            var left = limit.Timeout - parts.Time.GetElapsedTime(limit.Start);
+            if (left <= TimeSpan.Zero) throw new TransportException(TransportFailure.TimedOut, "the connection took too long");
+            transport = await step.TakeAsync(transport, endpoint, purpose, left, parts).ConfigureAwait(false);
+        }
         return transport;
     }
 }

@@ -89,7 +89,7 @@ internal sealed class DynamicNames(ClusterState cluster, DynamicSettings setting
         }
     }
 
-    /// <summary>Null: what stands for a port is none.</summary>
+    /// <summary>Null: the port is not a valid number.</summary>
     private int? PortOf(string authority)
     {
         if (settings.Port is { } own) return own;

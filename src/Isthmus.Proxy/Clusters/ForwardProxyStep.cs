@@ -19,7 +19,7 @@ internal sealed record ForwardProxyStep(EndPoint? Default, bool Tunnels) : Conne
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public override async ValueTask<Transport> TakeAsync(
-        Transport transport, Endpoint endpoint, ClusterState cluster, ConnectPurpose purpose, ConnectParts parts)
+        Transport transport, Endpoint endpoint, ConnectPurpose purpose, TimeSpan left, ConnectParts parts)
     {
         if (!Tunnels || Of(endpoint) is null) return transport;
         var end = endpoint.TunnelEnd;
@@ -30,7 +30,7 @@ internal sealed record ForwardProxyStep(EndPoint? Default, bool Tunnels) : Conne
         {
             Volatile.Write(ref isLate, true);
             transport.Abort();
-        }, null, cluster.Config.ConnectTimeout, Timeout.InfiniteTimeSpan);
+        }, null, left, Timeout.InfiniteTimeSpan);
         using var reader = new ByteReader(transport);
         try
         {

@@ -18,6 +18,7 @@ internal sealed class Host(Endpoint endpoint)
     private int _active;
     private int _connections;
     private IKeptConnections? _kept;
+    private volatile HostFailure? _lastFailure;
 
     public Endpoint Endpoint { get => _endpoint; set => _endpoint = value; }
 
@@ -47,6 +48,9 @@ internal sealed class Host(Endpoint endpoint)
 
     /// <summary>Consecutive failures and the number of ejections; guarded by the cluster's outlier detector.</summary>
     public OutlierMemory Outlier { get; } = new();
+
+    /// <summary>How the last call ended that counts against it; null: none did.</summary>
+    public HostFailure? LastFailure { get => _lastFailure; set => _lastFailure = value; }
 
     /// <summary>What active health checks say; null if it is not checked.</summary>
     public CheckMemory? Check { get; init; }
@@ -112,6 +116,12 @@ internal sealed class HostCounters
     public long Errors;
     public long Timeouts;
 }
+
+/// <summary>How a call failed at a host.</summary>
+/// <param name="Status">That of the response; 0: there was none.</param>
+/// <param name="Flag">Envoy's response flag for that; empty with a response.</param>
+/// <param name="Reason">Envoy's text for why a connection failed; empty: there is no more to say.</param>
+internal sealed record HostFailure(int Status, string Flag, string Reason);
 
 /// <summary>Outlier detection's state for one host.</summary>
 internal sealed class OutlierMemory

@@ -18,7 +18,7 @@ internal readonly record struct PickInputs(long Now, IReadOnlyList<Host>? Tried,
 /// <summary>The hosts of a cluster at one moment, arranged for choosing. Immutable except for the hosts' own state.</summary>
 internal sealed class HostSet
 {
-    private const double Overprovisioning = 1.4;
+    internal const double Overprovisioning = 1.4;
 
     /// <summary>
     /// A threshold up to this percentage is about hosts that failed this proxy. Those that the control plane calls unhealthy get no request then,
@@ -34,7 +34,7 @@ internal sealed class HostSet
     /// <summary>What is left of the priorities by what the control plane says, with the part of the requests that each takes: enough for a choice
     /// while nothing else is known against any host.</summary>
     private readonly (Priority Hosts, double Load)[] _told = [];
-    private readonly HashSettings _hashing;
+    private readonly KeyedHosts _keyed;
     private readonly Warmup? _warmup;
 
     /// <summary>How requests go to the zones of the first priority.</summary>
@@ -52,13 +52,13 @@ internal sealed class HostSet
     public HostSet(IReadOnlyList<(LocalityEndpoints Locality, IReadOnlyList<Host> Hosts)> localities, bool weightLocalities, HashSettings? hashing = null,
         Warmup? warmup = null, (ZoneAwareness, OwnZones)? zones = null)
     {
-        _hashing = hashing ?? HashSettings.Ring;
         _warmup = warmup;
         All = [.. localities.SelectMany(l => l.Hosts).Distinct()];
         _hasUnhealthy = All.Any(h => h.Endpoint.Health != EndpointHealth.Healthy);
         var arranged = localities.GroupBy(l => l.Locality.Priority).OrderBy(g => g.Key)
             .Select(g => (Localities: g, Priority: Arrange([.. g], weightLocalities))).Where(item => item.Priority.Entries.Length > 0).ToList();
         _priorities = [.. arranged.Select(item => item.Priority)];
+        _keyed = new(_priorities, hashing ?? HashSettings.Ring);
         if (_hasUnhealthy) _told = [.. Told()];
         if (zones is null || arranged.Count == 0) return;
         _zones = zones;
@@ -77,7 +77,8 @@ internal sealed class HostSet
     public Host? Pick(PickInputs inputs, BalancingPolicy policy, Random random, long impairedUntil, double? panicThreshold)
     {
         if (_priorities.Length == 0) return null;
-        if (policy == BalancingPolicy.Hash) return PickByKey(inputs, inputs.Hash ?? (ulong)random.NextInt64(long.MinValue, long.MaxValue), panicThreshold);
+        if (policy == BalancingPolicy.Hash)
+            return _keyed.Pick(inputs, inputs.Hash ?? (ulong)random.NextInt64(long.MinValue, long.MaxValue), panicThreshold);
         if (!_hasUnhealthy && impairedUntil <= inputs.Now && inputs.Tried is not { Count: > 0 })
             return Choose(_route is null ? _priorities[0] : _route.Choose(random), policy, random, inputs.Now);
         if (_told.Length > 0 && _zones is null && impairedUntil <= inputs.Now && inputs.Tried is not { Count: > 0 } && !(panicThreshold > LeastPanic))
@@ -112,14 +113,15 @@ internal sealed class HostSet
 
     private static bool IsCalledHealthy(Host host) => host.Endpoint.Health == EndpointHealth.Healthy;
 
-    private static bool IsSpared(Host host, double? panicThreshold) => panicThreshold <= LeastPanic && !IsCalledHealthy(host);
+    /// <summary>Whether a host gets no request even where health is ignored.</summary>
+    internal static bool IsSpared(Host host, double? panicThreshold) => panicThreshold <= LeastPanic && !IsCalledHealthy(host);
 
     private Host? PickCarefully(PickInputs inputs, BalancingPolicy policy, Random random, double? panicThreshold)
     {
         // Each pass relaxes the rules: healthy hosts, then those that just failed to connect, then those this request already tried.
         if (inputs.LeaveAfter > 0 && inputs.Tried is { } tried && tried.Count >= inputs.LeaveAfter && PickElsewhere(inputs, policy, random) is { } elsewhere)
             return elsewhere;
-        if (panicThreshold is > 0 and var threshold && Shares.Of(_priorities, inputs.Now) is { Total: < 1 } shares && shares.AnyPanics(threshold))
+        if (panicThreshold is > 0 and var threshold && PriorityShares.Of(_priorities, inputs.Now) is { Total: < 1 } shares && shares.AnyPanics(threshold))
             return PickInPanic(shares, threshold, inputs, policy, random);
         return PickAmong(inputs, policy, random, avoidable: false, triable: false)
             ?? PickAmong(inputs, policy, random, avoidable: true, triable: false)
@@ -145,7 +147,7 @@ internal sealed class HostSet
     /// Envoy's panic: where too few hosts are healthy to take the requests, the others get their share, too. If that is so in each priority, hosts
     /// of all of them are chosen.
     /// </summary>
-    private Host? PickInPanic(Shares shares, double threshold, PickInputs inputs, BalancingPolicy policy, Random random)
+    private Host? PickInPanic(PriorityShares shares, double threshold, PickInputs inputs, BalancingPolicy policy, Random random)
     {
         var all = shares.AllPanic(threshold);
         double Load(int p) => all ? _priorities[p].Entries.Count(entry => !IsSpared(entry.Host, threshold)) : shares.Load[p];
@@ -169,104 +171,12 @@ internal sealed class HostSet
         return null;
     }
 
-    /// <summary>The part of the requests that each priority can take.</summary>
-    /// <param name="Healthy">The healthy percentage of each.</param>
-    private sealed record Shares(double[] Load, double[] Healthy, double Total)
-    {
-        public static Shares Of(Priority[] priorities, long now)
-        {
-            var (load, percent, total) = (new double[priorities.Length], new double[priorities.Length], 0.0);
-            for (var p = 0; p < priorities.Length; p++)
-            {
-                var healthy = 0;
-                foreach (var entry in priorities[p].Entries)
-                    if (entry.Host.IsHealthy(now)) healthy++;
-                percent[p] = 100.0 * healthy / priorities[p].Entries.Length;
-                load[p] = Math.Min(Math.Min(1, Overprovisioning * percent[p] / 100), 1 - total);
-                total += load[p];
-            }
-            return new(load, percent, total);
-        }
-
-        public bool Panics(int priority, double threshold) => Healthy[priority] < threshold;
-
-        public bool AnyPanics(double threshold) => Array.Exists(Healthy, percent => percent < threshold);
-
-        public bool AllPanic(double threshold) => Array.TrueForAll(Healthy, percent => percent < threshold);
-    }
-
     private Host? Panic(PickInputs inputs, BalancingPolicy policy, Random random, double? panicThreshold)
     {
         var first = _priorities[0];
         var any = Array.FindAll(first.Entries, entry => !IsSpared(entry.Host, panicThreshold));
         var untried = Array.FindAll(any, entry => !IsTried(inputs, entry.Host));
         return Choose(new Priority(untried.Length > 0 ? untried : any, first.LocalityWeights, false) { Turns = first.Turns }, policy, random, inputs.Now);
-    }
-
-    /// <summary>The host of a key. As in Envoy, the key also decides the priority, and only unhealthy hosts move the keys of others.</summary>
-    private Host? PickByKey(PickInputs inputs, ulong key, double? panicThreshold)
-    {
-        var first = _priorities.Length == 1 ? 0 : PriorityOf(key, inputs.Now);
-        if (panicThreshold is > 0 and var threshold && Shares.Of(_priorities, inputs.Now) is { Total: < 1 } shares && shares.Panics(first, threshold))
-            return PickInPanic(first, inputs, key, threshold);
-        foreach (var (avoidable, triable) in ((bool, bool)[])[(false, false), (true, false), (true, true)])
-        {
-            for (var p = 0; p < _priorities.Length; p++)
-            {
-                if (Table(_priorities[(first + p) % _priorities.Length], inputs.Now)?.Pick(key, inputs, avoidable, triable) is { } host) return host;
-            }
-        }
-        if (panicThreshold is 0) return null;
-        return PickInPanic(0, inputs, key, panicThreshold);
-    }
-
-    private Host? PickInPanic(int first, PickInputs inputs, ulong key, double? panicThreshold)
-    {
-        for (var p = 0; p < _priorities.Length; p++)
-        {
-            var priority = _priorities[(first + p) % _priorities.Length];
-            var some = Array.FindAll(priority.Entries, entry => !IsSpared(entry.Host, panicThreshold));
-            if (some.Length > 0) return (some.Length == priority.Entries.Length ? Whole(priority) : Arrange(priority, some)).PickAny(key, inputs);
-        }
-        return null;
-    }
-
-    /// <summary>Envoy's share of each priority in percent, and which of them the key falls into.</summary>
-    private int PriorityOf(ulong key, long now)
-    {
-        var (hit, sum) = ((int)(key % 100) + 1, 0);
-        for (var p = 0; p < _priorities.Length; p++)
-        {
-            var entries = _priorities[p].Entries;
-            sum += Math.Min(100 - sum, 140 * entries.Count(entry => entry.Host.IsHealthy(now)) / entries.Length);
-            if (hit <= sum) return p;
-        }
-        return 0;
-    }
-
-    /// <summary>The healthy hosts of a priority, arranged; null when it has none.</summary>
-    private HashTable? Table(Priority priority, long now)
-    {
-        var healthy = 0;
-        foreach (var entry in priority.Entries)
-            if (entry.Host.IsHealthy(now)) healthy++;
-        if (healthy == 0) return null;
-        if (healthy == priority.Entries.Length) return Whole(priority);
-        if (priority.CutTable is { } cut && cut.Hosts.Length == healthy && Array.TrueForAll(cut.Hosts, host => host.IsHealthy(now))) return cut;
-        return priority.CutTable = Arrange(priority, Array.FindAll(priority.Entries, entry => entry.Host.IsHealthy(now)));
-    }
-
-    private HashTable Whole(Priority priority) => priority.WholeTable ??= Arrange(priority, priority.Entries);
-
-    private HashTable Arrange(Priority priority, Entry[] entries)
-    {
-        double Own(Entry entry) => Math.Max(1, entry.Host.Endpoint.Weight);
-        var localities = entries.GroupBy(entry => entry.Locality)
-            .ToDictionary(group => group.Key, group => (Weight: priority.LocalityWeights[group.Key], Sum: group.Sum(Own)));
-        var isWeighted = localities.Values.All(locality => locality.Weight > 0);
-        var total = localities.Values.Sum(locality => isWeighted ? locality.Weight : locality.Sum);
-        return _hashing.Arrange([.. entries.Select(entry => (entry.Host,
-            (isWeighted ? localities[entry.Locality].Weight * Own(entry) / localities[entry.Locality].Sum : Own(entry)) / total))]);
     }
 
     private Host? PickAmong(PickInputs inputs, BalancingPolicy policy, Random random, bool avoidable, bool triable)

@@ -22,38 +22,29 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ba
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     public async ValueTask<Transport> ConnectAsync(ClusterState cluster, Host host, ConnectPurpose purpose, TimeSpan patience)
     {
-        var config = cluster.Config;
         var start = time.GetTimestamp();
         Interlocked.Increment(ref cluster.Counters.Connects);
         Interlocked.Increment(ref host.Counters.Connects);
-        SocketTransport? socket = null;
         try
         {
-            var match = config.SocketFor(host.Endpoint);
-            if (match?.Unsupported is { Length: > 0 } why) throw new TransportException(TransportFailure.Unreachable, why);
-            var steps = match?.Steps ?? config.Steps;
-            var endpoint = host.Endpoint;
-            var forward = steps.ForwardProxy?.Of(endpoint);
-            socket = forward is not null || endpoint.MoreAddresses.IsEmpty
-                ? await dialer.ConnectAsync(forward ?? endpoint.Address, config.BindAddress, patience, config.Keepalive).ConfigureAwait(false)
-                : await dialer.RaceAsync([endpoint.Address, .. endpoint.MoreAddresses], config.BindAddress, patience, config.Keepalive).ConfigureAwait(false);
-            var transport = await steps.TakeAsync(socket, endpoint, cluster, purpose, _parts).ConfigureAwait(false);
+            var steps = StepsTo(cluster, host);
+            var transport = await OpenAsync(cluster, host.Endpoint, steps, purpose, patience, start).ConfigureAwait(false);
+            if (steps.Tls is not null) Interlocked.Increment(ref cluster.Counters.Handshakes);
             host.Connected();
             transport.Suspected = () => cluster.Suspect(host);
             return transport;
         }
         catch (TransportException e)
         {
-            socket?.Abort();
             if (e.Failure == TransportFailure.TimedOut) Interlocked.Increment(ref cluster.Counters.ConnectTimeouts);
             if (e.Failure == TransportFailure.Tls) Interlocked.Increment(ref cluster.Counters.TlsFailures);
-            cluster.ConnectFailed(host, time.GetElapsedTime(start));
+            cluster.ConnectFailed(host, time.GetElapsedTime(start), Describe(e));
             throw;
         }
     }
 
     /// <summary>
-    /// Probes with its own connections whether unreachable hosts are back, so that no request is put at risk.
+    /// Probes with its own connections, by the steps of any other, whether unreachable hosts are back, so that no request is put at risk.
     /// At most once a second; returns before the probes complete.
     /// </summary>
     public void ProveDoubted(ClusterState cluster)
@@ -66,16 +57,43 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ba
         var start = time.GetTimestamp();
         try
         {
-            var config = cluster.Config;
-            var forward = (config.SocketFor(host.Endpoint)?.Steps ?? config.Steps).ForwardProxy?.Of(host.Endpoint);
-            EndPoint[] addresses = forward is null ? [host.Address, .. host.Endpoint.MoreAddresses] : [forward];
-            var socket = await dialer.RaceAsync(addresses, config.BindAddress, config.ConnectTimeout, config.Keepalive).ConfigureAwait(false);
+            var steps = StepsTo(cluster, host).WithoutRequest;
+            var transport = await OpenAsync(cluster, host.Endpoint, steps, new("", null, Exchanges: false, Carried: null), cluster.Config.ConnectTimeout, start)
+                .ConfigureAwait(false);
             host.Trust();
-            socket.Abort();
+            transport.Abort();
+        }
+        catch (TransportException e)
+        {
+            cluster.ConnectFailed(host, time.GetElapsedTime(start), Describe(e));
+        }
+    }
+
+    /// <exception cref="TransportException">This proxy does not know a step.</exception>
+    private static ConnectSteps StepsTo(ClusterState cluster, Host host)
+    {
+        var match = cluster.Config.SocketFor(host.Endpoint);
+        if (match?.Unsupported is { Length: > 0 } why) throw new TransportException(TransportFailure.Unreachable, why);
+        return match?.Steps ?? cluster.Config.Steps;
+    }
+
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
+    private async ValueTask<Transport> OpenAsync(
+        ClusterState cluster, Endpoint endpoint, ConnectSteps steps, ConnectPurpose purpose, TimeSpan patience, long start)
+    {
+        var config = cluster.Config;
+        var forward = steps.ForwardProxy?.Of(endpoint);
+        var socket = forward is not null || endpoint.MoreAddresses.IsEmpty
+            ? await dialer.ConnectAsync(forward ?? endpoint.Address, config.BindAddress, patience, config.Keepalive).ConfigureAwait(false)
+            : await dialer.RaceAsync([endpoint.Address, .. endpoint.MoreAddresses], config.BindAddress, patience, config.Keepalive).ConfigureAwait(false);
+        try
+        {
+            return await steps.TakeAsync(socket, endpoint, purpose, (config.ConnectTimeout, start), _parts).ConfigureAwait(false);
         }
         catch (TransportException)
         {
-            cluster.ConnectFailed(host, time.GetElapsedTime(start));
+            socket.Abort();
+            throw;
         }
     }
 

@@ -44,6 +44,15 @@ public sealed class AskedRequest
     /// <param name="name">In lower case.</param>
     public string? Header(string name) => Head.Headers.GetJoined(Encoding.ASCII.GetBytes(name));
 
+    /// <summary>The same request for another host and path.</summary>
+    public AskedRequest At(string authority, string path)
+    {
+        var other = Copy();
+        other.Head.Authority = authority;
+        other.Head.SetTarget(Encoding.UTF8.GetBytes(path));
+        return other;
+    }
+
     /// <summary>The same request, which filters may change alone.</summary>
     public AskedRequest Copy()
     {

@@ -32,6 +32,12 @@ public sealed class ClusterView
     /// <summary>Whether its hosts are spoken to in HTTP/2, whatever the client speaks.</summary>
     public bool IsHttp2 => Config.Http == UpstreamHttp.Http2;
 
+    /// <summary>Whether its hosts get the protocols of the cluster (ALPN), and not those that listeners choose for the mesh.</summary>
+    public bool KeepsAlpn => Config.KeepsAlpn;
+
+    /// <summary>How long a connection may take to be made, with its TLS.</summary>
+    public TimeSpan ConnectTimeout => Config.ConnectTimeout;
+
     /// <summary>What its resource says of where it comes from.</summary>
     public Metadata? Metadata => Config.Resource.Metadata;
 

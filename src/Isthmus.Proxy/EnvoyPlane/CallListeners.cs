@@ -76,7 +76,7 @@ internal sealed class CallListeners(string directory)
     }
 
     /// <returns>The listener for a call.</returns>
-    /// <exception cref="IOException">There is none, and why.</exception>
+    /// <exception cref="IOException">No listener could be opened; the message says why.</exception>
     public async ValueTask<OpenListener> OpenAsync(IPEndPoint to, TimeSpan longest, CancellationToken stop)
     {
         if (!_isAble) throw new IOException($"this Envoy lacks what the call needs: {string.Join(", ", CallListener.Extensions)}");

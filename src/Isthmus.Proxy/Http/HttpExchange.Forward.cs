@@ -16,26 +16,26 @@ internal sealed partial class HttpExchange
     {
         if (Request.IsTunnel && !RequestPreparation.TakeUpgrade(Request, _action, act))
         {
-            await ReplyAsync(403, "", "upgrade_failed", EndReason.ClientProtocolError).ConfigureAwait(false);
+            await _own.ReplyAsync(403, "", "upgrade_failed", EndReason.ClientProtocolError).ConfigureAwait(false);
             return;
         }
         var target = _route.Choose(act);
         _record.ClusterName = target.Cluster;
         if (!_snapshot.Clusters.TryGetValue(target.Cluster, out var cluster))
         {
-            await ReplyAsync(act.NotFoundStatus, "", "cluster_not_found", EndReason.ClusterNotFound).ConfigureAwait(false);
+            await _own.ReplyAsync(act.NotFoundStatus, "", "cluster_not_found", EndReason.ClusterNotFound).ConfigureAwait(false);
             return;
         }
         _record.Cluster = cluster;
         // HTTP/2 has no place for it: data after the head is of the other protocol.
         if (Request.Upgrade.Length > 0 && Request.Body != BodyKind.None && HttpUpstreams.IsHttp2(cluster, Request.Version))
         {
-            await ReplyAsync(400, "", "http2.upgrade_with_a_body", EndReason.ClientProtocolError).ConfigureAwait(false);
+            await _own.ReplyAsync(400, "", "http2.upgrade_with_a_body", EndReason.ClientProtocolError).ConfigureAwait(false);
             return;
         }
         if (!cluster.TryBeginRequest(canQueue: !HttpUpstreams.IsHttp2(cluster, Request.Version)))
         {
-            await ReplyOverflowAsync(isRetried: false, closes: false).ConfigureAwait(false);
+            await _own.ReplyOverflowAsync(isRetried: false, closes: false).ConfigureAwait(false);
             return;
         }
         Interlocked.Increment(ref cluster.Counters.Requests);
@@ -48,7 +48,7 @@ internal sealed partial class HttpExchange
                 .ConfigureAwait(false);
             using var body = taken;
             if (late is null && !Request.IsTunnel) MirroredRequest.Start(parts, _snapshot, act, Request, body, connection, _action);
-            await (late is null ? ForwardAsync(route, act, target, cluster, body) : RefuseBodyAsync(late)).ConfigureAwait(false);
+            await (late is null ? ForwardAsync(route, act, target, cluster, body) : _own.RefuseBodyAsync(late)).ConfigureAwait(false);
         }
         finally
         {
@@ -68,12 +68,14 @@ internal sealed partial class HttpExchange
         {
             ulong? hash = null;
             if (!act.HashKeys.IsEmpty)
-                (hash,
-                    _decision) = _decision.Hash(act, Request, RequestPreparation.RemoteAddress(Request.Headers, connection, _action.Client), connection.Source,
-                        connection.Destination);
+            {
+                var client = RequestPreparation.RemoteAddress(Request.Headers, connection, _action.Client);
+                (hash, _decision) = _decision.Hash(act, Request, client, connection.Source, connection.Destination);
+                _own.Cookie = _decision.SetCookie;
+            }
             if (await attempts.RunAsync(act, cluster, body, hash, Sessions.Wish(_sessions)).ConfigureAwait(false) && attempts.TryRelay())
                 await RelayAsync(route, target, cluster, body).ConfigureAwait(false);
-            else await ReplyFailureAsync(body).ConfigureAwait(false);
+            else await _own.ReplyFailureAsync(body).ConfigureAwait(false);
         }
         finally
         {
@@ -124,6 +126,6 @@ internal sealed partial class HttpExchange
         if (_action.AddsEnvoyFields) HeaderEditing.SetServiceTime(headers, _record.ResponseAfter!.Value);
         if (_decision.Host!.AttemptCountInResponse) headers.Set("x-envoy-attempt-count"u8, HeaderEditing.AttemptText(_record.Attempts));
         if (connection.Listener.Direction == Direction.Inbound && route.Operation.Length > 0) headers.Set("x-envoy-decorator-operation"u8, route.Operation);
-        SetCommonFields();
+        _own.Complete();
     }
 }

@@ -24,13 +24,14 @@ internal sealed record HttpParts(
 /// request of a connection.
 /// </summary>
 internal sealed partial class HttpExchange(
-    HttpParts parts, Downstream connection, DownstreamStream stream, RequestAttempts attempts, RequestRoute route) : IExchange
+    HttpParts parts, Downstream connection, DownstreamStream stream, RequestAttempts attempts, RequestRoute route, RequestFilters filters) : IExchange
 {
     private readonly ResponseHead _response = attempts.Response;
     private readonly TrafficRecord _record = attempts.Record;
     private RouteDecision _decision;
     private readonly RequestRoute _route = route;
-    private readonly RequestFilters _filters = new(parts, connection, stream, route, attempts.Response, attempts.Record);
+    private readonly RequestFilters _filters = filters;
+    private readonly OwnAnswers _own = new(parts, connection, stream, attempts, filters);
     private HttpAction _action = null!;
     private ProxySnapshot _snapshot = ProxySnapshot.Empty;
     private string _scheme = "http";
@@ -40,6 +41,11 @@ internal sealed partial class HttpExchange(
 
     public HttpExchange(HttpParts parts, Downstream connection, DownstreamStream stream)
         : this(parts, connection, stream, new(parts, connection, stream), new(parts, stream))
+    {
+    }
+
+    private HttpExchange(HttpParts parts, Downstream connection, DownstreamStream stream, RequestAttempts attempts, RequestRoute route)
+        : this(parts, connection, stream, attempts, route, new(parts, connection, stream, route, attempts.Response, attempts.Record))
     {
     }
 
@@ -63,7 +69,7 @@ internal sealed partial class HttpExchange(
         {
             // Upstream failures are handled where they occur: errors that arrive here are the client's.
             _record.Reason = EndReason.ClientProtocolError;
-            if (!stream.IsResponseStarted) await ReplyAsync(e.Status, "", e.Detail, EndReason.ClientProtocolError, closes: true).ConfigureAwait(false);
+            if (!stream.IsResponseStarted) await _own.ReplyAsync(e.Status, "", e.Detail, EndReason.ClientProtocolError, closes: true).ConfigureAwait(false);
             else stream.Reset();
         }
         catch (TransportException)
@@ -95,13 +101,14 @@ internal sealed partial class HttpExchange(
         Begin();
         Request.Headers.Clear();
         if (fault.Status == 408)
-            await ReplyAsync(408, TimeLimits.HeadText(fault.Detail), fault.Detail, EndReason.RequestTimeout, closes: true).ConfigureAwait(false);
-        else await ReplyAsync(fault.Status, fault.Detail, fault.Detail, EndReason.ClientProtocolError, closes: true).ConfigureAwait(false);
+            await _own.ReplyAsync(408, TimeLimits.HeadText(fault.Detail), fault.Detail, EndReason.RequestTimeout, closes: true).ConfigureAwait(false);
+        else await _own.ReplyAsync(fault.Status, fault.Detail, fault.Detail, EndReason.ClientProtocolError, closes: true).ConfigureAwait(false);
         Finish();
     }
 
     private void Begin()
     {
+        _own.Begin(_action);
         _record.Clear();
         Interlocked.Increment(ref connection.Http!.Requests);
         _record.Start = parts.Ports.Time.GetUtcNow();
@@ -132,25 +139,26 @@ internal sealed partial class HttpExchange(
     {
         if (Request.Version == HttpVersions.Http10 && !_action.Codec.AcceptHttp10)
         {
-            await ReplyAsync(426, "", "low_version", EndReason.ClientProtocolError, closes: true).ConfigureAwait(false);
+            await _own.ReplyAsync(426, "", "low_version", EndReason.ClientProtocolError, closes: true).ConfigureAwait(false);
             return;
         }
         if (!RequestPreparation.CheckUnderscores(Request.Headers, _action.Codec.Underscores))
         {
-            await ReplyAsync(400, "", "http1.unexpected_underscore", EndReason.ClientProtocolError).ConfigureAwait(false);
+            await _own.ReplyAsync(400, "", "http1.unexpected_underscore", EndReason.ClientProtocolError).ConfigureAwait(false);
             return;
         }
         if (Request.Authority.Length == 0) Request.Authority = _action.Codec.DefaultHost;
         if (RequestPreparation.NormalizePath(Request, _action.Paths) is > 0 and var refusal)
         {
             if (refusal == 307)
-                await SendOwnAsync(LocalReply.PreparePathRedirect(_response, Request, _scheme), "path_normalization_failed", EndReason.DirectResponse)
+                await _own.SendAsync(LocalReply.PreparePathRedirect(_response, Request, _scheme), "path_normalization_failed", EndReason.DirectResponse)
                     .ConfigureAwait(false);
-            else await ReplyAsync(refusal, "", "path_normalization_failed", EndReason.ClientProtocolError).ConfigureAwait(false);
+            else await _own.ReplyAsync(refusal, "", "path_normalization_failed", EndReason.ClientProtocolError).ConfigureAwait(false);
             return;
         }
         if (_action.CountsMessages) stream.CountsMessages = GrpcCalls.Is(Request.Headers);
         _peer.Take(Request, _action.ExchangesMetadata && connection.Listener.Direction == Direction.Inbound, _record);
+        _own.TellsPeer = _peer.IsAsked;
         RequestPreparation.Apply(Request, connection, _action, parts.Secrets, parts.Ports.Random);
         _span = parts.Tracers.Begin(_action.Tracing, Request.Headers, connection.Listener.Direction);
         _route.Scheme = _scheme = Request.Headers.Get("x-forwarded-proto"u8).SequenceEqual("https"u8) ? "https" : "http";
@@ -159,11 +167,12 @@ internal sealed partial class HttpExchange(
         {
             if (!_filters.IsOn(listed) || await _filters.AnswerAsync(listed.Filter).ConfigureAwait(false) is not { } answer) continue;
             _decision = _filters.Decision;
-            await SendOwnAsync(answer).ConfigureAwait(false);
+            await _own.SendAsync(answer).ConfigureAwait(false);
             return;
         }
-        await (Find() is not { } route ? ReplyAsync(404, "", "route_not_found", EndReason.RouteNotFound)
-            : _action.Unread(route, _filters.Switches) is { } unread ? SendOwnAsync(_filters.Refuse(RequestAccess.Lacking(unread)))
+        await (Find() is not { } route ? _own.ReplyAsync(404, "", "route_not_found", EndReason.RouteNotFound)
+            : (_action.Unread(route, _filters.Switches) ?? _filters.Unasked(route)) is { } unread
+            ? _own.SendAsync(_filters.Refuse(RequestAccess.Lacking(unread)))
             : ActAsync(route)).ConfigureAwait(false);
     }
 
@@ -180,18 +189,18 @@ internal sealed partial class HttpExchange(
         if (_decision.RedirectsToHttps(_scheme))
         {
             LocalReply.PrepareRedirect(_response, Request, route, new RedirectAct(301, "https", "", 0, null, null, null, false), _scheme, IsTls);
-            await SendOwnAsync(default, "", EndReason.DirectResponse).ConfigureAwait(false);
+            await _own.SendAsync(default, "", EndReason.DirectResponse).ConfigureAwait(false);
             return;
         }
         switch (route.Act)
         {
             case RedirectAct redirect:
                 LocalReply.PrepareRedirect(_response, Request, route, redirect, _scheme, IsTls);
-                await SendOwnAsync(default, "direct_response", EndReason.DirectResponse).ConfigureAwait(false);
+                await _own.SendAsync(default, "direct_response", EndReason.DirectResponse).ConfigureAwait(false);
                 return;
             case DirectAct direct:
                 var body = LocalReply.Prepare(_response, Request, direct.Status, System.Text.Encoding.UTF8.GetString(direct.Body));
-                await SendOwnAsync(body, "direct_response", EndReason.DirectResponse).ConfigureAwait(false);
+                await _own.SendAsync(body, "direct_response", EndReason.DirectResponse).ConfigureAwait(false);
                 return;
             default:
                 await ForwardAsync(route, (ForwardAct)route.Act).ConfigureAwait(false);
@@ -200,44 +209,4 @@ internal sealed partial class HttpExchange(
     }
 
     private bool IsTls => connection.Peer is not null;
-
-    /// <summary>Answers with a text from the proxy itself.</summary>
-    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
-    private async ValueTask ReplyAsync(int status, string text, string details, EndReason reason, bool closes = false)
-    {
-        var body = LocalReply.Prepare(_response, Request, status, text);
-        if (closes) stream.MustClose = true;
-        await SendOwnAsync(body, details, reason).ConfigureAwait(false);
-    }
-
-    private ValueTask SendOwnAsync(FilterAnswer answer) => SendOwnAsync(answer.Body, answer.Details, answer.Reason);
-
-    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
-    private async ValueTask SendOwnAsync(ReadOnlyMemory<byte> body, string details, EndReason reason)
-    {
-        // This proxy is the end of no tunnel that an answer of its own would seem to open.
-        if (Request.IsConsent(_response.Status)) (body, details) = (LocalReply.Prepare(_response, Request, 403, ""), "upgrade_failed");
-        _record.Reason = reason;
-        _record.Details = details;
-        _record.Status = _response.Status;
-        SetCommonFields();
-        await stream.SendHeadAsync(_response).ConfigureAwait(false);
-        await stream.SendBodyAsync(body).ConfigureAwait(false);
-        await stream.EndAsync(null).ConfigureAwait(false);
-    }
-
-    private void SetCommonFields()
-    {
-        _filters.EditResponse();
-        var headers = _response.Headers;
-        if (_action.Server.Field == ServerField.Overwrite || (_action.Server.Field == ServerField.AppendIfAbsent && !headers.Contains("server"u8)))
-            headers.Set("server"u8, _action.Server.Name);
-        if (!headers.Contains("date"u8)) headers.Add("date"u8, parts.Date.Now);
-        if (_action.Ids.InResponse && Request.Headers.IndexOf("x-request-id"u8) is >= 0 and var at)
-            headers.Set("x-request-id"u8, Request.Headers.Value(at));
-        if (_decision.SetCookie is { Length: > 0 } cookie) headers.Add("set-cookie"u8, cookie);
-        if (_filters.Access is { ToClient.Count: > 0 } access) HeaderEditing.Response(_response, HeaderEdits.None with { Response = access.ToClient }, _record);
-        if (connection.IsTooOld || parts.Connections.IsEnding(connection)) stream.MustClose = true;
-        if (_peer.IsAsked) PeerFields.Tell(headers, parts.Identity);
-    }
 }

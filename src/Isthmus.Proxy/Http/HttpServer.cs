@@ -22,13 +22,13 @@ internal sealed class HttpServer(HttpParts parts)
         var age = new ConnectionAge(parts.Ports.Time);
         connection.DrainRequested = () =>
         {
-            if (Volatile.Read(ref isIdle)) connection.Transport.Abort();
+            if (age.IsIdle(DrainTimes.LastCall, isBusy: !Volatile.Read(ref isIdle), Volatile.Read(ref requests))) connection.Transport.Abort();
         };
         connection.EachSecond = () =>
         {
             stream.Waiting?.OnSecond();
             stream.LookForHead(parts.Ports.Time);
-            EndInTime(connection, age, action, isBusy: !Volatile.Read(ref isIdle), Volatile.Read(ref requests));
+            if (IsOver(connection, age, action, isBusy: !Volatile.Read(ref isIdle), Volatile.Read(ref requests))) connection.Transport.Abort();
         };
         connection.Socket.Loop.OnEnd(() => stream.OnPeerLeft(connection.Socket.Loop.WasReset));
         if (await IsHttp2Async(connection, stream).ConfigureAwait(false))
@@ -73,10 +73,13 @@ internal sealed class HttpServer(HttpParts parts)
         };
     }
 
-    private static void EndInTime(Downstream connection, ConnectionAge age, HttpAction action, bool isBusy, int requests)
+    /// <summary>Whether a connection was without requests for too long. One that is too old is asked to end.</summary>
+    private static bool IsOver(Downstream connection, ConnectionAge age, HttpAction action, bool isBusy, int requests)
     {
+        if (age.IsIdle(action.Times.Idle, isBusy, requests)) return true;
         if (age.IsOld(action.Times.Connection)) connection.IsTooOld = true;
-        if (connection.IsTooOld || age.IsIdle(action.Times.Idle, isBusy, requests)) connection.DrainRequested?.Invoke();
+        if (connection.IsTooOld) connection.DrainRequested?.Invoke();
+        return false;
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
@@ -102,11 +105,11 @@ internal sealed class HttpServer(HttpParts parts)
             return (stream.Exchange ??= new HttpExchange(parts, connection, stream)).RunAsync(action);
         }, Math.Min(action.Codec.MaxStreams, H2.MaxStreams), action.Codec.AllowsUpgradesOverHttp2,
             (stream, fault) => (stream.Exchange ??= new HttpExchange(parts, connection, stream)).Report(action, fault));
-        connection.DrainRequested = server.Drain;
+        connection.DrainRequested = () => server.Drain(DrainTimes.LastCall, parts.Ports.Time);
         connection.EachSecond = () =>
         {
             server.OnSecond(Limits(action).HeadTime, parts.Ports.Time);
-            EndInTime(connection, age, action, isBusy: server.StreamCount > 0, server.Requests);
+            if (IsOver(connection, age, action, isBusy: server.StreamCount > 0, server.Requests)) server.Close();
         };
         await server.RunAsync(reader).ConfigureAwait(false);
     }
@@ -156,6 +159,7 @@ internal sealed class HttpServer(HttpParts parts)
     /// <summary>The connection would not be accepted anymore: its last requests are refused.</summary>
     private static HttpAction Refuse(Downstream connection, HttpAction action, AccessFilter filter)
     {
+        connection.IsTooOld = true;
         connection.DrainRequested?.Invoke();
         return action with
         {

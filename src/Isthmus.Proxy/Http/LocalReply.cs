@@ -89,7 +89,8 @@ internal static class LocalReply
         head.Headers.Add("location"u8, Location(request, route, act, scheme, isTls));
     }
 
-    private static string Location(RequestHead request, RouteSnapshot route, RedirectAct act, string scheme, bool isTls)
+    /// <summary>Where a redirect leads.</summary>
+    public static string Location(RequestHead request, RouteSnapshot route, RedirectAct act, string scheme, bool isTls)
     {
         var newScheme = act.Scheme.Length > 0 ? act.Scheme : scheme;
         var colon = request.Authority.LastIndexOf(':');

@@ -32,6 +32,9 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
 
     private PolicyFacts? _facts;
 
+    // What composite filters have asked; null while none has.
+    private List<ExternalCheck>? _composed;
+
     /// <summary>What filters learned about the request; null for nothing.</summary>
     public RequestMetadata? Metadata
     {
@@ -49,6 +52,7 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
     public void Clear()
     {
         (Metadata, ToClient, _facts) = (null, [], null);
+        _composed?.Clear();
         TakeBody()?.Dispose();
     }
 
@@ -68,12 +72,23 @@ internal sealed partial class RequestAccess(HttpParts parts, Downstream connecti
     {
         RbacFilter rbac => new(Decide(rbac, Facts(action, scheme))),
         ExternalCheck check => AskAsync(check, route.Decision.ForFilters(scheme)?.Checks.GetValueOrDefault(check.Name), Facts(action, scheme), record),
+        RouteFilter composite when route.Decision.ForFilters(scheme)?.Composed.GetValueOrDefault(composite.Name) is { } check =>
+            AskAsync(Noted(check), null, Facts(action, scheme), record),
         TokenFilter token => CheckTokenAsync(token, scheme),
         UnsupportedFilter unknown => new(Lacking(unknown.Name)),
         LocalLimitFilter local => new(Limit(local, Facts(action, scheme), record)),
         GlobalLimit shared when route.Decision.Route?.Limits is { } limits => LimitAsync(shared, limits, Facts(action, scheme), record),
         _ => default,
     };
+
+    /// <summary>Whether a composite filter has asked for the request.</summary>
+    public bool HasAsked(ExternalCheck check) => _composed?.Contains(check) == true;
+
+    private ExternalCheck Noted(ExternalCheck check)
+    {
+        (_composed ??= []).Add(check);
+        return check;
+    }
 
     /// <summary>What a client gets where the proxy lacks a filter that could refuse the request, or its configuration.</summary>
     public static Refusal Lacking(string filter) => new(403, LocalReply.Unsupported, UnsupportedFilter.DetailsOf(filter), EndReason.DeniedByPolicy);

@@ -254,7 +254,7 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
         {
             if (e.BlamesHost)
             {
-                cluster.Answered(host, 502);
+                cluster.Answered(host, 502, new(0, "UPE", e.Detail));
                 Interlocked.Increment(ref cluster.Counters.ProtocolErrors);
             }
             (End, ResetReason) = (AttemptEnd.ProtocolError, "protocol error");
@@ -288,7 +288,7 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
             // A request that never reached the host says nothing about it.
             if (_upstream is null) return;
             Interlocked.Increment(ref host.Counters.Timeouts);
-            cluster.Answered(host, 504);
+            cluster.Answered(host, 504, new(0, "UT", ""));
             return;
         }
         Failure = UpstreamConnector.Describe(e);
@@ -304,7 +304,7 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
             (End, ResetReason, Failure) = (AttemptEnd.Refused, "remote refused stream reset", "");
             return;
         }
-        if (!_upstream.IsReused) cluster.Answered(host, 502);
+        if (!_upstream.IsReused) cluster.Answered(host, 502, new(0, "UC", ""));
         (End, ResetReason) = (AttemptEnd.Reset, "connection termination");
         if (e.Failure is TransportFailure.Reset) Failure = "";
     }

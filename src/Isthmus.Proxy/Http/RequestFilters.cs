@@ -19,6 +19,9 @@ internal sealed class RequestFilters(
     // Null outside of requests, and for those that are refused before filters see them.
     private HttpAction? _action;
 
+    // The share of the route that the request has at first; null as the switches are.
+    private WeightedTarget? _firstShare;
+
     /// <summary>What the route says that the request has at first, of which filters run; null for nothing.</summary>
     public IReadOnlyDictionary<string, bool>? Switches { get; private set; }
 
@@ -33,9 +36,11 @@ internal sealed class RequestFilters(
     /// <summary>Begins with another request.</summary>
     public void Begin(HttpAction action)
     {
-        (_action, Decision) = (action, default);
+        (_action, Decision, Switches, _firstShare) = (action, default, null, null);
         // What a filter changes of the request may change its route, but not which filters run.
-        Switches = action.HasOff || route.Table is { SwitchesOff: true } ? Route()?.Switches : null;
+        if (!action.HasOff && route.Table is not { SwitchesOff: true }) return;
+        Switches = Route()?.Switches;
+        _firstShare = Share();
     }
 
     /// <summary>Gives up what was kept of the request.</summary>
@@ -53,11 +58,12 @@ internal sealed class RequestFilters(
         for (var i = action.Filters.Length - 1; i >= 0; i--)
         {
             if (action.Filters[i] is not { Filter: HeaderMutationFilter mutation } listed || !IsOn(listed)) continue;
-            foreach (var edits in mutation.For(Route())) HeaderEditing.Response(response, edits, record);
+            foreach (var edits in mutation.For(Route(), Share())) HeaderEditing.Response(response, edits, record);
         }
     }
 
-    public bool IsOn(ListedFilter listed) => listed.IsOn(Switches);
+    public bool IsOn(ListedFilter listed) =>
+        listed.IsOn(Switches) || (listed.Filter is HeaderMutationFilter mutation && mutation.HasOwn(_firstShare));
 
     /// <summary>What the filter answers; null: the request goes on.</summary>
     public ValueTask<FilterAnswer?> AnswerAsync(AccessFilter filter) => filter switch
@@ -65,20 +71,36 @@ internal sealed class RequestFilters(
         CorsFilter cors => new(cors.For(Route()) is { } settings && Cors.TryPreflight(Request, settings, response)
             ? new FilterAnswer(default, "", EndReason.DirectResponse) : null),
         HeaderMutationFilter mutation => Edit(mutation),
+        // Nearly no route has something to run.
+        RouteFilter composite when Route()?.Composed.ContainsKey(composite.Name) != true => default,
         FaultFilter faults => faults.For(Route()) is { } fault ? InjectAsync(fault) : default,
         _ => RefuseAsync(filter),
     };
+
+    /// <summary>The composite filter that has not run what a route says, because the request got the route later; null if there is none.</summary>
+    public string? Unasked(RouteSnapshot of)
+    {
+        if (of.Composed.Count == 0) return null;
+        foreach (var listed in _action!.Filters)
+        {
+            if (listed.Filter is RouteFilter composite && of.Composed.TryGetValue(composite.Name, out var check) && Access?.HasAsked(check) != true)
+                return composite.Name;
+        }
+        return null;
+    }
 
     /// <summary>The answer of a policy.</summary>
     public FilterAnswer Refuse(Refusal refusal) => new(LocalReply.Prepare(response, Request, refusal, record), refusal.Details, refusal.Reason);
 
     private ValueTask<FilterAnswer?> Edit(HeaderMutationFilter mutation)
     {
-        foreach (var edits in mutation.For(Route())) HeaderEditing.Request(Request, edits, record);
+        foreach (var edits in mutation.For(Route(), Share())) HeaderEditing.Request(Request, edits, record);
         // What follows from fields, such as the address of the client, is another one now.
         Access?.Forget();
         return default;
     }
+
+    private WeightedTarget? Share() => Route() is null ? null : route.Share;
 
     private RouteSnapshot? Route()
     {

@@ -11,6 +11,8 @@ internal sealed class RequestRoute(HttpParts parts, DownstreamStream stream)
     private ProxySnapshot _snapshot = ProxySnapshot.Empty;
     private RouteDecision? _decision;
     private WeightedTarget? _target;
+    // As in Envoy, a request that gets its route again stays with the share that it had.
+    private long? _chance;
 
     public string Scheme { get; set; } = "http";
 
@@ -28,12 +30,16 @@ internal sealed class RequestRoute(HttpParts parts, DownstreamStream stream)
 
     public void Begin(HttpAction action, ProxySnapshot snapshot)
     {
-        (_action, _snapshot, Metadata) = (action, snapshot, null);
+        (_action, _snapshot, _chance, Metadata) = (action, snapshot, null, null);
         Forget();
     }
 
     public void Forget() => (_decision, _target) = (null, null);
 
     /// <summary>One of the clusters of the route, the same each time.</summary>
-    public WeightedTarget Choose(ForwardAct act) => _target ??= RouteDecision.Choose(act, stream.Request, parts.Ports.Random);
+    public WeightedTarget Choose(ForwardAct act) => _target ??= RouteDecision.Choose(act, stream.Request, _chance ??= parts.Ports.Random.NextInt64());
+
+    /// <summary>That one, where the route itself names its clusters: it does not depend on what filters still change of the request. Null: none is known.
+    /// </summary>
+    public WeightedTarget? Share => Decision.Route?.Act is ForwardAct { ClusterHeader.Length: 0 } act ? Choose(act) : null;
 }

@@ -36,12 +36,13 @@ internal readonly record struct RouteDecision(RouteTable Table, VirtualHostSnaps
     }
 
     /// <summary>Chooses a cluster among those of the route.</summary>
-    public static WeightedTarget Choose(ForwardAct act, RequestHead request, Random random)
+    /// <param name="chance">Random, and at least 0.</param>
+    public static WeightedTarget Choose(ForwardAct act, RequestHead request, long chance)
     {
         if (act.ClusterHeader.Length > 0)
             return new(request.Headers.GetString(Encoding.ASCII.GetBytes(act.ClusterHeader)) ?? "", 1, null, HeaderEdits.None);
         if (act.Targets.Length == 1) return act.Targets[0];
-        var at = random.NextInt64(act.TotalWeight);
+        var at = chance % act.TotalWeight;
         foreach (var target in act.Targets)
             if ((at -= target.Weight) < 0) return target;
         return act.Targets[^1];

@@ -201,6 +201,16 @@ internal abstract partial class H2Connection
         }
     }
 
+    /// <summary>Tells the peer that the connection will end. Streams that are on their way are still served.</summary>
+    protected void Announce()
+    {
+        lock (_lock)
+        {
+            _out.WriteGoAway(int.MaxValue, H2Error.None, "");
+            _out.Flush();
+        }
+    }
+
     protected int LastPeerStream { get; set; }
 
     private void OnWritten(TransportException? failure)

@@ -55,7 +55,7 @@ internal sealed class H2HeadFields
         Size += HpackDecoder.EntryOverhead + name.Length + value.Length;
         if (name.IsEmpty || !HeadRules.IsValue(value)) Fault("a field with characters that it may not have");
         else if (name[0] == ':') AddPseudo(name, value);
-        else if (!IsName(name)) Fault("a field name with characters that it may not have");
+        else if (!HeadRules.IsLowerToken(name)) Fault("a field name with characters that it may not have");
         else if (IsOfOneHop(name, value)) Fault("a field that only HTTP/1 has");
         else if (name.SequenceEqual("cookie"u8)) AddCookie(value);
         else if (_fields.Count >= HttpLimits.Default.Fields) Fault("more fields than allowed");
@@ -218,11 +218,15 @@ internal sealed class H2HeadFields
         return length;
     }
 
-    private static bool IsName(ReadOnlySpan<byte> name) => HeadRules.IsToken(name) && !name.ContainsAnyInRange((byte)'A', (byte)'Z');
-
-    private static bool IsOfOneHop(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value) =>
-        name.SequenceEqual("connection"u8) || name.SequenceEqual("keep-alive"u8) || name.SequenceEqual("proxy-connection"u8) ||
-        name.SequenceEqual("transfer-encoding"u8) || name.SequenceEqual("upgrade"u8) || (name.SequenceEqual("te"u8) && !value.SequenceEqual("trailers"u8));
+    private static bool IsOfOneHop(ReadOnlySpan<byte> name, ReadOnlySpan<byte> value) => name.Length switch
+    {
+        2 => name.SequenceEqual("te"u8) && !value.SequenceEqual("trailers"u8),
+        7 => name.SequenceEqual("upgrade"u8),
+        10 => name.SequenceEqual("connection"u8) || name.SequenceEqual("keep-alive"u8),
+        16 => name.SequenceEqual("proxy-connection"u8),
+        17 => name.SequenceEqual("transfer-encoding"u8),
+        _ => false,
+    };
 
     private void Fault(string what) => _fault ??= what;
 

@@ -21,7 +21,7 @@ internal sealed class H2Server(
     private readonly H2PeerStreams _used = new();
     private readonly Stack<H2DownstreamStream> _spare = [];      // guarded by Guard
     private readonly LoopSignal _settled = new();
-    private long _headSince;
+    private long _headSince, _askedAt;
     private int _running;
     private int _held;          // what all requests hold of heads and trailers; guarded by Guard, increased by the read loop only
     private Exception? _fault;  // guarded by Guard
@@ -36,8 +36,25 @@ internal sealed class H2Server(
         if (_fault is not null) ExceptionDispatchInfo.Throw(_fault);
     }
 
-    /// <summary>Tells the client to open no more streams, and closes when none is left.</summary>
-    public void Drain()
+    /// <summary>
+    /// Asks the client to open no more streams. Those that it opens before it learns of that are served (RFC 9113, 6.8); later ones are not, and the
+    /// connection closes when none is left. Called repeatedly.
+    /// </summary>
+    /// <param name="lastCall">How long it may take to learn of that.</param>
+    /// <param name="time">The clock.</param>
+    public void Drain(TimeSpan lastCall, TimeProvider time)
+    {
+        if (_askedAt == 0)
+        {
+            _askedAt = time.GetTimestamp();
+            // After an error, the last stream is known already and must not rise again (RFC 9113, 6.8).
+            if (!IsClosing) Announce();
+        }
+        else if (time.GetElapsedTime(_askedAt) >= lastCall) Close();
+    }
+
+    /// <summary>Takes no more streams, and closes when none is left.</summary>
+    public void Close()
     {
         if (!IsClosing) SendGoAway(H2Error.None, "");
         if (StreamCount == 0) Transport.Abort();

@@ -11,6 +11,8 @@ internal static class HeadRules
     private const string AuthorityText = "!$%&'()*+-.:;=[]_~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
     private static readonly SearchValues<byte> TokenBytes = SearchValues.Create(Encoding.ASCII.GetBytes(TokenText));
+    private static readonly SearchValues<byte> LowerTokenBytes =
+        SearchValues.Create([.. Encoding.ASCII.GetBytes(TokenText).Where(b => b is < (byte)'A' or > (byte)'Z')]);
     private static readonly SearchValues<char> TokenChars = SearchValues.Create(TokenText);
     private static readonly SearchValues<byte> AuthorityBytes = SearchValues.Create(Encoding.ASCII.GetBytes(AuthorityText));
     private static readonly SearchValues<char> AuthorityChars = SearchValues.Create(AuthorityText);
@@ -24,6 +26,9 @@ internal static class HeadRules
 
     /// <inheritdoc cref="IsToken(ReadOnlySpan{byte})"/>
     public static bool IsToken(ReadOnlySpan<char> name) => !name.IsEmpty && !name.ContainsAnyExcept(TokenChars);
+
+    /// <summary>Names of fields as HTTP/2 has them (RFC 9113 section 8.2.1).</summary>
+    public static bool IsLowerToken(ReadOnlySpan<byte> name) => !name.IsEmpty && !name.ContainsAnyExcept(LowerTokenBytes);
 
     /// <summary>Values of fields. Bytes beyond ASCII are allowed, control characters but the tab are not.</summary>
     public static bool IsValue(ReadOnlySpan<byte> value) => !value.ContainsAny(BadInValue);

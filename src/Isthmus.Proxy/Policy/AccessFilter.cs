@@ -17,6 +17,12 @@ internal readonly record struct ListedFilter(AccessFilter Filter, string Name, b
     public bool IsOn(IReadOnlyDictionary<string, bool>? switches) => switches is not null && switches.TryGetValue(Name, out var isOn) ? isOn : !IsOff;
 }
 
+/// <summary>A composite filter: what it runs, routes say.</summary>
+internal sealed class RouteFilter(string name) : AccessFilter
+{
+    public string Name => name;
+}
+
 /// <summary>A filter of HTTP or of a chain that this proxy does not have. Who may call could depend on it, so that nobody may.</summary>
 internal sealed class UnsupportedFilter(string name) : AccessFilter
 {

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Google.Protobuf.Collections;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Proxy.Matching;
@@ -15,18 +16,43 @@ namespace Isthmus.Proxy.Snapshot;
 internal sealed class HeaderMutationFilter(string name, IReadOnlyList<HeaderEdits> own, bool specificWins) : AccessFilter
 {
     /// <summary>The edits of a request and its response, in their order; each entry removes before it adds.</summary>
-    public IEnumerable<HeaderEdits> For(RouteSnapshot? route)
+    /// <param name="share">The cluster of several that the request goes to; null: the route has no such.</param>
+    public IEnumerable<HeaderEdits> For(RouteSnapshot? route, WeightedTarget? share)
     {
         foreach (var edits in own) yield return edits;
+        var ofShare = share?.Mutations?.GetValueOrDefault(name) ?? [];
+        if (!specificWins)
+            foreach (var edits in ofShare) yield return edits;
         // From the table to the route.
-        if (route?.Mutations.GetValueOrDefault(name) is not { } levels) yield break;
+        var levels = route?.Mutations.GetValueOrDefault(name) ?? [];
         for (var i = 0; i < levels.Count; i++)
             foreach (var edits in levels[specificWins ? i : levels.Count - 1 - i]) yield return edits;
+        if (!specificWins) yield break;
+        foreach (var edits in ofShare) yield return edits;
+    }
+
+    /// <summary>Whether a share of the route has edits of its own, which switch a filter on that is off for the route.</summary>
+    public bool HasOwn(WeightedTarget? share) => share?.Mutations?.ContainsKey(name) == true;
+
+    /// <summary>What a share of a route adds to filters, by their names; null for nothing.</summary>
+    /// <inheritdoc cref="Decode"/>
+    public static Dictionary<string, IReadOnlyList<HeaderEdits>>? Of(MapField<string, Any> filters, List<string> notes)
+    {
+        Dictionary<string, IReadOnlyList<HeaderEdits>>? found = null;
+        foreach (var (name, any) in filters)
+            if (TryRead(any, out var edits)) (found ??= new(StringComparer.Ordinal))[name] = Decode(edits.Mutations, notes);
+        return found;
     }
 
     /// <summary>Whether a configuration is for a filter of this kind.</summary>
-    public static bool IsOne(Any any) =>
-        TypedConfigs.TryForRoute(any, out var form, out var config, out _) && form == RouteForm.Own && config.TryRead(out HeaderMutationPerRoute _);
+    public static bool IsOne(Any any) => TryRead(any, out _);
+
+    private static bool TryRead(Any any, [NotNullWhen(true)] out HeaderMutationPerRoute? edits)
+    {
+        edits = TypedConfigs.TryForRoute(any, out var form, out var config, out _) && form == RouteForm.Own && config.TryRead(out HeaderMutationPerRoute read)
+            ? read : null;
+        return edits is not null;
+    }
 
     /// <exception cref="ResourceException">An edit that this proxy does not have, or that nobody may make.</exception>
     public static List<HeaderEdits> Decode(Mutations? mutations, List<string> notes)

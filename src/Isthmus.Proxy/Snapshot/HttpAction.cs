@@ -59,13 +59,19 @@ internal sealed record HttpAction(string StatPrefix, string RouteName, RouteTabl
     public FaultSettings? FaultOf(RouteSnapshot route) =>
         Running(route).OfType<FaultFilter>().Select(filter => filter.For(route)).FirstOrDefault(fault => fault is not null);
 
+    private bool Has(string name)
+    {
+        foreach (var listed in Filters)
+            if (listed.Name == name) return true;
+        return false;
+    }
+
     /// <summary>The filter that may run and refuse requests, but whose configuration for the route cannot be honoured, or that the route demands and the
     /// listener does not have (connections outlive listeners); null if there is none.</summary>
     /// <param name="switches">Which filters the route that the request has at first switches on or off; null for none.</param>
     public string? Unread(RouteSnapshot route, IReadOnlyDictionary<string, bool>? switches)
     {
-        foreach (var name in route.Demanded)
-            if (!Array.Exists(Filters, listed => listed.Name == name)) return name;
+        if (route.Demanded is { } demanded && !Has(demanded)) return demanded;
         foreach (var name in route.UnreadOfShares)
             if (Policies.Contains(name)) return name;
         foreach (var name in route.Unread)

@@ -6,6 +6,7 @@ using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.HttpFilters;
+using Isthmus.Wire.Envoy.HttpFilters.Composites;
 using Isthmus.Wire.Envoy.HttpFilters.HeaderMutations;
 using Isthmus.Wire.Envoy.NetworkFilters;
 using Isthmus.Wire.Istio.Stats;
@@ -33,6 +34,9 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
                 new RbacFilter(rbac.Rules, rbac.ShadowRules, "envoy.filters.http.rbac", into.Stats, rbac.ShadowRulesStatPrefix), name)),
         FilterKind<HttpFilters>.Of<Wire.Envoy.HttpFilters.ExtAuthz>("envoy.filters.http.ext_authz",
             (external, name, into) => into.Add(ExternalCheckDecoder.Decode(external, name, into.Stats), name)),
+        // By itself it runs nothing: what it may run, routes say to the filter around it.
+        FilterKind<HttpFilters>.Of<Composite>("envoy.filters.http.composite", static (_, _, _) => { }),
+        FilterKind<HttpFilters>.Of<ExtensionWithMatcher>("envoy.filters.http.match_delegate", static (around, name, into) => into.Add(around, name)),
         FilterKind<HttpFilters>.Of<JwtAuthentication>("envoy.filters.http.jwt_authn",
             (tokens, name, into) => into.Add(new TokenFilter(new(tokens),
                 into.ClearsRouteLater || tokens.Providers.Values.Any(provider => provider.ClearRouteCache)), name)),
@@ -98,6 +102,13 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
 
     private void Add(AccessFilter filter, string name) => All.Add(new(filter, name));
 
+    private void Add(ExtensionWithMatcher around, string name)
+    {
+        if (around is { Matcher: null, XdsMatcher: null } && around.ExtensionConfig?.TypedConfig.TryRead(out Composite _) == true)
+            Add(new RouteFilter(name), name);
+        else Refuse(name, "a matcher, or around another filter than a composite one");
+    }
+
     private void Take(HttpFilter filter)
     {
         if (filter.ConfigTypeCase == HttpFilter.ConfigTypeOneofCase.ConfigDiscovery)
@@ -135,11 +146,15 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
     /// <param name="isLacking">The proxy has no such filter. One that it has is never optional, whatever its configuration is.</param>
     private void Unknown(HttpFilter filter, string config, bool isLacking = true)
     {
-        var isIgnored = filter.IsOptional && isLacking;
-        notes.Add($"http filter '{filter.Name}' with {config} is not supported and {(isIgnored ? "is ignored" : "refuses all requests")}");
-        if (isIgnored) return;
-        Add(new UnsupportedFilter(filter.Name), filter.Name);
-        Policies.Add(filter.Name);
+        if (filter.IsOptional && isLacking) notes.Add($"http filter '{filter.Name}' with {config} is not supported and is ignored");
+        else Refuse(filter.Name, config);
+    }
+
+    private void Refuse(string name, string config)
+    {
+        notes.Add($"http filter '{name}' with {config} is not supported and refuses all requests");
+        Add(new UnsupportedFilter(name), name);
+        Policies.Add(name);
     }
 
     /// <summary>A later filter passes the claims of tokens to routes, which are then chosen again. The token check itself does both.</summary>

@@ -210,7 +210,7 @@ internal static class RouteDecoder
         HeadDecoder.Authority(weight.HostRewriteLiteral, "host_rewrite_literal"),
         HeadDecoder.Edits(weight.RequestHeadersToAdd, weight.RequestHeadersToRemove, weight.ResponseHeadersToAdd, weight.ResponseHeadersToRemove, notes))
     {
-        Sessions = SessionSettings.Of(weight.TypedPerFilterConfig),
+        Sessions = SessionSettings.Of(weight.TypedPerFilterConfig), Mutations = HeaderMutationFilter.Of(weight.TypedPerFilterConfig, notes),
     };
 
     private static HashKey? Hash(RouteAction.Types.HashPolicy policy) => policy.PolicySpecifierCase switch

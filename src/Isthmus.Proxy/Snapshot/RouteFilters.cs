@@ -6,8 +6,10 @@ using Isthmus.Proxy.Policy;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Faults;
 using Isthmus.Wire.Envoy.HttpFilters;
+using Isthmus.Wire.Envoy.HttpFilters.Composites;
 using Isthmus.Wire.Envoy.HttpFilters.HeaderMutations;
 using Isthmus.Wire.Envoy.Routes;
+using Isthmus.Wire.Envoy.XdsMatchers;
 using CorsPolicy = Isthmus.Wire.Envoy.HttpFilters.CorsPolicy;
 
 namespace Isthmus.Proxy.Snapshot;
@@ -21,6 +23,7 @@ internal sealed class RouteFilters
     private readonly Dictionary<string, FaultSettings?> _faults = new(StringComparer.Ordinal);
     private readonly Dictionary<string, CorsSettings> _cors = new(StringComparer.Ordinal);
     private readonly Dictionary<string, RouteCheck> _checks = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ExternalCheck> _composed = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Dictionary<string, string>> _contexts = new(StringComparer.Ordinal);
     private readonly Dictionary<string, SessionSettings?> _sessions = new(StringComparer.Ordinal);
     private readonly Dictionary<string, IReadOnlyList<IReadOnlyList<HeaderEdits>>> _mutations = new(StringComparer.Ordinal);
@@ -33,17 +36,18 @@ internal sealed class RouteFilters
         foreach (var level in (ReadOnlySpan<MapField<string, Any>>)[table.TypedPerFilterConfig, host.TypedPerFilterConfig, route.TypedPerFilterConfig])
             foreach (var (name, any) in level) read.Take(name, any, notes);
         foreach (var (name, any) in (route.Route_?.WeightedClusters?.Clusters ?? []).SelectMany(weight => weight.TypedPerFilterConfig))
-            if (HeaderMutationFilter.IsOne(any)) throw new ResourceException($"header_mutation '{name}' for one cluster of several is not supported");
-            else if (!SessionSettings.IsOne(any)) read.Lacks(name, "configuration for one cluster of several", notes)?._unreadOfShares.Add(name);
+            if (!HeaderMutationFilter.IsOne(any) && !SessionSettings.IsOne(any))
+                read.Lacks(name, "configuration for one cluster of several", notes)?._unreadOfShares.Add(name);
         snapshot = snapshot with { Limits = LimitDecoder.Of(route, host, read._local, read._global), OldCors = OldCors(route.Route_?.Cors) };
         if (read._switches.Count > 0) snapshot = snapshot with { Switches = read._switches };
         if (read._faults.Count > 0) snapshot = snapshot with { Faults = read._faults };
         if (read._cors.Count > 0) snapshot = snapshot with { Cors = read._cors };
         if (read._checks.Count > 0)
             snapshot = snapshot with { Checks = read._checks.ToDictionary(check => check.Key, read.WithContext, StringComparer.Ordinal) };
-        string[] demanded = [.. read._switches.Where(item => item.Value && item.Key.StartsWith(RouteFilterNames.Check, StringComparison.Ordinal))
-            .Select(item => item.Key).Order(StringComparer.Ordinal)];
-        if (demanded.Length > 0) snapshot = snapshot with { Demanded = [.. demanded] };
+        if (read._composed.Count > 0) snapshot = snapshot with { Composed = read._composed };
+        // Control planes of earlier builds have filters with longer names.
+        if (read._switches.FirstOrDefault(item => item.Value && item.Key.StartsWith(RouteFilterNames.Check, StringComparison.Ordinal)).Key is { } demanded)
+            snapshot = snapshot with { Demanded = demanded };
         if (read._sessions.Count > 0) snapshot = snapshot with { Sessions = read._sessions };
         if (read._mutations.Count > 0) snapshot = snapshot with { Mutations = read._mutations };
         if (read._unreadOfShares.Count > 0) snapshot = snapshot with { UnreadOfShares = [.. read._unreadOfShares.Order(StringComparer.Ordinal)] };
@@ -74,8 +78,16 @@ internal sealed class RouteFilters
             if (!_contexts.TryGetValue(name, out var context)) _contexts[name] = context = new(StringComparer.Ordinal);
             foreach (var (key, value) in check.CheckSettings?.ContextExtensions ?? []) context[key] = value;
         }
+        else if (config.TryRead(out ExtensionWithMatcherPerRoute composed) && Composed(composed) is { } always)
+            Forget(name)._composed[name] = ExternalCheckDecoder.Decode(always, name, "");
         else Lacks(name, TypedConfigs.TypeOf(config), notes, IsOptional(any))?.Forget(name)._unread.Add(name);
     }
+
+    /// <summary>The check that a composite filter makes of every request of the route; null if it is anything else.</summary>
+    private static ExtAuthz? Composed(ExtensionWithMatcherPerRoute composed) =>
+        composed.XdsMatcher is { MatcherTypeCase: Matcher.MatcherTypeOneofCase.None, OnNoMatch.Action.TypedConfig: { } action }
+        && action.TryRead(out ExecuteFilterAction execute) && execute is { SamplePercent: null, TypedConfig.TypedConfig: { } filter }
+        && filter.TryRead(out ExtAuthz check) ? check : null;
 
     /// <summary>A policy that is stricter for this route must not be skipped: where a listener has the filter, the route is refused.</summary>
     /// <returns>Null: the configuration may be ignored.</returns>
@@ -98,6 +110,7 @@ internal sealed class RouteFilters
         _faults.Remove(name);
         _cors.Remove(name);
         _checks.Remove(name);
+        _composed.Remove(name);
         _sessions.Remove(name);
         _unread.Remove(name);
         return this;

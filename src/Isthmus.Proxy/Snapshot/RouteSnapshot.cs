@@ -74,6 +74,9 @@ internal sealed record RouteSnapshot(
     /// <summary>The settings of ext_authz filters, by their names.</summary>
     public IReadOnlyDictionary<string, RouteCheck> Checks { get; init; } = NoChecks;
 
+    /// <summary>What composite filters run, by their names.</summary>
+    public IReadOnlyDictionary<string, ExternalCheck> Composed { get; init; } = FrozenDictionary<string, ExternalCheck>.Empty;
+
     /// <summary>The settings of filters for sessions, by their names; null for none.</summary>
     public IReadOnlyDictionary<string, SessionSettings?> Sessions { get; init; } = NoSessions;
 
@@ -89,8 +92,8 @@ internal sealed record RouteSnapshot(
     /// <summary>The same of single clusters of several: it may also switch a filter on that is off for the route.</summary>
     public ImmutableArray<string> UnreadOfShares { get; init; } = [];
 
-    /// <summary>The filters without which the route is not to be served.</summary>
-    public ImmutableArray<string> Demanded { get; init; } = [];
+    /// <summary>The filter without which the route is not to be served; null if there is none.</summary>
+    public string? Demanded { get; init; }
 
     /// <summary>What filters have to have learned about the request.</summary>
     public ImmutableArray<Func<RequestMetadata?, bool>> Metadata { get; init; } = [];
@@ -132,6 +135,9 @@ internal sealed record WeightedTarget(string Cluster, int Weight, string? HostRe
 {
     /// <summary>As <see cref="RouteSnapshot.Sessions"/>, for this share alone; null: the route decides.</summary>
     public IReadOnlyDictionary<string, SessionSettings?>? Sessions { get; init; }
+
+    /// <summary>What it adds to the edits of header_mutation filters, by their names; null for nothing.</summary>
+    public IReadOnlyDictionary<string, IReadOnlyList<HeaderEdits>>? Mutations { get; init; }
 }
 
 internal sealed record MirrorSettings(string Cluster, Fraction Fraction);

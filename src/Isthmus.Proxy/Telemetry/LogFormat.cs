@@ -13,6 +13,7 @@ internal sealed class LogFormat
 {
     private readonly Piece[] _pieces;
     private readonly (byte[] Key, LogFormat Value)[]? _fields;
+    private readonly int _newline;
 
     [ThreadStatic] private static ByteWriter? _scratch;
 
@@ -23,6 +24,7 @@ internal sealed class LogFormat
     {
         _pieces = pieces;
         _fields = fields;
+        _newline = pieces is [.., { Literal: [.., (byte)'\n'] }] ? 1 : 0;
     }
 
     /// <exception cref="ResourceException">An operator that this proxy does not have, or one that is malformed.</exception>
@@ -50,13 +52,7 @@ internal sealed class LogFormat
     {
         if (_fields is null)
         {
-            foreach (var piece in _pieces)
-            {
-                var start = into.Length;
-                if (piece.Value is null) into.Write(piece.Literal);
-                else if (TryWrite(piece, record, into)) VisibleBytes.Escape(into, start);
-                else into.Write("-"u8);
-            }
+            WriteText(record, into);
             return;
         }
         into.Write("{"u8);
@@ -77,6 +73,22 @@ internal sealed class LogFormat
         if (_fields is null) WriteRaw(record, text);
         else Write(record, text);
         return text.Written.ToArray();
+    }
+
+    // Nearly all lines have nothing to escape, which one look at the whole line tells.
+    private void WriteText(TrafficRecord record, ByteWriter into)
+    {
+        var line = into.Length;
+        WriteRaw(record, into);
+        if (VisibleBytes.ArePrintable(into.Written.Span[line..^_newline])) return;
+        into.Truncate(line);
+        foreach (var piece in _pieces)
+        {
+            var start = into.Length;
+            if (piece.Value is null) into.Write(piece.Literal);
+            else if (TryWrite(piece, record, into)) VisibleBytes.Escape(into, start);
+            else into.Write("-"u8);
+        }
     }
 
     /// <summary>For a format that escapes by itself.</summary>

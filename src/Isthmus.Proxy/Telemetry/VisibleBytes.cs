@@ -12,11 +12,14 @@ internal static class VisibleBytes
 
     [ThreadStatic] private static ByteWriter? _scratch;
 
+    /// <summary>Whether a text is printable ASCII. False for all text beyond ASCII, which may need no escape.</summary>
+    public static bool ArePrintable(ReadOnlySpan<byte> text) => !text.ContainsAnyExceptInRange(FirstPrintable, LastPrintable);
+
     /// <summary>Replaces controls and bytes that are no UTF-8 behind <paramref name="start"/> by <c>\x</c> and their number.</summary>
     public static void Escape(ByteWriter into, int start)
     {
         var value = into.Written.Span[start..];
-        if (!value.ContainsAnyExceptInRange(FirstPrintable, LastPrintable)) return;
+        if (ArePrintable(value)) return;
         var raw = _scratch ??= new();
         raw.Clear();
         raw.Write(value);

@@ -19,7 +19,7 @@ internal sealed class JsonWebKeys
     /// <summary>Null when the text is not a key set.</summary>
     public static JsonWebKeys? Parse(ReadOnlyMemory<byte> json) => Parse(json, out _);
 
-    /// <param name="fault">Why it is none; empty otherwise.</param>
+    /// <param name="fault">Why it is not one; empty otherwise.</param>
     public static JsonWebKeys? Parse(ReadOnlyMemory<byte> json, out string fault)
     {
         fault = "";

@@ -20,7 +20,13 @@ internal enum CallKind
 /// <param name="Id">The mark by which proxies remember it.</param>
 internal sealed record CallRequest(IPEndPoint To, string Authority, string Path, string Id, CallKind Kind, TimeSpan Timeout)
 {
+    /// <summary>The only protocol to which a request can ask to change.</summary>
+    public const string WebSocket = "websocket";
+
     public string Method { get; init; } = "GET";
+
+    /// <summary>It asks to go on as a WebSocket (RFC 6455).</summary>
+    public bool IsWebSocket { get; init; }
 
     /// <summary>Each as <c>name: value</c>.</summary>
     public IReadOnlyList<string> Headers { get; init; } = [];
@@ -44,10 +50,18 @@ internal sealed record CallRequest(IPEndPoint To, string Authority, string Path,
             foreach (var (name, value) in Defaults) head.Append(CultureInfo.InvariantCulture, $"{name}: {value}\r\n");
             foreach (var header in Headers) head.Append(header).Append("\r\n");
             if (body.Length > 0) head.Append(CultureInfo.InvariantCulture, $"content-length: {body.Length}\r\n");
-            head.Append(CultureInfo.InvariantCulture, $"{Encoding.ASCII.GetString(RecentTraffic.Mark)}: {Id}\r\nconnection: close\r\n\r\n");
+            if (IsWebSocket)
+            {
+                head.Append(CultureInfo.InvariantCulture, $"upgrade: {WebSocket}\r\nsec-websocket-version: 13\r\nsec-websocket-key: {Key}\r\n");
+            }
+            head.Append(CultureInfo.InvariantCulture,
+                $"{Encoding.ASCII.GetString(RecentTraffic.Mark)}: {Id}\r\nconnection: {(IsWebSocket ? "Upgrade" : "close")}\r\n\r\n");
             return [.. Encoding.UTF8.GetBytes(head.ToString()), .. body];
         }
     }
+
+    /// <summary>Sixteen bytes, which only show that the server has read them.</summary>
+    private string Key => Convert.ToBase64String(Encoding.UTF8.GetBytes(Id.PadRight(16, '0')[..16]));
 
     /// <summary>What the caller does not set itself.</summary>
     private IEnumerable<(string Name, string Value)> Defaults

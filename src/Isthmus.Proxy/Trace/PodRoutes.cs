@@ -37,7 +37,7 @@ internal sealed class PodRoutes(ProxyPorts ports, ICallEntry entry)
         var kind = asked.Kind switch { "tcp" => CallKind.Tcp, "grpc" => CallKind.Grpc, "tls" => CallKind.Tls, _ => CallKind.Http };
         var wanted = new CallRequest(to, asked.Authority, asked.Path, asked.Id, kind, timeout)
         {
-            Method = asked.Method, Headers = asked.Headers, Body = asked.Body
+            Method = asked.Method, Headers = asked.Headers, Body = asked.Body, IsWebSocket = asked.Upgrade == CallRequest.WebSocket,
         };
         if (!wanted.IsWellFormed)
             return AdminReply.Text(

@@ -68,7 +68,8 @@ internal sealed class TraceCall(TimeProvider time, ICallEntry entry)
         await using var plain = stream.ConfigureAwait(false);
         if (call.Kind == CallKind.Tls) stream = await TlsAsync(call, stream, result, stop).ConfigureAwait(false);
         await stream.WriteAsync(call.Bytes, stop).ConfigureAwait(false);
-        Describe(await ReadAsync(stream, stop).ConfigureAwait(false), result);
+        Describe(await ReadAsync(stream, call.IsWebSocket, stop).ConfigureAwait(false), result);
+        if (call.IsWebSocket && result.Status is { } status) result.Upgraded = status == 101;
     }
 
     /// <summary>Some servers speak first, some answer what they got until the end of their caller's direction, and some say nothing until they are
@@ -126,11 +127,13 @@ internal sealed class TraceCall(TimeProvider time, ICallEntry entry)
     }
 #pragma warning restore CA5359
 
-    private static async Task<byte[]> ReadAsync(Stream stream, CancellationToken stop)
+    /// <param name="onlyHead">The connection goes on after the head.</param>
+    private static async Task<byte[]> ReadAsync(Stream stream, bool onlyHead, CancellationToken stop)
     {
         var buffer = new byte[LongestAnswer];
         var length = 0;
-        while (length < buffer.Length && await stream.ReadAsync(buffer.AsMemory(length), stop).ConfigureAwait(false) is > 0 and var count) length += count;
+        while (length < buffer.Length && !(onlyHead && buffer.AsSpan(0, length).IndexOf("\r\n\r\n"u8) >= 0)
+            && await stream.ReadAsync(buffer.AsMemory(length), stop).ConfigureAwait(false) is > 0 and var count) length += count;
         return buffer[..length];
     }
 

@@ -17,7 +17,7 @@ internal sealed class TraceRoutes(DataPlane plane, PodRoutes pod)
         var extra = await pod.DescribeAsync(query, names, resolver, stop).ConfigureAwait(false);
         var dump = ConfigDumps.Tree(plane, new Dictionary<string, string> { ["include_eds"] = "" });
         return AdminReply.Json(DumpJson.Text(
-            new InspectReport(dump, ClusterDumps.Tree(plane), extra with { Ready = plane.IsReady, Refusals = [.. Refusals()] }),
+            new InspectReport(dump, ClusterDumps.Tree(plane), extra with { Ready = plane.IsReady, Refusals = [.. Refusals()], Ejections = [.. Ejections()] }),
             ProxyReports.Default.InspectReport, indented: false));
     }
 
@@ -28,6 +28,17 @@ internal sealed class TraceRoutes(DataPlane plane, PodRoutes pod)
         let at = Volatile.Read(ref counters.RefusedAt)
         where at != 0
         select new RefusalReport(cluster.Config.Name, counters.Refusals, (Environment.TickCount64 - at) / 1000);
+
+    /// <summary>The hosts that get no calls because calls failed there, with how the last one did.</summary>
+    private IEnumerable<EjectionReport> Ejections()
+    {
+        var now = plane.Ports.Time.GetTimestamp();
+        return from cluster in plane.State.Current.Clusters.Values
+               from host in cluster.AllHosts
+               let last = host.LastFailure
+               where last is not null && (host.IsEjected(now) || host.IsDoubted)
+               select new EjectionReport(cluster.Config.Name, host.Endpoint.AddressText, last.Status, last.Flag, last.Reason);
+    }
 
     /// <summary>Requests with the mark <c>id</c>, and TCP connections.</summary>
     public AdminReply Recent(IReadOnlyDictionary<string, string> query)

@@ -243,7 +243,7 @@ internal sealed class UdpListener
     /// <summary>Nobody listens at the host: the client's next datagram may find another one.</summary>
     private void Failed(UdpSession session)
     {
-        session.Cluster.ConnectFailed(session.Host, TimeSpan.Zero);
+        session.Cluster.ConnectFailed(session.Host, TimeSpan.Zero, "");
         End(session);
     }
 

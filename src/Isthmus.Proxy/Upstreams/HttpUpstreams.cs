@@ -13,6 +13,8 @@ namespace Isthmus.Proxy.Upstreams;
 /// <summary>Opens exchanges with hosts: on an idle connection if there is one, else on a new one.</summary>
 internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks background, TimeProvider time, Random random)
 {
+    private static readonly string[] Http1Alpn = ["http/1.1"], Http2Alpn = ["h2"];
+
     private static readonly TimeSpan GatewayTurn = TimeSpan.FromSeconds(30);
 
     /// <summary>Exchanges that no request waits for, and the readers of shared connections.</summary>
@@ -30,13 +32,17 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
     {
         var isHttp2 = IsHttp2(cluster, downstreamVersion);
         var kind = isHttp2 ? PoolKind.Http2 : downstreamVersion == HttpVersions.Http10 ? PoolKind.Http10 : PoolKind.Http11;
-        IReadOnlyList<string>? alpn = alpnOverride.TryGetValue(PoolKey.NameOf(kind), out var list) ? list : null;
+        var alpn = cluster.Config.KeepsAlpn ? Spoken(cluster.Config, kind) : alpnOverride.TryGetValue(PoolKey.NameOf(kind), out var list) ? list : null;
         var (authority, carried) = (cluster.Config.NamesByRequest ? request.Authority : "", cluster.Config.TellsClients ? request.Carried : null);
         var key = new PoolKey(kind, Turn(host), carried is null ? authority : $"{authority} {carried}");
         var way = new Way(authority, carried, alpn, fresh, patience, request);
         return isHttp2 ? await OpenHttp2Async(cluster, host, key, way).ConfigureAwait(false)
             : await OpenHttp1Async(cluster, host, key, way).ConfigureAwait(false);
     }
+
+    /// <summary>Where each client decides the version of HTTP, the cluster's TLS cannot name it; null: the cluster's own protocols.</summary>
+    private static IReadOnlyList<string>? Spoken(ClusterSnapshot config, PoolKind kind) =>
+        config.Http != UpstreamHttp.AsDownstream ? null : kind == PoolKind.Http2 ? Http2Alpn : Http1Alpn;
 
     /// <summary>Opens a connection for the bytes of a tunnel that ends here.</summary>
     /// <param name="patience">How long the host may take to accept it.</param>

@@ -19,6 +19,8 @@ internal static class EchoServers
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
+            // As in the programs of the suite: proxies pass on the scheme of their caller, whether they use TLS themselves or not.
+            kestrel.AllowAlternateSchemes = true;
             kestrel.Limits.MaxRequestHeadersTotalSize = 1024 * 1024;
             kestrel.Limits.MaxRequestLineSize = 64 * 1024;
             listen(kestrel);

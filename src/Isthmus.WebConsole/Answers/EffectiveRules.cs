@@ -5,7 +5,6 @@ using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Diagnose.Analysis;
-using Isthmus.Operate.Install;
 
 namespace Isthmus.WebConsole.Answers;
 
@@ -26,7 +25,7 @@ internal static class EffectiveRules
 {
     private const string Routed = "routes calls of the service";
 
-    public static readonly IReadOnlyList<ResourceKind> Kinds = [.. MeshApi.For(KindUse.ConsoleRules).Select(kind => Manifests.ResourceOf(kind))];
+    public static readonly IReadOnlyList<KindDescriptor> Kinds = [.. MeshApi.For(KindUse.ConsoleRules)];
 
     /// <summary>The rules of one cluster, with what each does.</summary>
     public static IReadOnlyList<RuleRow> Of(string cluster, IEnumerable<JsonObject> objects, RuleSubject subject) =>

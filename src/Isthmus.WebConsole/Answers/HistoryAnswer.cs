@@ -15,6 +15,8 @@ internal sealed class HistoryAnswer(MeshStateReader reader, string istioNamespac
         ["15m"] = TimeSpan.FromMinutes(15), ["1h"] = TimeSpan.FromHours(1), ["6h"] = TimeSpan.FromHours(6), ["24h"] = TimeSpan.FromDays(1),
     };
 
+    private readonly WorkloadLists _workloads = new(time);
+
     /// <param name="host">Only what concerns this host; empty: everything.</param>
     /// <exception cref="ProblemException">No control plane remembers anything.</exception>
     public async Task<JsonNode> ReadAsync(MeshState mesh, string host, string since, CancellationToken stop)
@@ -22,8 +24,10 @@ internal sealed class HistoryAnswer(MeshStateReader reader, string istioNamespac
         if (!Spans.TryGetValue(since, out var span))
             throw new ProblemException($"time {since}", "is not one of the choices", $"use {string.Join(", ", Spans.Keys)}");
         var places = mesh.Clusters.Where(cluster => cluster.Facts.Error.Length == 0)
-            .Select(cluster => (reader.Client(cluster.Context), cluster.Facts.SystemNamespace.Length > 0 ? cluster.Facts.SystemNamespace : istioNamespace));
-        var history = await MeshHistory.AskAsync(places, new(host, "", span), stop);
+            .Select(cluster => (Client: reader.Client(cluster.Context),
+                Namespace: cluster.Facts.SystemNamespace.Length > 0 ? cluster.Facts.SystemNamespace : istioNamespace)).ToList();
+        var history = await (await MeshHistory.AskAsync(places, new(host, "", span), stop))
+            .NameWritersAsync(places.Select(place => place.Client), _workloads, stop);
         var unread = mesh.Clusters.Where(cluster => cluster.Facts.Error.Length > 0).Select(cluster => $"cluster {cluster.Context}: {cluster.Facts.Error}");
         if (history.ControlPlanes.Count == 0)
             throw new ProblemException(history.Silent.FirstOrDefault() ?? history.WithoutHistory.Select(plane => plane.Problem).FirstOrDefault()
@@ -32,11 +36,17 @@ internal sealed class HistoryAnswer(MeshStateReader reader, string istioNamespac
         foreach (var (line, change) in page["changes"]!.AsArray().Zip(history.Changes))
             (line!["object"], line["concerns"], line["effect"]) = (change.Object, change.Concerns, change.Effect);
         // What a probe makes and removes again would hide the rest.
-        page["ofProbes"] = page["changes"]!.AsArray()
-            .RemoveAll(line => MeshProbe.IsOwnNamespace(line!["namespace"]!.ToString())
-                || (line["kind"]!.ToString() == "Namespace" && MeshProbe.IsOwnNamespace(line["name"]!.ToString())));
+        page["ofProbes"] = page["changes"]!.AsArray().RemoveAll(line => IsOfProbe(line!["kind"]!.ToString(), line["namespace"]!.ToString(),
+            line["name"]!.ToString()));
         foreach (var error in unread) page["unknown"]!.AsArray().Add((JsonNode)error);
         page["now"] = time.GetUtcNow();
         return page;
     }
+
+    internal static bool IsOfProbe(string kind, string ns, string name) => MeshProbe.IsOwnNamespace(kind switch
+    {
+        "Namespace" => name,
+        "Endpoints" => name.Split('.').ElementAtOrDefault(1) ?? "", // the name is a host
+        _ => ns,
+    });
 }

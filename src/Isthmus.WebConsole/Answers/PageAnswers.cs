@@ -49,13 +49,14 @@ internal sealed class PageAnswers(IReadOnlyList<ClusterAccess> clusters, string 
             AnswerJson.Default.ConfigurationPage)!,
     };
 
-    /// <summary>The Pods with a proxy: where traces begin, and whose configuration can be read.</summary>
+    /// <summary>The Pods: those that call, where traces begin, and those with a proxy, whose configuration can be read.</summary>
     private static JsonNode Pods(MeshState mesh) => new JsonArray([.. mesh.Clusters.SelectMany(cluster => cluster.Pods
         .Where(pod => pod.Metadata.DeletionTimestamp is null && pod.Status.Phase == "Running" && pod.Metadata.Namespace != "kube-system")
         .OrderBy(pod => pod.Key, StringComparer.Ordinal).Select(pod => (JsonNode)new JsonObject
         {
-            ["cluster"] = cluster.Context, ["namespace"] = pod.Metadata.Namespace, ["name"] = pod.Metadata.Name, ["workload"] = ClusterState.WorkloadOf(pod),
-            ["proxy"] = ClusterState.HasProxy(pod), ["otherProxy"] = ClusterState.OtherProxy(pod),
+            ["cluster"] = cluster.Context, ["namespace"] = pod.Metadata.Namespace, ["name"] = pod.Metadata.Name,
+            ["deployment"] = ClusterState.DeploymentOf(pod), ["calls"] = !ClusterState.IsGateway(pod), ["proxy"] = ClusterState.HasProxy(pod),
+            ["otherProxy"] = ClusterState.OtherProxy(pod),
         }))]);
 
     private async Task<JsonNode> TraceAsync(JsonObject arguments, CancellationToken stop)
@@ -71,7 +72,17 @@ internal sealed class PageAnswers(IReadOnlyList<ClusterAccess> clusters, string 
             stop);
         var tree = TraceText.Tree(trace);
         tree["text"] = TraceText.Write(trace, details: false);
+        AddCommands(tree);
         return tree;
+    }
+
+    /// <summary>Puts the command of each remedy beside it.</summary>
+    private static void AddCommands(JsonNode? node)
+    {
+        if (node is JsonArray items) foreach (var item in items) AddCommands(item);
+        if (node is not JsonObject fields) return;
+        foreach (var (_, value) in fields) AddCommands(value);
+        if (fields["remedy"] is JsonValue remedy) fields["command"] = TypedCommand.In(remedy.ToString());
     }
 
     private async Task<ConfigurationPage> ConfigurationAsync(JsonObject arguments, CancellationToken stop)

@@ -4,6 +4,7 @@ using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Reports;
 using Isthmus.WebConsole.Picture;
@@ -38,22 +39,18 @@ internal sealed class ServiceAnswer(MeshStateReader reader, string istioNamespac
                 string.Join(", ", place.Service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}"))))],
             [.. places.SelectMany(place => Endpoints(place.Cluster, place.Service, [.. asked.Zip(known, (cluster, answer) => (cluster.Context, answer))]))],
             [.. asked.Select(cluster => cluster.Context)], EffectiveRules.Mark([.. rules.SelectMany(one => one.Rules)]),
-            [.. problems.Where(row => Names(row, ns, name))])
+            [.. problems.Where(row => row.Names(ns, name))])
         {
             Around = Around(problems, [.. places.SelectMany(place => (string[])[place.Cluster.Context, place.Cluster.Name]).Distinct()], ns, name),
             Withheld = [.. rules.SelectMany(one => one.Withheld)],
         };
     }
 
-    private static bool Names(ProblemRow row, string ns, string name) =>
-        row.Problem.Object.Contains($" {ns}/{name}", StringComparison.Ordinal) || row.Problem.Message.Contains($"{ns}/{name}", StringComparison.Ordinal)
-            || row.Problem.Message.Contains($"{name}.{ns}", StringComparison.Ordinal);
-
     /// <summary>What is wrong with the mesh in the clusters that have the service, such as a gateway or a remote secret that is missing: it stops the
     /// calls of every service. Problems of other services are left out.</summary>
     internal static IReadOnlyList<ProblemRow> Around(IReadOnlyList<ProblemRow> problems, IReadOnlyCollection<string> clusters, string ns, string name) =>
         [.. problems.Where(row => row.FoundBy == "verify" && row.Problem.Severity > Severity.Info
-            && row.Problem.Code.StartsWith(MeshCodes, StringComparison.Ordinal) && row.Problem.Code != OfRoutes && !Names(row, ns, name)
+            && row.Problem.Code.StartsWith(MeshCodes, StringComparison.Ordinal) && row.Problem.Code != OfRoutes && !row.Names(ns, name)
             && (clusters.Contains(row.Cluster) || clusters.Any(cluster => row.Problem.Message.Contains(cluster, StringComparison.Ordinal))))];
 
     private static IEnumerable<EndpointRow> Endpoints(ClusterState cluster, Service service, IReadOnlyList<(string Context, EndpointKnowledge? Known)> asked)
@@ -102,19 +99,17 @@ internal sealed class ServiceAnswer(MeshStateReader reader, string istioNamespac
         IReadOnlyList<(ClusterState Cluster, Service Service)> places, string ns, string name, CancellationToken stop)
     {
         var pods = places.SelectMany(place => TopologyBuilder.Behind(place.Cluster, place.Service)).Select(pod => pod.Metadata.Labels).ToList();
-        var allowed = reader.Lists(cluster.Access);
+        var allowed = reader.Lists(cluster.Access, stop);
         var lists = await Task.WhenAll(EffectiveRules.Kinds.Select(kind => ListAsync(allowed, kind, stop)));
         return (EffectiveRules.Of(cluster.Context, lists.SelectMany(list => list), new(ns, name, pods, istioNamespace)),
             [.. allowed.Withheld.Select(line => $"{cluster.Context}: {line}")]);
     }
 
-    private static async Task<IReadOnlyList<JsonObject>> ListAsync(AllowedLists allowed, ResourceKind kind, CancellationToken stop)
+    private static async Task<IReadOnlyList<JsonObject>> ListAsync(AllowedLists allowed, KindDescriptor kind, CancellationToken stop)
     {
         try
         {
-            var items = await allowed.ListAsync<JsonObject>(kind, stop);
-            foreach (var item in items) (item["kind"], item["apiVersion"]) = (kind.Kind, kind.ApiVersion);
-            return items;
+            return await allowed.ListAsync<JsonObject>(kind, stop);
         }
         catch (KubeException e) when (e.IsNotFound)
         {

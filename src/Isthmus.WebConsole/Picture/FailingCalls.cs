@@ -23,12 +23,23 @@ internal sealed record FailingCalls(string From, string To, double Rate, double 
     {
         if (failing.Count == 0) return [];
         var services = ServicesOf(row, mesh).ToHashSet(StringComparer.Ordinal);
-        return [.. failing.Where(flow => services.Any(service => flow.To.EndsWith($"/{service}", StringComparison.Ordinal)))
+        var gateways = mesh.Clusters.Where(cluster => (cluster.Context == row.Cluster || cluster.Name == row.Cluster)
+            && cluster.Facts.Gateways.Any(gateway => services.Contains(gateway.Name))).Select(cluster => cluster.Context).ToList();
+        return [.. failing.Where(flow => services.Any(service => flow.To.EndsWith($"/{service}", StringComparison.Ordinal)) || gateways.Any(flow.Enters))
             .OrderByDescending(flow => flow.Rate * flow.Errors).Take(Most).Select(flow => new FailingCalls(flow.From, flow.To, flow.Rate, flow.Errors))];
     }
 
     /// <summary>The Services, as <c>namespace/name</c>, that have to do with the object of a problem: in every cluster, since they are one host.</summary>
     private static IEnumerable<string> ServicesOf(ProblemRow row, MeshState mesh)
+    {
+        // Of routes and policies, the message names the host.
+        return row.Problem.Object.Split(' ')[0] is "Service" or "Pod" or "Deployment" or "StatefulSet" or "DaemonSet" ? ObjectServices(row, mesh)
+            : mesh.Clusters.SelectMany(cluster => cluster.Services).Where(service => row.Mentions(service.Metadata.Namespace, service.Metadata.Name))
+                .Select(service => service.Key).Distinct();
+    }
+
+    /// <summary>The Services of a problem whose object is one of them, or is behind one.</summary>
+    internal static IEnumerable<string> ObjectServices(ProblemRow row, MeshState mesh)
     {
         if (row.Problem.Object.Split(' ') is not [var kind, var name, ..] || !name.Contains('/', StringComparison.Ordinal)) return [];
         return kind switch

@@ -39,8 +39,8 @@ internal sealed class FlowBuilder
     public (IReadOnlyList<Flow> Flows, IReadOnlyList<ServiceNode> Callers) Build(IReadOnlyList<CallRate> rates)
     {
         var callers = new Dictionary<string, ServiceNode>(StringComparer.Ordinal);
-        var flows = rates.Where(rate => !_gateways.Contains(rate.Call.Source) && !IsItself(rate.Call))
-            .Select(rate => (From: Source(rate.Call, callers), To: Destination(rate.Call, callers), Rate: rate))
+        var flows = rates.Where(rate => !_gateways.Contains(rate.Call.Source) && !IsItself(rate.Call) && !IsOver(rate))
+            .Select(rate => (From: Source(rate, callers), To: Destination(rate.Call, callers), Rate: rate))
             .GroupBy(item => (item.From, item.To, Protocol: item.Rate.Call.Protocol))
             .Select(group => Join(group.Key.From, group.Key.To, group.Key.Protocol, [.. group.Select(item => item.Rate)]))
             .OrderBy(flow => flow.From, StringComparer.Ordinal).ThenBy(flow => flow.To, StringComparer.Ordinal)
@@ -69,10 +69,23 @@ internal sealed class FlowBuilder
         call.Destination.Name is "InboundPassthroughCluster" or "BlackHoleCluster"
             || call.Destination.Name.StartsWith("InboundPassthrough", StringComparison.Ordinal);
 
-    private string Source(Call call, Dictionary<string, ServiceNode> callers)
+    /// <summary>Proxies remember calls of Pods that have ended, and calls of Services that are gone, until they end themselves.</summary>
+    private bool IsOver(CallRate rate)
     {
-        var source = call.Source;
+        if (rate.Rate > 0 || rate.Bytes > 0) return false;
+        var (source, to) = (rate.Call.Source, Named(rate.Call));
+        if (source.Name.Length > 0 && _mesh.Named(source.Cluster)?.HasEnded(source.Namespace, source.Name) == true) return true;
+        // The name of a host that is no Service has a dot.
+        return !to.Name.Contains('.', StringComparison.Ordinal)
+            && !_mesh.Clusters.Any(cluster => _services.Contains(TopologyBuilder.IdOf(cluster.Context, to.Namespace, to.Name)));
+    }
+
+    private string Source(CallRate rate, Dictionary<string, ServiceNode> callers)
+    {
+        var (call, source) = (rate.Call, rate.Call.Source);
         if (_workloads.TryGetValue(source, out var id)) return id;
+        // A certificate of the mesh, and no workload that sends with it: proxies send spans and logs without saying for whom.
+        if (source.Name.Length == 0 && rate.IsMutualTls == true) return Extra(callers, Context(call.Destination.Cluster), "", "proxies", "proxies");
         // A caller without a proxy: the callee's proxy knows no more than its own cluster.
         var isKnown = source.Name.Length > 0;
         var context = Context(isKnown ? source.Cluster : call.Destination.Cluster);
@@ -104,10 +117,12 @@ internal sealed class FlowBuilder
             : to;
     }
 
-    private static string Extra(Dictionary<string, ServiceNode> callers, string context, string ns, string name, string kind)
+    private string Extra(Dictionary<string, ServiceNode> callers, string context, string ns, string name, string kind)
     {
         var id = TopologyBuilder.IdOf(context, ns, name, kind);
-        callers.TryAdd(id, new(id, context, ns, name, kind, 0, 0, 0, "none") { Workload = kind == "workload" ? name : "" });
+        var pod = kind != "workload" ? null
+            : _mesh.Find(context)?.Proxies.FirstOrDefault(pod => pod.Metadata.Namespace == ns && ClusterState.WorkloadOf(pod) == name);
+        callers.TryAdd(id, new(id, context, ns, name, kind, 0, 0, 0, "none") { Caller = pod is null ? "" : ClusterState.CallerOf(pod) });
         return id;
     }
 

@@ -1,4 +1,3 @@
-using System.Text.RegularExpressions;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Diagnose;
@@ -7,10 +6,10 @@ using Isthmus.Operate.Diagnose.Analysis;
 namespace Isthmus.WebConsole.Picture;
 
 /// <summary>What a command found, with what to do about it.</summary>
-/// <param name="FoundBy"><c>verify</c> or <c>analyze</c>.</param>
+/// <param name="FoundBy"><c>verify</c>, <c>analyze</c> or, from traffic, <c>console</c>.</param>
 /// <param name="Command">The command of the remedy; empty when it has none.</param>
 /// <param name="Missing">The object that would fix it, as YAML, with <c>kubectl</c> around it; empty when there is none.</param>
-internal sealed partial record ProblemRow(string FoundBy, string Severity, string Cluster, Problem Problem, string Command, string Missing)
+internal sealed record ProblemRow(string FoundBy, string Severity, string Cluster, Problem Problem, string Command, string Missing)
 {
     /// <summary>When the console found it first; null: not said.</summary>
     public DateTimeOffset? Since { get; init; }
@@ -21,8 +20,32 @@ internal sealed partial record ProblemRow(string FoundBy, string Severity, strin
     /// <summary>The calls that fail and that it concerns, those that fail most first.</summary>
     public IReadOnlyList<FailingCalls> Failing { get; init; } = [];
 
+    /// <summary>Whether it is about a Service or something whose name begins with that of the Service, such as a Pod, or says that it concerns it.</summary>
+    public bool Names(string ns, string name) =>
+        Problem.Object.Contains($" {ns}/{name}", StringComparison.Ordinal) || Problem.Message.Contains($"{ns}/{name}", StringComparison.Ordinal)
+            || Problem.Message.Contains($"{name}.{ns}", StringComparison.Ordinal);
+
+    /// <summary>Whether it says that it concerns a Service.</summary>
+    public bool Mentions(string ns, string name) => Has(Problem.Message, $"{ns}/{name}") || Has(Problem.Message, $"{name}.{ns}");
+
+    /// <summary>Whether a text has a name as a whole: <c>shop/orders</c> is not in <c>shop/orders-1</c>.</summary>
+    private static bool Has(string text, string name)
+    {
+        for (var at = text.IndexOf(name, StringComparison.Ordinal); at >= 0; at = text.IndexOf(name, at + 1, StringComparison.Ordinal))
+        {
+            if ((at == 0 || !IsPart(text[at - 1])) && (at + name.Length == text.Length || !IsPart(text[at + name.Length]))) return true;
+        }
+        return false;
+
+        static bool IsPart(char letter) => char.IsAsciiLetterOrDigit(letter) || letter == '-';
+    }
+
+    /// <summary>The same, more or less severe.</summary>
+    public ProblemRow As(Severity severity) =>
+        this with { Severity = severity.ToString().ToLowerInvariant(), Problem = Problem with { Severity = severity } };
+
     public static ProblemRow Of(string foundBy, string cluster, Problem problem, string missing = "") =>
-        new(foundBy, problem.Severity.ToString().ToLowerInvariant(), cluster, problem, CommandIn(problem.Remedy), missing);
+        new(foundBy, problem.Severity.ToString().ToLowerInvariant(), cluster, problem, TypedCommand.In(problem.Remedy), missing);
 
     /// <summary>What both commands find, under codes of their own: a selector that matches nothing, and a Pod that cannot run.</summary>
     private static readonly Dictionary<string, string> Twins = new(StringComparer.Ordinal) { ["ISM2049"] = "ISM1417", ["ISM2047"] = "ISM1418" };
@@ -44,16 +67,6 @@ internal sealed partial record ProblemRow(string FoundBy, string Severity, strin
 
     private static string MissingText(Finding finding) =>
         finding.Missing is { } missing ? $"kubectl --context={missing.Cluster} apply -f - <<'EOF'\n{YamlText.Print(missing.Object)}EOF" : "";
-
-    /// <summary>A remedy is a command, or contains one in quotation marks or after a colon.</summary>
-    internal static string CommandIn(string remedy) =>
-        Whole().IsMatch(remedy) ? remedy : Within().Match(remedy) is { Success: true } found ? found.Groups[1].Value + found.Groups[2].Value : "";
-
-    [GeneratedRegex(@"^(isthmus|kubectl|istioctl|samples/\S+) [^;]*$")]
-    private static partial Regex Whole();
-
-    [GeneratedRegex("'((?:isthmus|kubectl|istioctl) [^']+)'|: ((?:isthmus|kubectl|istioctl) [^';]+)$")]
-    private static partial Regex Within();
 }
 
 /// <param name="Verified">When the clusters were last verified.</param>

@@ -27,15 +27,15 @@ internal sealed record ControlPlaneNode(string Namespace, string Serves, int Rea
 internal sealed record GatewayNode(string Name, string Network, IReadOnlyList<string> Addresses, int Ready);
 
 /// <summary>A Service in one cluster, or a caller that no Service selects.</summary>
-/// <param name="Kind"><c>service</c>, <c>workload</c> or <c>outside</c>.</param>
+/// <param name="Kind"><c>service</c>, <c>workload</c>, <c>outside</c>, or <c>proxies</c> that call on their own account.</param>
 /// <param name="Ready">Ready endpoints.</param>
 /// <param name="Sidecars">How many of its Pods have a proxy.</param>
 /// <param name="Health"><c>ok</c>, <c>degraded</c>, <c>down</c>, <c>empty</c> when only other clusters have endpoints, or <c>none</c> when that
 /// says nothing.</param>
 internal sealed record ServiceNode(string Id, string Cluster, string Namespace, string Name, string Kind, int Ready, int All, int Sidecars, string Health)
 {
-    /// <summary>A workload behind it, from which calls can be traced; empty when there is none.</summary>
-    public string Workload { get; init; } = "";
+    /// <summary>What is behind it and calls, as <c>isthmus trace</c> names a caller; empty when there is nothing.</summary>
+    public string Caller { get; init; } = "";
 
     /// <summary>The images of proxies that are not Isthmus.</summary>
     public IReadOnlyList<string> OtherProxies { get; init; } = [];
@@ -58,6 +58,10 @@ internal sealed record Flow(string From, string To, string Protocol, double Rate
     public string Identity { get; init; } = "";
 
     public IReadOnlyCollection<string> Flags { get; init; } = [];
+
+    /// <summary>Whether these calls come to a cluster from others.</summary>
+    internal bool Enters(string context) =>
+        To.StartsWith($"{context}/", StringComparison.Ordinal) && !From.StartsWith($"{context}/", StringComparison.Ordinal);
 }
 
 /// <summary>The traffic of the last seconds.</summary>

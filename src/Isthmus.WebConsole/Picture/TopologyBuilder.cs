@@ -65,7 +65,7 @@ internal static class TopologyBuilder
             "service",
             ready, endpoints.Count, pods.Count(ClusterState.HasProxy), health)
         {
-            Workload = pods.Where(pod => pod.Status.Phase == "Running").Select(ClusterState.WorkloadOf).FirstOrDefault() ?? "",
+            Caller = pods.Where(pod => pod.Status.Phase == "Running" && !ClusterState.IsGateway(pod)).Select(ClusterState.CallerOf).FirstOrDefault() ?? "",
             OtherProxies = [.. pods.Select(ClusterState.OtherProxy).Where(image => image.Length > 0).Distinct(StringComparer.Ordinal)
                 .Order(StringComparer.Ordinal)],
         };

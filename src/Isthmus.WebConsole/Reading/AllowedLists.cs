@@ -1,10 +1,11 @@
 using Isthmus.Kubernetes.Client;
-using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.WebConsole.Reading;
 
 /// <summary>Lists objects of a cluster: of all namespaces or, for whoever may not do that, of those that are named.</summary>
-internal sealed class AllowedLists(KubeClient client, IReadOnlyList<string> namespaces)
+internal sealed class AllowedLists(ClusterLists all, IReadOnlyList<string> namespaces)
 {
     private readonly Lock _lock = new();   // guards _withheld
     private readonly List<string> _withheld = [];
@@ -15,11 +16,11 @@ internal sealed class AllowedLists(KubeClient client, IReadOnlyList<string> name
         get { lock (_lock) return [.. _withheld.Order(StringComparer.Ordinal)]; }
     }
 
-    public async Task<IReadOnlyList<T>> ListAsync<T>(ResourceKind kind, CancellationToken stop) where T : class
+    public async Task<IReadOnlyList<T>> ListAsync<T>(KindDescriptor kind, CancellationToken stop) where T : class
     {
         try
         {
-            return await client.ListAllAsync<T>(kind, null, new ListOptions(), stop);
+            return await all.ListAsync<T>(kind, stop);
         }
         catch (KubeException e) when (e.Code == 403)
         {
@@ -33,11 +34,11 @@ internal sealed class AllowedLists(KubeClient client, IReadOnlyList<string> name
     }
 
     /// <summary>Null: the API server refuses.</summary>
-    private async Task<IReadOnlyList<T>?> ListAsync<T>(ResourceKind kind, string ns, CancellationToken stop) where T : class
+    private async Task<IReadOnlyList<T>?> ListAsync<T>(KindDescriptor kind, string ns, CancellationToken stop) where T : class
     {
         try
         {
-            return await client.ListAllAsync<T>(kind, ns, new ListOptions(), stop);
+            return await all.ListAsync<T>(kind, stop, ns);
         }
         catch (KubeException e) when (e.Code == 403)
         {

@@ -1,6 +1,8 @@
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.WebConsole.Reading;
 
@@ -25,27 +27,31 @@ internal sealed class MeshStateReader(IReadOnlyList<ClusterAccess> clusters, str
     public KubeClient Client(string context) => _clients[context];
 
     /// <summary>Lists with the user's rights.</summary>
-    public AllowedLists Lists(ClusterAccess access) =>
-        new(_clients[access.Name],
+    public AllowedLists Lists(ClusterAccess access, CancellationToken stop) => Lists(access, new ClusterLists(_clients[access.Name], stop));
+
+    private AllowedLists Lists(ClusterAccess access, ClusterLists all) =>
+        new(all,
             [.. Namespaces.Append(access.Namespace).Append(istioNamespace).Where(name => name.Length > 0).Distinct(StringComparer.Ordinal)]);
 
     /// <summary>Reads what the picture needs.</summary>
     /// <param name="early">Called with the services alone, before the control planes are asked: that takes as long again.</param>
     public async Task<MeshState> ReadAsync(CancellationToken stop, Action<MeshState>? early = null)
     {
-        var listing = clusters.Select(access => ListAsync(access, stop)).ToList();
+        // The picture and the facts are views of the same lists.
+        var lists = clusters.Select(access => new ClusterLists(_clients[access.Name], stop)).ToList();
+        var listing = clusters.Zip(lists, (access, all) => ListAsync(access, all, stop)).ToList();
         if (early is not null) early(new(time.GetUtcNow(), [.. (await Task.WhenAll(listing)).Select(listed => listed with { IsPart = true })]));
-        return new(time.GetUtcNow(), await Task.WhenAll(clusters.Zip(listing, (access, listed) => ReadAsync(access, listed, stop))));
+        return new(time.GetUtcNow(), await Task.WhenAll(lists.Zip(listing, (all, listed) => ReadAsync(all, listed, stop))));
     }
 
     /// <summary>The services of a cluster.</summary>
-    private async Task<ClusterState> ListAsync(ClusterAccess access, CancellationToken stop)
+    private async Task<ClusterState> ListAsync(ClusterAccess access, ClusterLists all, CancellationToken stop)
     {
-        var (lists, facts) = (Lists(access), new ClusterFacts(access.Name, "") { SystemNamespace = istioNamespace });
+        var (lists, facts) = (Lists(access, all), new ClusterFacts(access.Name, "") { SystemNamespace = istioNamespace });
         try
         {
-            var (services, slices) = (lists.ListAsync<Service>(Kinds.Service, stop), lists.ListAsync<EndpointSlice>(Kinds.EndpointSlice, stop));
-            var pods = await lists.ListAsync<Pod>(Kinds.Pod, stop);
+            var (services, slices) = (lists.ListAsync<Service>(MeshApi.Service, stop), lists.ListAsync<EndpointSlice>(MeshApi.EndpointSlice, stop));
+            var pods = await lists.ListAsync<Pod>(MeshApi.Pod, stop);
             return new(access, facts, await services, await slices, pods) { Withheld = lists.Withheld };
         }
         catch (Exception e) when (e is HttpRequestException or KubeException)
@@ -59,9 +65,9 @@ internal sealed class MeshStateReader(IReadOnlyList<ClusterAccess> clusters, str
         }
     }
 
-    private async Task<ClusterState> ReadAsync(ClusterAccess access, Task<ClusterState> listing, CancellationToken stop)
+    private async Task<ClusterState> ReadAsync(ClusterLists lists, Task<ClusterState> listing, CancellationToken stop)
     {
-        var facts = await _facts.ReadAsync(_clients[access.Name], stop);
+        var facts = await _facts.ReadAsync(lists, stop);
         var listed = await listing;
         // The facts alone may have been readable, at a second attempt.
         if (listed.Facts.Error.Length > 0)

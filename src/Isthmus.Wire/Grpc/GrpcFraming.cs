@@ -13,21 +13,41 @@ internal static class GrpcFraming
     /// <summary>The limit of most gRPC libraries for one received message, in bytes.</summary>
     public const int DefaultMaxMessage = 4 * 1024 * 1024;
 
+    /// <summary>The largest message that is written in one go, in bytes: with its header, it fits into a block of a server's memory.</summary>
+    public const int LargestSpan = 4000;
+
     /// <summary>How much of a message is written before the socket must take it, in bytes.</summary>
     public const int LargestPart = 32 * 1024;
 
-    public static void Write(IBufferWriter<byte> output, IMessage message)
+    public static void Write(IBufferWriter<byte> output, IMessage message) => Write(output, message, message.CalculateSize());
+
+    /// <param name="output">Where to.</param>
+    /// <param name="message">The message.</param>
+    /// <param name="size">Its length.</param>
+    public static void Write(IBufferWriter<byte> output, IMessage message, int size)
     {
-        WriteHeader(output, message.CalculateSize());
-        message.WriteTo(output);
+        if (size > LargestSpan)
+        {
+            WriteHeader(output, size);
+            message.WriteTo(output);
+            return;
+        }
+        var span = output.GetSpan(HeaderSize + size);
+        PutHeader(span, size);
+        message.WriteTo(span.Slice(HeaderSize, size));
+        output.Advance(HeaderSize + size);
     }
 
     public static void WriteHeader(IBufferWriter<byte> output, int size)
     {
-        var header = output.GetSpan(HeaderSize);
-        header[0] = 0;
-        BinaryPrimitives.WriteUInt32BigEndian(header[1..], (uint)size);
+        PutHeader(output.GetSpan(HeaderSize), size);
         output.Advance(HeaderSize);
+    }
+
+    private static void PutHeader(Span<byte> to, int size)
+    {
+        to[0] = 0;
+        BinaryPrimitives.WriteUInt32BigEndian(to[1..], (uint)size);
     }
 
     /// <summary>The next message; null at a clean end of the stream.</summary>

@@ -15,6 +15,8 @@ namespace Isthmus.Wire.Grpc;
 /// <summary>gRPC methods as endpoints of a Kestrel server whose listener speaks HTTP/2.</summary>
 public static partial class GrpcServer
 {
+    private static readonly TimeSpan LongestEnd = TimeSpan.FromSeconds(1);
+
     /// <summary>One request, one response.</summary>
     public static IEndpointConventionBuilder MapUnary<TRequest, TResponse>(
         this IEndpointRouteBuilder endpoints, GrpcMethod<TRequest, TResponse> method,
@@ -60,14 +62,14 @@ public static partial class GrpcServer
         var time = http.RequestServices?.GetService<TimeProvider>() ?? TimeProvider.System;
         using var deadline = timeout is { } span ? new CancellationTokenSource(span, time) : null;
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, deadline?.Token ?? default);
-        var (code, detail) = await EndAsync(http, new GrpcCall(http, stop.Token), body, deadline).ConfigureAwait(false);
+        var (code, detail) = await EndAsync(http, new GrpcCall(http, stop.Token), body, deadline, time).ConfigureAwait(false);
         if (http.RequestAborted.IsCancellationRequested) return;
         http.Response.AppendTrailer(GrpcText.Status, ((int)code).ToString(CultureInfo.InvariantCulture));
         if (detail.Length > 0) http.Response.AppendTrailer(GrpcText.Message, GrpcText.EncodeMessage(detail));
     }
 
     private static async Task<(GrpcCode Code, string Detail)> EndAsync(
-        HttpContext http, GrpcCall call, Func<GrpcCall, Task> body, CancellationTokenSource? deadline)
+        HttpContext http, GrpcCall call, Func<GrpcCall, Task> body, CancellationTokenSource? deadline, TimeProvider time)
     {
         try
         {
@@ -86,18 +88,24 @@ public static partial class GrpcServer
         {
             return (http.RequestAborted.IsCancellationRequested ? GrpcCode.Cancelled : GrpcCode.Unavailable, "the server ended the call");
         }
-        // The client closed the connection: nobody is left to answer.
-        catch (IOException) when (http.RequestAborted.IsCancellationRequested)
+        catch (IOException e)
         {
-            return (GrpcCode.Cancelled, "");
+            // Most often, the client closed the connection, and nobody is left to answer. Whoever reads learns of that before the server says so.
+            await Task.Delay(LongestEnd, time, http.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            return http.RequestAborted.IsCancellationRequested ? (GrpcCode.Cancelled, "") : Failed(http, e);
         }
 #pragma warning disable CA1031 // A bug in a handler ends only its own call.
         catch (Exception e)
 #pragma warning restore CA1031
         {
-            if (http.RequestServices?.GetService<ILoggerFactory>()?.CreateLogger("grpc") is { } log) HandlerFailed(log, http.Request.Path, e);
-            return (GrpcCode.Internal, "internal error");
+            return Failed(http, e);
         }
+    }
+
+    private static (GrpcCode Code, string Detail) Failed(HttpContext http, Exception e)
+    {
+        if (http.RequestServices?.GetService<ILoggerFactory>()?.CreateLogger("grpc") is { } log) HandlerFailed(log, http.Request.Path, e);
+        return (GrpcCode.Internal, "internal error");
     }
 
     [LoggerMessage(Level = LogLevel.Error, Message = "gRPC handler of {Path} failed")]
@@ -132,9 +140,15 @@ public sealed class GrpcWriter<T> where T : class, IMessage<T>
 
     internal GrpcWriter(PipeWriter output) => _output = output;
 
-    public async ValueTask WriteAsync(T message, CancellationToken stop)
+    public ValueTask WriteAsync(T message, CancellationToken stop) => WriteAsync(message, message.CalculateSize(), stop);
+
+    /// <summary>Sends a message at once.</summary>
+    /// <param name="message">The message.</param>
+    /// <param name="size">Its length.</param>
+    /// <param name="stop">Ends the wait for the client.</param>
+    public async ValueTask WriteAsync(T message, int size, CancellationToken stop)
     {
-        GrpcFraming.Write(_output, message);
+        GrpcFraming.Write(_output, message, size);
         await _output.FlushAsync(stop).ConfigureAwait(false);
     }
 

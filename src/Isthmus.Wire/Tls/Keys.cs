@@ -9,6 +9,12 @@ public enum KeyKind { Rsa2048, Rsa4096, EcP256, EcP384 }
 /// <summary>Private keys of certificates: RSA and elliptic curves.</summary>
 public static class Keys
 {
+    /// <summary>Bits of the keys that OpenSSL takes at its usual security level, and BoringSSL as Envoy has it.</summary>
+    private const int SmallestRsa = 2048, SmallestEc = 224;
+
+    /// <summary>P-224, P-256, P-384 and P-521.</summary>
+    private static readonly string?[] Curves = ["1.3.132.0.33", "1.2.840.10045.3.1.7", "1.3.132.0.34", "1.3.132.0.35"];
+
     public static AsymmetricAlgorithm Create(KeyKind kind) => kind switch
     {
         KeyKind.Rsa2048 => RSA.Create(2048),
@@ -35,6 +41,34 @@ public static class Keys
 
     public static bool Match(X509Certificate2 certificate, AsymmetricAlgorithm key) =>
         certificate.PublicKey.ExportSubjectPublicKeyInfo().AsSpan().SequenceEqual(key.ExportSubjectPublicKeyInfo());
+
+    /// <summary>Why no server can use a certificate and its key, as the end of a sentence about whoever holds them; empty: it can.</summary>
+    public static string WhyUnusable(string certificate, string key)
+    {
+        if (key.Contains("ENCRYPTED", StringComparison.Ordinal)) return "holds a private key that is encrypted: store it without a passphrase";
+        try
+        {
+            using var pair = X509Certificate2.CreateFromPem(certificate, key);
+            return WeaknessOf(pair) is { Length: > 0 } weak ? $"holds a certificate with {weak}" : "";
+        }
+        catch (Exception e) when (e is CryptographicException or ArgumentException)
+        {
+            return $"holds a certificate and a key that cannot be used together: {e.Message.TrimEnd('.')}";
+        }
+    }
+
+    /// <summary>Why TLS libraries end every handshake with this certificate, as the end of a sentence; empty: they do not.</summary>
+    private static string WeaknessOf(X509Certificate2 certificate)
+    {
+        using var rsa = certificate.GetRSAPublicKey();
+        if (rsa is { KeySize: < SmallestRsa and var bits })
+            return $"an RSA key of {bits} bits, which TLS libraries refuse (they take {SmallestRsa} bits or more, and EC keys of {SmallestEc})";
+        using var ec = certificate.GetECDsaPublicKey();
+        if (ec is { KeySize: < SmallestEc and var size }) return $"an EC key of {size} bits, which TLS libraries refuse (they take {SmallestEc} bits or more)";
+        return ec?.ExportParameters(includePrivateParameters: false).Curve is { IsNamed: true } curve && !Curves.Contains(curve.Oid.Value)
+            ? $"an EC key of the curve {curve.Oid.FriendlyName}, which TLS clients do not know (they know P-256, P-384 and P-521)"
+            : "";
+    }
 
     /// <summary>The certificate together with its key, as TLS needs it.</summary>
     public static X509Certificate2 Join(X509Certificate2 certificate, AsymmetricAlgorithm key) => key switch

@@ -9,28 +9,40 @@ namespace Isthmus.Wire.Xds;
 public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, ControlPlane? controlPlane = null)
     : IXdsStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>
 {
-    private readonly Dictionary<string, TypeState> _types = new(StringComparer.Ordinal);
+    // In the order in which clients need them; there are few.
+    private readonly List<TypeState> _types = [];
     private XdsSnapshot _snapshot = XdsSnapshot.Empty;
     private long _nonce;
     private bool _takesChanges;
 
-    public bool IsBeginning => _types.Values.Any(type => type is { Outstanding: true, Confirmed: false });
+    public bool IsBeginning => _types.Exists(static type => type is { Outstanding: true, Confirmed: false });
 
-    public long OwnBytes => _types.Values.Sum(type => type.OwnBytes);
+    public long OwnBytes
+    {
+        get
+        {
+            var bytes = 0L;
+            foreach (var type in _types) bytes += type.OwnBytes;
+            return bytes;
+        }
+    }
 
-    public bool IsUnanswered => _types.Values.Any(type => type.Unanswered);
+    public bool IsUnanswered => _types.Exists(static type => type.Unanswered);
 
-    public bool Begins(DeltaDiscoveryRequest request) => !_types.ContainsKey(request.TypeUrl) && _snapshot.Types.ContainsKey(request.TypeUrl);
+    public bool Begins(DeltaDiscoveryRequest request) => Find(request.TypeUrl) is null && _snapshot.Types.ContainsKey(request.TypeUrl);
 
     /// <summary>A client's request; returns what to answer now, in order.</summary>
     public IReadOnlyList<DeltaDiscoveryResponse> Receive(DeltaDiscoveryRequest request)
     {
         if (request.Node is { } node) _takesChanges = node.ClientFeatures.Contains(XdsChange.Feature);
-        var isNew = !_types.TryGetValue(request.TypeUrl, out var type);
+        var type = Find(request.TypeUrl);
+        var isNew = type is null;
         if (type is null)
         {
             // A nonce of an earlier stream is ignored: the subscription counts as new.
-            _types[request.TypeUrl] = type = new(request.TypeUrl) { Wildcard = request.ResourceNamesSubscribe.Count == 0 };
+            type = new(request.TypeUrl) { Wildcard = request.ResourceNamesSubscribe.Count == 0 };
+            var at = _types.FindIndex(other => TypeUrls.Rank(other.Url) > TypeUrls.Rank(type.Url));
+            _types.Insert(at < 0 ? _types.Count : at, type);
             if (request.InitialResourceVersions.Count > 0) type.Begin(request.InitialResourceVersions);
         }
         else Acknowledge(type, request);
@@ -38,9 +50,9 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
         Subscribe(type, request);
         if (isNew || request.ResourceNamesSubscribe.Count > 0 || request.ResourceNamesUnsubscribe.Count > 0)
             observe(new(XdsEventKind.Subscribed, type.Url, request.ResponseNonce, "", type.Names.Count, ""));
-        var answers = new List<DeltaDiscoveryResponse>();
-        if (isNew || request.ResourceNamesSubscribe.Count > 0) Answer(type, answers, always: isNew);
-        else if (type is { Outstanding: false, Stale: true }) Answer(type, answers, always: false);
+        if (!isNew && request.ResourceNamesSubscribe.Count == 0 && type is not { Outstanding: false, Stale: true }) return [];
+        var answers = new List<DeltaDiscoveryResponse>(1);
+        Answer(type, answers, always: isNew);
         return answers;
     }
 
@@ -50,14 +62,21 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
     {
         var before = _snapshot;
         _snapshot = snapshot;
-        var answers = new List<DeltaDiscoveryResponse>();
-        foreach (var type in _types.Values.OrderBy(t => TypeUrls.Rank(t.Url)))
+        var answers = new List<DeltaDiscoveryResponse>(1);
+        foreach (var type in _types)
         {
             if (ReferenceEquals(before.Types.GetValueOrDefault(type.Url), snapshot.Types.GetValueOrDefault(type.Url)) && !type.Stale) continue;
             if (type.Outstanding) type.Stale = true;
             else Answer(type, answers, always: type.Unanswered);
         }
         return answers;
+    }
+
+    private TypeState? Find(string url)
+    {
+        foreach (var type in _types)
+            if (type.Url == url) return type;
+        return null;
     }
 
     private void Acknowledge(TypeState type, DeltaDiscoveryRequest request)
@@ -118,7 +137,7 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
         else
         {
             foreach (var name in changed)
-                if (!type.Asked.Contains(name)) AddOne(type, name, resources, response);
+                if (type.Asked.Count == 0 || !type.Asked.Contains(name)) AddOne(type, name, resources, response);
             foreach (var name in type.Asked) AddOne(type, name, resources, response);
         }
         // Envoy still answers requests of connections whose listener is on its way out, and would fail them. It forgets what no listener uses.
@@ -181,7 +200,7 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
     /// <summary>Envoy warms a changed cluster only when its endpoints are sent again.</summary>
     private void RepeatEndpoints(DeltaDiscoveryResponse clusters, List<DeltaDiscoveryResponse> answers)
     {
-        if (!_types.TryGetValue(TypeUrls.Endpoints, out var endpoints) || endpoints.Names.Count == 0) return;
+        if (Find(TypeUrls.Endpoints) is not { Names.Count: > 0 } endpoints) return;
         var again = false;
         foreach (var cluster in clusters.Resources)
         {
@@ -199,7 +218,9 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
         response.Nonce = type.Nonce = $"{noncePrefix}-{++_nonce}";
         type.Version = response.SystemVersionInfo;
         type.Outstanding = true;
-        type.Sent = [.. response.Resources.Select(resource => resource.Name), .. response.RemovedResources];
+        type.Sent = new string[response.Resources.Count + response.RemovedResources.Count];
+        for (var i = 0; i < response.Resources.Count; i++) type.Sent[i] = response.Resources[i].Name;
+        response.RemovedResources.CopyTo(type.Sent, response.Resources.Count);
         answers.Add(response);
         observe(new(XdsEventKind.Sent, type.Url, response.Nonce, type.Version, response.Resources.Count, ""));
     }
@@ -271,6 +292,11 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
         /// <param name="error">Null: the client accepted the last response.</param>
         public void Answered(string? error)
         {
+            if (error is null && _rejected.Count == 0)
+            {
+                Sent = [];
+                return;
+            }
             foreach (var name in Sent) _rejected.Remove(name);
             if (error is not null)
             {

@@ -24,9 +24,12 @@ public sealed record XdsClientHello(Node Node, GrpcCall Call, bool Delta);
 /// <summary>What one client should have, as it changes.</summary>
 public interface IXdsFeed : IAsyncDisposable
 {
-    /// <summary>Waits until there is a snapshot other than <paramref name="last"/> (null: none seen yet) and returns the
-    /// newest; intermediate ones are skipped.</summary>
-    ValueTask<XdsSnapshot> NextAsync(XdsSnapshot? last, CancellationToken stop);
+    /// <summary>The stream has begun, and asks for <see cref="Newer"/> whenever it is told that there is a snapshot. From any thread; at once if there
+    /// is one.</summary>
+    void Follow(Action offered);
+
+    /// <summary>The newest snapshot, if it is another one than <paramref name="last"/> (null: none seen yet). Intermediate ones are skipped.</summary>
+    XdsSnapshot? Newer(XdsSnapshot? last);
 
     /// <summary>Whatever the client subscribes to of a snapshot has been sent to it. Intermediate snapshots may be skipped.</summary>
     void Took(XdsSnapshot snapshot)
@@ -55,4 +58,4 @@ public enum XdsEventKind { Subscribed, Sent, Acknowledged, Rejected, Withdrawn }
 /// <summary>One step of the exchange for one type.</summary>
 /// <param name="Count">How many resources were sent or are subscribed by name.</param>
 /// <param name="Detail">What the client rejects at present, in its words.</param>
-public sealed record XdsEvent(XdsEventKind Kind, string TypeUrl, string Nonce, string Version, int Count, string Detail);
+public readonly record struct XdsEvent(XdsEventKind Kind, string TypeUrl, string Nonce, string Version, int Count, string Detail);

@@ -1,4 +1,3 @@
-using System.Threading.Channels;
 using Google.Protobuf;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Grpc;
@@ -38,6 +37,9 @@ public sealed record XdsServerSettings(ControlPlane? ControlPlane = null, int Ma
 /// not meshes.</summary>
 public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Random random)
 {
+    /// <summary>How many requests of a stream may wait.</summary>
+    private const int MostWaiting = 16;
+
     /// <summary>Guards <see cref="Random"/>: streams start on many threads.</summary>
     private readonly Lock _randomLock = new();
     private readonly StreamShares _shares = new(settings.Limits, settings.Refused, settings.Clock);
@@ -60,7 +62,10 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
         if (await ReadAsync(call.Stop).ConfigureAwait(false) is not { } first) return;
         await ServeAsync(new(first.Node, call, Delta: true), share, first, ReadAsync,
             observe => new DeltaStream(NoncePrefix(), observe, settings.ControlPlane),
-            answer => responses.WriteAsync(answer.CalculateSize(), XdsPieces.Of(answer), call.Stop), ReportIn).ConfigureAwait(false);
+            answer => answer.CalculateSize() is var size && size > GrpcFraming.LargestSpan
+                ? responses.WriteAsync(size, XdsPieces.Of(answer), call.Stop)
+                : responses.WriteAsync(answer, size, call.Stop),
+            ReportIn).ConfigureAwait(false);
 
         ValueTask<DeltaDiscoveryRequest?> ReadAsync(CancellationToken stop) => requests.ReadAsync(length => share.ArriveAsync(length, stop), stop);
     }
@@ -130,28 +135,31 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
         using var turn = settings.FirstStates?.Join();
 
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(call.Stop);
-        // Small, so that a flooding client is held back by its own socket. Without a request: there is a new snapshot.
-        var events = Channel.CreateBounded<(TRequest? Request, long Weight)>(16);
-        events.Writer.TryWrite((first, share.Arrived));
+        var events = new StreamEvents<TRequest>(MostWaiting);
+        await events.AddAsync(first!, share.Arrived, call.Stop).ConfigureAwait(false);
         // It may be large, and the stream may last for days.
         (client, first) = (null, null);
-        var newest = new Newest(feed);
-        var reading = ReadRequestsAsync(read, share, request => Take(request, feed), events.Writer, ended.Token);
-        var watching = WatchAsync(newest, events.Writer, ended.Token);
+        var taken = new Taken(feed);
+        var reading = ReadRequestsAsync(read, share, request => Take(request, feed), events, ended.Token);
+        using var stopping = call.Stop.UnsafeRegister(static (of, stop) => ((StreamEvents<TRequest>)of!).End(new OperationCanceledException(stop)), events);
+        feed.Follow(events.Offered);
         try
         {
-            await foreach (var (request, weight) in events.Reader.ReadAllAsync(call.Stop).ConfigureAwait(false))
+            while (await events.WaitAsync().ConfigureAwait(false))
             {
-                await AnswerAsync(stream, request, newest, turn, Timed, call.Stop).ConfigureAwait(false);
-                if (request is null) continue;
-                share.Answered(weight);
-                share.Keep(node + stream.OwnBytes);
+                while (events.TryTake(out var request, out var weight))
+                {
+                    await AnswerAsync(stream, request, taken, turn, Timed, call.Stop).ConfigureAwait(false);
+                    if (request is null) continue;
+                    share.Answered(weight);
+                    share.Keep(node + stream.OwnBytes);
+                }
             }
         }
         finally
         {
             await ended.CancelAsync().ConfigureAwait(false);
-            await Task.WhenAll(reading, watching).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await reading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         // Reports wait for no answer, and must not wait for one either.
@@ -181,38 +189,41 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
         return (await feeds.OpenAsync(client, stop).ConfigureAwait(false), size);
     }
 
-    /// <summary>The newest snapshot, until the stream takes it: a client that is slow keeps no older ones in memory.</summary>
-    private sealed class Newest(IXdsFeed feed)
+    /// <summary>The snapshot that the stream has taken last: a client that is slow keeps no newer ones in memory.</summary>
+    private sealed class Taken(IXdsFeed feed)
     {
-        private XdsSnapshot? _snapshot;
+        private XdsSnapshot? _last;
 
         public IXdsFeed Feed => feed;
 
-        /// <summary>True when the one before has been taken: then the stream must be told.</summary>
-        public bool Set(XdsSnapshot snapshot) => Interlocked.Exchange(ref _snapshot, snapshot) is null;
-
-        public XdsSnapshot Take() => Interlocked.Exchange(ref _snapshot, null) ?? throw new InvalidOperationException("no snapshot is waiting");
+        /// <summary>Null: the stream has the newest.</summary>
+        public XdsSnapshot? Next()
+        {
+            if (feed.Newer(_last) is not { } next) return null;
+            return _last = next;
+        }
     }
 
     /// <summary>Answers a request, or (null) the newest snapshot. A stream waits for its turn before its answer is made: until then it
     /// costs no memory.</summary>
     private async ValueTask AnswerAsync<TRequest, TResponse>(
-        IXdsStream<TRequest, TResponse> stream, TRequest? request, Newest newest, FirstStates.Turn? turn, Func<TResponse, TimeSpan, ValueTask> write,
+        IXdsStream<TRequest, TResponse> stream, TRequest? request, Taken taken, FirstStates.Turn? turn, Func<TResponse, TimeSpan, ValueTask> write,
         CancellationToken stop)
         where TRequest : class
     {
         if (turn is not null && (request is null ? stream.IsUnanswered : stream.Begins(request))) await turn.EnterAsync(stop).ConfigureAwait(false);
         var begun = settings.Clock.GetTimestamp();
-        var snapshot = request is null ? newest.Take() : null;
-        var answers = request is null ? stream.Update(snapshot!) : stream.Receive(request);
+        var snapshot = request is null ? taken.Next() : null;
+        // A snapshot that was offered twice may have been taken already: then there is nothing to send.
+        var answers = request is not null ? stream.Receive(request) : snapshot is not null ? stream.Update(snapshot) : [];
         var making = settings.Clock.GetElapsedTime(begun);
         foreach (var answer in answers) await write(answer, making).ConfigureAwait(false);
-        if (snapshot is not null) newest.Feed.Took(snapshot);
+        if (snapshot is not null) taken.Feed.Took(snapshot);
         if (!stream.IsBeginning) turn?.Leave();
     }
 
     private static async Task ReadRequestsAsync<TRequest>(
-        Func<CancellationToken, ValueTask<TRequest?>> read, StreamShares.Share share, Predicate<TRequest> take, ChannelWriter<(TRequest?, long)> events,
+        Func<CancellationToken, ValueTask<TRequest?>> read, StreamShares.Share share, Predicate<TRequest> take, StreamEvents<TRequest> events,
         CancellationToken stop)
         where TRequest : class, IMessage<TRequest>
     {
@@ -222,36 +233,14 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
             {
                 var weight = share.Arrived;
                 if (take(request)) share.Answered(weight);
-                else await events.WriteAsync((request, weight), stop).ConfigureAwait(false);
+                else await events.AddAsync(request, weight, stop).ConfigureAwait(false);
             }
-            events.TryComplete();
+            events.End(null);
         }
         catch (Exception e)
         {
             // The serving loop rethrows it and decides how the stream ends.
-            events.TryComplete(e);
-            throw;
-        }
-    }
-
-    private static async Task WatchAsync<TRequest>(Newest newest, ChannelWriter<(TRequest?, long)> events, CancellationToken stop)
-        where TRequest : class
-    {
-        try
-        {
-            for (XdsSnapshot? last = null; ;)
-            {
-                last = await newest.Feed.NextAsync(last, stop).ConfigureAwait(false);
-                if (newest.Set(last)) await events.WriteAsync((null, 0), stop).ConfigureAwait(false);
-            }
-        }
-        catch (ChannelClosedException)
-        {
-            // The client has ended its side.
-        }
-        catch (Exception e)
-        {
-            events.TryComplete(e);
+            events.End(e);
             throw;
         }
     }

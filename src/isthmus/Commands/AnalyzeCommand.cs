@@ -87,6 +87,12 @@ internal static class AnalyzeCommand
             Console.Error.WriteLine(
                 $"Warning: {cluster.Context}: {string.Join(", ", cluster.Unread)} may not be listed, so {result.Skipped.Count} analyzers are skipped (list "
                     + $"them with --verbose, or use a kubeconfig user who may)");
+        if (result.LeftOut.Count > 0)
+            Console.Error.WriteLine($"Warning: {string.Join(", ", result.LeftOut)}: not read, although control planes here read it, so nothing is said to be "
+                + "missing that it may have (add it to --contexts)");
+        if (clusters.Where(cluster => cluster.HidesRemoteSecrets).Select(cluster => cluster.Context).ToList() is { Count: > 0 } hiding)
+            Console.Error.WriteLine($"Warning: {string.Join(", ", hiding)}: remote secrets may not be read, which tell the clusters of the mesh, so nothing is "
+                + "said to be missing that another cluster may have (use a kubeconfig user who may read Secrets)");
         var findings = files.Located(result.Findings, changed)
             .Where(finding => suppressions.All(suppression => !suppression.Covers(finding)) && (ns is null || IsIn(ns, finding.Problem))).ToList();
         var report = new AnalysisReport([.. findings.Where(finding => finding.Problem.Severity >= options.OutputThreshold.Of(line))],

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Operate.Certificates;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Inventory;
 using Isthmus.Options;

@@ -36,6 +36,6 @@ internal static class ControlPlaneAnswers
         var others = MeshContexts.All(line).Where(context => context != client.Access.Name)
             .Select(context => reader.ReadAsync(context, MeshContexts.Load(line, context), stop));
         var facts = await Task.WhenAll(others.Prepend(reader.ReadAsync(client.Access.Name, client.Access, stop)));
-        throw new ProblemException(MeshVerification.NoControlPlane(facts[0], ns, facts[1..], line.CommandResult.Command.Name));
+        throw new ProblemException(NoControlPlane.Of(facts[0], ns, facts[1..], line.CommandResult.Command.Name));
     }
 }

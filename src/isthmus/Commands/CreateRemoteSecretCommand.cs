@@ -30,6 +30,10 @@ internal static class CreateRemoteSecretCommand
         {
             Description = "Create the service account and its permissions if they do not exist", DefaultValueFactory = _ => true
         };
+        var restore = new Option<bool>("--restore-permissions")
+        {
+            Description = "Give the service account back the permissions that it lacks; those that it has, and its tokens, stay"
+        };
         var auth = new Option<string>("--auth-type")
         {
             Description = "Authentication type; only bearer-token is supported", DefaultValueFactory = _ => "bearer-token"
@@ -41,7 +45,7 @@ internal static class CreateRemoteSecretCommand
         }.Checked(value => Duration.Parse(value, "--token-duration"));
         var command = new Command("create-remote-secret", "Print the Secret that gives a control plane in another cluster access to this one.")
         {
-            name, type, server, whose, remove, account, secret, create, auth, rotate, duration,
+            name, type, server, whose, remove, account, secret, create, restore, auth, rotate, duration,
         };
         command.SetAction(async (line, stop) =>
         {
@@ -53,7 +57,7 @@ internal static class CreateRemoteSecretCommand
             {
                 Name = line.GetValue(name), Type = line.GetValue(type)!, Server = line.GetValue(server), For = line.GetValue(whose)!,
                 ServiceAccount = line.GetValue(account),
-                SecretName = line.GetValue(secret), CreateServiceAccount = line.GetValue(create),
+                SecretName = line.GetValue(secret), CreateServiceAccount = line.GetValue(create), RestorePermissions = line.GetValue(restore),
                 Namespace = line.GetValue(GlobalOptions.Namespace) ?? line.GetValue(GlobalOptions.IstioNamespace)!,
                 Rotate = line.GetValue(rotate), TokenDuration = line.GetValue(duration) is { } text ? Duration.Parse(text, "--token-duration") : null,
             };

@@ -101,7 +101,7 @@ internal static class DiffCommand
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
                 $"{count} {(count == 1 ? "proxy" : "proxies")} in {clusters}: "
                     + $"{string.Join(", ", names.Take(MostNames))}{(names.Count > MostNames ? $" and {names.Count - MostNames} more" : "")}"));
-            foreach (var change in group.Changes) Console.WriteLine($"  {change.Sign} {change.Text}");
+            foreach (var text in group.Lines) Console.WriteLine($"  {text}");
             if (group.More > 0) Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  … and {group.More} more resources"));
             Console.WriteLine();
         }

@@ -32,8 +32,9 @@ internal static class HistoryCommand
             var places = contexts.Names(line).Select(context => (Client: new KubeClient(MeshContexts.Load(line, context), "isthmus"), Namespace: ns)).ToList();
             try
             {
-                var history = await MeshHistory.AskAsync(places, new(Host(line.GetValue(host), line.GetValue(GlobalOptions.Namespace)), "", since.Of(line)),
+                var asked = await MeshHistory.AskAsync(places, new(Host(line.GetValue(host), line.GetValue(GlobalOptions.Namespace)), "", since.Of(line)),
                     stop);
+                var history = await asked.NameWritersAsync(places.Select(place => place.Client), new(TimeProvider.System), stop);
                 if (history.ControlPlanes.Count == 0 && history.WithoutHistory.Count == 0)
                     throw new ProblemException(history.Silent.FirstOrDefault()
                         ?? new ProblemException("mesh", $"none of the clusters has a control plane in namespace {ns}",
@@ -60,18 +61,21 @@ internal static class HistoryCommand
         else if (history.Changes.Count == 0) Console.WriteLine("No changes found.");
         else
         {
-            TextTable.Write(["AGE", "VERB", "OBJECT", "CLUSTER", "FIELD MANAGER", "USER", "CONCERNS", "EFFECT"], [.. history.Changes.Select(change => (string[])
-            [
-                Age(change, now), change.Verb, change.Object, Or(change.Cluster), Or(change.FieldManager), Or(change.WrittenBy), Or(change.Concerns),
-                Or(change.Effect),
-            ])]);
+            TextTable.Write(["AGE", "VERB", "OBJECT", "CLUSTER", "FIELD MANAGER", "USER", "FIELDS", "CONCERNS", "EFFECT"],
+                [.. history.Changes.Select(change => (string[])
+                [
+                    Age(change, now), change.Verb, change.Object, Or(change.Cluster), Or(change.FieldManager), Or(change.WrittenBy), Or(change.FirstFields),
+                    Or(change.Concerns), Or(change.Effect),
+                ])]);
         }
         Console.WriteLine();
         foreach (var plane in history.ControlPlanes)
         {
             var since = plane.Since is { } time
-                ? $"remembers changes since {time.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture)} "
+                ? $"remembers changes since {Text(time)} "
                     + $"({EndpointSources.Ago(time, now)})"
+                    + (plane.Restarted is { } restarted
+                        ? $", those before {Text(restarted)} from an earlier Pod" : "")
                 : "is not ready, and remembers nothing yet";
             Console.WriteLine(
                 $"{plane.Pod} in {plane.Context} "
@@ -81,6 +85,8 @@ internal static class HistoryCommand
         if (history.WithoutHistory.Count > 0) Console.WriteLine($"Instead, {MeshHistory.Instead}.");
         foreach (var problem in history.Silent) Console.Error.WriteLine($"warning: {problem}");
     }
+
+    private static string Text(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss'Z'", CultureInfo.InvariantCulture);
 
     private static string Age(MeshChange change, DateTimeOffset now) => change.Count == 1
         ? EndpointSources.Ago(change.Last, now) : string.Create(CultureInfo.InvariantCulture, $"{EndpointSources.Ago(change.Last, now)} (x{change.Count})");

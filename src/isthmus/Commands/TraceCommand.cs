@@ -17,11 +17,11 @@ internal static class TraceCommand
         {
             Description =
                 "The caller: POD[.NAMESPACE], deployment/NAME[.NAMESPACE] or service/NAME[.NAMESPACE], in the cluster of --context; "
-                    + "gateway/SERVICE[.NAMESPACE] for a call from outside that enters at this gateway"
+                    + "gateway/NAME[.NAMESPACE] of a Service or a Gateway for a call from outside that enters there"
         }.WithPods();
         var target = new Argument<string>("target")
         {
-            Description = "What it calls: [http://|https://|grpc://|tcp://]HOST[:PORT][/PATH], as the application would write it"
+            Description = "What it calls: [http://|https://|ws://|wss://|grpc://|tcp://]HOST[:PORT][/PATH], as the application would write it"
         };
         var contexts = new MeshContexts();
         var snapshot = new SnapshotOption();

@@ -125,11 +125,9 @@ public sealed class CallerRig : IAsyncLifetime
     {
         public ValueTask<IXdsFeed> OpenAsync(XdsClientHello client, CancellationToken stop) => new(new OneFeed());
 
-        public async ValueTask<XdsSnapshot> NextAsync(XdsSnapshot? last, CancellationToken stop)
-        {
-            if (last is not null) await Task.Delay(Timeout.Infinite, stop);
-            return XdsRig.Snapshot("1", (TypeUrls.Cluster, "a", "1"));
-        }
+        public void Follow(Action offered) => offered();
+
+        public XdsSnapshot? Newer(XdsSnapshot? last) => last is null ? XdsRig.Snapshot("1", (TypeUrls.Cluster, "a", "1")) : null;
 
         public void Observe(XdsEvent happened)
         {

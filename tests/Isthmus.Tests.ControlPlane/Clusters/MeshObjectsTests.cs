@@ -180,7 +180,10 @@ public sealed class MeshObjectsTests
                     Selector = service.Selector.ToDictionary(),
                     Ports = [.. service.Ports.Select(port => new Kubernetes.Objects.ServicePort { Name = port.Name, Port = port.Number })],
                 },
-                Status = new() { LoadBalancer = new() { Ingress = [.. service.ExternalAddresses.Select(ip => new LoadBalancerIngress { Ip = ip })] } },
+                Status = new()
+                {
+                    LoadBalancer = new() { Ingress = [.. service.ExternalAddresses.Select(ip => new LoadBalancerIngress { Ip = ip.ToString() })] },
+                },
             }));
             await Put(kinds.Nodes,
                 rig.Mesh.Sources.Nodes.Items.Values.Select(node => new Node

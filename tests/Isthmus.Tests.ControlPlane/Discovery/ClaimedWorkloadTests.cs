@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Resolve;
 using Isthmus.Rigs.Mesh;
@@ -136,6 +137,7 @@ public sealed class ClaimedWorkloadTests
         rig.Push();
         Assert.NotNull(MeshRig.Listener(gateway, "0.0.0.0_8443"));
         Assert.Equal(["shop/front"], gateway.Served.Gateways);
+        Assert.DoesNotContain(gateway.Problems, problem => problem.Code == "ISM1036");
         var given = MeshRig.Versions(gateway);
         rig.Writer.Remove("c1", Kubernetes.Objects.Kinds.Pod, "shop", "front-0");
         rig.Push();
@@ -151,7 +153,7 @@ public sealed class ClaimedWorkloadTests
         """);
 
     private static ProxyIdentity Claim(ProxyKind kind, string name, ProxyProof? proof, string address = "10.244.0.99") => new(
-        kind, name, "shop", "shop.svc.cluster.local", "c1", "net-c1", ["net-c1"], [address],
+        kind, name, "shop", "shop.svc.cluster.local", "c1", "net-c1", ["net-c1"], [Address.Parse(address)],
         new Dictionary<string, string> { ["app"] = "claimed" }.ToValueMap(),
         "front", "front", "node", "NONE", false, false, "", "", Locality.Unknown) { Proof = proof };
 }

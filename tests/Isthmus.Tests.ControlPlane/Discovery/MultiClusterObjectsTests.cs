@@ -39,7 +39,7 @@ public sealed class MultiClusterObjectsTests
                 ["internalTrafficPolicy"] = "Cluster"
             },
             null);
-        Assert.Equal(("", true), await objects.WriteAsync(MultiClusterPlan.Nothing with { Imports = [first] }, Stop));
+        Assert.Equal(("", NextRound.AtChange), await objects.WriteAsync(MultiClusterPlan.Nothing with { Imports = [first] }, Stop));
         var stored = await client.GetAsync(imports, "shop", "desk", Stop);
         Assert.Equal("front", stored["metadata"]!["labels"]!["team"]!.ToString());
         Assert.Equal(policy, stored["spec"]!["internalTrafficPolicy"]?.ToString());
@@ -50,13 +50,13 @@ public sealed class MultiClusterObjectsTests
         var known = MultiClusterFacts.Of("c1", stored).Import!;
         Assert.True(Import(new() { ["team"] = "front" }, first.Spec, known).IsKnown);
         var next = Import([], new() { ["type"] = "Headless", ["ports"] = new JsonArray(), ["ipFamilies"] = new JsonArray("IPv4") }, known);
-        Assert.Equal(("", true), await objects.WriteAsync(MultiClusterPlan.Nothing with { Imports = [next] }, Stop));
+        Assert.Equal(("", NextRound.AtChange), await objects.WriteAsync(MultiClusterPlan.Nothing with { Imports = [next] }, Stop));
         stored = await client.GetAsync(imports, "shop", "desk", Stop);
         Assert.Equal($$"""{"{{MultiClusterFacts.ManagedLabel}}":"true"}""", stored["metadata"]!["labels"]!.ToJsonString());
         Assert.False(stored["spec"]!.AsObject().ContainsKey("sessionAffinity") || stored["spec"]!.AsObject().ContainsKey("ips"));
         Assert.True(Import([], next.Spec, MultiClusterFacts.Of("c1", stored).Import).IsKnown);
 
-        Assert.Equal(("", true), await objects.WriteAsync(MultiClusterPlan.Nothing with { Obsolete = [new("c1", "shop", "desk")] }, Stop));
+        Assert.Equal(("", NextRound.AtChange), await objects.WriteAsync(MultiClusterPlan.Nothing with { Obsolete = [new("c1", "shop", "desk")] }, Stop));
         Assert.Null(await client.FindAsync(imports, "shop", "desk", Stop));
     }
 
@@ -83,7 +83,7 @@ public sealed class MultiClusterObjectsTests
             Stop);
         var export = MultiClusterFacts.Of("c1", made).Export!;
         var wanted = new WantedConditions(export, [new("Valid", true, "Valid", ""), new("Conflict", true, "PortConflict,TypeConflict", "they differ")]);
-        Assert.Equal(("", true), await new MultiClusterObjects(client, MultiClusterSettings.Default, TimeProvider.System, NullLogger.Instance)
+        Assert.Equal(("", NextRound.AtChange), await new MultiClusterObjects(client, MultiClusterSettings.Default, TimeProvider.System, NullLogger.Instance)
             .WriteAsync(MultiClusterPlan.Nothing with { Conditions = [wanted] }, Stop));
         var read = MultiClusterFacts.Of("c1", await client.GetAsync(Exports, "shop", "desk", Stop)).Export!;
         Assert.Equal(wanted.Conditions, read.Conditions);
@@ -96,11 +96,11 @@ public sealed class MultiClusterObjectsTests
         }, PatchType.Merge, Stop, "status");
         wanted = wanted with { Export = MultiClusterFacts.Of("c1", stored).Export! };
         var objects = new MultiClusterObjects(client, MultiClusterSettings.Default, TimeProvider.System, NullLogger.Instance);
-        Assert.Equal(("", true), await objects.WriteAsync(MultiClusterPlan.Nothing with { Conditions = [wanted] }, Stop));
+        Assert.Equal(("", NextRound.AtChange), await objects.WriteAsync(MultiClusterPlan.Nothing with { Conditions = [wanted] }, Stop));
         stored = await client.GetAsync(Exports, "shop", "desk", Stop);
         Assert.Equal(["Imported True", "Valid True", "Conflict False"], stored["status"]!["conditions"]!.AsArray()
             .Select(item => $"{item!["type"]} {item["lastTransitionTime"]!.ToString() == Then}"));
-        Assert.Equal(("", true), await objects.WriteAsync(MultiClusterPlan.Nothing with { Conditions = [wanted] }, Stop));
+        Assert.Equal(("", NextRound.AtChange), await objects.WriteAsync(MultiClusterPlan.Nothing with { Conditions = [wanted] }, Stop));
         Assert.Equal(stored.ToJsonString(), (await client.GetAsync(Exports, "shop", "desk", Stop)).ToJsonString());
 
         static JsonNode Condition(string type) => new JsonObject
@@ -118,18 +118,18 @@ public sealed class MultiClusterObjectsTests
         var made = await client.CreateAsync(Exports,
             new() { ["apiVersion"] = Exports.ApiVersion, ["kind"] = Exports.Kind, ["metadata"] = new JsonObject { ["name"] = "desk", ["namespace"] = "shop" } },
             Stop);
-        var objects = new MultiClusterObjects(client, MultiClusterSettings.Default, TimeProvider.System, log);
+        var objects = new MultiClusterObjects(client, MultiClusterSettings.Default, new ManualClock(), log);
         var spec = new JsonObject { ["type"] = "Headless", ["ports"] = new JsonArray() };
         var plan = MultiClusterPlan.Nothing with
         {
             Imports = [Import([], spec, null)], Conditions = [new(MultiClusterFacts.Of("c1", made).Export!, [new("Valid", true, "Valid", "")])],
         };
-        Assert.Equal(("", false), await objects.WriteAsync(plan, Stop));
+        Assert.Equal(("", new NextRound(TimeSpan.FromMinutes(5))), await objects.WriteAsync(plan, Stop));
         Assert.Equal(2, log.Lines.Count);
         Assert.All(log.Lines, line => Assert.Contains("status", line, StringComparison.Ordinal));
         var stored = await client.GetAsync(Imports, "shop", "desk", Stop);
         plan = plan with { Imports = [Import([], spec, MultiClusterFacts.Of("c1", stored).Import)] };
-        for (var round = 0; round < 3; round++) Assert.Equal(("", false), await objects.WriteAsync(plan, Stop));
+        for (var round = 0; round < 3; round++) Assert.Equal(("", new NextRound(TimeSpan.FromMinutes(5))), await objects.WriteAsync(plan, Stop));
         Assert.Equal(3, log.Lines.Count); // The import is there now, and that was a change.
         var other = plan with { Conditions = [plan.Conditions[0] with { Conditions = [new("Valid", false, "NoService", "")] }] };
         await objects.WriteAsync(other, Stop);
@@ -169,9 +169,9 @@ public sealed class MultiClusterObjectsTests
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(Stop);
         var rounds = new Rounds(clock).RunAsync(async stop =>
         {
-            var (trouble, isComplete) = await objects.WriteAsync(plan, stop);
+            var (trouble, next) = await objects.WriteAsync(plan, stop);
             troubles.Enqueue(trouble);
-            return isComplete;
+            return next;
         }, ends.Token);
         await Eventually.TrueAsync(() => !troubles.IsEmpty);
         const string Definition = "serviceimports.multicluster.x-k8s.io";
@@ -206,7 +206,7 @@ public sealed class MultiClusterObjectsTests
         var plan = MultiClusterPlan.Nothing with { Imports = [Import([], spec, null)] };
         Assert.Contains("desk", (await objects.WriteAsync(plan, Stop)).Trouble, StringComparison.Ordinal);
         await client.DeleteAsync(Imports, "shop", "desk", Stop);
-        Assert.Equal(("", true), await objects.WriteAsync(plan, Stop));
+        Assert.Equal(("", NextRound.AtChange), await objects.WriteAsync(plan, Stop));
         Assert.NotNull(await client.FindAsync(Imports, "shop", "desk", Stop));
     }
 
@@ -224,13 +224,13 @@ public sealed class MultiClusterObjectsTests
             ["type"] = "ClusterSetIP", ["ports"] = new JsonArray(), ["ips"] = new JsonArray("240.240.0.7", "fd00::7"),
             ["ipFamilies"] = new JsonArray("IPv4", "IPv6"),
         };
-        Assert.Equal(("", true), await objects.WriteAsync(MultiClusterPlan.Nothing with { Imports = [Import([], spec, null)] }, Stop));
+        Assert.Equal(("", NextRound.AtChange), await objects.WriteAsync(MultiClusterPlan.Nothing with { Imports = [Import([], spec, null)] }, Stop));
         var stored = await client.GetAsync(Imports, "shop", "desk", Stop);
         Assert.Equal((ips, families), (Joined("ips"), Joined("ipFamilies")));
 
         // An address that does not fit is not written again and again.
         var plan = MultiClusterPlan.Nothing with { Imports = [Import([], spec, MultiClusterFacts.Of("c1", stored).Import)] };
-        Assert.Equal(("", true), await objects.WriteAsync(plan, Stop));
+        Assert.Equal(("", NextRound.AtChange), await objects.WriteAsync(plan, Stop));
         Assert.Equal(stored.ToJsonString(), (await client.GetAsync(Imports, "shop", "desk", Stop)).ToJsonString());
 
         string Joined(string field) => string.Join(' ', stored["spec"]![field]!.AsArray().Select(item => item!.ToString()));
@@ -264,7 +264,7 @@ public sealed class MultiClusterObjectsTests
             Imports = [Import([], new() { ["type"] = "Headless", ["ports"] = new JsonArray() }, null)], AutoExports = [new("c1", "shop", "desk")]
         };
         // Nobody tells when they come.
-        Assert.Equal(("", false),
+        Assert.Equal(("", NextRound.Soon),
             await new MultiClusterObjects(client, MultiClusterSettings.Default, TimeProvider.System, NullLogger.Instance).WriteAsync(plan, Stop));
     }
 

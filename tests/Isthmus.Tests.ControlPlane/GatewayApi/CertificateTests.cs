@@ -47,7 +47,10 @@ public sealed class CertificateTests
     {
         var rig = new GatewayApiRig(Gateway(reference) + (grant.Length > 0 ? Grant(grant) : "")).Certificate("shop", "own").Certificate("vault", "cert");
         rig.Apply("{apiVersion: v1, kind: Secret, metadata: {name: broken, namespace: shop}, data: {tls.crt: aGVsbG8=, tls.key: aGVsbG8=} }");
-        Assert.Equal(wrong.Length == 0 ? "" : $"Programmed=Invalid ResolvedRefs={wrong}", GatewayApiRig.Wrong(rig.Gateway("door", "shop")!.Listeners, "https"));
+        var listeners = rig.Gateway("door", "shop")!.Listeners;
+        Assert.Equal(wrong.Length == 0 ? "" : $"Programmed=Invalid ResolvedRefs={wrong}", GatewayApiRig.Wrong(listeners, "https"));
+        Assert.Equal(reference is "{name: missing}" or "{name: broken}",
+            listeners[0].Conditions.First(condition => condition.Type == "Programmed").Message.Contains("the last good certificate", StringComparison.Ordinal));
     }
 
     [Theory]

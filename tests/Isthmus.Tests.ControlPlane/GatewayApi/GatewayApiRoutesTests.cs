@@ -4,10 +4,12 @@ using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Rigs.Mesh;
+using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.NetworkFilters;
 using Isthmus.Wire.Envoy.Routes;
 using Xunit;
 using static Isthmus.Rigs.Mesh.MeshRig;
+using DiscoveryType = Isthmus.Wire.Envoy.Clusters.Cluster.Types.DiscoveryType;
 
 namespace Isthmus.Tests.ControlPlane.GatewayApi;
 
@@ -113,6 +115,44 @@ public sealed class GatewayApiRoutesTests
             clusters.Select(cluster => (cluster.Name, cluster.Weight)));
         Assert.Equal("ResolvedRefs=False BackendNotFound",
             Conditions(rig, "split", "TCPRoute").Single(text => text.StartsWith("ResolvedRefs", StringComparison.Ordinal)));
+    }
+
+    /// <summary>A sidecar sends calls of a headless Service to the address that the caller chose: of a call that a route brings, it is that of the host that
+    /// was called.</summary>
+    [Theory]
+    [InlineData("HTTPRoute", "orders", "http", 80)]
+    [InlineData("TCPRoute", "db", "tcp", 5432)]
+    public void A_route_to_a_headless_Service_leads_to_its_endpoints(string kind, string parent, string protocol, int port)
+    {
+        var rig = Rig();
+        rig.Join("c2");
+        rig.EastWest("c2", "172.18.202.1");
+        rig.AppOn("c1", "db", "10.96.0.8", "tcp", 5432, "a");
+        rig.StatefulApp("c1", "ring", protocol, port, "10.244.0.5", "10.244.0.6");
+        rig.StatefulApp("c2", "ring", protocol, port, "10.244.0.5");
+        var (caller, direct, any) = (rig.Sidecar("c1"), OutboundName("ring", port), OutboundName("ring", port, "~"));
+        var own = $"{{parentRefs: [{{group: '', kind: Service, name: ring}}], rules: [{{backendRefs: [{{name: ring, port: {port}}}]}}]}}";
+        rig.Config($"{{apiVersion: gateway.networking.k8s.io/v1, kind: {kind}, metadata: {{name: own, namespace: shop}}, spec: {own}}}");
+        rig.Push();
+        Assert.Equal(DiscoveryType.OriginalDst, Cluster(caller, direct)!.Type);
+        Assert.Null(Cluster(caller, any));
+
+        rig.Config(Route("shop", "away", $"{{name: {parent}}}", $"{{backendRefs: [{{name: ring, port: {port}}}]}}", kind));
+        rig.Push();
+        Assert.Equal(any, kind == "HTTPRoute" ? Host(caller, "80", "orders.shop.svc.cluster.local:80")!.Routes.Single().Route_.Cluster
+            : Assert.Single(Listener(caller, "10.96.0.8_5432")!.FilterChains).Filters[^1].TypedConfig.Unpack<TcpProxy>().Cluster);
+        Assert.Equal(DiscoveryType.Eds, Cluster(caller, any)!.Type);
+        Assert.Equal(["10.244.0.5:8080=1", "10.244.0.6:8080=1", "172.18.202.1:15443=1"], Endpoints(caller, any));
+        Assert.Contains($"outbound_.{port}_._.ring.shop.svc.cluster.local",
+            Cluster(caller, any)!.TransportSocketMatches[0].TransportSocket.TypedConfig.Unpack<UpstreamTlsContext>().Sni, StringComparison.Ordinal);
+        // Calls of its own still go to the Pod that the caller chose, also by its own route.
+        Assert.Equal(DiscoveryType.OriginalDst, Cluster(caller, direct)!.Type);
+        Assert.Empty(rig.Mesh.Graph.Verify());
+
+        rig.Writer.RemoveConfig("c1", kind, "shop", "away");
+        rig.Push();
+        Assert.Null(Cluster(caller, any));
+        Assert.Empty(Endpoints(caller, any));
     }
 
     [Fact]

@@ -281,7 +281,8 @@ public sealed class GatewayObjectsTests
     {
         var service = Make("metadata: {name: front, namespace: shop}",
             $"listeners: [{{name: a.b, port: 80, protocol: HTTP}}, {{name: c, port: 80, protocol: HTTP}}, {{name: a-b, port: 443, protocol: HTTPS}}, {{name: "
-                + $"dns, port: 53, protocol: UDP}}, {{name: dns-tcp, port: 53, protocol: TCP}}, {{name: {new string('x', 80)}, port: 9000, protocol: TCP}}]")[2];
+                + $"dns, port: 53, protocol: UDP}}, {{name: dns-tcp, port: 53, protocol: TCP}}, "
+                + $"{{name: metrics, port: 15020, protocol: HTTP}}, {{name: {new string('x', 80)}, port: 9000, protocol: TCP}}]")[2];
         Assert.Equal(
             ["status-port 15021 TCP", "a-b 80 TCP", "a-b-443 443 TCP", "dns 53 UDP", "dns-tcp 53 TCP", $"{new string('x', 63)} 9000 TCP"],
             service["spec"]!["ports"]!.AsArray().Select(port => $"{port!["name"]} {port["port"]} {port["protocol"]}"));

@@ -89,6 +89,32 @@ public sealed class ListenerSetTests
         Assert.Null(rig.Set("alone", "team"));
     }
 
+    /// <summary>Nobody else can say that a ListenerSet takes no listeners; where another controller has a class, its Gateway may be meant.</summary>
+    [Theory]
+    [InlineData("door", "Gateway", "", true)]
+    [InlineData("door", "Gateway", "example.com/theirs", true)]
+    [InlineData("first", "ListenerSet", "", true)]
+    [InlineData("first", "ListenerSet", "example.com/theirs", false)]
+    [InlineData("lost", "ListenerSet", "", true)]
+    [InlineData("first", "Service", "example.com/theirs", false)]
+    public void A_set_on_another_set_is_refused_where_it_concerns_us(string second, string kind, string others, bool isRefused)
+    {
+        static string Of(string name, string parent, string kind) =>
+            Set(name, "{name: l, port: 81, protocol: HTTP}", "infra", kind: kind).Replace("{name: door,", $"{{name: {parent},", StringComparison.Ordinal);
+        static string Class(string name, string controller) =>
+            $"---\n{{apiVersion: gateway.networking.k8s.io/v1, kind: GatewayClass, metadata: {{name: {name}}}, spec: {{controllerName: {controller}}} }}\n";
+        var rig = new GatewayApiRig(Gateway("from: All") + Class("istio", "istio.io/gateway-controller") + (others.Length > 0 ? Class("theirs", others) : "")
+            + Of("first", "second", "ListenerSet") + Of("second", second, kind));
+        Assert.Equal(isRefused ? [("Accepted", false, "Invalid"), ("Programmed", false, "Invalid")] : [],
+            (rig.Set("first")?.Conditions ?? default).Select(condition => (condition.Type, condition.Status ?? true, condition.Reason)));
+        if (isRefused) Assert.Contains("ListenerSet infra/second cannot take listeners", rig.Set("first")!.Conditions[0].Message, StringComparison.Ordinal);
+        // Whose Gateway another controller serves, belongs to it.
+        rig.Apply(Gateway("from: All").Replace("gatewayClassName: istio", "gatewayClassName: theirs", StringComparison.Ordinal)
+            + Class("theirs", "example.com/theirs"));
+        Assert.Null(rig.Set("first"));
+        Assert.Empty(rig.Mesh.Mesh.Graph.Verify());
+    }
+
     /// <summary>One more route, with its own attachment and one status: nothing of the other sets is looked at again.</summary>
     [Fact]
     public void One_more_route_changes_its_own_listeners_only()

@@ -26,6 +26,11 @@ public sealed class ListenerTests
         "HTTPRoute GRPCRoute")]
     [InlineData("name: l, port: 443, protocol: HTTPS, tls: {mode: Passthrough}", "Accepted=UnsupportedProtocol Programmed=Invalid", "HTTPRoute GRPCRoute")]
     [InlineData("name: l, port: 99999, protocol: HTTP", "Accepted=PortUnavailable Programmed=Invalid", "HTTPRoute GRPCRoute")]
+    [InlineData("name: l, port: 15000, protocol: HTTP", "Accepted=PortUnavailable Programmed=Invalid", "HTTPRoute GRPCRoute")]
+    [InlineData("name: l, port: 15020, protocol: TCP", "Accepted=PortUnavailable Programmed=Invalid", "TCPRoute")]
+    [InlineData("name: l, port: 15021, protocol: HTTP", "Accepted=PortUnavailable Programmed=Invalid", "HTTPRoute GRPCRoute")]
+    [InlineData("name: l, port: 15090, protocol: HTTP", "Accepted=PortUnavailable Programmed=Invalid", "HTTPRoute GRPCRoute")]
+    [InlineData("name: l, port: 15021, protocol: UDP", "", "UDPRoute")]
     [InlineData("name: l, port: 80, protocol: HTTP, hostname: 'a b'", "Accepted=UnsupportedValue Programmed=Invalid", "HTTPRoute GRPCRoute")]
     [InlineData("name: l, port: 443, protocol: HTTPS", "Programmed=Invalid ResolvedRefs=InvalidCertificateRef", "HTTPRoute GRPCRoute")]
     public void A_listener_says_whether_it_is_served_and_which_routes_it_takes(string listener, string wrong, string kinds)

@@ -37,10 +37,10 @@ public sealed class OwnerStatusTests(RunningApiServer server) : IClassFixture<Ru
         var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
         var running = engine.RunAsync(stop.Token);
         var status = new OwnerStatus(client, "c1", engine, TimeProvider.System, NullLogger.Instance);
-        Assert.True(await status.UpdateAsync(Stop));
+        Assert.Equal(NextRound.AtChange, await status.UpdateAsync(Stop));
         Assert.Empty(await ConditionsAsync(client)); // not all is known yet
         await engine.MarkReadyAsync(Stop);
-        Assert.True(await status.UpdateAsync(Stop));
+        Assert.Equal(NextRound.AtChange, await status.UpdateAsync(Stop));
         var condition = Assert.Single(await ConditionsAsync(client))!;
         Assert.Equal(("Owned", "False", "OwnedByAnother", Message),
             ((string?)condition["type"], (string?)condition["status"], (string?)condition["reason"], (string?)condition["message"]));
@@ -49,7 +49,7 @@ public sealed class OwnerStatusTests(RunningApiServer server) : IClassFixture<Ru
             writer.Remove("c1", Kinds.Service, MeshRig.Namespace, "db");
             return true;
         }, Stop);
-        Assert.True(await status.UpdateAsync(Stop));
+        Assert.Equal(NextRound.AtChange, await status.UpdateAsync(Stop));
         Assert.Empty(await ConditionsAsync(client));
         await stop.CancelAsync();
         await running;

@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Statuses;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -136,7 +137,8 @@ public sealed class GatewayEventsTests(RunningApiServer server) : IClassFixture<
         spec: {selector: {app: eastwest}, servers: [{port: {number: 15443, name: https, protocol: HTTPS}, hosts: [shop.example], tls: {mode: SIMPLE, credentialName: front}}]}
         """;
 
-    private static ProxyIdentity EastWest => new(ProxyKind.Router, "eastwest-0", "shop", "shop.svc.cluster.local", "c1", "net-c1", ["net-c1"], ["10.244.0.99"],
+    private static ProxyIdentity EastWest => new(ProxyKind.Router, "eastwest-0", "shop", "shop.svc.cluster.local", "c1", "net-c1", ["net-c1"],
+        [Address.Parse("10.244.0.99")],
         default, "eastwest", "eastwest", "node", "NONE", false, false, "", "", Locality.Unknown) { Proof = new(new("c1", "shop", "eastwest"), "") };
 
     [Fact]

@@ -80,6 +80,7 @@ public sealed class GatewayMergeTests
     [InlineData(15443, "0.0.0.0_15443")]
     [InlineData(8443, "0.0.0.0_8443")]
     [InlineData(81, "")]
+    [InlineData(15021, "")] // of the probes
     public void A_port_that_the_service_lacks_is_that_of_the_pods(int port, string expected)
     {
         var rig = new MeshRig("c1");
@@ -92,8 +93,30 @@ public sealed class GatewayMergeTests
             spec: {selector: {app: front}, servers: [{port: {number: {{port}}, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: ['*.local']}]}
             """);
         rig.Push();
-        string[] candidates = ["0.0.0.0_80", "0.0.0.0_81", "0.0.0.0_8080", "0.0.0.0_15443", "0.0.0.0_8443"];
+        string[] candidates = ["0.0.0.0_80", "0.0.0.0_81", "0.0.0.0_8080", "0.0.0.0_15021", "0.0.0.0_15443", "0.0.0.0_8443"];
         Assert.Equal(expected, string.Join(", ", candidates.Where(name => Listener(gateway, name) is not null)));
+    }
+
+    /// <summary>Proxies refuse a listener without chains, and with it what it was sent with.</summary>
+    [Fact]
+    public void A_port_that_passes_connections_on_for_no_Service_has_no_listener()
+    {
+        var rig = new MeshRig("c1");
+        rig.App("c1", "orders", "10.96.0.10", "10.244.0.1");
+        var gateway = rig.Router("c1", "front");
+        Expose("'*.prod.svc.cluster.local'");
+        Assert.Null(Listener(gateway, "0.0.0.0_15443"));
+        Expose("'*.prod.svc.cluster.local', orders.shop.svc.cluster.local");
+        Assert.Single(Listener(gateway, "0.0.0.0_15443")!.FilterChains);
+        Expose("'*.prod.svc.cluster.local'");
+        Assert.Null(Listener(gateway, "0.0.0.0_15443"));
+
+        void Expose(string hosts)
+        {
+            rig.Config("{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: cross, namespace: shop}, spec: {selector: {app: front}, servers: "
+                + $"[{{port: {{number: 15443, name: tls, protocol: TLS}}, tls: {{mode: AUTO_PASSTHROUGH}}, hosts: [{hosts}]}}]}}}}");
+            rig.Push();
+        }
     }
 
     private static string Routing(string name, string created, string http) => $$"""

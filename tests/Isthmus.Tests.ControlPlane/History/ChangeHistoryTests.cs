@@ -29,6 +29,29 @@ public sealed class ChangeHistoryTests
         Assert.Equal("late", Assert.Single(_history.After(default)).Change.Source.Name);
     }
 
+    [Theory]
+    [InlineData("""{"a": 1, "b": {"c": [1, 2]}}""", """{"a": 1, "b": {"c": [1, 3]}}""", "spec.b.c[1]")]
+    [InlineData("""{"a": 1}""", """{"b": 1}""", "spec.b spec.a")]
+    [InlineData("""{"a": [1]}""", """{"a": [1, 2]}""", "spec.a")]
+    [InlineData("""{"a": {"b": 1}}""", """{"a": "b"}""", "spec.a")]
+    [InlineData("""{"a": 1, "b": 2}""", """{"b": 2, "a": 1}""", "")]
+    [InlineData("[1, 2, 3, 4, 5, 6]", "[6, 5, 4, 3, 2, 1]", "spec[0] spec[1] spec[2] spec[3] spec[4] …")]
+    public void The_fields_that_differ_are_told(string before, string after, string paths) => Assert.Equal(paths,
+        string.Join(' ', ChangedFields.Between(System.Text.Json.Nodes.JsonNode.Parse(before), System.Text.Json.Nodes.JsonNode.Parse(after))));
+
+    [Fact]
+    public void What_is_shown_as_one_change_has_the_fields_of_all()
+    {
+        _history.Start([]);
+        _history.Note(Wrote("spec.a"));
+        _history.Note(Wrote("spec.b"));
+        _history.Note(Wrote("spec.a"));
+        Assert.Equal(["spec.a", "spec.b"], Assert.Single(_history.After(default)).Change.Write!.Fields);
+
+        static NotedChange Wrote(string field) => Change("rule", "a.shop") is var change
+            ? change with { Write = new("1", "", 1, "kubectl", null, 0) { Fields = [field] } } : change;
+    }
+
     [Fact]
     public void Changes_of_one_object_by_one_writer_within_a_minute_are_one()
     {

@@ -201,7 +201,8 @@ public sealed class AddressAllocatorTests
     {
         var rig = new MeshRig(MultiClusterSettings.Default, "c1", ["c1", "c2"], new([.. AddressAllocator.DefaultRanges, Cidr.Parse("2001:2::/48")]));
         rig.AppOn("c2", "db", "10.96.0.20", "tcp", 443, "10.244.0.1");
-        var client = rig.Connect(new(ProxyKind.Sidecar, "client", "shop", "shop.svc.cluster.local", "c1", "net-c1", default, own.Split(' ').ToValueList(),
+        var client = rig.Connect(new(ProxyKind.Sidecar, "client", "shop", "shop.svc.cluster.local", "c1", "net-c1", default,
+            own.Split(' ').Select(text => Address.Parse(text)).ToValueList(),
             default, "default", "client", "node", "REDIRECT", true, false, "", "", Locality.Unknown));
         rig.Push();
         var ips = MeshRig.Names(client).Table["db.shop.svc.cluster.local"].Ips;

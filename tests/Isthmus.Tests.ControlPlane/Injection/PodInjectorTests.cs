@@ -103,6 +103,10 @@ public sealed class PodInjectorTests
             Variable(Proxy(Inject(annotations: "sidecar.istio.io/discoveryAddress: other.istio-system.svc:15012")), "PROXY_CONFIG")!, StringComparison.Ordinal);
 
     [Theory]
+    [InlineData("sidecar.istio.io/proxyCPU: lots", "sidecar.istio.io/proxyCPU]: invalid value 'lots': is not an amount of cpu, such as 100m")]
+    [InlineData("sidecar.istio.io/proxyMemory: '-1'", "sidecar.istio.io/proxyMemory]: invalid value '-1': is not an amount of memory, such as 128Mi")]
+    [InlineData("sidecar.istio.io/proxyCPU: 200m\n    sidecar.istio.io/proxyCPULimit: 100m",
+        "sidecar.istio.io/proxyCPULimit]: invalid value '100m': is below the request, sidecar.istio.io/proxyCPU: 200m")]
     [InlineData("sidecar.istio.io/userVolume: '[{'", "sidecar.istio.io/userVolume]: invalid value '[{': it is not JSON")]
     [InlineData("sidecar.istio.io/userVolume: '[1]'", "sidecar.istio.io/userVolume]: invalid value '[1]': each item must be a mapping")]
     [InlineData("sidecar.istio.io/userVolumeMount: '[{}]'", "sidecar.istio.io/userVolumeMount]: invalid value '[{}]': each item needs a name")]

@@ -116,7 +116,7 @@ public sealed class SnapshotCodecTests
     public void A_snapshot_from_before_a_fact_was_added_means_what_is_meant_without_it()
     {
         var service = new ClusterService(new("east", "Service", "shop", "entry"), "entry.shop.svc.cluster.local", default, default, false, "", default, default,
-            default, ["172.18.202.1"], "n", 15443, null, false, 7);
+            default, [EndpointAddress.Parse("172.18.202.1")], "n", 15443, null, false, 7);
         var encoded = SnapshotCodec.Encode(Empty("east") with { Services = [service] });
         var text = JsonNode.Parse(new GZipStream(new MemoryStream(encoded.Chunks[0]), CompressionMode.Decompress))!.AsObject();
         Assert.True(text.Remove("exports"));
@@ -208,7 +208,8 @@ public sealed class SnapshotCodecTests
         from flags in Gen.Elements(true, false).ListOf(3)
         from port in PortNumber
         let addresses = ips.Select(ip => Address.Parse(ip)).ToValueList()
-        select new ClusterService(source, texts[0], ports, addresses, flags[0], texts[1], maps[0], maps[1], lists[1], lists[2], texts[2], port,
+        let outer = lists[2].Select(EndpointAddress.Parse).ToValueList()
+        select new ClusterService(source, texts[0], ports, addresses, flags[0], texts[1], maps[0], maps[1], lists[1], outer, texts[2], port,
             flags[1] ? maps[2] : null, flags[2], port, (uint)port);
 
     private static Gen<SliceFacts> Slices(string cluster) =>

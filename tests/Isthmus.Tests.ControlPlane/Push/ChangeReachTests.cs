@@ -50,6 +50,8 @@ public sealed class ChangeReachTests
         { "DestinationRule", "host: '*.shop.svc.cluster.local', trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-@}}}", Own, 0, Own },
         { "DestinationRule", "host: orders, exportTo: [.], trafficPolicy: {connectionPool: {tcp: {maxConnections: @}}}", "shop", 1, "shop" },
         { "DestinationRule", "host: orders, trafficPolicy: {connectionPool: {tcp: {maxConnections: @}}}", "shop", 1, "all" },
+        { "DestinationRule", "host: '*.shop.svc.cluster.local', trafficPolicy: {connectionPool: {tcp: {maxConnections: @}}}", "shop", 1, "all" },
+        { "DestinationRule", "host: store, trafficPolicy: {connectionPool: {tcp: {maxConnections: @}}}", "shop", 0, "all" },
         { "VirtualService", "hosts: [orders.shop.svc.cluster.local], exportTo: [.], http: [{timeout: @s, route: [{destination: {host: "
             + "orders.shop.svc.cluster.local}}]}]", Own, 0, Own },
         { "VirtualService", "hosts: [orders], http: [{timeout: @s, route: [{destination: {host: orders}}]}]", "shop", 0, "sidecars" },

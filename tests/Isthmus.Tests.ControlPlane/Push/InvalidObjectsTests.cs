@@ -71,13 +71,13 @@ public sealed class InvalidObjectsTests(RunningApiServer server) : IClassFixture
         var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
         var running = engine.RunAsync(stop.Token);
         var status = new InvalidObjects(client, "c1", engine, TimeProvider.System, NullLogger.Instance);
-        Assert.True(await status.UpdateAsync(Stop));
+        Assert.Equal(NextRound.AtChange, await status.UpdateAsync(Stop));
         var condition = Assert.Single(await ConditionsAsync())!.AsObject();
         Assert.Equal(("Accepted", "False", "Invalid"), ((string?)condition["type"], (string?)condition["status"], (string?)condition["reason"]));
         Assert.StartsWith($"IST0106 {message}", (string?)condition["message"], StringComparison.Ordinal);
 
         await ReadAsync(good);
-        Assert.True(await status.UpdateAsync(Stop));
+        Assert.Equal(NextRound.AtChange, await status.UpdateAsync(Stop));
         Assert.Empty(await ConditionsAsync());
 
         // Another control plane, which has ended, said so: the object tells.
@@ -115,7 +115,7 @@ public sealed class InvalidObjectsTests(RunningApiServer server) : IClassFixture
             rig.Mesh.Sources.Problems.Items.Values.SelectMany(item => item.Problems).Select(problem => problem.Severity).Order().Reverse());
         var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
         var running = engine.RunAsync(stop.Token);
-        Assert.True(await new InvalidObjects(client, "c1", engine, TimeProvider.System, NullLogger.Instance).UpdateAsync(Stop));
+        Assert.Equal(NextRound.AtChange, await new InvalidObjects(client, "c1", engine, TimeProvider.System, NullLogger.Instance).UpdateAsync(Stop));
         Assert.Null((await client.FindAsync(kind, "shop", "x", Stop))!["status"]);
         await stop.CancelAsync();
         await running;

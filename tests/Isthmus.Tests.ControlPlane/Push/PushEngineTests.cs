@@ -1,5 +1,6 @@
 using Isthmus.Graph.Derive;
 using Isthmus.ControlPlane.Push;
+using Isthmus.Core.Net;
 using Isthmus.Mesh.Model;
 using Isthmus.Rigs.Mesh;
 using Isthmus.Testing;
@@ -24,7 +25,7 @@ public sealed class PushEngineTests
         await engine.PostAsync(_ => rig.App("c1", "orders", "10.96.0.10", "10.244.0.1"), stop.Token);
         var proxy = engine.Connect(Identity);
         await engine.MarkReadyAsync(stop.Token);
-        var first = await proxy.NextAsync(null, stop.Token);
+        var first = await NextAsync(proxy, null, stop.Token);
         Assert.Equal(["10.244.0.1:8080=1"], MeshRig.Endpoints(proxy, MeshRig.OutboundName("orders")));
 
         // The first push was one, so this change follows another.
@@ -34,8 +35,8 @@ public sealed class PushEngineTests
             rig.Pod("c1", "orders", "orders-2", "10.244.0.2");
             rig.Slice("c1", "orders", 8080, "http", ("orders-10.244.0.1", "10.244.0.1"), ("orders-2", "10.244.0.2"));
         }, stop.Token);
-        var second = await proxy.NextAsync(first, stop.Token);
-        while (MeshRig.Endpoints(proxy, MeshRig.OutboundName("orders")).Count < 2) second = await proxy.NextAsync(second, stop.Token);
+        var second = await NextAsync(proxy, first, stop.Token);
+        while (MeshRig.Endpoints(proxy, MeshRig.OutboundName("orders")).Count < 2) second = await NextAsync(proxy, second, stop.Token);
         Assert.Same(first.Types[TypeUrls.Listener], second.Types[TypeUrls.Listener]);
         Assert.Same(first.Types[TypeUrls.Route], second.Types[TypeUrls.Route]);
         await stop.CancelAsync();
@@ -53,7 +54,7 @@ public sealed class PushEngineTests
         await engine.PostAsync(_ => rig.App("c1", "orders", "10.96.0.10", "10.244.0.1"), stop.Token);
         var proxy = engine.Connect(Identity);
         await engine.MarkReadyAsync(stop.Token);
-        await proxy.NextAsync(null, stop.Token);
+        await NextAsync(proxy, null, stop.Token);
 
         clock.Advance(TimeSpan.FromHours(1));
         await engine.PostAsync(_ => rig.Service("c1", "alone", "10.96.0.11"), stop.Token);
@@ -88,7 +89,7 @@ public sealed class PushEngineTests
         var running = engine.RunAsync(stop.Token);
         ProxyFeed[] proxies = [.. new[] { rig.Sidecar("c1", ns: ns), rig.Router("c1", "front") }.Select(proxy => engine.Connect(proxy.Proxy))];
         await engine.MarkReadyAsync(stop.Token);
-        foreach (var proxy in proxies) await proxy.NextAsync(null, stop.Token);
+        foreach (var proxy in proxies) await NextAsync(proxy, null, stop.Token);
 
         clock.Advance(TimeSpan.FromHours(1));
         var before = proxies.Select(proxy => proxy.Snapshot).ToList();
@@ -111,7 +112,7 @@ public sealed class PushEngineTests
         await engine.AskAsync(_ => 0, stop.Token);
         Assert.Null(proxy.Snapshot);
         await engine.MarkReadyAsync(stop.Token);
-        Assert.NotEmpty((await proxy.NextAsync(null, stop.Token)).Types[TypeUrls.Cluster].All);
+        Assert.NotEmpty((await NextAsync(proxy, null, stop.Token)).Types[TypeUrls.Cluster].All);
         await proxy.DisposeAsync();
         Assert.Empty(engine.Proxies);
         await stop.CancelAsync();
@@ -201,7 +202,7 @@ public sealed class PushEngineTests
         var proxy = engine.Connect(Identity);
         await engine.PostAsync(_ => rig.App("c1", "orders", "10.96.0.10", "10.244.0.1"), stop.Token);
         await engine.MarkReadyAsync(stop.Token);
-        await proxy.NextAsync(null, stop.Token);
+        await NextAsync(proxy, null, stop.Token);
         Assert.Equal(["10.244.0.1:8080=1"], MeshRig.Endpoints(proxy, MeshRig.OutboundName("orders")));
         Assert.Equal(1, engine.Failures);
         await stop.CancelAsync();
@@ -259,7 +260,15 @@ public sealed class PushEngineTests
         Assert.Equal(start + TimeSpan.FromMilliseconds(100), alone.Changed(start).Pushed().Changed(start + TimeSpan.FromMilliseconds(100)).Due);
     }
 
+    /// <summary>The newest snapshot, as soon as there is another one than the last.</summary>
+    private static async Task<XdsSnapshot> NextAsync(ProxyFeed proxy, XdsSnapshot? last, CancellationToken stop)
+    {
+        XdsSnapshot? next;
+        for (var told = new SemaphoreSlim(0); (next = proxy.Newer(last)) is null; await told.WaitAsync(stop)) proxy.Follow(() => told.Release());
+        return next;
+    }
+
     private static ProxyIdentity Identity { get; } = new(
-        ProxyKind.Sidecar, "client", MeshRig.Namespace, "shop.svc.cluster.local", "c1", "net-c1", default, ["10.244.0.7"], default, "default", "client", "node",
-        "REDIRECT", true, false, "", "", Locality.Unknown);
+        ProxyKind.Sidecar, "client", MeshRig.Namespace, "shop.svc.cluster.local", "c1", "net-c1", default, [Address.Parse("10.244.0.7")], default, "default",
+        "client", "node", "REDIRECT", true, false, "", "", Locality.Unknown);
 }

@@ -1,4 +1,5 @@
 using Isthmus.ControlPlane.Push;
+using Isthmus.Mesh.Model;
 using Isthmus.Rigs.Mesh;
 using Isthmus.Wire.Xds;
 using Xunit;
@@ -68,6 +69,36 @@ public sealed class SharedResourcesTests
     }
 
     [Fact]
+    public void Scopes_that_see_the_same_change_of_routes_share_the_next_table()
+    {
+        string[] teams = ["red", "blue", "green", "white"];
+        _rig.Config(Timeout("stock", "shop", 1, "*"));
+        _rig.Config(Timeout("stock", "red", 9, "."));
+        var proxies = teams.Select((team, at) => _rig.Sidecar("c1", team, $"10.244.1.{at + 1}", ns: team)).ToList();
+        _rig.Push();
+        for (var seconds = 2; seconds < 5; seconds++)
+        {
+            _rig.Config(Timeout("stock", "shop", seconds, "*"));
+            _rig.Config(Timeout("orders", "shop", seconds, "*"));
+            _rig.Push();
+            Assert.Equal(["9s", $"{seconds}s", $"{seconds}s", $"{seconds}s"], proxies.SelectMany(proxy => Timeouts(proxy, "stock")));
+            Assert.Equal(Enumerable.Repeat($"{seconds}s", teams.Length), proxies.SelectMany(proxy => Timeouts(proxy, "orders")));
+            var tables = proxies.Select(proxy => Assert.Single(proxy.Snapshot!.Types[TypeUrls.Route].All)).ToList();
+            Assert.All(tables[2..], table => Assert.Same(tables[1], table));
+            Assert.NotEqual(tables[0].Version, tables[1].Version);
+        }
+        // One of them parts from the others, and joins them again.
+        foreach (var (own, seconds) in ((int, string)[])[(7, "7s"), (0, "4s")])
+        {
+            if (own > 0) _rig.Config(Timeout("stock", "green", own, "."));
+            else _rig.Writer.RemoveConfig("c1", "VirtualService", "green", "stock");
+            _rig.Push();
+            Assert.Equal(["9s", "4s", seconds, "4s"], proxies.SelectMany(proxy => Timeouts(proxy, "stock")));
+            Assert.Equal(own == 0, Routes(proxies[1]) == Routes(proxies[2]));
+        }
+    }
+
+    [Fact]
     public void Routes_know_the_namespace_and_labels_of_their_callers_where_a_match_asks_for_them()
     {
         _rig.Config(
@@ -89,6 +120,22 @@ public sealed class SharedResourcesTests
         Assert.Contains("orders.shop", Domains(second, "orders"));
     }
 
+    /// <summary>The next publication makes all tables anew: what one holds that could not be made would stay for ever.</summary>
+    [Fact]
+    public void A_table_that_cannot_be_made_holds_nothing()
+    {
+        var shared = _rig.Publisher.Shared;
+        var before = shared.VirtualHosts.Count;
+        OutboundHost Host(string name, MeshConfig mesh) =>
+            new(name, null, [name], shared.VirtualHosts.Take(new(new("", default, false), mesh, name, 80, [name], null, default)));
+        var good = new OutboundTable(shared, "80", 80, null, [Host("a", MeshConfig.Default), Host("b", MeshConfig.Default)]);
+        Assert.ThrowsAny<Exception>(() => good.With([(1, Host("c", null!))]));
+        Assert.ThrowsAny<Exception>(() => new OutboundTable(shared, "80", 80, null, [Host("a", MeshConfig.Default), Host("c", null!)]));
+        Assert.Equal(before + 2, shared.VirtualHosts.Count);
+        good.Return();
+        Assert.Equal((before, 0), (shared.VirtualHosts.Count, shared.RouteTables.Count));
+    }
+
     [Fact]
     public void Nothing_is_kept_for_proxies_that_left()
     {
@@ -97,7 +144,7 @@ public sealed class SharedResourcesTests
         _rig.Push();
         for (var step = 0; step < 300; step++)
         {
-            switch (random.Next(5))
+            switch (random.Next(6))
             {
                 case 0: proxies.Add(_rig.Sidecar("c1", $"client-{step}", $"10.244.1.{step % 250 + 1}", ns: $"team-{random.Next(4)}")); break;
                 case 1 when proxies.Count > 0:
@@ -112,6 +159,10 @@ public sealed class SharedResourcesTests
                         "'*/*'", StringComparison.Ordinal));
                     break;
                 case 3: _rig.App("c1", "stock", "10.96.0.11", [.. Enumerable.Range(1, random.Next(1, 4)).Select(i => $"10.244.2.{i}")]); break;
+                case 4:
+                    var (host, ns) = (random.Next(2) == 0 ? "stock" : "orders", random.Next(2) == 0 ? "shop" : $"team-{random.Next(4)}");
+                    _rig.Config(Timeout(host, ns, random.Next(1, 9), random.Next(2) == 0 ? "." : "*"));
+                    break;
                 default: _rig.Push(); break;
             }
         }
@@ -138,6 +189,11 @@ public sealed class SharedResourcesTests
         Assert.Equal(0, table.Count);
         Assert.Equal("a 2", table.Take("a").Made);
     }
+
+    private static string Timeout(string service, string ns, int seconds, string exportTo) =>
+        $"{{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {{name: {service}, namespace: {ns}}}, "
+            + $"spec: {{hosts: [{service}.shop.svc.cluster.local], exportTo: ['{exportTo}'], "
+            + $"http: [{{timeout: {seconds}s, route: [{{destination: {{host: {service}.shop.svc.cluster.local}}}}]}}]}}}}";
 
     private static XdsResource? Of(ProxyFeed proxy, string cluster) => proxy.Snapshot!.Types[TypeUrls.Cluster].TryGet(cluster, out var found) ? found : null;
 

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Resolve;
+using Isthmus.Core.Net;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Rigs.Mesh;
 using Isthmus.Testing;
@@ -26,14 +27,14 @@ public sealed class GatewayNamesTests
         rig.Writer.Commit();
         var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
         var client = new Answers();
-        client["elb.example"] = new(["172.18.202.9"], TimeSpan.Zero, "");
+        client["elb.example"] = new([Address.Parse("172.18.202.9")], TimeSpan.Zero, "");
         var names = new GatewayNames(engine, client, TimeProvider.System, NullLogger<GatewayNames>.Instance);
         var running = Task.WhenAll(engine.RunAsync(stop.Token), names.RunAsync(stop.Token));
         await names.SettleAsync(stop.Token);
         await UntilAsync(engine, "172.18.202.9");
 
         // Its load balancer moved. This is found when the answer expires.
-        client["elb.example"] = new(["172.18.202.10", "172.18.202.11"], TimeSpan.Zero, "");
+        client["elb.example"] = new([Address.Parse("172.18.202.10"), Address.Parse("172.18.202.11")], TimeSpan.Zero, "");
         await UntilAsync(engine, "172.18.202.10,172.18.202.11");
 
         client["elb.example"] = NameAnswer.Failed("name server is away");
@@ -75,7 +76,7 @@ public sealed class GatewayNamesTests
 
         await engine.PostAsync(writer => rig.EastWest("c2", "172.18.202.1"), stop.Token);
         await Eventually.TrueAsync(async () => (await engine.AskAsync(writer => writer.Mesh.GatewayHostNames, stop.Token)).Count == 0);
-        client.Answer.SetResult(new(["172.18.202.9"], TimeSpan.FromHours(1), ""));
+        client.Answer.SetResult(new([Address.Parse("172.18.202.9")], TimeSpan.FromHours(1), ""));
         await Eventually.TrueAsync(() => names.All.Single().Answered is not null);
         Assert.Empty(await engine.AskAsync(writer => writer.Mesh.Sources.ResolvedHosts.Items.Keys.ToList(), stop.Token));
 
@@ -95,7 +96,7 @@ public sealed class GatewayNamesTests
         var rig = new MeshRig("c1", "c2");
         var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
         var (client, clock) = (new Answers(), new ManualClock());
-        client["elb.example"] = new(["172.18.202.9"], TimeSpan.FromHours(1), "");
+        client["elb.example"] = new([Address.Parse("172.18.202.9")], TimeSpan.FromHours(1), "");
         var names = new GatewayNames(engine, client, clock, NullLogger<GatewayNames>.Instance);
         var running = Task.WhenAll(engine.RunAsync(stop.Token), names.RunAsync(stop.Token));
         await engine.PostAsync(writer =>
@@ -103,8 +104,7 @@ public sealed class GatewayNamesTests
             rig.EastWest("c2", "172.18.202.1");
             Named(rig, "elb.example");
         }, stop.Token);
-        await PassAsync(() => names.All.SingleOrDefault()?.Answered is not null);
-        Assert.NotNull(clock.NextDue);
+        await PassAsync(() => names.All.SingleOrDefault()?.Answered is not null && clock.NextDue is not null);
 
         await engine.PostAsync(writer => rig.EastWest("c2", "172.18.202.1"), stop.Token);
         await PassAsync(() => names.All.Count == 0 && clock.NextDue is null);
@@ -137,7 +137,7 @@ public sealed class GatewayNamesTests
         await client.Asked.Task.WaitAsync(stop.Token);
         Assert.False(settled.IsCompleted);
         // Its time stands still: only the answer itself can end the wait.
-        if (answers) client.Answer.SetResult(new(["172.18.202.9"], TimeSpan.FromHours(1), ""));
+        if (answers) client.Answer.SetResult(new([Address.Parse("172.18.202.9")], TimeSpan.FromHours(1), ""));
         else
         {
             await Eventually.TrueAsync(() =>

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Resolve;
@@ -58,17 +59,13 @@ public sealed class IssuerKeyStatusTests(RunningApiServer server) : IClassFixtur
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
     }
 
-    private static async Task UntilAsync(KubeClient client, Func<string, bool> wanted)
-    {
-        while (true)
+    private static Task UntilAsync(KubeClient client, Func<string, bool> wanted, [CallerArgumentExpression(nameof(wanted))] string what = "") =>
+        Eventually.TrueAsync(async () =>
         {
             var item = (await client.FindAsync(Resource, "shop", "bank", Stop))!;
-            var text = string.Join('\n', (item["status"]?["conditions"]?.AsArray() ?? [])
-                .Select(condition => $"{condition!["type"]} {condition["status"]} {condition["reason"]} {condition["message"]}"));
-            if (wanted(text)) return;
-            await Task.Delay(20, Stop);
-        }
-    }
+            return wanted(string.Join('\n', (item["status"]?["conditions"]?.AsArray() ?? [])
+                .Select(condition => $"{condition!["type"]} {condition["status"]} {condition["reason"]} {condition["message"]}")));
+        }, what);
 
     private async Task StoreAsync(KubeClient client, string spec)
     {
@@ -76,8 +73,7 @@ public sealed class IssuerKeyStatusTests(RunningApiServer server) : IClassFixtur
             (Kinds.Namespace, JsonNode.Parse("""{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"} }""")!.AsObject())])
             await client.CreateAsync(kind, item, Stop);
         // The kind is served a moment later.
-        while ((await server.SendAsync("POST", Path,
-            $$"""{"apiVersion": "security.istio.io/v1", "kind": "RequestAuthentication", "metadata": {"name": "bank"}, "spec": {{spec}} }""")).Code == 404)
-            await Task.Delay(20, Stop);
+        await Eventually.TrueAsync(async () => (await server.SendAsync("POST", Path,
+            $$"""{"apiVersion": "security.istio.io/v1", "kind": "RequestAuthentication", "metadata": {"name": "bank"}, "spec": {{spec}} }""")).Code != 404);
     }
 }

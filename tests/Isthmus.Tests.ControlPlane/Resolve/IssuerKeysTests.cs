@@ -70,11 +70,11 @@ public sealed class IssuerKeysTests
         Volatile.Write(ref isAway, true);
         clock.Leap(TimeSpan.FromMinutes(21));
         // The second attempt begins after the first has failed.
-        while (Volatile.Read(ref refused) < 2) await Task.Delay(10, stop.Token);
+        await Eventually.TrueAsync(() => Volatile.Read(ref refused) >= 2);
         Assert.Equal(1, Counted("success"));
         Assert.InRange(Counted("fail"), 1, Volatile.Read(ref refused));
         // Status, verify and analyze say which policy it is, and that tokens are still taken.
-        while (fetching.Failures.Count == 0) await Task.Delay(10, stop.Token);
+        await Eventually.TrueAsync(() => fetching.Failures.Count > 0);
         var problem = Assert.Single(KeyFailure.Problems(rig.Mesh.Sources.RequestAuthentications.Items.Values, fetching.Failures));
         Assert.Equal(("ISM1466", Severity.Warning, rule.Contains("jwksUri", StringComparison.Ordinal) ? "spec.jwtRules[0].jwksUri" : "spec.jwtRules[0].issuer"),
             (problem.Code, problem.Severity, problem.Path));
@@ -90,11 +90,11 @@ public sealed class IssuerKeysTests
         clock.Leap(TimeSpan.FromMinutes(21));
         Volatile.Write(ref isAway, false);
         await UntilAsync(Volatile.Read(ref keys));
-        while (fetching.Failures.Count > 0) await Task.Delay(10, stop.Token);
+        await Eventually.TrueAsync(() => fetching.Failures.Count == 0);
         Assert.Equal(2, Counted("success"));
 
         await engine.PostAsync(writer => rig.Writer.RemoveConfig("c1", "RequestAuthentication", MeshRig.Namespace, "bank"), stop.Token);
-        while (await engine.AskAsync(writer => writer.Mesh.Sources.IssuerKeys.Items.Count, stop.Token) > 0) await Task.Delay(10, stop.Token);
+        await Eventually.TrueAsync(async () => await engine.AskAsync(writer => writer.Mesh.Sources.IssuerKeys.Items.IsEmpty, stop.Token));
         await stop.CancelAsync();
         await running;
 
@@ -108,14 +108,10 @@ public sealed class IssuerKeysTests
 
         async Task UntilAsync(string wanted)
         {
-            while (true)
-            {
-                var view = await engine.AskAsync(writer => writer.Mesh.View(), stop.Token);
-                if (view.Security.Keys.Values.Any(set => set.Jwks == wanted)) break;
-                await Task.Delay(10, stop.Token);
-            }
+            await Eventually.TrueAsync(async () =>
+                (await engine.AskAsync(writer => writer.Mesh.View(), stop.Token)).Security.Keys.Values.Any(set => set.Jwks == wanted));
             await engine.PostAsync(writer => rig.Publisher.PublishAll(writer.Mesh.View(), new() { Settings = true }), stop.Token);
-            while (Keys(orders) != wanted) await Task.Delay(10, stop.Token);
+            await Eventually.TrueAsync(() => Keys(orders) == wanted);
         }
     }
 
@@ -150,7 +146,7 @@ public sealed class IssuerKeysTests
         await fetching.SettleAsync(stop.Token);
         var first = Volatile.Read(ref asked);
         clock.Leap(TimeSpan.FromSeconds(5));
-        while (Volatile.Read(ref asked) < 2 * first) await Task.Delay(10, stop.Token);
+        await Eventually.TrueAsync(() => Volatile.Read(ref asked) >= 2 * first);
         await stop.CancelAsync();
         await running;
         var line = Assert.Single(log);
@@ -234,11 +230,11 @@ public sealed class IssuerKeysTests
         // There is a filter, and it knows no key that anybody has.
         Assert.Equal(TokenChecks.NoKeys, await KeysNowAsync());
         Volatile.Write(ref isAway, false);
-        while (!(await KeysNowAsync()).Contains("real", StringComparison.Ordinal))
+        await Eventually.TrueAsync(async () =>
         {
             clock.Leap(TimeSpan.FromMinutes(2));
-            await Task.Delay(10, stop.Token);
-        }
+            return (await KeysNowAsync()).Contains("real", StringComparison.Ordinal);
+        });
         await stop.CancelAsync();
         await running;
 

@@ -18,7 +18,7 @@ public sealed class NameClientTests
     {
         var answer = Read([Alias("elb.example", 30, "a.example"), Alias("a.example", 300, "b.example"), Address("b.example", 60, "10.0.0.9"),
             Address("B.EXAMPLE", 60, "10.0.0.2")]);
-        Assert.Equal(new(["10.0.0.2", "10.0.0.9"], TimeSpan.FromSeconds(30), ""), answer);
+        Assert.Equal(new([Core.Net.Address.Parse("10.0.0.2"), Core.Net.Address.Parse("10.0.0.9")], TimeSpan.FromSeconds(30), ""), answer);
     }
 
     [Fact]
@@ -59,7 +59,7 @@ public sealed class NameClientTests
         var serving = ServeAsync(udp, tcp);
         var answer = await new NameClient(() => new([closed, address], ["svc.cluster.local"], 5), new(1), new PatientTime()).AskAsync("elb.example.",
             TestContext.Current.CancellationToken);
-        Assert.Equal(new(["10.0.0.7"], TimeSpan.FromSeconds(5), ""), answer);
+        Assert.Equal(new([Core.Net.Address.Parse("10.0.0.7")], TimeSpan.FromSeconds(5), ""), answer);
         await serving;
     }
 

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Push;
 using Isthmus.ControlPlane.Resolve;
+using Isthmus.Core.Net;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
@@ -70,16 +71,16 @@ public sealed class SecretReadersTests : IAsyncLifetime
     public async Task Access_that_is_granted_or_taken_away_counts_within_a_minute()
     {
         await using var gateway = Connect();
-        await UntilAsync(() => Told(gateway)
+        await Eventually.TrueAsync(() => Told(gateway)
             .Contains("ServiceAccount shop/front of the gateway may not list Secrets in namespace shop", StringComparison.Ordinal));
         Assert.False(Sent(gateway));
         await GrantAsync();
         _clock.Leap(TimeSpan.FromSeconds(61));
-        await UntilAsync(() => Sent(gateway));
+        await Eventually.TrueAsync(() => Sent(gateway));
         Assert.Equal("", Told(gateway));
         await _client.DeleteAsync(Kinds.RoleBinding, "shop", "reader", Stop);
         _clock.Leap(TimeSpan.FromSeconds(61));
-        await UntilAsync(() => !Sent(gateway) && Told(gateway).Length > 0);
+        await Eventually.TrueAsync(() => !Sent(gateway) && Told(gateway).Length > 0);
     }
 
     [Fact]
@@ -87,13 +88,13 @@ public sealed class SecretReadersTests : IAsyncLifetime
     {
         Volatile.Write(ref _isAway, true);
         await using var gateway = Connect();
-        await UntilAsync(() => Told(gateway)
+        await Eventually.TrueAsync(() => Told(gateway)
             .Contains("cluster 'c1' cannot be asked whether ServiceAccount shop/front may list Secrets: it is unknown here", StringComparison.Ordinal));
         Assert.False(Sent(gateway));
         await GrantAsync();
         Volatile.Write(ref _isAway, false);
         _clock.Leap(TimeSpan.FromSeconds(2));
-        await UntilAsync(() => Sent(gateway));
+        await Eventually.TrueAsync(() => Sent(gateway));
         Volatile.Write(ref _isAway, true);
         var refused = Volatile.Read(ref _refused);
         await _client.DeleteAsync(Kinds.RoleBinding, "shop", "reader", Stop);
@@ -101,21 +102,21 @@ public sealed class SecretReadersTests : IAsyncLifetime
         foreach (var attempt in (int[])[1, 2])
         {
             _clock.Leap(TimeSpan.FromMinutes(2));
-            await UntilAsync(() => Volatile.Read(ref _refused) >= refused + attempt);
+            await Eventually.TrueAsync(() => Volatile.Read(ref _refused) >= refused + attempt);
         }
         Assert.True(Sent(gateway));
         Volatile.Write(ref _isAway, false);
         _clock.Leap(TimeSpan.FromMinutes(2));
-        await UntilAsync(() => !Sent(gateway));
+        await Eventually.TrueAsync(() => !Sent(gateway));
     }
 
     [Fact]
     public async Task Nothing_is_kept_of_an_account_without_a_gateway()
     {
         var gateway = Connect();
-        await UntilAsync(() => _engine.Mesh.Sources.SecretAccess.Items.ContainsKey(Account));
+        await Eventually.TrueAsync(() => _engine.Mesh.Sources.SecretAccess.Items.ContainsKey(Account));
         await gateway.DisposeAsync();
-        await UntilAsync(() => _engine.Mesh.Sources.SecretAccess.Items.IsEmpty);
+        await Eventually.TrueAsync(() => _engine.Mesh.Sources.SecretAccess.Items.IsEmpty);
     }
 
     [Theory]
@@ -129,9 +130,9 @@ public sealed class SecretReadersTests : IAsyncLifetime
              "spec": {"gatewayClassName": "istio", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}] } }
             """)!.AsObject();
         await _engine.PostAsync(writer => writer.Kinds.GatewayApi.First(kind => kind.Descriptor == MeshApi.ApiGateway).StageTree(writer, "c1", gateway), Stop);
-        await UntilAsync(() => _engine.Mesh.GatewayApi.Gateways.Items.Count == 1);
+        await Eventually.TrueAsync(() => _engine.Mesh.GatewayApi.Gateways.Items.Count == 1);
         await using var feed = Connect();
-        await UntilAsync(() => _log.Lines.Any(line => line.Contains("shop/front", StringComparison.Ordinal)));
+        await Eventually.TrueAsync(() => _log.Lines.Any(line => line.Contains("shop/front", StringComparison.Ordinal)));
         Assert.StartsWith(level, Assert.Single(_log.Lines), StringComparison.Ordinal);
     }
 
@@ -149,8 +150,8 @@ public sealed class SecretReadersTests : IAsyncLifetime
     }
 
     private ProxyFeed Connect() => _engine.Connect(new(
-        ProxyKind.Router, "front-0", "shop", "shop.svc.cluster.local", "c1", "net-c1", ["net-c1"], ["10.244.0.99"], default, "front", "front", "node", "NONE",
-        false, false, "", "", Locality.Unknown)
+        ProxyKind.Router, "front-0", "shop", "shop.svc.cluster.local", "c1", "net-c1", ["net-c1"], [Address.Parse("10.244.0.99")], default, "front", "front",
+        "node", "NONE", false, false, "", "", Locality.Unknown)
     {
         Proof = new(Account, "front-0"),
     });
@@ -180,11 +181,6 @@ public sealed class SecretReadersTests : IAsyncLifetime
         gateway.Snapshot?.Types.GetValueOrDefault(TypeUrls.Secret)?.All.Any(secret => secret.Name == "kubernetes://front") == true;
 
     private static string Told(ProxyFeed gateway) => string.Concat(gateway.Problems.Select(problem => problem.ToString()));
-
-    private static async Task UntilAsync(Func<bool> isDone)
-    {
-        while (!isDone()) await Task.Delay(10, Stop);
-    }
 
     private static string Base64(string text) => Convert.ToBase64String(System.Text.Encoding.ASCII.GetBytes(text));
 }

@@ -39,9 +39,9 @@ public sealed class ObjectConditionTests
         var clock = new ManualClock();
         var condition = new ObjectCondition(client, Kinds.Ingress, (ObjectCondition.ResolvedRefs, "Missing"), clock, NullLogger.Instance);
         var problem = new Problem("ISM0001", "Ingress shop/web", "spec.tls", "the Secret is missing", "create it");
-        Task<bool> UpdateAsync() => condition.UpdateAsync(["shop/web"], [problem], Stop);
+        Task<NextRound> UpdateAsync() => condition.UpdateAsync(["shop/web"], [problem], Stop);
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(Stop);
-        for (var round = 0; round < 3; round++) Assert.False(await UpdateAsync());
+        for (var round = 0; round < 3; round++) Assert.Equal(new(TimeSpan.FromMinutes(5)), await UpdateAsync());
         Assert.Equal(1, Volatile.Read(ref asked));
         Volatile.Write(ref isAllowed, true);
         var rounds = new Rounds(clock).RunAsync(_ => UpdateAsync(), ends.Token);
@@ -52,7 +52,7 @@ public sealed class ObjectConditionTests
         });
         await ends.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => rounds);
-        Assert.True(await UpdateAsync());
+        Assert.Equal(NextRound.AtChange, await UpdateAsync());
         Assert.Equal(1, Volatile.Read(ref written));
     }
 }

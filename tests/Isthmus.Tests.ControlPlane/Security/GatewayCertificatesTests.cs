@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Rigs.Mesh;
@@ -18,6 +20,7 @@ public sealed class GatewayCertificatesTests
     [InlineData("deleted", "does not exist")]
     [InlineData("broken", "cannot be used together")]
     [InlineData("without its key", "holds no private key")]
+    [InlineData("weak", "holds a certificate with an RSA key of 1024 bits")]
     public void A_gateway_that_restarts_gets_the_last_good_certificate_while_the_Secret_is_unusable(string state, string reason)
     {
         Gateway(("front", "shop.example", "SIMPLE"));
@@ -25,6 +28,7 @@ public sealed class GatewayCertificatesTests
         _rig.Push();
         var (certificate, key) = TestCa.SelfSignedPair("second");
         if (state == "deleted") _rig.Writer.Remove("c1", Kinds.Secret, MeshRig.Namespace, "front");
+        else if (state == "weak") Write("front", Weak());
         else Write("front", ("tls.crt", certificate), ("tls.key", state == "broken" ? TestCa.SelfSignedPair("other").Key : ""));
         _rig.Push();
         var restarted = Restart();
@@ -38,6 +42,14 @@ public sealed class GatewayCertificatesTests
         _rig.Push();
         Assert.Equal(["kubernetes://front CN=second"], SecurityTests.Credentials(restarted));
         Assert.Empty(restarted.Problems);
+    }
+
+    private static (string, string)[] Weak()
+    {
+        using var key = RSA.Create(1024);
+        using var certificate = new CertificateRequest("CN=weak", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1)
+            .CreateSelfSigned(DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddHours(1));
+        return [("tls.crt", certificate.ExportCertificatePem()), ("tls.key", key.ExportPkcs8PrivateKeyPem())];
     }
 
     /// <summary>Endpoints are pushed at once, with a mesh in which the Secret is there already.</summary>

@@ -116,16 +116,12 @@ public sealed class TelemetryStatusTests(RunningApiServer server) : IClassFixtur
             return true;
         }, Stop);
 
-        async Task UntilAsync(string[] expected)
+        Task UntilAsync(string[] expected) => Eventually.TrueAsync(async () =>
         {
-            while (true)
-            {
-                var found = ((await client.FindAsync(TelemetryStatus.Telemetry, "shop", "all", Stop))!["status"]?["conditions"]?.AsArray() ?? [])
-                    .Select(condition => $"{condition!["type"]} {condition["status"]} {condition["reason"]} {condition["message"]}").ToList();
-                if (found.Count == expected.Length && found.Zip(expected).All(pair => pair.First.StartsWith(pair.Second, StringComparison.Ordinal))) return;
-                await Task.Delay(20, Stop);
-            }
-        }
+            var found = ((await client.FindAsync(TelemetryStatus.Telemetry, "shop", "all", Stop))!["status"]?["conditions"]?.AsArray() ?? [])
+                .Select(condition => $"{condition!["type"]} {condition["status"]} {condition["reason"]} {condition["message"]}").ToList();
+            return found.Count == expected.Length && found.Zip(expected).All(pair => pair.First.StartsWith(pair.Second, StringComparison.Ordinal));
+        }, $"conditions: {string.Join("; ", expected)}");
     }
 
     /// <summary>Each control plane knows only its own proxies: none may take back what another one says.</summary>
@@ -181,11 +177,55 @@ public sealed class TelemetryStatusTests(RunningApiServer server) : IClassFixtur
 
         async Task<string> AfterAsync(LossStatus status)
         {
-            Assert.True(await status.UpdateAsync(Stop));
+            Assert.NotEqual(NextRound.Soon, await status.UpdateAsync(Stop));
             return string.Join('\n',
                 ((await client.FindAsync(TelemetryStatus.Telemetry, "shop", "all", Stop))!["status"]?["conditions"]?.AsArray() ?? [])
                     .Select(condition => $"{condition!["type"]} {condition["status"]} {condition["reason"]} {condition["message"]}"));
         }
+    }
+
+    /// <summary>As after a restart: the engine is ready only later, and no proxy loses anything any more.</summary>
+    [Fact]
+    public async Task What_an_earlier_control_plane_said_of_losses_does_not_stay()
+    {
+        var clock = new ManualClock();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        using var client = new KubeClient(server.Access);
+        await StoreAsync(client);
+        await client.PatchAsync(TelemetryStatus.Telemetry, "shop", "all", JsonNode.Parse("""
+            {"status": {"conditions": [
+              {"type": "Delivered", "status": "False", "reason": "TelemetryLost", "message": "lost", "lastProbeTime": "2025-12-31T00:00:00Z"}]} }
+            """)!.AsObject(), PatchType.Merge, Stop, "status");
+        var engine = new PushEngine(Mesh("accessLogging: [{providers: [{name: entries}]}]").Writer, PushSettings.Default, clock,
+            NullLogger<PushEngine>.Instance);
+        var running = Task.WhenAll(engine.RunAsync(stop.Token), new LossStatus(client, engine, clock, NullLogger.Instance).RunAsync(stop.Token));
+        await Eventually.TrueAsync(() => clock.NextDue is not null);
+        await engine.MarkReadyAsync(Stop);
+        await Eventually.TrueAsync(async () =>
+        {
+            clock.Advance(TimeSpan.FromSeconds(1));
+            return (await client.FindAsync(TelemetryStatus.Telemetry, "shop", "all", Stop))!["status"]!["conditions"]!.AsArray().Count == 0;
+        });
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+    }
+
+    [Fact]
+    public async Task A_Telemetry_that_a_known_loss_concerns_is_looked_for_again()
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        using var client = new KubeClient(server.Access);
+        var rig = Mesh("accessLogging: [{providers: [{name: entries}]}]");
+        rig.Writer.Mesh.Sources.Telemetries.RemoveWhere(_ => true);
+        rig.Push();
+        var engine = new PushEngine(rig.Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);
+        var running = engine.RunAsync(stop.Token);
+        await engine.MarkReadyAsync(Stop);
+        Proxy(engine, "web-1").Reported(Loss(TelemetryLoss.Types.Reason.NoEndpoint));
+        var status = new LossStatus(client, engine, TimeProvider.System, NullLogger.Instance);
+        Assert.Equal(new(SharedCondition.Renewal), await status.UpdateAsync(Stop));
+        await stop.CancelAsync();
+        await running;
     }
 
     private static ProxyFeed Proxy(PushEngine engine, string name) => engine.Connect(new MeshRig("c1").Sidecar("c1", name).Proxy);
@@ -209,9 +249,8 @@ public sealed class TelemetryStatusTests(RunningApiServer server) : IClassFixtur
         }
         await server.SendAsync("DELETE", $"{Path}/all");
         // The kind is served a moment later.
-        while ((await server.SendAsync("POST", Path,
-            """{"apiVersion": "telemetry.istio.io/v1", "kind": "Telemetry", "metadata": {"name": "all"}, "spec": {} }""")).Code == 404)
-            await Task.Delay(20, Stop);
+        await Eventually.TrueAsync(async () => (await server.SendAsync("POST", Path,
+            """{"apiVersion": "telemetry.istio.io/v1", "kind": "Telemetry", "metadata": {"name": "all"}, "spec": {} }""")).Code != 404);
     }
 
     private static string Object(string spec) => $$"""

@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 using Isthmus.Mesh.Model;
 using Isthmus.Rigs.Mesh;
 using Xunit;
@@ -93,7 +94,7 @@ public sealed class LocalityLabelTests
     public void A_proxy_dials_gateways_of_its_own_IP_family(string addresses, string expected)
     {
         var rig = Networks("172.18.202.1", "fd00:18::1");
-        var client = rig.Connect(Identity(default) with { Addresses = [.. addresses.Split(' ')] });
+        var client = rig.Connect(Identity(default) with { Addresses = addresses.Split(' ').Select(address => Address.Parse(address)).ToValueList() });
         rig.Push();
         Assert.Equal(expected,
             string.Join(", ",
@@ -148,6 +149,6 @@ public sealed class LocalityLabelTests
     }
 
     private static ProxyIdentity Identity(ValueMap<string> labels) => new(
-        ProxyKind.Sidecar, "client", Namespace, "shop.svc.cluster.local", "c1", "net-c1", default, ["10.244.0.7"], labels, "default", "client", "", "REDIRECT",
-        true, false, "", "", Isthmus.Mesh.Model.Locality.Unknown);
+        ProxyKind.Sidecar, "client", Namespace, "shop.svc.cluster.local", "c1", "net-c1", default, [Address.Parse("10.244.0.7")], labels, "default",
+        "client", "", "REDIRECT", true, false, "", "", Isthmus.Mesh.Model.Locality.Unknown);
 }

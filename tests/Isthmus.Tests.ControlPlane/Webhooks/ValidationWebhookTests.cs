@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Graph.Settings;
 using Isthmus.ControlPlane.Webhooks;
+using Isthmus.Core.Net;
 using Isthmus.Injection;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
@@ -73,8 +74,8 @@ public sealed class ValidationWebhookTests
     public void Connected_proxies_that_get_nothing_of_a_plugin_are_named()
     {
         ProxyIdentity Proxy(string name, string ns, string app, bool runs) => new(
-            ProxyKind.Sidecar, name, ns, $"{ns}.svc.cluster.local", "c1", "", default, ["10.0.0.1"], new([KeyValuePair.Create("app", app)]), "", "", "", "",
-            false, false, "", "", Locality.Unknown)
+            ProxyKind.Sidecar, name, ns, $"{ns}.svc.cluster.local", "c1", "", default, [Address.Parse("10.0.0.1")], new([KeyValuePair.Create("app", app)]),
+                "", "", "", "", false, false, "", "", Locality.Unknown)
         {
             Software = new ProxySoftware(runs, true, IstioFilters.None) { RunsWasm = runs },
         };

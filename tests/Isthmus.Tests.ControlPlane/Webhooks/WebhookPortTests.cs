@@ -63,7 +63,7 @@ public sealed class WebhookPortTests : IAsyncLifetime
             ["apiVersion"] = "v1", ["kind"] = "Secret", ["metadata"] = new JsonObject { ["name"] = "reviewers", ["namespace"] = "istio-system" },
             ["stringData"] = new JsonObject { ["token"] = "secret", ["ca.crt"] = server.ExportCertificatePem(), ["names"] = "kube-apiserver" },
         }, Stop);
-        while (await AskAsync(null, "secret") != HttpStatusCode.OK) await Task.Delay(20, Stop);
+        await Eventually.TrueAsync(async () => await AskAsync(null, "secret") == HttpStatusCode.OK);
         Assert.Equal(HttpStatusCode.OK, await AskAsync(server, null));
         Assert.Equal(HttpStatusCode.Unauthorized, await AskAsync(other, null));
         Assert.Equal(HttpStatusCode.Unauthorized, await AskAsync(null, "guess"));
@@ -75,7 +75,8 @@ public sealed class WebhookPortTests : IAsyncLifetime
         using var handler = new HttpClientHandler { ServerCertificateCustomValidationCallback = (_, _, _, _) => true, UseProxy = false };
         if (certificate is not null) handler.ClientCertificates.Add(certificate);
         using var http = new HttpClient(handler);
-        while (true)
+        HttpStatusCode? code = null;
+        await Eventually.TrueAsync(async () =>
         {
             try
             {
@@ -87,13 +88,15 @@ public sealed class WebhookPortTests : IAsyncLifetime
                 };
                 if (token is not null) request.Headers.Authorization = new("Bearer", token);
                 using var answer = await http.SendAsync(request, Stop);
-                return answer.StatusCode;
+                code = answer.StatusCode;
+                return true;
             }
             catch (HttpRequestException)
             {
-                await Task.Delay(20, Stop); // It does not listen yet, or has no certificate.
+                return false; // It does not listen yet, or has no certificate.
             }
-        }
+        }, "an answer");
+        return code!.Value;
     }
 
     private static X509Certificate2 Certificate(string subject)

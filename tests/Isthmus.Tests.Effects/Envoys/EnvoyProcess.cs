@@ -103,6 +103,7 @@ internal sealed class EnvoyProcess : IDisposable
          "dynamic_resources": {
            "ads_config": {"api_type": "DELTA_GRPC", "transport_api_version": "V3", "grpc_services": [{"envoy_grpc": {"cluster_name": "xds-grpc"}}]},
            "cds_config": {"ads": {}, "resource_api_version": "V3"}, "lds_config": {"ads": {}, "resource_api_version": "V3"}},
+         "layered_runtime": {"layers": [{"name": "static", "static_layer": {"re2.max_program_size.error_level": 32768}}]},
          "static_resources": {"listeners": {{{{{listeners}}}}}, "clusters": [{{{{{Cluster("xds-grpc")}}}}}, {{{{{Cluster("sds-grpc")}}}}}{{{{{clusters}}}}}]},
          "overload_manager": {"resource_monitors": [{"name": "envoy.resource_monitors.global_downstream_max_connections",
            "typed_config": {"@type": "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig", "max_active_downstream_connections": 1000}}]}}

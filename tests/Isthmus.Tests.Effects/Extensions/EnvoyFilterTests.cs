@@ -1,3 +1,4 @@
+using Isthmus.Core.Net;
 using Isthmus.Rigs.Mesh;
 using Isthmus.Testing;
 using Isthmus.Wire.Envoy.NetworkFilters;
@@ -295,8 +296,8 @@ public sealed class EnvoyFilterTests
               patch: {operation: REMOVE}
             """, selector: false));
         var feed = rig.Connect(new(
-            Isthmus.Mesh.Model.ProxyKind.Sidecar, "client", "shop", "shop.svc.cluster.local", "c1", "", default, ["10.244.0.7"], default, "", "", "", "", false,
-            false, "", "1.20.1", default)
+            Isthmus.Mesh.Model.ProxyKind.Sidecar, "client", "shop", "shop.svc.cluster.local", "c1", "", default, [Address.Parse("10.244.0.7")], default, "",
+            "", "", "", false, false, "", "1.20.1", default)
         {
             Metadata = new([KeyValuePair.Create("EDGE", "yes")]),
         });
@@ -362,8 +363,8 @@ public sealed class EnvoyFilterTests
               patch: {operation: INSERT_FIRST, value: {name: lua, typed_config: {{config}} } }
             """, selector: false));
         var feed = rig.Connect(new(
-            Isthmus.Mesh.Model.ProxyKind.Sidecar, "client", "shop", "shop.svc.cluster.local", "c1", "", default, ["10.244.0.7"], default, "", "", "", "", false,
-            false, "", "1.20.1", default)
+            Isthmus.Mesh.Model.ProxyKind.Sidecar, "client", "shop", "shop.svc.cluster.local", "c1", "", default, [Address.Parse("10.244.0.7")], default, "",
+            "", "", "", false, false, "", "1.20.1", default)
         {
             Software = Isthmus.Mesh.Model.ProxySoftware.Unknown with { IsEnvoy = isEnvoy },
         });

@@ -82,6 +82,34 @@ public sealed class BackendTlsRouteTests
         AssertAccepted(proxy);
     }
 
+    [Theory]
+    [InlineData("2.0", "abc.example.com HTTP/2")]
+    [InlineData("1.1", "abc.example.com HTTP/1.1")]
+    public async Task A_backend_that_is_spoken_to_as_the_client_speaks_learns_it_in_the_handshake(string version, string expected)
+    {
+        await using var server = await OriginServer.StartAsync(HttpProtocols.Http1AndHttp2, context =>
+            context.Response.WriteAsync($"{context.Features.Get<ITlsHandshakeFeature>()?.HostName} {context.Request.Protocol}"),
+            Known.Server("abc.example.com"));
+        using var proxy = ProxyOf("""
+            apiVersion: gateway.networking.k8s.io/v1
+            kind: HTTPRoute
+            metadata: {name: r, namespace: shop}
+            spec: {parentRefs: [{name: front, sectionName: http}], rules: [{backendRefs: [{name: secure, port: 80}]}]}
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: DestinationRule
+            metadata: {name: as-clients, namespace: shop}
+            spec: {host: secure, trafficPolicy: {connectionPool: {http: {useClientProtocol: true}}}}
+            """, "http", server.Port, "abc.example.com", "known");
+        using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false });
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"http://127.0.0.1:{proxy.Port}/")
+        {
+            Version = Version.Parse(version), VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
+        using var response = await client.SendAsync(request, Stop);
+        Assert.Equal(expected, await response.Content.ReadAsStringAsync(Stop));
+    }
+
     private static void AssertAccepted(ApiGatewayProxy proxy)
     {
         var ancestor = Assert.Single(Assert.Single(proxy.Rig.Mesh.PolicyStatuses.Items.Values).Ancestors);

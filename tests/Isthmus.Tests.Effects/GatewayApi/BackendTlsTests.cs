@@ -1,8 +1,11 @@
+using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Rigs.Mesh;
 using Isthmus.Testing;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Xunit;
 
 namespace Isthmus.Tests.Effects.GatewayApi;
@@ -64,6 +67,18 @@ public sealed class BackendTlsTests
         proxy.Sidecar.Rig.Writer.RemoveConfig("c1", "BackendTLSPolicy", "shop", "r");
         proxy.Sidecar.Apply(Policy("q", "sectionName: none, ", "hostname: b.example, wellKnownCACertificates: System"));
         Assert.Equal("a.example", (await proxy.CallAsync("/")).Body);
+    }
+
+    [Fact]
+    public async Task Connections_do_not_announce_themselves_as_those_of_the_mesh()
+    {
+        static ReadOnlySpan<byte> Protocol(HttpContext context) => context.Features.Get<ITlsApplicationProtocolFeature>()!.ApplicationProtocol.Span;
+        await using var server = await OriginServer.StartAsync(HttpProtocols.Http1,
+            context => context.Response.WriteAsync($"[{Encoding.ASCII.GetString(Protocol(context))}]"), Known.Server("a.example"));
+        const string Validation = "hostname: a.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: known}]";
+        await using var proxy = await ProxyAsync(server, Policy("p", "", Validation));
+        // A sidecar in front of the server would answer one of the mesh's protocols with the certificate of the mesh.
+        Assert.Equal("[]", (await proxy.CallAsync("/")).Body);
     }
 
     [Fact]

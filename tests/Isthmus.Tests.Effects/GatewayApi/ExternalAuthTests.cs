@@ -1,10 +1,10 @@
-using System.Text.RegularExpressions;
-using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
 using Isthmus.Rigs.Mesh;
 using Isthmus.Tests.Effects.Security;
 using Isthmus.Testing;
 using Isthmus.Wire.Envoy.Auth;
+using Isthmus.Wire.Envoy.Listeners;
+using Isthmus.Wire.Envoy.NetworkFilters;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -144,22 +144,49 @@ public sealed class ExternalAuthTests
         Assert.Equal(500, (await proxy.CallAsync("/")).Status);
     }
 
-    /// <summary>The filter comes with the first rule and goes with the last one; its name follows from what no route says.</summary>
+    /// <summary>A filter that came with the first rule would be missing on connections from before.</summary>
     [Fact]
-    public async Task Listeners_have_a_filter_for_each_list_of_headers()
+    public async Task Listeners_have_the_same_filter_whatever_rules_ask()
     {
         await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, _ => Task.CompletedTask);
         await using var proxy = await ProxyAsync(server, string.Join(", ",
-            Rule($"protocol: HTTP, {Backend}, http: {{allowedHeaders: [b, A]}}"),
-            Rule($"protocol: HTTP, {Backend}, http: {{allowedHeaders: [a, B], path: /x}}"),
-            Rule($"protocol: GRPC, {Backend}"), Rule($"protocol: HTTP, {Backend}")));
-        ValueList<RouteCheckForm> Checks() => proxy.Sidecar.Rig.Mesh.View().Mesh.RouteChecks;
-        Assert.Equal(["isthmus.route_ext_authz.grpc", "isthmus.route_ext_authz.http", "isthmus.route_ext_authz.http.*"],
-            Checks().Select(form => Regex.Replace(form.Name, "[0-9a-f]{32}$", "*")));
+            Rule($"protocol: HTTP, {Backend}, http: {{allowedHeaders: [b, A]}}"), Rule($"protocol: GRPC, {Backend}")));
+        var asking = Listener();
+        Assert.Single(Filters(asking), filter => filter is { Name: "isthmus.route_ext_authz", Disabled: false });
         proxy.Sidecar.Rig.Writer.RemoveConfig("c1", "HTTPRoute", "shop", "r");
         proxy.Sidecar.Apply("");
-        Assert.Empty(Checks());
+        Assert.Equal(asking, Listener());
+
+        Listener Listener() => MeshRig.Listener(proxy.Sidecar.Feed, "0.0.0.0_80")!;
     }
+
+    /// <summary>What it runs comes with routes. A proxy that cannot run it must not serve them: one of an earlier release ignores what they say.</summary>
+    [Theory]
+    [InlineData("envoy.filters.http.composite", "envoy.filters.http.match_delegate", true)]
+    [InlineData("envoy.filters.http.composite", "envoy.filters.http.router", false)]
+    [InlineData("envoy.filters.http.match_delegate", "envoy.filters.http.router", false)]
+    public async Task A_proxy_gets_the_filter_if_it_lists_what_the_filter_is_made_of_and_else_no_route_that_asks(string one, string other, bool isThere)
+    {
+        await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, _ => Task.CompletedTask);
+        await using var proxy = await ProxyAsync(server, string.Join(", ",
+            Rule($"protocol: HTTP, {Backend}", "matches: [{path: {value: /asked}}], "), $"{{{RouteProxy.Web}}}"));
+        var rig = proxy.Sidecar.Rig;
+        var envoy = ApiMesh.Envoy("sidecar", "client", "10.244.0.7", []);
+        var feed = rig.Connect(envoy with
+        {
+            Software = ProxySoftware.Of("envoy", [new(one, "envoy.filters.http", default), new(other, "envoy.filters.http", default)]),
+        });
+        rig.Push();
+        Assert.Equal(isThere, Filters(MeshRig.Listener(feed, "0.0.0.0_80")!).Any(filter => filter.Name == "isthmus.route_ext_authz"));
+        var routes = MeshRig.Route(feed, "80")!.VirtualHosts.Single(host => host.Domains.Contains("web.example")).Routes;
+        Assert.Equal(isThere ? null : 500u, routes[0].DirectResponse?.Status);
+        Assert.Equal(isThere, routes[0].TypedPerFilterConfig.ContainsKey("isthmus.route_ext_authz"));
+        Assert.NotNull(routes[^1].Route_);
+    }
+
+    private static IEnumerable<HttpFilter> Filters(Listener listener) => listener.FilterChains.Append(listener.DefaultFilterChain).OfType<FilterChain>()
+        .SelectMany(chain => chain.Filters).First(filter => filter.TypedConfig.Is(HttpConnectionManager.Descriptor)).TypedConfig
+        .Unpack<HttpConnectionManager>().HttpFilters;
 
     private static string Rule(string settings, string matches = "") =>
         $"{{{matches}filters: [{{type: ExternalAuth, externalAuth: {{{settings}}}}}], {RouteProxy.Web}}}";

@@ -78,6 +78,29 @@ public sealed class GrpcCaseTests
         Assert.Equal(0, shares[2]);
     }
 
+    /// <summary>Gateways do not share their routes, except one that names both.</summary>
+    [Fact]
+    public async Task A_route_of_two_Gateways_is_at_both_beside_their_own()
+    {
+        const string Other = """
+            {apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: other, namespace: shop},
+             spec: {gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTTP}]} }
+            ---
+
+            """;
+        static string Of(string name, string parents, string method, string to) =>
+            Route(name, parents, $"{{matches: [{{method: {{service: pkg.Echo, method: {method}}} }}], {to}}}", kind: "GRPCRoute");
+
+        await using var calls = await OfAsync(Other + Of("shared", "{name: front}, {name: other}", "Echo", V1) + Of("ours", "{name: front}", "EchoTwo", V2)
+            + Of("theirs", "{name: other}", "EchoTwo", V3));
+        await ExpectAsync(calls, """
+            POST /pkg.Echo/Echo => v1
+            POST /pkg.Echo/EchoTwo => v2
+            """);
+        Assert.Equal(["other/http 2"], calls.Rig.Mesh.GatewayApi.GatewayStatuses.Items.Values.Where(status => status.Source.Name == "other")
+            .SelectMany(status => status.Listeners, (status, listener) => $"{status.Source.Name}/{listener.Name} {listener.AttachedRoutes}"));
+    }
+
     [Fact]
     public async Task Rules_apply_with_a_name_and_without_one()
     {

@@ -33,7 +33,8 @@ public sealed class MisdirectedListenersTests : IAsyncLifetime
                 },
             }),
             second: string.Join('\n', Listener("any", ""), Listener("second", "second.org"), Listener("wide", "*.wild.org"),
-                Listener("fourth", "fourth.wild.org")));
+                Listener("fourth", "fourth.wild.org"), "{name: pass, port: 9000, protocol: TLS, hostname: pass.wild.org, tls: {mode: Passthrough}}",
+                "{name: end, port: 9000, protocol: TLS, hostname: '*.end.org', tls: {certificateRefs: [{name: cert}]}}"));
     }
 
     public async ValueTask DisposeAsync()
@@ -58,6 +59,9 @@ public sealed class MisdirectedListenersTests : IAsyncLifetime
     [InlineData("third.wild.org", "unknown.org", "421 ")]
     [InlineData("fourth.wild.org", "fourth.wild.org", "200 fourth")]
     [InlineData("fourth.wild.org", "fifth.wild.org", "421 ")]
+    [InlineData("third.wild.org", "pass.wild.org", "421 ")] // what a listener passes through, or ends for a TLSRoute, is another's too
+    [InlineData("example.org", "pass.wild.org:9000", "421 ")]
+    [InlineData("fourth.wild.org", "a.end.org", "421 ")]
     [InlineData("unknown.org", "example.org", "200 any")]
     [InlineData("unknown.org", "unknown.org", "404 ")]
     public async Task A_request_gets_the_routes_of_the_listener_that_its_connection_named_or_none(string named, string host, string answer)

@@ -218,6 +218,24 @@ public sealed class RouteMatchCaseTests
     [Theory]
     [InlineData(Place.Gateway)]
     [InlineData(Place.Mesh)]
+    public async Task Of_rules_that_match_equally_the_first_one_applies_even_without_its_backend(Place place)
+    {
+        const string Path = "path: {type: Exact, value: /order}", One = "{name: x-version, value: one}", Blue = "{name: x-color, value: blue}";
+        await using var calls = await OfRulesAsync(place, $$"""
+            {matches: [{ {{Path}}, headers: [{{One}}, {{Blue}}]}], {{V1}} },
+            {matches: [{ {{Path}}, headers: [{{Blue}}, {{One}}]}], {{V2}} },
+            {matches: [{path: {type: Exact, value: /lost} }], backendRefs: [{name: nobody, port: 80}]},
+            {matches: [{path: {type: Exact, value: /lost} }], {{V2}} }
+            """);
+        await calls.ExpectAsync("""
+            GET /order (x-color: blue; x-version: one) => v1
+            GET /lost => 500
+            """);
+    }
+
+    [Theory]
+    [InlineData(Place.Gateway)]
+    [InlineData(Place.Mesh)]
     public async Task A_rule_without_a_backend_is_answered_with_500_and_others_apply(Place place)
     {
         await using var calls = await OfRulesAsync(place, $$"""

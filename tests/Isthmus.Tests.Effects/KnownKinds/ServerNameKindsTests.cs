@@ -108,7 +108,7 @@ public sealed class ServerNameKindsTests
         {
             await socket.SendAsync(bytes, Stop);
             var closed = socket.ReceiveAsync(new byte[1], SocketFlags.None, Stop).AsTask();
-            while (!closed.IsCompleted && !(server.Heard is [var heard] && heard.Length == bytes.Length)) await Task.WhenAny(closed, Task.Delay(5, Stop));
+            await Eventually.TrueAsync(() => closed.IsCompleted || (server.Heard is [var heard] && heard.Length == bytes.Length));
             return !closed.IsCompleted;
         }
         catch (SocketException)

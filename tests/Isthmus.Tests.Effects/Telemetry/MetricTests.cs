@@ -329,8 +329,8 @@ public sealed class MetricTests
             using var response = await client.SendAsync(request, stop);
             Assert.True(response.IsSuccessStatusCode);
         });
-        TelemetryReport report;
-        while ((report = gateway.Plane.Told()).Losses.Count == 0) await Task.Delay(20, Stop);
+        TelemetryReport report = new();
+        await Eventually.TrueAsync(() => (report = gateway.Plane.Told()).Losses.Count > 0);
         var loss = Assert.Single(report.Losses);
         Assert.Equal((TelemetryLoss.Types.Kind.Labels, "isthmus.metric_series_overflows_total"), (loss.Kind, loss.Counter));
         Assert.InRange(gateway.Plane.MeshMetrics.Http.Count(), MeshMetrics.MostToldSeries, MeshMetrics.MostToldSeries + 10);

@@ -40,16 +40,11 @@ internal sealed class TraceCollector : IAsyncDisposable
     /// <summary>The spans, once there are as many.</summary>
     internal async Task<IReadOnlyList<CollectedSpan>> SpansAsync(int count)
     {
-        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
-        while (true)
+        await Eventually.TrueAsync(() =>
         {
-            lock (_spans)
-            {
-                if (_failure is not null) throw new InvalidOperationException("a report cannot be read", _failure);
-                if (_spans.Count >= count) return [.. _spans];
-            }
-            await Task.Delay(5, patience.Token);
-        }
+            lock (_spans) return _failure is not null || _spans.Count >= count;
+        }, $"{count} spans");
+        lock (_spans) return _failure is null ? [.. _spans] : throw new InvalidOperationException("a report cannot be read", _failure);
     }
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 using Isthmus.Mesh.Model;
 using Isthmus.Rigs.Mesh;
 using Isthmus.Rigs.Proxy;
@@ -382,7 +383,8 @@ public sealed class TracingTests
         new("router~10.244.0.99~edge-0.shop~shop.svc.cluster.local", "edge", "shop", "edge", "v1", "edge", "v1", "c1", "edge", "");
 
     private static ProxyIdentity Proxy(string name, ProxyTracing? tracing) => new(
-        ProxyKind.Sidecar, name, MeshRig.Namespace, $"{MeshRig.Namespace}.svc.cluster.local", "c1", "net-c1", default, ["10.244.0.1"], default, "default", name,
+        ProxyKind.Sidecar, name, MeshRig.Namespace, $"{MeshRig.Namespace}.svc.cluster.local", "c1", "net-c1", default, [Address.Parse("10.244.0.1")],
+            default, "default", name,
         "node", "REDIRECT", true, false, "", "", Locality.Unknown) { Tracing = tracing };
 
     private static Isthmus.Wire.Envoy.NetworkFilters.HttpConnectionManager HttpOf(Isthmus.ControlPlane.Push.ProxyFeed feed) =>
@@ -404,11 +406,7 @@ public sealed class TracingTests
         spec: {selector: {matchLabels: { {{labels}} } }, tracing: [{ {{rule}} }] }
         """;
 
-    private static async Task CountedAsync(GuardedGateway gateway, string counter)
-    {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        while (gateway.Count(counter) == 0) await Task.Delay(5, patience.Token);
-    }
+    private static Task CountedAsync(GuardedGateway gateway, string counter) => Eventually.TrueAsync(() => gateway.Count(counter) > 0, counter);
 
     /// <summary>Sends requests that the gateway answers itself, without waiting for answers between them, and waits until all are answered.</summary>
     private static async Task CallManyAsync(Socket client)

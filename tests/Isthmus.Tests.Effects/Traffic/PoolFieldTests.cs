@@ -48,7 +48,7 @@ public sealed class PoolFieldTests
         for (var i = 0; i < 4; i++)
         {
             calls.Add(proxy.CallAsync());
-            while (Volatile.Read(ref asked) + calls.Count(call => call.IsCompleted) <= i) await Task.Delay(2, Stop);
+            await Eventually.TrueAsync(() => Volatile.Read(ref asked) + calls.Count(call => call.IsCompleted) > i);
         }
         Assert.Equal(most, Volatile.Read(ref asked));
         released.SetResult();

@@ -92,8 +92,7 @@ public sealed class ProxyHeaderTests
         var first = proxy.CallAsync();
         await arrived.Task;
         var second = proxy.CallAsync();
-        while (proxy.Plane.State.Current.Clusters["outbound|80||web.example"].Use.PendingRequests == 0)
-            await Task.Delay(2, TestContext.Current.CancellationToken);
+        await Eventually.TrueAsync(() => proxy.Plane.State.Current.Clusters["outbound|80||web.example"].Use.PendingRequests > 0);
         using var third = await proxy.SendAsync();
         Assert.Equal((503, told), ((int)third.StatusCode, third.Headers.Contains("x-envoy-overloaded")));
         free.SetResult();

@@ -51,7 +51,7 @@ public class ReplicaSetPlanTests
         Assert.Contains("""{"type":"ReplicaFailure","status":"True","reason":"FailedCreate","message":"no such template",""",
             ReplicaSetPlan.Failed(set, "no such template", PlanText.Now)!.Body!.ToJsonString(), StringComparison.Ordinal);
         set.Status = new() { ObservedGeneration = 3, Conditions = [new() { Type = "ReplicaFailure", Status = "True", Message = "no such template" }] };
-        Assert.Null(ReplicaSetPlan.Failed(set, "no such template", PlanText.Now));
+        Assert.Null(ReplicaSetPlan.Failed(set, "no such template for web-x7k2p", PlanText.Now));
         Assert.DoesNotContain(ReplicaSetPlan.For(set, [], PlanText.Now).Writes, write => write.Subresource == "status");
         var full = ReplicaSetPlan.For(set, PlanText.Pods(Pod("a", "Running", true) + Pod("b", "Running", true)), PlanText.Now);
         var status = Assert.Single(full.Writes, write => write.Subresource == "status").Body!["status"]!.AsObject();

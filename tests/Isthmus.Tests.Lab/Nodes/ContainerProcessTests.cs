@@ -24,12 +24,12 @@ public sealed class ContainerProcessTests
             using var container = ContainerProcess.Started(ProcessIdentity.Of(outer.Id), Path.GetTempPath());
             var clock = new ManualClock();
             var early = container.FindProgramAsync(clock, Stop);
-            while (container.FindInit() is null) await Task.Delay(5, Stop);
-            while (!early.IsCompleted)
+            await Eventually.TrueAsync(() => container.FindInit() is not null);
+            await Eventually.TrueAsync(() =>
             {
                 clock.Jump(TimeSpan.FromMinutes(1));
-                await Task.Delay(5, Stop);
-            }
+                return early.IsCompleted;
+            });
             Assert.Null(await early);
             await outer.StandardInput.WriteLineAsync("go");
             await outer.StandardInput.FlushAsync(Stop);

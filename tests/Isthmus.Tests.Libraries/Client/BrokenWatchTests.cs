@@ -34,7 +34,7 @@ public sealed class BrokenWatchTests
         watch.Response.SendChunked = true;
         await watch.Response.OutputStream.WriteAsync(Encoding.UTF8.GetBytes($$$"""{"type":"MODIFIED","object":{{{One("20")}}}}""" + "\n"), stop.Token);
         await watch.Response.OutputStream.FlushAsync(stop.Token);
-        while (seen.Count < 2) await Task.Delay(5, stop.Token);
+        await Eventually.TrueAsync(() => seen.Count == 2);
         watch.Response.Abort();
 
         Assert.Equal("20", (await server.GetContextAsync()).Request.QueryString["resourceVersion"]);

@@ -4,7 +4,7 @@ using System.Net.Sockets;
 using Isthmus.Dns;
 using Isthmus.Dns.Config;
 using Isthmus.Dns.Server;
-using Isthmus.Dns.ServiceEntries;
+using Isthmus.Dns.GlobalNames;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Testing;
 using Isthmus.Wire.Dns;
@@ -61,8 +61,7 @@ public sealed class CorednsPluginTests
 
         await using var plugin = CorednsPluginProgram.Server(new IPEndPoint(IPAddress.Loopback, port), answers);
         await plugin.StartAsync(TestContext.Current.CancellationToken);
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        while (!server.Ready) await Task.Delay(20, patience.Token);
+        await Eventually.TrueAsync(() => server.Ready);
         Assert.Equal((DnsCode.NameError, ""), await AnsweredAsync(server, "orders.shop.global"));
     }
 

@@ -5,6 +5,7 @@ using System.Net.Sockets;
 using Isthmus.Dns.Config;
 using Isthmus.Dns.Plugins;
 using Isthmus.Dns.Server;
+using Isthmus.Testing;
 using Isthmus.Wire.Dns;
 using Xunit;
 
@@ -78,7 +79,7 @@ public class DnsServerTests
             int.Parse(server.Metrics.Print().Split('\n').Single(line => line.StartsWith("coredns_forward_failures_total ", StringComparison.Ordinal))
                 .Split(' ')[1],
                 CultureInfo.InvariantCulture);
-        while (Failures() < 10) await Task.Delay(1, TestContext.Current.CancellationToken);
+        await Eventually.TrueAsync(() => Failures() >= 10);
         Assert.False(asked.IsCompleted);
         home = await StartAsync(hosts, port);
         Assert.All(await asked, answer => Assert.Equal(DnsCode.NoError, answer.Header.Code));

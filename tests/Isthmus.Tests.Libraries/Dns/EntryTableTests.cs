@@ -1,6 +1,6 @@
 using System.Net;
 using System.Text.Json.Nodes;
-using Isthmus.Dns.ServiceEntries;
+using Isthmus.Dns.GlobalNames;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Wire.Dns;
 using Xunit;

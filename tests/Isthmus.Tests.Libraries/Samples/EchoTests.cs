@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Json;
+using System.Net.Security;
 using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Security.Cryptography;
@@ -131,6 +132,46 @@ public sealed class EchoTests : IDisposable
         var missing = new GrpcMethod<EchoRequest, EchoResponse>("gateway_api_conformance.echo_basic.grpcecho.GrpcEcho", "EchoThree", EchoRequest.Parser,
             EchoResponse.Parser);
         Assert.Equal(GrpcCode.Unimplemented, (await Assert.ThrowsAsync<GrpcException>(() => channel.UnaryAsync(missing, new(), new(), _stop.Token))).Code);
+    }
+
+    /// <summary>A proxy that takes a call without TLS and makes it over TLS.</summary>
+    [Fact]
+    public async Task The_scheme_of_a_call_over_TLS_can_be_that_of_the_caller_before()
+    {
+        var (certificate, key) = Pair("server");
+        Start(EchoBasicProgram.RunAsync(Environment(("GRPC_ECHO_SERVER", "1"), ("HTTP_PORT", $"{_first.Number}"), ("HTTPS_PORT", $"{_third.Number}"),
+            ("TLS_SERVER_CERT", certificate), ("TLS_SERVER_PRIV_KEY", key)), _stop.Token));
+        using var handler = new SocketsHttpHandler
+        {
+            ConnectCallback = async (_, stop) =>
+            {
+                var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+                await socket.ConnectAsync(IPAddress.Loopback, _third.Number, stop);
+                var tls = new SslStream(new NetworkStream(socket, ownsSocket: true), false, (_, _, _, _) => true);
+                await tls.AuthenticateAsClientAsync(new() { TargetHost = "server", ApplicationProtocols = [SslApplicationProtocol.Http2] }, stop);
+                return tls;
+            },
+        };
+        using var client = new HttpClient(handler);
+        await Eventually.TrueAsync(async () =>
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "http://server/gateway_api_conformance.echo_basic.grpcecho.GrpcEcho/Echo")
+            {
+                Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact, Content = new ByteArrayContent(new byte[5]),
+            };
+            request.Content.Headers.ContentType = new("application/grpc");
+            try
+            {
+                using var response = await client.SendAsync(request, _stop.Token);
+                await response.Content.ReadAsByteArrayAsync(_stop.Token);
+                return response.TrailingHeaders.TryGetValues("grpc-status", out var status) && status.Single() == "0";
+            }
+            catch (HttpRequestException)
+            {
+                // It does not listen yet.
+                return false;
+            }
+        });
     }
 
     [Fact]

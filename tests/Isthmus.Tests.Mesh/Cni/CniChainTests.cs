@@ -7,6 +7,7 @@ using Isthmus.Cni;
 using Isthmus.Cni.Pods;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Lab.Machine.Linux;
+using Isthmus.Testing;
 using Isthmus.Tests.Mesh.Lab;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -87,7 +88,7 @@ public sealed class CniChainTests : IAsyncLifetime
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
         var agent = new NodeAgent(settings, client, TimeProvider.System, NullLogger.Instance);
         var running = agent.RunAsync(stop.Token);
-        while (agent.Waiting.Length > 0 && !running.IsCompleted) await Task.Delay(10, Stop);
+        await Eventually.TrueAsync(() => agent.Waiting.Length == 0 || running.IsCompleted);
 
         // Uncaptured, as while no agent runs: the check fails.
         await RunAsync("ADD", ["bridge"]);

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Isthmus.Testing;
 using Isthmus.Tests.Mesh.Lab;
 using Xunit;
 
@@ -42,7 +43,7 @@ public sealed class RegistryServerTests : IAsyncLifetime
         // ./test unpacks it there: its package would start a service.
         var program = Path.Combine(BuiltProgram.Artifacts, "registry/usr/bin/docker-registry");
         _registry = Process.Start(new ProcessStartInfo(program, ["serve", settings]));
-        await LabRig.EventuallyAsync(() => Answers(), "the registry listens");
+        await Eventually.TrueAsync(() => Answers(), "the registry listens");
     }
 
     public async ValueTask DisposeAsync()

@@ -75,17 +75,6 @@ internal sealed class LabRig : IAsyncDisposable
 
     internal static bool Exists(int process) => PidHandle.TryOpen(process) is { } handle && Dispose(handle);
 
-    /// <summary>Waits until the namespaces are gone: the kernel removes them a moment after their last process.</summary>
-    internal static async Task EventuallyAsync(Func<bool> holds, string what)
-    {
-        var begun = TimeProvider.System.GetTimestamp();
-        while (!holds())
-        {
-            Assert.True(TimeProvider.System.GetElapsedTime(begun) < TimeSpan.FromSeconds(60), $"not within 60 s: {what}");
-            await Task.Delay(20, TestContext.Current.CancellationToken);
-        }
-    }
-
     public async ValueTask DisposeAsync()
     {
         await IsthmusAsync("lab", "down");

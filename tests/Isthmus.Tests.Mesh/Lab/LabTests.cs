@@ -132,12 +132,12 @@ public sealed class LabTests
     {
         await using var rig = await LabRig.CreateAsync();
         using var up = rig.Begin("lab", "up", "--clusters", "2");
-        await LabRig.EventuallyAsync(() => Directory.Exists(rig.Home.Cluster("cluster2")), "the second cluster's directory");
+        await Eventually.TrueAsync(() => Directory.Exists(rig.Home.Cluster("cluster2")), "the second cluster's directory");
         var supervisor = rig.Supervisor;
         ProcessImage.Kill(up.Id, Signals.Int);
         await up.WaitForExitAsync(TestContext.Current.CancellationToken);
         Assert.Equal(130, up.ExitCode);
-        await LabRig.EventuallyAsync(() => !LabRig.Exists(supervisor), "the supervisor's end");
+        await Eventually.TrueAsync(() => !LabRig.Exists(supervisor), "the supervisor's end");
         Assert.False(Directory.Exists(rig.Home.Directory));
         Assert.False(File.Exists(rig.Kubeconfig));
     }
@@ -147,7 +147,7 @@ public sealed class LabTests
     {
         await using var rig = await LabRig.CreateAsync();
         using var up = rig.Begin("lab", "up", "--clusters", "1");
-        await LabRig.EventuallyAsync(() => File.Exists(rig.Home.Log("supervisor")), "the supervisor's process");
+        await Eventually.TrueAsync(() => File.Exists(rig.Home.Log("supervisor")), "the supervisor's process");
         ProcessImage.Kill(up.Id, Signals.Kill);
         await up.WaitForExitAsync(TestContext.Current.CancellationToken);
         Assert.Contains("The lab is removed.", (await rig.IsthmusAsync("lab", "down")).Expect(0));
@@ -217,8 +217,9 @@ public sealed class LabTests
 
     private static async Task NothingIsLeftAsync(List<int> processes, HashSet<string> networks)
     {
-        await LabRig.EventuallyAsync(() => processes.All(process => !LabRig.Exists(process)), "the end of every process");
-        await LabRig.EventuallyAsync(() => !networks.Overlaps(LabRig.Networks(PidsOfAll())), "the end of every network namespace");
+        await Eventually.TrueAsync(() => processes.All(process => !LabRig.Exists(process)), "the end of every process");
+        // The kernel removes them a moment after their last process.
+        await Eventually.TrueAsync(() => !networks.Overlaps(LabRig.Networks(PidsOfAll())), "the end of every network namespace");
         Assert.DoesNotContain("isthmus-lab-", await File.ReadAllTextAsync("/proc/self/mountinfo", TestContext.Current.CancellationToken));
     }
 

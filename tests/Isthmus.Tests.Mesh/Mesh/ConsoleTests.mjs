@@ -168,7 +168,7 @@ const others = {
     for (const [label, text] of [['Method', 'post'], ['Headers', "x-user: it's me"], ['Body', 'a b'], ['JSON Web Token', 'e30.e30.none']]) await page.getByLabel(label).fill(text);
     await page.getByRole('button', { name: 'Follow and call' }).click();
     await page.locator('.hop').filter({ hasText: 'POST /hello' }).waitFor();
-    await sees(`--context=cluster1 -X post -H 'x-user: it'\\''s me' -d 'a b' --jwt "$TOKEN"`);
+    await sees(`--context=cluster1 -X post -H 'x-user: it'\\''s me' -d 'a b' --jwt "$TOKEN" --contexts=cluster1,cluster2`);
     assert.ok(!(await page.locator('body').innerText() + page.url()).includes('e30.e30'), 'the token is not shown');
     await page.locator('.hop').first().click();
     await page.getByRole('complementary').waitFor();
@@ -311,24 +311,88 @@ async function remembers() {
   await page.keyboard.press('Enter');
   await sees(/concerns? helloworld\.sample/);
   await change.waitFor({ state: 'detached' });
+  await sees('isthmus history helloworld.sample --since 15m --contexts=cluster1,cluster2');
+}
+
+/** A page whose events come from here. */
+async function sheetOf(events, size = wide) {
+  const sheet = await context.newPage();
+  await sheet.setViewportSize(size);
+  await sheet.route('**/api/events', route => route.fulfill({
+    contentType: 'text/event-stream', body: Object.entries(events).map(([name, value]) => `event: ${name}\ndata: ${JSON.stringify(value)}\n\n`).join(''),
+  }));
+  return sheet;
+}
+
+const serviceOf = (cluster, namespace, name, health = 'ok') => (
+  { id: `${cluster}/${namespace}/${name}`, cluster, namespace, name, kind: 'service', ready: 2, all: 2, sidecars: 2, health, caller: `deployment/${name}.${namespace}`, otherProxies: [] });
+const flowOf = (from, to, more = {}) => (
+  { from, to, protocol: 'http', rate: 12.3, errors: 0, denied: 0, p50: 1, p95: 20, bytes: 0, way: 'direct', security: 'mtls', identity: '', flags: [], ...more });
+const topologyOf = (clusters, services) => ({
+  read: new Date().toISOString(), services, watches: clusters.flatMap(from => clusters.filter(to => to !== from).map(to => ({ from, to, status: 'synced', message: '' }))),
+  clusters: clusters.map(name => ({ context: name, name, network: `net-${name}`, error: '', proxies: services.length, controlPlanes: [{ namespace: 'istio-system', serves: name, ready: 1, all: 1 }],
+    gateways: [{ name: 'istio-system/gateway', network: `net-${name}`, addresses: ['172.18.0.1'], ready: 1 }], withheld: [] })),
+});
+const trafficOf = (flows, callers = []) => ({ time: '', flows, callers, proxies: 1, silent: {}, prometheus: [] });
+
+/** A mesh of 23 services in two clusters can be read at 1440 pixels: no node is over a label or an arrow. */
+async function readable() {
+  const [clusters, size] = [['c1', 'c2'], { width: 1440, height: 900 }];
+  const services = Array.from({ length: 23 }, (_, i) => serviceOf(clusters[i % 3 ? 0 : 1], ['shop', 'books', 'platform'][i % 3], `service-${i}`));
+  const flows = services.flatMap((from, i) => [1, 3, 7].map(step => services[i + step]).filter(Boolean).map(to => flowOf(from.id, to.id, i % 5 ? {} : { errors: 0.5 })));
+  flows.push(flowOf(services[9].id, services[2].id), flowOf(services[22].id, services[0].id, { protocol: 'tcp', bytes: 4096 }), flowOf(services[4].id, services[4].id));
+  const sheet = await sheetOf({ topology: topologyOf(clusters, services), traffic: trafficOf(flows) }, size);
+  await sheet.goto(`${origin}/#/topology`);
+  await sheet.waitForFunction(n => document.querySelector('.canvas')?._cyreg?.cy.edges('.flow').length === n, flows.length, { polling: 50 });
+  const found = await sheet.evaluate(async () => {
+    // The picture gets its size, and is drawn, over several frames.
+    for (let i = 0; i < 30; i++) await new Promise(requestAnimationFrame);
+    const { cy } = document.querySelector('.canvas')._cyreg;
+    const only = { includeNodes: false, includeEdges: false, includeOverlays: false };
+    const hit = (a, b) => a.x1 < b.x2 && b.x1 < a.x2 && a.y1 < b.y2 && b.y1 < a.y2;
+    const nodes = cy.nodes(':childless').map(node => ({ id: node.id(), ...node.boundingBox({ includeLabels: false, includeOverlays: false }) }));
+    const labels = cy.edges('.labelled').map(edge => ({ id: edge.id(), ...edge.boundingBox(only) })).filter(box => box.w > 0);
+    const crossed = cy.edges('.flow').filter(edge => edge.source().id() !== edge.target().id()).flatMap(edge => {
+      const points = [edge.sourceEndpoint(), ...(edge.segmentPoints() ?? []), edge.targetEndpoint()];
+      return points.slice(1).flatMap((to, i) => Array.from({ length: 50 }, (_, k) => ({ x: points[i].x + (to.x - points[i].x) * k / 50, y: points[i].y + (to.y - points[i].y) * k / 50 })))
+        .flatMap(point => nodes.filter(node => node.id !== edge.source().id() && node.id !== edge.target().id() && point.x > node.x1 && point.x < node.x2 && point.y > node.y1 && point.y < node.y2))
+        .map(node => `${edge.id()} crosses ${node.id}`);
+    });
+    return {
+      crossed: [...new Set(crossed)], labels: labels.length, text: 13 * cy.zoom(), arrows: cy.edges('.flow').length,
+      hidden: labels.flatMap(label => [...nodes, ...labels].filter(other => other.id !== label.id && hit(label, other)).map(other => `${label.id} and ${other.id}`)),
+    };
+  });
+  await sheet.close();
+  assert.deepEqual([found.crossed, found.hidden], [[], []]);
+  assert.ok(found.text >= 11, `the text of nodes is ${found.text} pixels high`);
+  assert.ok(found.labels > found.arrows / 2, `${found.labels} of ${found.arrows} arrows have a label`);
+  return `${found.arrows} arrows, ${found.labels} labels, text of ${found.text.toFixed(1)} pixels`;
+}
+
+/** What several clusters have alike is one problem, which lists them; two problems of one object in one cluster are two. */
+async function together() {
+  const row = (cluster, object, message, more = {}) => ({
+    foundBy: 'verify', severity: 'error', cluster, problem: { code: 'ISM1', object, path: '', message, remedy: '' }, command: '', missing: '', since: null, isOlder: false, failing: [], ...more });
+  const failing = [{ from: 'c1/shop/buyer', to: 'c2/shop/orders', rate: 3, errors: 1 }];
+  const rows = [row('c1', 'Service shop/orders in c1', '0 of 2 endpoints', { failing }), row('c2', 'Service shop/orders in c2', '0 of 1 endpoints', { failing }),
+    row('c1', 'Service shop/two in c1', 'first'), row('c1', 'Service shop/two in c1', 'second')];
+  const sheet = await sheetOf({ topology: topologyOf(['c1', 'c2'], []), problems: { verified: new Date().toISOString(), analyzed: null, checks: 4, meshes: 1, rows, unverified: [] } });
+  await sheet.goto(`${origin}/#/problems`);
+  await sheet.locator('.problem').nth(2).waitFor();
+  const texts = await sheet.locator('.problem').allInnerTexts();
+  await sheet.close();
+  assert.equal(texts.length, 3, texts.join('\n'));
+  assert.match(texts[0], /Service shop\/orders\s+in c1, c2[^]*c1: 0 of 2 endpoints[^]*c2: 0 of 1 endpoints[^]*calls fail c1\/shop\/buyer → c2\/shop\/orders: 3.0\/s, 100 % errors/);
+  assert.equal(texts[0].split('c1/shop/buyer').length, 2, 'each call is named once');
 }
 
 /** A made-up mesh, in a page whose events come from here. */
 async function drawn(count) {
   const clusters = ['c1', 'c2'];
-  const services = clusters.flatMap(cluster => Array.from({ length: count / 2 }, (_, i) => (
-    { id: `${cluster}/ns${i % 10}/svc-${i}`, cluster, namespace: `ns${i % 10}`, name: `svc-${i}`, kind: 'service', ready: 2, all: 2, sidecars: 2, health: i % 40 ? 'ok' : 'down', workload: 'x' })));
-  const topology = {
-    read: new Date().toISOString(), services, watches: [],
-    clusters: clusters.map(name => ({ context: name, name, network: `net-${name}`, error: '', proxies: count, controlPlanes: [{ namespace: 'istio-system', serves: name, ready: 1, all: 1 }], gateways: [], withheld: [] })),
-  };
-  const flows = services.flatMap((from, i) => [3, 7, 11].map(k => ({ from: from.id, to: services[(i * k + k) % count].id, protocol: 'http', rate: i % 20, errors: 0, p50: 1, p95: 2, bytes: 0, way: 'direct', security: 'mtls', identity: '', flags: [] })))
-    .filter(flow => flow.from !== flow.to);
-  const sheet = await context.newPage();
-  await sheet.route('**/api/events', route => route.fulfill({
-    contentType: 'text/event-stream',
-    body: `event: topology\ndata: ${JSON.stringify(topology)}\n\nevent: traffic\ndata: ${JSON.stringify({ time: '', flows, callers: [], proxies: count, silent: {}, prometheus: [] })}\n\n`,
-  }));
+  const services = clusters.flatMap(cluster => Array.from({ length: count / 2 }, (_, i) => serviceOf(cluster, `ns${i % 10}`, `svc-${i}`, i % 40 ? 'ok' : 'down')));
+  const flows = services.flatMap((from, i) => [3, 7, 11].map(k => flowOf(from.id, services[(i * k + k) % count].id, { rate: i % 20, p95: 2 }))).filter(flow => flow.from !== flow.to);
+  const sheet = await sheetOf({ topology: topologyOf(clusters, services), traffic: trafficOf(flows) });
   await sheet.goto(`${origin}/#/topology`);
   await sheet.waitForFunction(n => document.querySelector('.canvas')?.getAttribute('aria-label').includes(`${n} arrows`), flows.length, { polling: 50 });
   const median = await sheet.evaluate(async () => {
@@ -424,8 +488,11 @@ async function onThisMachine() {
   await step('topology', topology);
   await step('keyboard', keyboard);
   for (const [name, work] of Object.entries(others)) await step(name, async () => { await work(); await fits(); await picture(name); });
-  await step('markup', markup);
   await step('faults', faults);
+  await step('23 services', readable);
+  await step('problems of several clusters', together);
+  // Its names stay in the history: the pictures come first.
+  await step('markup', markup);
   await step('500 services', async () => {
     let few = Infinity, many = Infinity, calls;
     // The best of some rounds, and a ratio: how fast and how busy this machine is does not matter. No frame is shorter than the display's, so

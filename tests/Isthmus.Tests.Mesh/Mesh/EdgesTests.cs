@@ -288,13 +288,14 @@ public sealed class EdgesTests(PlacedMeshRig mesh)
         await HearsAsync("curl -sSvk -m 5 --connect-to ::front.door:443 https://door.example/hello 2>&1",
             text => text.Contains("Hello version: ", StringComparison.Ordinal) && text.Contains("CN=door.example", StringComparison.Ordinal),
             "the certificate and the answer");
-        await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster1", "-n door get gateway bare -o jsonpath={.status}"),
+        await MeshRig.UntilAsync(() => mesh.KubectlAsync("cluster1", "-n door get gateways.networking.istio.io bare -o jsonpath={.status}"),
             text => text.Contains("Secret door/front is not sent: ServiceAccount door/default of the gateway may not list Secrets in namespace door",
                 StringComparison.Ordinal),
             "the status of the Gateway without the Role");
         Assert.DoesNotContain("Hello version", await AskAsync("curl -sSk -m 5 --connect-to ::bare.door:443 https://door.example/hello 2>&1"),
             StringComparison.Ordinal);
-        Assert.DoesNotContain("Secret", await mesh.KubectlAsync("cluster1", "-n door get gateway front -o jsonpath={.status}"), StringComparison.Ordinal);
+        Assert.DoesNotContain("Secret", await mesh.KubectlAsync("cluster1", "-n door get gateways.networking.istio.io front -o jsonpath={.status}"),
+            StringComparison.Ordinal);
         await mesh.KubectlAsync("cluster1", "delete namespace door");
 
         static string Secret(string certificate, string key) => $$"""

@@ -105,10 +105,10 @@ public sealed class CaStateTests : IAsyncLifetime
         var distribution = new RootDistribution(_client, _ca, TimeProvider.System, NullLogger<RootDistribution>.Instance);
         _running = Task.WhenAll(_ca.RunAsync(_stop.Token), distribution.RunAsync(_stop.Token))
             .ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
-        while (await TextAsync("other") != root || await TextAsync("default") != root) await Task.Delay(20, TestContext.Current.CancellationToken);
+        await Eventually.TrueAsync(async () => await TextAsync("other") == root && await TextAsync("default") == root);
         // A namespace that comes later is written after all that was queued before.
         await _client.CreateAsync(Kinds.Namespace, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "later" } }, _stop.Token);
-        while (await TextAsync("later") != root) await Task.Delay(20, TestContext.Current.CancellationToken);
+        await Eventually.TrueAsync(async () => await TextAsync("later") == root);
         var map = (await _client.FindAsync<ConfigMap>(Kinds.ConfigMap, "theirs", WellKnown.RootCertConfigMap, _stop.Token))!;
         Assert.Equal((theirs, await File.ReadAllTextAsync(Path.Combine(_directory, "one", "ca-cert.pem"), _stop.Token)),
             (map.Data[WellKnown.RootCertKey], map.Data[WellKnown.IssuerCertKey]));

@@ -67,7 +67,7 @@ public sealed class DebugRequestsTests : IAsyncLifetime
         };
         _controlPlane = Isthmus.ControlPlane.ControlPlane.Build(settings, new(TimeProvider.System, new Random(1), _client.Access, new NoNames()));
         _running = _controlPlane.RunAsync(_end.Token);
-        while (!await IsReadyAsync()) await Task.Delay(20, Stop);
+        await Eventually.TrueAsync(IsReadyAsync);
     }
 
     public async ValueTask DisposeAsync()
@@ -147,8 +147,8 @@ public sealed class DebugRequestsTests : IAsyncLifetime
             ["metadata"] = new JsonObject { ["name"] = "remote", ["labels"] = new JsonObject { [Labels.MultiCluster] = "true" } },
             ["stringData"] = new JsonObject { ["c2"] = "no kubeconfig" },
         }, Stop);
-        JsonArray lines;
-        while ((lines = JsonNode.Parse((await GetAsync(Http, "/debug/clusterz")).Body)!.AsArray()).Count == 0) await Task.Delay(20, Stop);
+        var lines = await Eventually.ValueAsync(async () =>
+            JsonNode.Parse((await GetAsync(Http, "/debug/clusterz")).Body)!.AsArray() is { Count: > 0 } found ? found : null);
         Assert.Equal(("c2", "istio-system/remote", "canary"),
             (lines[0]!["id"]!.ToString(), lines[0]!["secretName"]!.ToString(), lines[0]!["revision"]!.ToString()));
     }
@@ -171,15 +171,12 @@ public sealed class DebugRequestsTests : IAsyncLifetime
         await using var proxy = await ConnectAsync(channel);
 
         async Task<JsonNode> JsonAsync(string page) => JsonNode.Parse((await GetAsync(Http, $"/debug/{page}")).Body)!;
-        async Task UntilAsync(Func<Task<bool>> ask)
-        {
-            while (!await ask()) await Task.Delay(20, Stop);
-        }
-        await UntilAsync(async () => (await JsonAsync("endpointz")).AsArray().Any(line => line!["svc"]!.ToString() == "orders.shop.svc.cluster.local:http"));
-        await UntilAsync(async () => (await JsonAsync("sidecarz?proxyID=web.shop"))["name"]!.ToString() == "narrow");
+        await Eventually.TrueAsync(async () =>
+            (await JsonAsync("endpointz")).AsArray().Any(line => line!["svc"]!.ToString() == "orders.shop.svc.cluster.local:http"));
+        await Eventually.TrueAsync(async () => (await JsonAsync("sidecarz?proxyID=web.shop"))["name"]!.ToString() == "narrow");
         var scope = await JsonAsync("sidecarz?proxyID=web.shop");
         Assert.Equal(("shop", false), (scope["namespace"]!.ToString(), (bool)scope["default"]!));
-        await UntilAsync(async () => (await JsonAsync("sidecarz?proxyID=web.shop"))["services"]!.AsArray()
+        await Eventually.TrueAsync(async () => (await JsonAsync("sidecarz?proxyID=web.shop"))["services"]!.AsArray()
             .Any(host => host!.ToString() == "orders.shop.svc.cluster.local"));
 
         var clients = await JsonAsync("adsz");
@@ -187,7 +184,7 @@ public sealed class DebugRequestsTests : IAsyncLifetime
             ((int)clients["totalClients"]!, clients["clients"]![0]!["connectionId"]!.ToString(),
                 clients["clients"]![0]!["metadata"]!["CLUSTER_ID"]!.ToString()));
         Assert.Contains("PassthroughCluster", clients["clients"]![0]!["watches"]![TypeUrls.Cluster]!.AsArray().Select(name => name!.ToString()));
-        await UntilAsync(async () => (await JsonAsync("edsz?proxyID=web.shop")).AsArray()
+        await Eventually.TrueAsync(async () => (await JsonAsync("edsz?proxyID=web.shop")).AsArray()
             .Any(line => line!["cluster_name"]?.ToString() == "outbound|80||orders.shop.svc.cluster.local"));
         Assert.Equal((HttpStatusCode.BadRequest, "DNS capture is not enabled in the proxy\n"), await GetAsync(Http, "/debug/ndsz?proxyID=web.shop"));
         foreach (var page in (string[])["edsz", "ndsz", "sidecarz"])
@@ -335,7 +332,8 @@ public sealed class DebugRequestsTests : IAsyncLifetime
         await stream.WriteAsync(new() { Node = node, TypeUrl = TypeUrls.Cluster }, Stop);
         var answer = (await stream.ReadAsync(Stop))!;
         await stream.WriteAsync(new() { TypeUrl = TypeUrls.Cluster, ResponseNonce = answer.Nonce, VersionInfo = answer.VersionInfo }, Stop);
-        while (JsonNode.Parse((await GetAsync(Http, "/debug/syncz")).Body)![0]?["cluster_acked"]?.ToString() != answer.Nonce) await Task.Delay(20, Stop);
+        await Eventually.TrueAsync(async () =>
+            JsonNode.Parse((await GetAsync(Http, "/debug/syncz")).Body)![0]?["cluster_acked"]?.ToString() == answer.Nonce);
         return new(stream, answer.Resources);
     }
 

@@ -48,9 +48,71 @@ public sealed class MeshVerificationTests
     [Fact]
     public void A_cluster_without_a_control_plane_of_its_own_is_fine_beside_one_that_has_one()
     {
-        var remote = Healthy(2, "n1") with { ControlPlanes = default, Watched = [], Gateways = [], ControlPlaneAt = ["172.18.0.1"] };
+        var remote = Healthy(2, "n1") with
+        {
+            ControlPlanes = default, Watched = [], Gateways = [], ControlPlaneAt = ["172.18.0.1"], ControlPlaneClusters = ["east1"]
+        };
         Assert.Empty(Codes(Healthy(1, "n1"), remote));
+        // No control plane takes care of a cluster that names none.
+        Assert.Equal(["ISM1009"], Codes(Healthy(1, "n1"), remote with { ControlPlaneClusters = [] }));
     }
+
+    /// <summary>The configuration of a control plane that runs in none of the clusters, or what an uninstall has left.</summary>
+    [Fact]
+    public void A_cluster_that_no_member_serves_is_not_asked_to_name_one()
+    {
+        var one = Healthy(1, "n1") with { Watched = [] };
+        foreach (var at in (string[])["10.9.9.9", ""])
+            Assert.DoesNotContain("ISM1009", Codes(one, Remote with { ControlPlaneClusters = [], ControlPlaneAt = at.Length > 0 ? [at] : [] }));
+    }
+
+    /// <summary>Of several control planes, that which serves the cluster is meant.</summary>
+    [Theory]
+    [InlineData("172.18.0.3", "", "east3")]
+    [InlineData("10.9.9.9", "east2", "east3")]
+    [InlineData("172.18.0.1", "", "east1")]
+    public void The_control_plane_that_serves_a_cluster_is_to_be_named(string at, string watched, string name)
+    {
+        var (one, three) = (Healthy(1, "n1") with { Watched = [] },
+            Healthy(3, "n3") with { Watched = watched.Length > 0 ? [new(watched, "istio-system/remote", "synced", "")] : [] });
+        var remote = Remote with { ControlPlaneAt = [at] };
+        foreach (var named in (ValueList<string>[])[[], ["south"]])
+        {
+            var problem = Assert.Single(MeshVerification.Run([one, remote with { ControlPlaneClusters = named }, three], Now),
+                check => check.Problem?.Code == "ISM1009").Problem!;
+            Assert.Contains($"topology.istio.io/controlPlaneClusters={name}", problem.Remedy, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void No_control_plane_without_a_name_is_proposed()
+    {
+        var one = Healthy(1, "n1") with { Name = "" };
+        Assert.DoesNotContain("ISM1009", Codes(one, Remote with { ControlPlaneClusters = [] }));
+        var problem = Assert.Single(MeshVerification.Run([one, Remote with { ControlPlaneClusters = ["south"] }], Now),
+            check => check.Problem?.Code == "ISM1009").Problem!;
+        Assert.DoesNotContain("controlPlaneClusters=", problem.Remedy, StringComparison.Ordinal);
+    }
+
+    /// <summary>A new cluster of a flat mesh gets its network, and a CA of its root, which an installation would not give it.</summary>
+    [Theory]
+    [InlineData("n", "n", "AB12", " --set values.global.network=n ", true)]
+    [InlineData("n", "n", "CD34", " --set values.global.network=n ", false)]
+    [InlineData("n1", "n2", "AB12", " --set values.global.network=c3 ", true)]
+    [InlineData("", "", "CD34", " --set values.global.multiCluster.clusterName=c3 --set values.global.meshID=mesh1", false)]
+    public void The_command_that_installs_another_cluster_takes_what_the_others_share(string one, string two, string root, string command, bool needsCa)
+    {
+        var problem = Assert.Single(MeshVerification.Run([Healthy(1, one), Healthy(2, two) with { Root = new(root) }, new("c3", "")], Now),
+            check => check.Problem?.Code == "ISM1002").Problem!;
+        Assert.Contains(command, problem.Remedy, StringComparison.Ordinal);
+        Assert.Equal(needsCa, problem.Remedy.StartsWith("give c3 a Secret cacerts of the others' root first", StringComparison.Ordinal));
+    }
+
+    /// <summary>What its proxies and its namespace have already stays.</summary>
+    [Fact]
+    public void The_command_that_installs_a_control_plane_again_keeps_the_identity_of_the_cluster() => Assert.Equal(
+        "isthmus install -y --context=C_1 --istioNamespace=mesh --set values.global.multiCluster.clusterName=east --set values.global.network=n7 --set "
+            + "values.global.meshID=m", new MemberInstallation("C_1", "east", "n7", "", "mesh").Command([new("c2", "west", "n", "m", "istio-system")]));
 
     [Fact]
     public void What_control_planes_find_odd_is_told_as_they_tell_it()
@@ -149,7 +211,7 @@ public sealed class MeshVerificationTests
         var (one, two) = (Healthy(1, "n1"), Healthy(2, "n2") with { Watched = [new("east1", "/kubeconfigs/east1.yaml", "invalid", "names no cluster")] });
         var problem = Assert.Single(MeshVerification.Run([one, two], Now), check => check.Problem?.Code == "ISM1020").Problem!;
         Assert.StartsWith("File /kubeconfigs/east1.yaml", problem.Object, StringComparison.Ordinal);
-        Assert.StartsWith("mount a kubeconfig that works in its place", problem.Remedy, StringComparison.Ordinal);
+        Assert.Contains("mount a kubeconfig that works in its place", problem.Remedy, StringComparison.Ordinal);
         Assert.DoesNotContain("create-remote-secret", problem.Remedy, StringComparison.Ordinal);
         var unwatched = Assert.Single(MeshVerification.Run([one, two with { Watched = [new("south", "/kubeconfigs/south.yaml", "synced", "")] }], Now),
             check => check is { Cluster: "c2", Problem.Code: "ISM1021" }).Problem!;
@@ -220,7 +282,7 @@ public sealed class MeshVerificationTests
     public void A_control_plane_that_is_asked_for_where_none_runs_is_said_to_be_where_it_is()
     {
         string Told(ClusterFacts asked, params ClusterFacts[] others) =>
-            MeshVerification.NoControlPlane(asked, "istio-system", others, "proxy-status").ToString();
+            NoControlPlane.Of(asked, "istio-system", others, "proxy-status").ToString();
         Assert.Equal(
             "namespace istio-system in c2: has no control plane: it runs in c1, where proxies reach it at 172.18.0.1 (query it there: isthmus proxy-status "
                 + "--context=c1)",
@@ -237,19 +299,31 @@ public sealed class MeshVerificationTests
             "has no control plane of its own; that of hosted runs in namespace external (ask it: isthmus proxy-status --context=c1 --istioNamespace=external)",
             Told(new ClusterFacts("c1", "") { Hosted = host.Hosted }));
         Assert.Contains("it runs in namespace istio-system (query it there: isthmus proxy-status --context=c1)",
-            MeshVerification.NoControlPlane(Healthy(1, "n1"), "other", [], "proxy-status").ToString());
+            NoControlPlane.Of(Healthy(1, "n1"), "other", [], "proxy-status").ToString());
+    }
+
+    /// <summary>No cluster of the kubeconfig has the name: a command cannot name its context.</summary>
+    [Fact]
+    public void A_remedy_says_what_to_write_for_a_context_that_is_not_known()
+    {
+        var (one, two) = (Healthy(1, "n1"), Healthy(2, "n2") with { Watched = [new("gone", "istio-system/gone", "timeout", "no answer")] });
+        var problem = Assert.Single(MeshVerification.Run([one, two], Now), check => check.Problem?.Code == "ISM1020").Problem!;
+        Assert.Contains("--context=CONTEXT --name=gone", problem.Remedy, StringComparison.Ordinal);
+        Assert.EndsWith("; CONTEXT is the context of cluster gone", problem.Remedy, StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_control_plane_elsewhere_that_cannot_be_asked_is_no_reason_to_install_another()
     {
-        var told = MeshVerification.NoControlPlane(Remote, "istio-system", [new ClusterFacts("c1", "refused")], "remote-clusters").ToString();
+        var told = NoControlPlane.Of(Remote, "istio-system", [new ClusterFacts("c1", "refused")], "remote-clusters").ToString();
         Assert.Equal(
-            "namespace istio-system in c2: has no control plane: it runs elsewhere, in cluster east1, where proxies reach it at 172.18.0.1 (query it there, "
-                + "with --context=CONTEXT)",
+            "namespace istio-system in c2: has no control plane: it runs elsewhere, in cluster east1, where proxies reach it at 172.18.0.1 (query it there: "
+                + "isthmus remote-clusters --context=c1)",
             told);
+        Assert.Contains("add the cluster of the control plane to the kubeconfig: none of its contexts has that control plane",
+            NoControlPlane.Of(Remote, "istio-system", [], "remote-clusters").ToString(), StringComparison.Ordinal);
         Assert.Contains("isthmus install",
-            MeshVerification.NoControlPlane(new ClusterFacts("c2", ""), "istio-system", [Healthy(1, "n1")], "proxy-status").ToString());
+            NoControlPlane.Of(new ClusterFacts("c2", ""), "istio-system", [Healthy(1, "n1")], "proxy-status").ToString());
     }
 
     [Theory]

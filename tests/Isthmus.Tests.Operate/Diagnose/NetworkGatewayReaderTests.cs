@@ -55,6 +55,6 @@ public sealed class NetworkGatewayReaderTests
         var service = JsonSerializer.Deserialize<Service>("""
             {"metadata": {"name": "gw", "namespace": "istio-system", "labels": {"topology.istio.io/network": "n1"}}, "spec": {"selector": {"app": "gw"}, "ports": [{"port": 15443}]}}
             """, JsonSerializerOptions.Web)!;
-        return Assert.Single(await NetworkGatewayReader.ReadAsync(client, [service], byNames: false, Stop));
+        return Assert.Single(await NetworkGatewayReader.ReadAsync(new(client, Stop), [service], byNames: false, Stop));
     }
 }

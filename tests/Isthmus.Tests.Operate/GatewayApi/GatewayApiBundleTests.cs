@@ -201,14 +201,14 @@ public sealed class GatewayApiBundleTests
     private static Task<JsonObject?> FindAsync(KubeClient client, string name) => client.FindAsync(Kinds.CustomResourceDefinition, null, name, Stop);
 
     /// <summary>API servers serve a version a moment after its definition is stored.</summary>
-    private static async Task<JsonObject> CreateAsync(KubeClient client, ResourceKind kind, string json)
+    private static Task<JsonObject> CreateAsync(KubeClient client, ResourceKind kind, string json)
     {
         var value = JsonNode.Parse(json)!.AsObject();
         (value["apiVersion"], value["kind"]) = (kind.ApiVersion, kind.Kind);
-        while (true)
+        return Eventually.ValueAsync(async () =>
         {
             try { return await client.CreateAsync(kind, value, Stop); }
-            catch (KubeException e) when (e.Code == 404) { await Task.Delay(10, Stop); }
-        }
+            catch (KubeException e) when (e.IsNotFound) { return null; }
+        }, $"{kind.ApiVersion} is served");
     }
 }

@@ -1,11 +1,11 @@
-using System.Net;
+using Isthmus.Core.Net;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.GlobalNames;
 using Isthmus.Operate.Inventory;
 using Xunit;
-using static Isthmus.Tests.Operate.Diagnose.Analysis.ReplicatedClusters;
+using static Isthmus.Tests.Operate.GlobalNames.ReplicatedClusters;
 
 namespace Isthmus.Tests.Operate.GlobalNames;
 
@@ -36,11 +36,11 @@ public sealed class GlobalExportTests
     {
         // Each object is read once: a cluster with one more would read all of them again.
         var known = One(Rule).Istio<ServiceEntry>().ToList();
-        IPAddress Choose(string host) => GlobalAddresses.Choose(host, [ClusterInventory.Of("one", [], known)]);
-        void Add(string host, string name, IPAddress address) =>
+        Address Choose(string host) => GlobalAddresses.Choose(host, [ClusterInventory.Of("one", [], known)]);
+        void Add(string host, string name, Address address) =>
             known.Add(One(Entry("{address: 203.0.113.7}", host, vip: address.ToString(), name: name)).Istio<ServiceEntry>()
                 .Single(entry => entry.Hosts.Contains(host)));
-        var taken = new HashSet<IPAddress>();
+        var taken = new HashSet<Address>();
         for (var i = 0; i < 300; i++)
         {
             // Another host already has the address where the search begins.

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.Resolve;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Install;
@@ -16,8 +17,6 @@ namespace Isthmus.Tests.Operate.Installation;
 /// <summary>A remote cluster that knows its control plane by a host name.</summary>
 public sealed class ControlPlaneAddressTests : IAsyncLifetime
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
-
     private readonly LoopbackCluster _cluster = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly Names _names = new();
@@ -46,10 +45,10 @@ public sealed class ControlPlaneAddressTests : IAsyncLifetime
     [Fact]
     public async Task Its_addresses_follow_the_name_at_its_time_to_live_and_outlive_a_name_server_that_fails()
     {
-        _names.Answer = new(["192.0.2.1"], TimeSpan.FromSeconds(1), "");
+        _names.Answer = new([Address.Parse("192.0.2.1")], TimeSpan.FromSeconds(1), "");
         await InstallAsync("mesh.example.org");
         await UntilAsync(["192.0.2.1"]);
-        _names.Answer = new(["192.0.2.2", "192.0.2.3"], TimeSpan.FromSeconds(1), "");
+        _names.Answer = new([Address.Parse("192.0.2.2"), Address.Parse("192.0.2.3")], TimeSpan.FromSeconds(1), "");
         await UntilAsync(["192.0.2.2", "192.0.2.3"]);
         Assert.Null(_address.LastError);
         _names.Answer = NameAnswer.Failed("name server 192.0.2.53 did not answer");
@@ -62,7 +61,7 @@ public sealed class ControlPlaneAddressTests : IAsyncLifetime
     [Fact]
     public async Task Both_ports_of_a_control_plane_are_at_every_address()
     {
-        _names.Answer = new(["192.0.2.1"], TimeSpan.FromHours(1), "");
+        _names.Answer = new([Address.Parse("192.0.2.1")], TimeSpan.FromHours(1), "");
         await InstallAsync("mesh.example.org");
         await UntilAsync(["192.0.2.1"]);
         var slice = await _client.GetAsync(Kinds.EndpointSlice, "istio-system", "istiod", CancellationToken.None);
@@ -73,11 +72,11 @@ public sealed class ControlPlaneAddressTests : IAsyncLifetime
     [Fact]
     public async Task Each_IP_family_has_a_slice_as_long_as_the_name_has_such_addresses()
     {
-        _names.Answer = new(["192.0.2.1", "2001:db8::1"], TimeSpan.FromSeconds(1), "");
+        _names.Answer = new([Address.Parse("192.0.2.1"), Address.Parse("2001:db8::1")], TimeSpan.FromSeconds(1), "");
         await InstallAsync("mesh.example.org");
         await UntilAsync(["192.0.2.1", "2001:db8::1"]);
         Assert.Equal([("istiod", "IPv4"), ("istiod-ipv6", "IPv6")], (await SlicesAsync()).Select(slice => (slice.Metadata.Name, slice.AddressType)).Order());
-        _names.Answer = new(["2001:db8::1"], TimeSpan.FromSeconds(1), "");
+        _names.Answer = new([Address.Parse("2001:db8::1")], TimeSpan.FromSeconds(1), "");
         await UntilAsync(["2001:db8::1"]);
         Assert.Equal("istiod-ipv6", Assert.Single(await SlicesAsync()).Metadata.Name);
     }
@@ -93,11 +92,10 @@ public sealed class ControlPlaneAddressTests : IAsyncLifetime
                 ["addresses"] = new JsonArray(new JsonObject { ["ip"] = "192.0.2.9" }), ["ports"] = new JsonArray(new JsonObject { ["port"] = 15012 })
             }),
         }, CancellationToken.None);
-        _names.Answer = new(["192.0.2.1"], TimeSpan.FromHours(1), "");
+        _names.Answer = new([Address.Parse("192.0.2.1")], TimeSpan.FromHours(1), "");
         await InstallAsync("mesh.example.org");
         await UntilAsync(["192.0.2.1"]);
-        using var limit = new CancellationTokenSource(Patience);
-        while (await _client.FindAsync(Kinds.Endpoints, "istio-system", "istiod", limit.Token) is not null) await Task.Delay(20, limit.Token);
+        await Eventually.TrueAsync(async () => await _client.FindAsync(Kinds.Endpoints, "istio-system", "istiod", CancellationToken.None) is null);
     }
 
     private async Task InstallAsync(string host)
@@ -114,11 +112,8 @@ public sealed class ControlPlaneAddressTests : IAsyncLifetime
         _client.ListAllAsync<EndpointSlice>(Kinds.EndpointSlice, "istio-system", new ListOptions { LabelSelector = "kubernetes.io/service-name=istiod" },
             CancellationToken.None);
 
-    private async Task UntilAsync(IReadOnlyList<string> wanted)
-    {
-        using var limit = new CancellationTokenSource(Patience);
-        while (!(await AddressesAsync()).SequenceEqual(wanted)) await Task.Delay(20, limit.Token);
-    }
+    private Task UntilAsync(IReadOnlyList<string> wanted) =>
+        Eventually.TrueAsync(async () => (await AddressesAsync()).SequenceEqual(wanted), $"addresses: {string.Join(", ", wanted)}");
 
     private sealed class Names : INameClient
     {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
@@ -72,7 +73,7 @@ public sealed class InstallWaitTests
                 ["name"] = $"istiod-{hash}", ["namespace"] = System, ["labels"] = template["metadata"]!["labels"]!.DeepClone(),
                 ["annotations"] = new JsonObject
                 {
-                    ["deployment.kubernetes.io/revision"] = revision.ToString(global::System.Globalization.CultureInfo.InvariantCulture)
+                    ["deployment.kubernetes.io/revision"] = revision.ToString(CultureInfo.InvariantCulture)
                 },
                 ["ownerReferences"] = new JsonArray(new JsonObject
                 {

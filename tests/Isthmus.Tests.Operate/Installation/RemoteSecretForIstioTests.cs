@@ -72,9 +72,51 @@ public sealed class RemoteSecretForIstioTests
         await Assert.ThrowsAsync<KubeException>(() => reader.ListAllAsync<JsonObject>(Kinds.Service, null, new ListOptions(), Stop));
         var lack = Assert.Single(notes, note => note.StartsWith("Warning: ServiceAccount istio-system/istio-reader-service-account may not list "
             + "namespaces, nodes, pods, services, endpointslices of all namespaces", StringComparison.Ordinal));
-        Assert.EndsWith($" create clusterrolebinding {Role} --clusterrole={Role} --serviceaccount=istio-system:istio-reader-service-account", lack,
-            StringComparison.Ordinal);
+        Assert.EndsWith("repeat the command with --restore-permissions.", lack, StringComparison.Ordinal);
     }
+
+    /// <summary>Control planes of several clusters share the account: none of them loses its token, or a right that an installation has added.</summary>
+    [Theory]
+    [InlineData("isthmus")]
+    [InlineData("istio")]
+    public async Task Permissions_come_back_without_a_new_token(string whose)
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await cluster.StartAsync();
+        var secrets = new RemoteSecret(client, TimeProvider.System, _ => { });
+        var request = new RemoteSecretRequest { Name = "c2", For = whose, TokenDuration = TimeSpan.FromHours(1) };
+        using var reader = Reader(await secrets.MakeAsync(request, Stop), client);
+        var name = whose == "istio" ? "istio-reader-for-istiod-istio-system" : Role;
+        var roles = Kinds.Find("rbac.authorization.k8s.io/v1", "ClusterRole")!;
+        var leases = GetRule("coordination.k8s.io", "leases");
+        await client.PatchAsync(roles, null, name, new JsonObject { ["rules"] = new JsonArray(leases) }, PatchType.Merge, Stop);
+        await client.DeleteAsync(Bindings, null, name, Stop);
+        await Assert.ThrowsAsync<KubeException>(() => reader.ListAllAsync<JsonObject>(Kinds.Service, null, new ListOptions(), Stop));
+
+        await secrets.MakeAsync(request with { RestorePermissions = true }, Stop);
+        await reader.ListAllAsync<JsonObject>(Kinds.Service, null, new ListOptions(), Stop);
+        var rules = (JsonArray)(await client.FindAsync(roles, null, name, Stop))!["rules"]!;
+        Assert.Contains(rules, rule => JsonNode.DeepEquals(rule, leases));
+        await secrets.MakeAsync(request with { RestorePermissions = true }, Stop);
+        Assert.Equal(rules.Count, ((JsonArray)(await client.FindAsync(roles, null, name, Stop))!["rules"]!).Count);
+    }
+
+    [Fact]
+    public async Task Permissions_of_an_account_that_the_command_does_not_create_are_not_its_own_to_give()
+    {
+        await using var cluster = new LoopbackCluster();
+        var secrets = new RemoteSecret(await cluster.StartAsync(), TimeProvider.System, _ => { });
+        var request = new RemoteSecretRequest { Name = "c2", RestorePermissions = true };
+        foreach (var other in (RemoteSecretRequest[])[request with { Type = "config" }, request with { ServiceAccount = "own" },
+            request with { CreateServiceAccount = false }])
+            Assert.Equal("--restore-permissions", (await Assert.ThrowsAsync<WrongUseException>(() =>
+                secrets.MakeAsync(other, Stop))).Problem.Object);
+    }
+
+    private static JsonObject GetRule(string group, string resource) => new()
+    {
+        ["apiGroups"] = new JsonArray(group), ["resources"] = new JsonArray(resource), ["verbs"] = new JsonArray("get"),
+    };
 
     /// <summary>An installation that runs at the same time has created the account, and binds its role a moment later.</summary>
     [Fact]

@@ -6,6 +6,7 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.Install.Operator;
 using Isthmus.Rigs.Servers;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Operate.Installation;
@@ -66,7 +67,7 @@ public sealed class UninstallerTests
         foreach (var set in (string[])["istiod", "istiod-next"]) await PodAsync(client, set);
         var uninstaller = new Uninstaller(client);
         var removed = uninstaller.RunAsync(await uninstaller.PlanRevisionAsync("default", Stop), _ => { }, Stop);
-        while (await client.FindAsync(Kinds.Deployment, "istio-system", "istiod", Stop) is not null) await Task.Delay(10, Stop);
+        await Eventually.TrueAsync(async () => await client.FindAsync(Kinds.Deployment, "istio-system", "istiod", Stop) is null);
         Assert.False(removed.IsCompleted);
         await client.DeleteAsync(Kinds.Pod, "istio-system", "istiod-abc-1", Stop, gracePeriodSeconds: 0);
         await removed;
@@ -97,16 +98,20 @@ public sealed class UninstallerTests
             """)!.AsObject(), Stop);
         await StateAsync(client, new JsonObject { ["running"] = new JsonObject() });
         await client.DeleteAsync(Kinds.Pod, "istio-system", "istiod-1-0-abc-x", Stop);
+        await client.DeleteAsync(Kinds.ConfigMap, "istio-system", WellKnown.History("1-0"), Stop);
 
         var (uninstaller, stopped) = (new Uninstaller(client), new List<Removal>());
         var run = uninstaller.RunAsync(await uninstaller.PlanRevisionAsync("1-0", Stop), removal => { lock (stopped) stopped.Add(removal); }, Stop);
-        while (await client.FindAsync(Kinds.Deployment, "istio-system", "istiod-1-0", Stop) is not null) await Task.Delay(10, Stop);
+        await Eventually.TrueAsync(async () => await client.FindAsync(Kinds.Deployment, "istio-system", "istiod-1-0", Stop) is null);
         await StateAsync(client, new JsonObject { ["running"] = new JsonObject() });
         Assert.False(run.IsCompleted);
         Assert.DoesNotContain(stopped, removal => removal.Kind == Kinds.ServiceAccount);
+        // Its last word, which was not there yet when all was planned.
+        await client.CreateAsync(Kinds.ConfigMap, Made(Kinds.ConfigMap, WellKnown.History("1-0")), Stop);
         await StateAsync(client, new JsonObject { ["terminated"] = new JsonObject { ["exitCode"] = 0 } });
         await run;
         Assert.Contains(stopped, removal => removal.Kind == Kinds.ServiceAccount);
+        Assert.Null(await client.FindAsync(Kinds.ConfigMap, "istio-system", WellKnown.History("1-0"), Stop));
         Assert.NotNull(await client.FindAsync(Kinds.Pod, "istio-system", "istiod-1-0-abc-x", Stop));
     }
 
@@ -126,12 +131,9 @@ public sealed class UninstallerTests
     /// <summary>The objects that an install and the control plane of a revision create, without the definitions.</summary>
     private static async Task<IReadOnlyList<Removal>> InstallAsync(KubeClient client, string revision)
     {
-        var made = new JsonObject
-        {
-            ["name"] = WellKnown.WebhooksLease(revision), ["namespace"] = "istio-system", ["labels"] = new JsonObject { [Labels.MadeBy] = Labels.Discovery }
-        };
-        var lease = new JsonObject { ["apiVersion"] = "coordination.k8s.io/v1", ["kind"] = "Lease", ["metadata"] = made };
-        var objects = Manifests.Render(OperatorSpec.Build([], ["profile=minimal"], revision)).SelectMany(component => component.Objects).Append(lease)
+        JsonObject[] made = [Made(Kinds.Lease, WellKnown.WebhooksLease(revision)), Made(Kinds.Lease, WellKnown.History(revision)),
+            Made(Kinds.ConfigMap, WellKnown.History(revision))];
+        var objects = Manifests.Render(OperatorSpec.Build([], ["profile=minimal"], revision)).SelectMany(component => component.Objects).Concat(made)
             .Select(value => (Kind: Manifests.KindOf(value)!, Value: value)).Where(one => one.Kind != Kinds.CustomResourceDefinition).ToList();
         foreach (var (kind, value) in objects)
         {
@@ -140,6 +142,16 @@ public sealed class UninstallerTests
         }
         return [.. objects.Select(one => new Removal(one.Kind, one.Value["metadata"]!["namespace"]?.ToString(), one.Value["metadata"]!["name"]!.ToString()))];
     }
+
+    /// <summary>As a control plane makes it.</summary>
+    private static JsonObject Made(ResourceKind kind, string name) => new()
+    {
+        ["apiVersion"] = kind.ApiVersion, ["kind"] = kind.Kind,
+        ["metadata"] = new JsonObject
+        {
+            ["name"] = name, ["namespace"] = "istio-system", ["labels"] = new JsonObject { [Labels.MadeBy] = Labels.Discovery },
+        },
+    };
 
     private static async Task<IReadOnlyList<string>> StillThereAsync(KubeClient client, IEnumerable<Removal> objects)
     {

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Inventory;
 using Isthmus.Testing;
 using Microsoft.AspNetCore.Http;
@@ -14,7 +15,7 @@ namespace Isthmus.Tests.Operate.Inventory;
 public sealed class ClusterListsTests
 {
     private const string Two = """
-        {"metadata": {"resourceVersion": "1"}, "items": [{"metadata": {"name": "one", "labels": {"app": "shop"}}}, {"metadata": {"name": "other"}}]}
+        {"metadata": {"resourceVersion": "1"}, "items": [{"metadata": {"name": "one", "namespace": "there", "labels": {"app": "shop"}}}, {"metadata": {"name": "other"}}]}
         """;
 
     private readonly ConcurrentQueue<string> _asked = [];
@@ -52,9 +53,79 @@ public sealed class ClusterListsTests
         Assert.Equal("one", Assert.Single(await lists.SelectAsync<Service>(MeshApi.Service, null, "app", "shop", Stop)).Metadata.Name);
         Assert.Empty(await lists.SelectAsync(MeshApi.Service, null, "app", "other", Stop));
         Assert.Single(await lists.SelectAsync(MeshApi.Service, null, "app", null, Stop));
-        // Who may read one namespace may not read all.
-        await lists.SelectAsync(MeshApi.Service, "here", "app", "shop", Stop);
-        Assert.Equal(["/api/v1/services app=shop", "/api/v1/services", "/api/v1/namespaces/here/services app=shop"], _asked);
+        Assert.Empty(await lists.SelectAsync(MeshApi.Service, "here", "app", "shop", Stop));
+        Assert.Equal("one", Assert.Single(await lists.ListAsync<Service>(MeshApi.Service, Stop, "there")).Metadata.Name);
+        Assert.Equal(["/api/v1/services app=shop", "/api/v1/services"], _asked);
+    }
+
+    [Fact]
+    public async Task Control_planes_are_found_in_what_was_read_whole()
+    {
+        await using var server = await StartAsync();
+        using var client = Client(server);
+        _answer.SetResult(200);
+        var lists = new ClusterLists(client, Stop);
+        await lists.ListAsync<Pod>(MeshApi.Pod, Stop);
+        await lists.ListAsync<Deployment>(MeshApi.Deployment, Stop);
+        Assert.Empty(await ControlPlaneReader.AllAsync(lists, Stop));
+        Assert.Equal(["/api/v1/pods", "/apis/apps/v1/deployments"], _asked);
+
+        // Otherwise, they are what is asked for.
+        Assert.Equal(["there", ""], (await ControlPlaneReader.AllAsync(new(client, Stop), Stop)).Select(plane => plane.Namespace));
+        Assert.Equal(["/api/v1/pods app=istiod", "/apis/apps/v1/deployments app=istiod"], _asked.Skip(2).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task Who_may_not_read_all_is_asked_for_one_namespace()
+    {
+        var status = 403;
+        await using var server = await StartAsync(() => Interlocked.Exchange(ref status, 200));
+        using var client = Client(server);
+        var lists = new ClusterLists(client, Stop);
+        await Assert.ThrowsAsync<KubeException>(() => lists.ListAsync(MeshApi.Service, Stop));
+        Assert.Single(await lists.SelectAsync(MeshApi.Service, "there", "app", "shop", Stop), service => service["metadata"]!["name"]!.ToString() == "one");
+        Assert.Equal(["/api/v1/services", "/api/v1/namespaces/there/services app=shop"], _asked);
+    }
+
+    /// <summary>Trees of all Pods take much more memory than their typed form.</summary>
+    [Fact]
+    public async Task A_typed_list_is_asked_for_once_too()
+    {
+        await using var server = await StartAsync();
+        using var client = Client(server);
+        var lists = new ClusterLists(client, Stop);
+        _answer.SetResult(200);
+        var typed = await lists.ListAsync<Service>(MeshApi.Service, Stop);
+        Assert.Equal(["one", "other"], typed.Select(service => service.Metadata.Name));
+        Assert.Same(typed, await lists.ListAsync<Service>(MeshApi.Service, Stop));
+        Assert.Single(_asked);
+    }
+
+    [Fact]
+    public async Task What_one_namespace_has_is_a_part_of_a_typed_list_too()
+    {
+        await using var server = await StartAsync();
+        using var client = Client(server);
+        var lists = new ClusterLists(client, Stop);
+        _answer.SetResult(200);
+        await lists.ListAsync<Service>(MeshApi.Service, Stop);
+        Assert.Equal("one", Assert.Single(await lists.ListAsync<Service>(MeshApi.Service, Stop, "there")).Metadata.Name);
+        Assert.Equal("one", Assert.Single(await lists.SelectAsync<Service>(MeshApi.Service, "there", "app", "shop", Stop)).Metadata.Name);
+        Assert.Empty(await lists.SelectAsync<Service>(MeshApi.Service, "there", "app", "other", Stop));
+        Assert.Single(await lists.SelectAsync<Service>(MeshApi.Service, null, "app", null, Stop));
+        Assert.Single(_asked);
+    }
+
+    [Fact]
+    public async Task Who_may_not_read_a_typed_list_of_all_is_asked_for_one_namespace()
+    {
+        var status = 403;
+        await using var server = await StartAsync(() => Interlocked.Exchange(ref status, 200));
+        using var client = Client(server);
+        var lists = new ClusterLists(client, Stop);
+        await Assert.ThrowsAsync<KubeException>(() => lists.ListAsync<Service>(MeshApi.Service, Stop));
+        await lists.ListAsync<Service>(MeshApi.Service, Stop, "there");
+        Assert.Equal(["/api/v1/services", "/api/v1/namespaces/there/services"], _asked);
     }
 
     [Fact]

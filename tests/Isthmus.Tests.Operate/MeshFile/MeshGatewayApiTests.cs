@@ -6,6 +6,7 @@ using Isthmus.Mesh.Config.GatewayApi;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.MeshFile;
 using Isthmus.Rigs.Servers;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Operate.MeshFile;
@@ -110,22 +111,15 @@ public sealed class MeshGatewayApiTests : IAsyncLifetime
             _folder);
 
     /// <summary>API servers serve a version a moment after its definition is stored.</summary>
-    private static async Task CreateAsync(KubeClient client, ResourceKind kind, string json)
+    private static Task CreateAsync(KubeClient client, ResourceKind kind, string json)
     {
         var value = JsonNode.Parse(json)!.AsObject();
         (value["apiVersion"], value["kind"]) = (kind.ApiVersion, kind.Kind);
-        while (true)
+        return Eventually.ValueAsync(async () =>
         {
-            try
-            {
-                await client.CreateAsync(kind, value, Stop);
-                return;
-            }
-            catch (KubeException e) when (e.Code == 404)
-            {
-                await Task.Delay(10, Stop);
-            }
-        }
+            try { return await client.CreateAsync(kind, value, Stop); }
+            catch (KubeException e) when (e.IsNotFound) { return null; }
+        }, $"{kind.ApiVersion} is served");
     }
 
     private sealed class Unseen : IMeshProgress

@@ -6,6 +6,7 @@ using Isthmus.Operate.Install;
 using Isthmus.Operate.Install.Operator;
 using Isthmus.Operate.MeshFile;
 using Isthmus.Rigs.Servers;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Operate.MeshFile;
@@ -142,18 +143,11 @@ public sealed class MeshRemovalTests : IAsyncLifetime
         foreach (var value in Manifests.Render(OperatorSpec.Build([], ["profile=minimal"], "default")).SelectMany(component => component.Objects)
             .Where(value => value["kind"]!.ToString() is "CustomResourceDefinition" or "ServiceAccount"))
                 await client.CreateAsync(Manifests.KindOf(value)!, value, Stop);
-        while (true)
+        await Eventually.ValueAsync(async () =>
         {
-            try
-            {
-                await client.ListAllAsync<JsonObject>(Policies, null, new(), Stop);
-                return;
-            }
-            catch (KubeException e) when (e.Code == 404)
-            {
-                await Task.Delay(10, Stop);
-            }
-        }
+            try { return await client.ListAllAsync<JsonObject>(Policies, null, new(), Stop); }
+            catch (KubeException e) when (e.IsNotFound) { return null; }
+        }, "the definition is served");
     }
 
     private static async Task<IEnumerable<string>> DefinitionsAsync(Opened links) =>

@@ -7,6 +7,7 @@ using Isthmus.Mesh.Config;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.Install.Operator;
 using Isthmus.Rigs.Servers;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Operate.SideBySide;
@@ -235,39 +236,35 @@ public sealed class DefinitionJoinTests
     }
 
     /// <summary>Creates an object. API servers serve a version a moment after its definition is stored.</summary>
-    private static async Task<JsonObject> CreateAsync(KubeClient client, ResourceKind kind, string json)
+    private static Task<JsonObject> CreateAsync(KubeClient client, ResourceKind kind, string json)
     {
         var value = JsonNode.Parse(json)!.AsObject();
         (value["apiVersion"], value["kind"]) = (kind.ApiVersion, kind.Kind);
-        while (true)
+        return Eventually.ValueAsync(async () =>
         {
             try { return await client.CreateAsync(kind, value, Stop); }
-            catch (KubeException e) when (e.Code == 404) { await Task.Delay(10, Stop); }
-        }
+            catch (KubeException e) when (e.IsNotFound) { return null; }
+        }, $"{kind.ApiVersion} is served");
     }
 
     /// <summary>Writes a field of ours.</summary>
-    private static async Task<JsonObject> WriteAsync(KubeClient client, ResourceKind kind)
+    private static Task<JsonObject> WriteAsync(KubeClient client, ResourceKind kind) => Eventually.ValueAsync(async () =>
     {
-        while (true)
+        var patch = new JsonObject
         {
-            try
-            {
-                var patch = new JsonObject
-                {
-                    ["metadata"] = new JsonObject { ["labels"] = new JsonObject { ["by"] = kind.Version } },
-                    ["spec"] = new JsonObject { ["exportTo"] = new JsonArray(".") }
-                };
-                if (await client.PatchAsync(kind, "default", "rule", patch, PatchType.Merge, Stop) is var written && written["spec"]!["exportTo"] is not null)
-                    return written;
-            }
-            catch (KubeException e) when (e.Code == 404)
-            {
-                // The version is not served yet.
-            }
-            await Task.Delay(10, Stop);
+            ["metadata"] = new JsonObject { ["labels"] = new JsonObject { ["by"] = kind.Version } },
+            ["spec"] = new JsonObject { ["exportTo"] = new JsonArray(".") }
+        };
+        try
+        {
+            return await client.PatchAsync(kind, "default", "rule", patch, PatchType.Merge, Stop) is var written && written["spec"]!["exportTo"] is not null
+                ? written : null;
         }
-    }
+        catch (KubeException e) when (e.IsNotFound)
+        {
+            return null; // The version is not served yet.
+        }
+    }, $"{kind.ApiVersion} is served");
 
     private static IReadOnlyList<JsonObject> Versions(JsonObject definition) => [.. definition["spec"]!["versions"]!.AsArray().OfType<JsonObject>()];
 

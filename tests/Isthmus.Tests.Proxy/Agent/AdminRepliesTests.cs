@@ -24,22 +24,13 @@ public sealed class AdminRepliesTests
             (request, _) => ValueTask.FromResult<AdminReply?>(
             request.TargetText == "/none" ? AdminReply.None : AdminReply.Text("done"))).RunAsync(end.Token);
         using var client = new HttpClient();
-        while (true)
+        await Eventually.TrueAsync(async () =>
         {
-            try
-            {
-                await client.GetAsync($"http://127.0.0.1:{port.Number}/none", Stop);
-                Assert.Fail("the connection must end without an answer");
-            }
-            catch (HttpRequestException e) when (e.HttpRequestError == HttpRequestError.ResponseEnded)
-            {
-                break;
-            }
-            catch (HttpRequestException e) when (e.HttpRequestError == HttpRequestError.ConnectionError)
-            {
-                await Task.Delay(5, Stop); // It does not listen yet.
-            }
-        }
+            var failure = await Assert.ThrowsAsync<HttpRequestException>(() => client.GetAsync($"http://127.0.0.1:{port.Number}/none", Stop));
+            // At first it does not listen yet.
+            Assert.True(failure.HttpRequestError is HttpRequestError.ResponseEnded or HttpRequestError.ConnectionError, $"{failure.HttpRequestError}");
+            return failure.HttpRequestError == HttpRequestError.ResponseEnded;
+        }, "the connection ends without an answer");
         Assert.Equal("done", await client.GetStringAsync($"http://127.0.0.1:{port.Number}/", Stop));
         await end.CancelAsync();
         await server.WaitAsync(TimeSpan.FromSeconds(30), Stop);

@@ -141,21 +141,32 @@ internal static class PeerSettings
               {"append": {"header": {"key": "x-d", "value": "d"}, "append_action": "OVERWRITE_IF_EXISTS"} }],
             "response_mutations": [{"remove": "x-secret"}, {"append": {"header": {"key": "x-code", "value": "%RESPONSE_CODE%"} } },
               {"append": {"header": {"key": "server", "value": "none"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"} }]
-            """) + Mutations("late", "\"response_mutations\": [{\"append\": {\"header\": {\"key\": \"x-code\", \"value\": \"late\"}}}]"),
+            """) + Mutations("late", "\"response_mutations\": [{\"append\": {\"header\": {\"key\": \"x-code\", \"value\": \"late\"}}}]")
+            + Mutations("shut", "\"request_mutations\": [{\"append\": {\"header\": {\"key\": \"x-level\", \"value\": \"shut\"}}}]", isOff: true),
             Host: $$$""" "typed_per_filter_config": {"m": {{{OfLevel("host")}}} }, """,
             Routes: $$$"""
             {"match": {"prefix": "/route"}, "route": {"cluster": "CLUSTER"}, "typed_per_filter_config": {"m": {{{OfLevel("route")}}} },
              "response_headers_to_add": [{"header": {"key": "x-code", "value": "of the route"} }] },
             {"match": {"prefix": "/off"}, "route": {"cluster": "CLUSTER"}, "typed_per_filter_config": {"m": {{{Off}}} } },
             {"match": {"prefix": "/direct"}, "direct_response": {"status": 202} },
+            {"match": {"prefix": "/share"}, "route": {{{Share("m")}}}, "typed_per_filter_config": {"m": {{{OfLevel("route")}}} } },
+            {"match": {"prefix": "/opened"}, "route": {{{Share("shut")}}} },
+            {"match": {"prefix": "/closed"}, "route": {{{Share("m")}}}, "typed_per_filter_config": {"m": {{{Off}}} } },
             {"match": {"prefix": "/host"}, "route": {"cluster": "CLUSTER"} }
             """),
         new("mutations-specific", Filters: Mutations("m", "", "\"most_specific_header_mutations_wins\": true,"),
             Host: $$$""" "typed_per_filter_config": {"m": {{{OfLevel("host")}}} }, """,
-            Routes: $$$"""{"match": {"prefix": "/"}, "route": {"cluster": "CLUSTER"}, "typed_per_filter_config": {"m": {{{OfLevel("route")}}} } }"""),
+            Routes: $$$"""
+            {"match": {"prefix": "/share"}, "route": {{{Share("m")}}}, "typed_per_filter_config": {"m": {{{OfLevel("route")}}} } },
+            {"match": {"prefix": "/"}, "route": {"cluster": "CLUSTER"}, "typed_per_filter_config": {"m": {{{OfLevel("route")}}} } }
+            """),
         // Which filters run, the route says that a request has at first.
         new("switches", Filters: Tokens.Replace("\"forward\": true", "\"forward\": true, \"clear_route_cache\": true", StringComparison.Ordinal)
-                + Rbac("", "closed") + Rbac("", "shut", isOff: true) + Fault(Teapot, "broken", isOff: true),
+                + Rbac("", "closed") + Rbac("", "shut", isOff: true) + Fault(Teapot, "broken", isOff: true)
+                + Mutations("edits", """
+                    "request_mutations": [{"append": {"header": {"key": "x-level", "value": "edits"} } }],
+                    "response_mutations": [{"append": {"header": {"key": "x-level", "value": "edits"} } }]
+                    """, isOff: true),
             Host: $$$""" "typed_per_filter_config": {"broken": {"@type": "{{{Filter}}}fault.v3.HTTPFault", {{{Teapot}}} } }, """,
             Routes: $$$"""
             {"match": {"prefix": "/closed"}, "route": {"cluster": "CLUSTER"} },
@@ -170,6 +181,10 @@ internal static class PeerSettings
             {"match": {"prefix": "/later-open"}, "direct_response": {"status": 203}, "typed_per_filter_config": {"broken": {{{Off}}} } },
             {"match": {"prefix": "/later-closed", {{{OfTeller}}} }, "direct_response": {"status": 202}, "typed_per_filter_config": {"broken": {{{Off}}} } },
             {"match": {"prefix": "/later-closed"}, "direct_response": {"status": 203}, "typed_per_filter_config": {"broken": {{{Off}}}, "closed": {{{Off}}} } },
+            {"match": {"prefix": "/first-share", {{{OfTeller}}} }, "route": {"cluster": "CLUSTER"} },
+            {"match": {"prefix": "/first-share"}, "route": {{{Share("edits")}}}, "typed_per_filter_config": {"broken": {{{Off}}}, "closed": {{{Off}}} } },
+            {"match": {"prefix": "/later-share", {{{OfTeller}}} }, "route": {{{Share("edits")}}} },
+            {"match": {"prefix": "/later-share"}, "route": {"cluster": "CLUSTER"}, "typed_per_filter_config": {"broken": {{{Off}}}, "closed": {{{Off}}} } },
             {"match": {"prefix": "/weighted"}, "route": {"weighted_clusters": {"clusters": [
               {"name": "CLUSTER", "weight": 1, "typed_per_filter_config": {"broken": {{{Off}}}, "closed": {{{Off}}} } }] } } }
             """),
@@ -198,14 +213,20 @@ internal static class PeerSettings
 
     /// <param name="fields">Of its edits.</param>
     /// <param name="more">Fields of the filter, each followed by a comma.</param>
-    private static string Mutations(string name, string fields, string more = "") =>
-        $$$"""{"name": "{{{name}}}", "typed_config": {"@type": "{{{Filter}}}header_mutation.v3.HeaderMutation", {{{more}}} "mutations": { {{{fields}}} } } },""";
+    private static string Mutations(string name, string fields, string more = "", bool isOff = false) =>
+        $$$"""{"name": "{{{name}}}", "disabled": {{{(isOff ? "true" : "false")}}}, "typed_config": {"@type": "{{{Filter}}}header_mutation.v3.HeaderMutation", {{{more}}} "mutations": { {{{fields}}} } } },""";
 
     /// <summary>What a level adds to a header_mutation filter: its name to a request field and to one of the response.</summary>
     private static string OfLevel(string level) => $$$"""
         {"@type": "{{{Filter}}}header_mutation.v3.HeaderMutationPerRoute", "mutations": {
           "request_mutations": [{"append": {"header": {"key": "x-level", "value": "{{{level}}}"} } }],
           "response_mutations": [{"append": {"header": {"key": "x-level", "value": "{{{level}}}"} } }] } }
+        """;
+
+    /// <summary>One cluster of several, which adds to a header_mutation filter. The others get nothing.</summary>
+    private static string Share(string filter) => $$$"""
+        {"weighted_clusters": {"clusters": [{"name": "refused", "weight": 0},
+          {"name": "CLUSTER", "weight": 1, "typed_per_filter_config": {"{{{filter}}}": {{{OfLevel("share")}}} } }] } }
         """;
 
     private static string Connect(string action) => $$$"""

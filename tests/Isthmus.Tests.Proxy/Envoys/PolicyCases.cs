@@ -116,16 +116,17 @@ internal static class PolicyCases
         new("rewrite by no header", "rewrites", "GET /by-header HTTP/1.1|host: a||"),
         new("rewrite that tells the host", "rewrites", "GET /x-host HTTP/1.1|host: a||"),
         new("edits", "edits", "GET / HTTP/1.1|host: a|x-add: 0|x-set: 0|x-gone: 0||", "HTTP/1.1 201 OK|x-b: 1|x-secret: s|content-length: 0||"),
-        .. ((string[])["host", "route", "off", "direct", "none"]).Select(path => new ProxyCase($"mutations {path}", "mutations",
+        .. ((string[])["host", "route", "off", "direct", "none", "share", "opened", "closed"]).Select(path => new ProxyCase($"mutations {path}", "mutations",
             $"GET /{path} HTTP/1.1|host: a|x-gone: 0|x-b: 0|x-c: 0|x-d: 0||", "HTTP/1.1 200 OK|x-secret: s|x-b: 1|content-length: 0||")),
         new("mutations of a refusal", "mutations", "GET /host HTTP/1.1|host: a|x-bad: 1||"),
         new("mutations of a bad request", "mutations", "GET /host HTTP/1.1|host: a b||"),
         new("mutations by levels", "mutations-specific", Get),
+        new("mutations by levels of a share", "mutations-specific", Get.Replace("GET /", "GET /share", StringComparison.Ordinal)),
         .. ((string[])["closed", "open", "broken", "otherwise", "weighted"])
             .Select(path => new ProxyCase($"switch {path}", "switches", $"GET /{path} HTTP/1.1|host: a||")),
         .. ((string[])["open", "token"])
             .Select(path => new ProxyCase($"switch {path} with a token", "switches", $"GET /{path} HTTP/1.1|host: a|authorization: Bearer none||")),
-        .. ((string[])["later-open", "later-closed"]).Select(path => new ProxyCase($"switch {path}", "switches",
+        .. ((string[])["later-open", "later-closed", "first-share", "later-share"]).Select(path => new ProxyCase($"switch {path}", "switches",
             $"GET /{path} HTTP/1.1|host: a|authorization: Bearer {Sign("""{"iss":"bank","aud":"money","sub":"ann","group":"tellers"}""")}||")),
         .. ((string[])["asked", "off", "not", "on", "settings", "other"])
             .Select(path => new ProxyCase($"authorizer {path}", "asks", $"GET /{path} HTTP/1.1|host: a||")),

@@ -1,7 +1,9 @@
 using System.Text;
 using Isthmus.Proxy.Http2;
 using Isthmus.Proxy.Messages;
+using Isthmus.Proxy.Traffic;
 using Isthmus.Rigs.Proxy;
+using Isthmus.Testing;
 using Xunit;
 using static Isthmus.Rigs.Proxy.H2Frames;
 using static Isthmus.Tests.Proxy.Http.H2Conversation;
@@ -255,7 +257,7 @@ public sealed class H2RulesTests
         var transport = new MemoryTransport([.. before, .. after], () =>
         {
             // Nothing after the first piece is read before this.
-            if (pieces++ == 1) server!.Drain();
+            if (pieces++ == 1) server!.Close();
             return pieces == 1 ? before.Length : after.Length;
         });
         server = new H2Server(transport, stream => new ValueTask(HeldRequest.UntilEndAsync(stream)));
@@ -263,6 +265,28 @@ public sealed class H2RulesTests
         await server.RunAsync(reader);
         var last = Assert.Single(Parse([.. transport.Written]), frame => frame.Type == H2Frame.GoAway);
         Assert.Equal((1, H2Error.None), (last.Number, last.Error));
+    }
+
+    /// <summary>It may have opened them before it learnt that the server leaves.</summary>
+    [Fact]
+    public async Task A_client_that_is_asked_to_leave_may_still_open_streams_for_a_while()
+    {
+        var clock = new ManualClock();
+        H2Server? server = null;
+        var pieces = 0;
+        byte[][] sent = [[.. Empty, .. Get(1)], Get(3), Get(5)];
+        var transport = new MemoryTransport([.. sent.SelectMany(piece => piece)], () =>
+        {
+            if (pieces > 0) server!.Drain(DrainTimes.LastCall, clock);
+            clock.Advance(DrainTimes.LastCall / 2 * pieces);
+            return pieces < sent.Length ? sent[pieces++].Length : 0;
+        });
+        server = new H2Server(transport, stream => new ValueTask(HeldRequest.UntilEndAsync(stream)));
+        using var reader = new ByteReader(transport);
+        await server.RunAsync(reader);
+        server.Drain(DrainTimes.LastCall, clock);
+        // The second one says which was the last request that it has taken.
+        Assert.Equal([int.MaxValue, 5], Parse([.. transport.Written]).Where(frame => frame.Type == H2Frame.GoAway).Select(frame => frame.Number));
     }
 
     [Fact]

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Transports;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Loops;
@@ -231,7 +232,7 @@ public sealed class LoopSocketTests
             clients.Add(client);
             await client.ConnectAsync(address, Stop);
         }
-        while (accepted.Count < Clients) await Task.Delay(1, Stop);
+        await Eventually.TrueAsync(() => accepted.Count == Clients);
         foreach (var one in onLoops) one.Close();
         foreach (var task in accepting) await Assert.ThrowsAsync<ObjectDisposedException>(() => task);
         Assert.Equal(Clients, accepted.Count);

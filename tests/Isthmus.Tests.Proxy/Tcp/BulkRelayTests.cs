@@ -199,10 +199,7 @@ public sealed class BulkRelayTests
     }
 
     /// <summary>Other tests may use pipes at the same time.</summary>
-    private static async Task PipesAreBackAsync()
-    {
-        while (Pipe.Open != Pipe.Idle) await Task.Delay(1, Stop);
-    }
+    private static Task PipesAreBackAsync() => Eventually.TrueAsync(() => Pipe.Open == Pipe.Idle);
 
     /// <summary>A client and a server with the proxy between them.</summary>
     private sealed class Route : IDisposable
@@ -231,10 +228,7 @@ public sealed class BulkRelayTests
         }
 
         /// <summary>Until the proxy has forgotten the connection.</summary>
-        internal async Task EndedAsync()
-        {
-            while (_proxy.Plane.Connections.Count > 0) await Task.Delay(1, Stop);
-        }
+        internal Task EndedAsync() => Eventually.TrueAsync(() => _proxy.Plane.Connections.Count == 0);
 
         public void Dispose()
         {

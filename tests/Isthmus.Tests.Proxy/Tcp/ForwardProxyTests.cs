@@ -1,6 +1,11 @@
+using System.Net;
 using System.Text.Json;
+using Isthmus.Core.Collections;
+using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Transports;
 using Isthmus.Rigs.Proxy;
 using Isthmus.Testing;
 using Isthmus.Wire;
@@ -85,6 +90,63 @@ public sealed class ForwardProxyTests : IDisposable
         using var proxy = Proxy(Through(Tls, Address(forward.Port)), "127.0.0.9", connectTimeout: "0.2s");
         Assert.Equal(503, await StatusAsync(proxy));
         Assert.Contains("connection_timeout", await proxy.LoggedAsync(), StringComparison.Ordinal);
+    }
+
+    /// <summary>A forward proxy takes connections for hosts that it cannot reach, too.</summary>
+    [Fact]
+    public async Task A_host_counts_again_only_when_its_proxy_reaches_it()
+    {
+        const string away = "127.0.0.8:8443";
+        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, OriginServer.ServerNameAsync, _ca.Server("far.example"));
+        using var forward = new LoopbackProxy([LoopbackProxy.Cluster("up")], """ "route": {"cluster": "up"} """);
+        forward.Endpoints("up", origin.Port);
+        const string every = """
+            {"match": {"connect_matcher": {} }, "route": {"cluster": "up", "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {} }] } }
+            """;
+        forward.Routes($$"""
+            {"match": {"connect_matcher": {}, "headers": [{"name": ":authority", "string_match": {"exact": "{{away}}"} }] }, "direct_response": {"status": 503} }, {{every}}
+            """);
+        using var proxy = new LoopbackProxy([$$"""
+            {"name": "up", "type": "STATIC", "connect_timeout": "5s", "transport_socket": {{Through(Tls, Address(forward.Port))}},
+             "load_assignment": {"cluster_name": "up", "endpoints": [{"lb_endpoints": [{{Host("127.0.0.8")}}, {{Host("127.0.0.9")}}] }] } }
+            """], """ "route": {"cluster": "up"} """);
+        var host = proxy.Plane.State.Current.Clusters["up"].Hosts.All.Single(one => one.Address.ToString() == away);
+        while (!host.IsDoubted) await StatusAsync(proxy);
+        var failures = host.Counters.ConnectFailures;
+        await Eventually.TrueAsync(async () =>
+        {
+            Assert.Equal(200, await StatusAsync(proxy));
+            Assert.True(host.IsDoubted);
+            return host.Counters.ConnectFailures >= failures + 2;
+        });
+        forward.Routes(every);
+        await Eventually.TrueAsync(() => !host.IsDoubted);
+        static string Host(string address) => $$"""{"endpoint": {"address": {"socket_address": {"address": "{{address}}", "port_value": 8443} } } }""";
+    }
+
+    /// <summary>As in Envoy, where the connect timeout is that of the cluster, whatever a connection is made of.</summary>
+    [Fact]
+    public async Task The_steps_of_a_connection_share_its_time()
+    {
+        var (clock, seen, steps) = (new ManualClock(), new List<TimeSpan>(), new List<ConnectStep>());
+        for (var i = 0; i < 4; i++) steps.Add(new SlowStep(clock, TimeSpan.FromSeconds(2), seen));
+        var start = clock.GetTimestamp();
+        clock.Advance(TimeSpan.FromMilliseconds(500));
+        var host = new Endpoint(new IPEndPoint(IPAddress.Loopback, 1), 1, EndpointHealth.Healthy, ValueMap<string>.Empty, Workload.Unknown, IsGateway: false);
+        var late = await Assert.ThrowsAsync<TransportException>(() => new ConnectSteps(steps.ToValueList()).TakeAsync(
+            new MemoryTransport([], () => 1), host, new("", null, false, null), (TimeSpan.FromSeconds(5), start), new(new NoSecrets(), clock)).AsTask());
+        Assert.Equal(TransportFailure.TimedOut, late.Failure);
+        Assert.Equal([4.5, 2.5, 0.5], seen.Select(left => left.TotalSeconds));
+    }
+
+    private sealed record SlowStep(ManualClock Clock, TimeSpan Takes, List<TimeSpan> Seen) : ConnectStep
+    {
+        public override ValueTask<Transport> TakeAsync(Transport transport, Endpoint endpoint, ConnectPurpose purpose, TimeSpan left, ConnectParts parts)
+        {
+            Seen.Add(left);
+            Clock.Advance(Takes);
+            return new(transport);
+        }
     }
 
     /// <summary>As in Envoy.</summary>

@@ -272,7 +272,15 @@ public sealed class TlsTransportTests : IDisposable
     {
         var near = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await near.ConnectAsync(_listener.LocalEndPoint!);
-        return (new(near), new(await _listener.AcceptAsync()));
+        var far = await _listener.AcceptAsync();
+        // Other tests dial ports that nobody listens on, and this may have become one of them.
+        while (!far.RemoteEndPoint!.Equals(near.LocalEndPoint))
+        {
+            far.Dispose();
+            far = await _listener.AcceptAsync();
+        }
+
+        return (new(near), new(far));
     }
 
     private async Task<(TlsTransport Client, TlsTransport Server)> PairAsync(TlsSettings near, TlsSettings far)

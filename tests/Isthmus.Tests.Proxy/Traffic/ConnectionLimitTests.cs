@@ -37,11 +37,11 @@ public sealed class ConnectionLimitTests
         {
             answers.Add(client.GetStringAsync($"http://127.0.0.1:{proxy.Port}/{i}", Stop));
             if (i == 0) await gate.ArrivedAsync(1);
-            else await UntilAsync(() => Use(proxy).PendingRequests == i);
+            else await Eventually.TrueAsync(() => Use(proxy).PendingRequests == i);
         }
         Assert.Single(gate.Seen);
         // A request is counted as waiting before its overflow is.
-        await UntilAsync(() => Counters(proxy).ConnectionOverflows == 3);
+        await Eventually.TrueAsync(() => Counters(proxy).ConnectionOverflows == 3);
         Assert.Equal(4, Counters(proxy).PendingTotal);
         gate.Open();
         Assert.Equal(["/0", "/1", "/2", "/3"], await Task.WhenAll(answers));
@@ -61,12 +61,12 @@ public sealed class ConnectionLimitTests
         var first = client.GetStringAsync($"http://127.0.0.1:{proxy.Port}/1", Stop);
         await gate.ArrivedAsync(1);
         var second = client.GetStringAsync($"http://127.0.0.1:{proxy.Port}/2", Stop);
-        await UntilAsync(() => Use(proxy).PendingRequests == 1);
+        await Eventually.TrueAsync(() => Use(proxy).PendingRequests == 1);
         using var third = await client.GetAsync($"http://127.0.0.1:{proxy.Port}/3", Stop);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, third.StatusCode);
         Assert.Equal("true", third.Headers.GetValues("x-envoy-overloaded").Single());
         Assert.Equal("upstream connect error or disconnect/reset before headers. reset reason: overflow", await third.Content.ReadAsStringAsync(Stop));
-        await UntilAsync(() => Use(proxy).ActiveRequests == 2); // the third ends after its response
+        await Eventually.TrueAsync(() => Use(proxy).ActiveRequests == 2); // the third ends after its response
         var stats = StatsText.Plain(proxy.Plane, "^cluster.up.");
         foreach (var line in (string[])[
             "upstream_cx_overflow: 1", "upstream_rq_pending_overflow: 1", "upstream_rq_pending_active: 1", "upstream_rq_pending_total: 2",
@@ -84,7 +84,7 @@ public sealed class ConnectionLimitTests
         Assert.InRange((long)refused["seconds_ago"]!, 0, 3600);
         gate.Open();
         Assert.Equal(["/1", "/2"], await Task.WhenAll(first, second));
-        await UntilAsync(() => proxy.LogText.Contains("GET 503 UO upstream_reset_before_response_started{overflow}", StringComparison.Ordinal));
+        await Eventually.TrueAsync(() => proxy.LogText.Contains("GET 503 UO upstream_reset_before_response_started{overflow}", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -104,7 +104,7 @@ public sealed class ConnectionLimitTests
         gate.Open();
         Assert.Equal("/1", await first);
         Assert.Equal(["/1"], gate.Seen);
-        await UntilAsync(() => proxy.LogText.Contains("GET 504 UT upstream_response_timeout", StringComparison.Ordinal));
+        await Eventually.TrueAsync(() => proxy.LogText.Contains("GET 504 UT upstream_response_timeout", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -120,9 +120,9 @@ public sealed class ConnectionLimitTests
         {
             await leaver.ConnectAsync(IPAddress.Loopback, proxy.Port, Stop);
             await leaver.SendAsync("GET /2 HTTP/1.1\r\nhost: x\r\n\r\n"u8.ToArray(), Stop);
-            await UntilAsync(() => Use(proxy).PendingRequests == 1);
+            await Eventually.TrueAsync(() => Use(proxy).PendingRequests == 1);
         }
-        await UntilAsync(() => Use(proxy).PendingRequests == 0);
+        await Eventually.TrueAsync(() => Use(proxy).PendingRequests == 0);
         gate.Open();
         Assert.Equal("/1", await first);
         Assert.Equal("/3", await client.GetStringAsync($"http://127.0.0.1:{proxy.Port}/3", Stop));
@@ -195,7 +195,7 @@ public sealed class ConnectionLimitTests
         });
         Assert.True(answered > 2000, $"only {answered} answers");
         Assert.InRange(most, 1, 3);
-        await UntilAsync(() => Use(proxy) is { PendingRequests: 0, ActiveRequests: 0 });
+        await Eventually.TrueAsync(() => Use(proxy) is { PendingRequests: 0, ActiveRequests: 0 });
         Assert.InRange(Use(proxy).ActiveConnections, 0, 3);
     }
 
@@ -232,8 +232,8 @@ public sealed class ConnectionLimitTests
         foreach (var host in (string[])["a", "b", "a", "c", "c", "b"])
         {
             answers.Add(GetAsync(proxy, $"{host}.example", answers.Count));
-            if (answers.Count == 1) await UntilAsync(() => seen.Count == 1);
-            else await UntilAsync(() => Use(proxy).PendingRequests == answers.Count - 1);
+            if (answers.Count == 1) await Eventually.TrueAsync(() => seen.Count == 1);
+            else await Eventually.TrueAsync(() => Use(proxy).PendingRequests == answers.Count - 1);
         }
         Assert.Equal(1, Use(proxy).ActiveConnections);
         open.SetResult();
@@ -241,7 +241,7 @@ public sealed class ConnectionLimitTests
         Assert.Equal(["/0", "/1", "/2", "/3", "/4", "/5"], seen);
         // c twice in a row shares one.
         Assert.Equal(5, Counters(proxy).Connects);
-        await UntilAsync(() => Use(proxy) is { PendingRequests: 0, ActiveRequests: 0 });
+        await Eventually.TrueAsync(() => Use(proxy) is { PendingRequests: 0, ActiveRequests: 0 });
         Assert.InRange(Use(proxy).ActiveConnections, 0, 1);
     }
 
@@ -258,8 +258,8 @@ public sealed class ConnectionLimitTests
         foreach (var host in (string[])["a.example", "b.example", "a.example"])
         {
             Assert.Equal((HttpStatusCode.OK, host), await GetAsync(proxy, host, 0));
-            await UntilAsync(() => Use(proxy) is { ActiveRequests: 0, ActiveConnections: 1 },
-                () => $"after {host}: {Use(proxy).ActiveRequests} requests, {Use(proxy).ActiveConnections} connections");
+            await Eventually.TrueAsync(() => Use(proxy) is { ActiveRequests: 0, ActiveConnections: 1 },
+                $"after {host}: no request, one connection");
         }
         Assert.Equal(3, Counters(proxy).Connects);
     }
@@ -280,7 +280,7 @@ public sealed class ConnectionLimitTests
         using var proxy = Named(ca, http2: true);
         proxy.Endpoints("up", origin.Port);
         var first = GetAsync(proxy, "a.example", 0);
-        await UntilAsync(() => Volatile.Read(ref seen) == 1);
+        await Eventually.TrueAsync(() => Volatile.Read(ref seen) == 1);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, (await GetAsync(proxy, "b.example", 1)).Status);
         open.SetResult();
         Assert.Equal((HttpStatusCode.OK, "a.example"), await first);
@@ -322,12 +322,6 @@ public sealed class ConnectionLimitTests
 
     private static ClusterUse Use(LoopbackProxy proxy) => proxy.Plane.State.Current.Clusters["up"].Use;
 
-    private static async Task UntilAsync(Func<bool> isSo, Func<string>? state = null)
-    {
-        for (var start = TimeProvider.System.GetTimestamp(); !isSo(); await Task.Delay(5, Stop))
-            Assert.True(TimeProvider.System.GetElapsedTime(start) < TimeSpan.FromMinutes(2), state?.Invoke() ?? "the condition does not come true");
-    }
-
     private static void InterlockedMax(ref int most, int value)
     {
         int seen;
@@ -365,7 +359,7 @@ public sealed class ConnectionLimitTests
             return gate;
         }
 
-        internal Task ArrivedAsync(int count) => UntilAsync(() => Seen.Count >= count);
+        internal Task ArrivedAsync(int count) => Eventually.TrueAsync(() => Seen.Count >= count);
 
         internal void Open() => _open.TrySetResult();
 

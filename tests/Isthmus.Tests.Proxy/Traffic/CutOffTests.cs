@@ -48,10 +48,14 @@ public sealed class CutOffTests
         while (!host.IsDoubted) Assert.Equal("good", await client.GetStringAsync(url, Stop));
         attempts.Clear();
         // Its probe fails too, at least once.
-        for (var before = host.Counters.ConnectFailures; host.Counters.ConnectFailures == before; await Task.Delay(50, Stop))
+        var before = host.Counters.ConnectFailures;
+        await Eventually.TrueAsync(async () =>
+        {
             Assert.Equal("good", await client.GetStringAsync(url, Stop));
+            return host.Counters.ConnectFailures > before;
+        });
         cut.Heal();
-        while (await client.GetStringAsync(url, Stop) is not "back") await Task.Delay(50, Stop);
+        await Eventually.TrueAsync(async () => await client.GetStringAsync(url, Stop) is "back");
         Assert.False(host.IsDoubted);
         Assert.All(attempts, attempt => Assert.Equal("1", attempt));
     }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.WebSockets;
 using System.Text;
@@ -333,13 +332,9 @@ public sealed class HttpProxyTests
 
     private static async Task<IReadOnlyList<string>> LinesAsync(LoopbackProxy proxy, int count)
     {
-        for (var begun = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(30);)
-        {
-            var lines = proxy.LogText.Split('\n', StringSplitOptions.RemoveEmptyEntries);
-            if (lines.Length >= count) return lines;
-            await Task.Delay(5, Stop);
-        }
-        return proxy.LogText.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        string[] lines = [];
+        await Eventually.TrueAsync(() => (lines = proxy.LogText.Split('\n', StringSplitOptions.RemoveEmptyEntries)).Length >= count, $"{count} lines");
+        return lines;
     }
 
     private static HttpClient Client(bool http2) =>

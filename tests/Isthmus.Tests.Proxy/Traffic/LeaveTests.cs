@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Isthmus.Rigs.Proxy;
 using Isthmus.Testing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -51,7 +52,7 @@ public sealed class LeaveTests
         }
         // Also listeners that arrive meanwhile.
         using var tunnel = proxy.Tcp("up");
-        using var other = new System.Net.Sockets.TcpClient();
+        using var other = new TcpClient();
         await other.ConnectAsync(IPAddress.Loopback, tunnel.Number, Stop);
         Assert.False(drained.IsCompleted);
         Assert.False(proxy.Plane.IsReady);
@@ -102,7 +103,7 @@ public sealed class LeaveTests
         using var proxy = new LoopbackProxy([], """ "direct_response": {"status": 200} """, time: clock);
         var drained = proxy.Plane.DrainAsync(TimeSpan.FromSeconds(drain));
         clock.Advance(TimeSpan.FromSeconds(passed));
-        using var client = new System.Net.Sockets.TcpClient();
+        using var client = new TcpClient();
         if (accepts)
         {
             await client.ConnectAsync(IPAddress.Loopback, proxy.Port, Stop);
@@ -111,7 +112,49 @@ public sealed class LeaveTests
         }
         clock.Advance(TimeSpan.FromSeconds(1));
         await drained.WaitAsync(TimeSpan.FromSeconds(30), Stop);
-        await Assert.ThrowsAnyAsync<System.Net.Sockets.SocketException>(() => client.ConnectAsync(IPAddress.Loopback, proxy.Port, Stop).AsTask());
+        await Assert.ThrowsAnyAsync<SocketException>(() => client.ConnectAsync(IPAddress.Loopback, proxy.Port, Stop).AsTask());
+    }
+
+    /// <summary>A connection that ended between two requests would take the next one with it.</summary>
+    [Fact]
+    public async Task A_client_that_has_just_called_is_told_with_its_next_response_and_one_that_rests_is_cut_off()
+    {
+        var clock = new ManualClock();
+        using var proxy = new LoopbackProxy([], """ "direct_response": {"status": 200} """, time: clock);
+        using var busy = new TcpClient();
+        using var still = new TcpClient();
+        foreach (var client in (TcpClient[])[busy, still])
+        {
+            await client.ConnectAsync(IPAddress.Loopback, proxy.Port, Stop);
+            Assert.DoesNotContain("connection: close", await CallAsync(client), StringComparison.OrdinalIgnoreCase);
+        }
+        var drained = proxy.Plane.DrainAsync(TimeSpan.FromMinutes(1));
+        for (var passed = TimeSpan.Zero; passed < TimeSpan.FromMilliseconds(900); passed += TimeSpan.FromMilliseconds(100))
+        {
+            clock.Advance(TimeSpan.FromMilliseconds(100));
+            Assert.False(busy.Client.Poll(0, SelectMode.SelectRead));
+        }
+        Assert.Contains("connection: close", await CallAsync(busy), StringComparison.OrdinalIgnoreCase);
+        Assert.Equal(0, await busy.GetStream().ReadAsync(new byte[1], Stop));
+        while (!drained.IsCompleted)
+        {
+            clock.Advance(TimeSpan.FromMilliseconds(100));
+            await Task.Delay(1, Stop);
+        }
+        Assert.Equal(0, await still.GetStream().ReadAsync(new byte[1], Stop));
+
+        static async Task<string> CallAsync(TcpClient client)
+        {
+            await client.GetStream().WriteAsync("GET / HTTP/1.1\r\nhost: a\r\n\r\n"u8.ToArray(), Stop);
+            var (text, buffer) = ("", new byte[4096]);
+            while (!text.Contains("\r\n\r\n", StringComparison.Ordinal))
+            {
+                var count = await client.GetStream().ReadAsync(buffer, Stop);
+                Assert.NotEqual(0, count);
+                text += System.Text.Encoding.ASCII.GetString(buffer, 0, count);
+            }
+            return text;
+        }
     }
 
     [Fact]
@@ -121,8 +164,8 @@ public sealed class LeaveTests
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], """ "route": {"cluster": "up", "timeout": "0s"} """);
         using var tunnel = proxy.Tcp("up");
         proxy.Endpoints("up", origin.Port);
-        using var client = new System.Net.Sockets.TcpClient();
-        await client.ConnectAsync(System.Net.IPAddress.Loopback, tunnel.Number, Stop);
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, tunnel.Number, Stop);
         proxy.Plane.Leave();
         // Nobody closes the connection, and the drain would wait for it.
         await proxy.Plane.DrainAsync(TimeSpan.FromDays(1)).WaitAsync(TimeSpan.FromSeconds(30), Stop);

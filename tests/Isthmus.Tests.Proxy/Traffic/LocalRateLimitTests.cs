@@ -189,11 +189,8 @@ public sealed class LocalRateLimitTests
         return statuses;
     }
 
-    private static async Task LoggedAsync(LoopbackProxy proxy, string line)
-    {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        while (!proxy.LogText.Contains(line, StringComparison.Ordinal)) await Task.Delay(5, patience.Token);
-    }
+    private static Task LoggedAsync(LoopbackProxy proxy, string line) =>
+        Eventually.TrueAsync(() => proxy.LogText.Contains(line, StringComparison.Ordinal), $"logged: {line}");
 
     private static long Count(LoopbackProxy proxy, string name) =>
         proxy.Plane.Report.Access.All.FirstOrDefault(item => item.Key == $"in.http_local_rate_limit.{name}").Value;

@@ -257,7 +257,7 @@ public sealed class PeerExchangeTests : IDisposable
 
     private static async Task<MeshCounts> CountsAsync(DataPlane plane)
     {
-        while (plane.MeshMetrics.Tcp.Sum(counts => Interlocked.Read(ref counts.Closed)) == 0) await Task.Delay(5, Stop);
+        await Eventually.TrueAsync(() => plane.MeshMetrics.Tcp.Sum(counts => Interlocked.Read(ref counts.Closed)) > 0);
         return plane.MeshMetrics.Tcp.Single();
     }
 

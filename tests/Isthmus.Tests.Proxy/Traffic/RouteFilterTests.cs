@@ -3,6 +3,7 @@ using Google.Protobuf.WellKnownTypes;
 using Isthmus.Proxy.Own;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Rigs.Proxy;
+using Isthmus.Tests.Proxy.Envoys;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.HttpFilters;
@@ -27,6 +28,12 @@ public sealed class RouteFilterTests
             $$$"""{"@type": "type.googleapis.com/xds.type.v3.TypedStruct", "type_url": "{{{Extensions}}}fault.v3.HTTPFault", "value": { {{{Abort}}} } }""",
         ["off"] = """{"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": true}""",
         ["empty"] = """{"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig"}""",
+        ["composite"] = Around(""),
+        ["composite with a matcher"] = Around(""", "xds_matcher": {"on_no_match": {"action": {"name": "a"} } }"""),
+        ["composed rbac"] = Composed($$$"""{"@type": "{{{Extensions}}}rbac.v3.RBAC"}"""),
+        ["sampled check"] = Composed(Check, """, "sample_percent": {"default_value": {"numerator": 100} }"""),
+        ["matched check"] = Composed(Check).Replace("\"xds_matcher\": {", "\"xds_matcher\": {\"matcher_list\": {}, ", StringComparison.Ordinal),
+        ["composed check"] = Composed(Check),
         ["rbac"] = $$$"""{"@type": "{{{Extensions}}}rbac.v3.RBACPerRoute", "rbac": {"rules": {} } }""",
         ["optional rbac"] = $$$"""
             {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "is_optional": true, "config": {"@type": "{{{Extensions}}}rbac.v3.RBACPerRoute"} }
@@ -36,6 +43,21 @@ public sealed class RouteFilterTests
 
     private const string Limit =
         $$$"""{"@type": "{{{Extensions}}}local_ratelimit.v3.LocalRateLimit", "stat_prefix": "l", "token_bucket": {"max_tokens": 1, "fill_interval": "3600s"}, "filter_enabled": {"default_value": {"numerator": 100} }, "filter_enforced": {"default_value": {"numerator": 100} } }""";
+
+    /// <summary>An authorizer at a cluster that is not there.</summary>
+    private static string Check => $$$"""
+        {"@type": "{{{Extensions}}}ext_authz.v3.ExtAuthz", "http_service": {"server_uri": {"uri": "http://a", "cluster": "nowhere", "timeout": "1s"} } }
+        """;
+
+    private static string Around(string more) => $$"""
+        {"@type": "type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcher",
+         "extension_config": {"name": "c", "typed_config": {"@type": "{{Extensions}}composite.v3.Composite"} }{{more}} }
+        """;
+
+    private static string Composed(string filter, string more = "") => $$"""
+        {"@type": "type.googleapis.com/envoy.extensions.common.matching.v3.ExtensionWithMatcherPerRoute", "xds_matcher": {"on_no_match": {"action": {"name": "a",
+         "typed_config": {"@type": "{{Extensions}}composite.v3.ExecuteFilterAction", "typed_config": {"name": "f", "typed_config": {{filter}} }{{more}} } } } } }
+        """;
 
     private static string Filter(string name, string config, bool isDisabled = false) =>
         $$"""{"name": "{{name}}", "disabled": {{(isDisabled ? "true" : "false")}}, "typed_config": {{config}} },""";
@@ -89,6 +111,13 @@ public sealed class RouteFilterTests
     [InlineData("limit", "off", 204)]
     [InlineData("rbac", "optional rbac", 204)]
     [InlineData("", "rbac", 204)]
+    [InlineData("composite", "", 204)]
+    [InlineData("disabled composite", "", 204)]
+    [InlineData("disabled composite", "composed rbac", 403)]
+    [InlineData("disabled composite", "sampled check", 403)]
+    [InlineData("disabled composite", "matched check", 403)]
+    [InlineData("composite with a matcher", "", 403)]
+    [InlineData("", "composed check", 204)]
     public async Task A_filter_does_what_the_route_says_or_refuses(string filter, string route, int second)
     {
         var isDisabled = filter.StartsWith("disabled ", StringComparison.Ordinal);
@@ -123,8 +152,9 @@ public sealed class RouteFilterTests
 
     /// <summary>Connections outlive listeners: without the filter that asks for the route, nobody would decide about its requests.</summary>
     [Theory]
+    [InlineData("isthmus.route_ext_authz", false, 403)]
+    [InlineData("isthmus.route_ext_authz", true, 204)]
     [InlineData("isthmus.route_ext_authz.http", false, 403)]
-    [InlineData("isthmus.route_ext_authz.http", true, 204)]
     [InlineData("other", false, 204)]
     public async Task A_route_that_asks_an_authorizer_is_not_served_where_the_filter_is_missing(string name, bool isOff, int status)
     {
@@ -132,6 +162,43 @@ public sealed class RouteFilterTests
         proxy.Routes(Every, table => table.VirtualHosts[0].Routes[0].TypedPerFilterConfig[name] = TypeNames.Pack(isOff ? new FilterConfig { Disabled = true }
             : new ExtAuthzPerRoute { CheckSettings = new() { DisableRequestBodyBuffering = true } }));
         Assert.StartsWith($"HTTP/1.1 {status} ", await proxy.RawAsync("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_a_composite_filter_runs_is_what_the_route_says(bool isDisabled)
+    {
+        using var proxy = new LoopbackProxy([], $$"""{{Status}}, "typed_per_filter_config": {"it": {{Configs["composed check"]}} }""",
+            Filter("it", Configs["composite"], isDisabled));
+        Assert.StartsWith("HTTP/1.1 403 ", await proxy.RawAsync("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), StringComparison.Ordinal);
+        Assert.Contains("ext_authz_error", await proxy.LoggedAsync(), StringComparison.Ordinal);
+    }
+
+    /// <summary>A later filter changes the route: the first one asked nobody, and the last one must not be served unasked.</summary>
+    [Theory]
+    [InlineData(false, "unsupported_filter[it]")]
+    [InlineData(true, "ext_authz_error")]
+    public async Task A_route_that_asks_is_not_served_to_requests_that_got_it_too_late(bool isComposedLast, string details)
+    {
+        var keys = PeerSettings.Keys.Replace("\"", "\\\"", StringComparison.Ordinal);
+        var composite = Filter("it", Configs["composite"]);
+        var changes = Filter("edit", $$$"""
+                {"@type": "{{{Extensions}}}header_mutation.v3.HeaderMutation",
+                 "mutations": {"request_mutations": [{"append": {"header": {"key": "x-late", "value": "1"} } }] } }
+                """)
+            + Filter("tokens", $$$"""
+                {"@type": "{{{Extensions}}}jwt_authn.v3.JwtAuthentication",
+                 "providers": {"p": {"issuer": "i", "clear_route_cache": true, "local_jwks": {"inline_string": "{{{keys}}}"} } },
+                 "rules": [{"match": {"prefix": "/"}, "requires": {"requires_any": {"requirements": [{"provider_name": "p"}, {"allow_missing": {} }] } } }] }
+                """);
+        using var proxy = new LoopbackProxy([], Status, isComposedLast ? changes + composite : composite + changes);
+        proxy.Routes($$"""
+            {"match": {"prefix": "/", "headers": [{"name": "x-late", "present_match": true}]}, {{Status}}, "typed_per_filter_config": {"it": {{Configs["composed check"]}} } },
+            {{Every}}
+            """);
+        Assert.StartsWith("HTTP/1.1 403 ", await proxy.RawAsync("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), StringComparison.Ordinal);
+        Assert.Contains(details, await proxy.LoggedAsync(), StringComparison.Ordinal);
     }
 
     private static void At(IDictionary<string, Any> level, string config)

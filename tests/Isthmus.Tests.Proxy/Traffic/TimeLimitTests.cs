@@ -246,11 +246,8 @@ public sealed class TimeLimitTests
         await until;
     }
 
-    private static async Task LoggedAsync(LoopbackProxy proxy, string text)
-    {
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        while (!proxy.LogText.Contains(text, StringComparison.Ordinal)) await Task.Delay(5, patience.Token);
-    }
+    private static Task LoggedAsync(LoopbackProxy proxy, string text) =>
+        Eventually.TrueAsync(() => proxy.LogText.Contains(text, StringComparison.Ordinal), $"logged: {text}");
 
     private sealed record Answer(string Status, string Head, string Body);
 

@@ -7,6 +7,7 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Rigs.Servers;
+using Isthmus.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -54,7 +55,7 @@ public sealed class NodeAgentTests : IAsyncLifetime
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);
         var agent = new NodeAgent(Settings(), _client, TimeProvider.System, NullLogger.Instance);
         var running = agent.RunAsync(stop.Token);
-        while (agent.Waiting.Length > 0 && !running.IsCompleted) await Task.Delay(10, Stop);
+        await Eventually.TrueAsync(() => agent.Waiting.Length == 0 || running.IsCompleted);
         Assert.Contains("istio-cni", await File.ReadAllTextAsync(Chain, Stop), StringComparison.Ordinal);
         if (!replaced) await _client.DeleteAsync(Kinds.DaemonSet, "kube-system", "istio-cni-node", Stop);
         await stop.CancelAsync();
@@ -107,8 +108,8 @@ public sealed class NodeAgentTests : IAsyncLifetime
         var running = new PodRepair(_client, "n1", new(repair, delete, label), new(_client, new(_directory), [], TimeProvider.System, log), TimeProvider.System,
             log).RunAsync(stop.Token);
         if (repair || delete || label)
-            while (!log.Any(line => line.StartsWith("default/web: started without capture", StringComparison.Ordinal)) && !running.IsCompleted)
-                await Task.Delay(10, Stop);
+            await Eventually.TrueAsync(
+                () => running.IsCompleted || log.Any(line => line.StartsWith("default/web: started without capture", StringComparison.Ordinal)));
         await stop.CancelAsync();
         await running;
         var left = await _client.FindAsync<Pod>(Kinds.Pod, "default", "web", Stop);

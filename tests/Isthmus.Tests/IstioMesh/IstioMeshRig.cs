@@ -24,12 +24,16 @@ public abstract class IstioMeshRig : IAsyncLifetime
 
     internal ClusterAccess Access => KubeConfig.Load(Kubeconfig, "cluster1", _ => null);
 
+    /// <summary>Whether no test has a use for the mesh without Envoys, so that it starts with them only.</summary>
+    private protected virtual bool IsForEnvoysOnly => true;
+
     private string Kubeconfig => Path.Combine(_folder, "kubeconfig");
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     public async ValueTask InitializeAsync()
     {
+        if (IsForEnvoysOnly && RealEnvoy.Find() is null) return;
         await Task.WhenAll(Clusters.Select(cluster => cluster.StartAsync(Clusters)));
         var entries = await Task.WhenAll(Clusters.Select(cluster => cluster.DescribeAsync()));
         await File.WriteAllTextAsync(Kubeconfig, $"""
@@ -64,7 +68,10 @@ public abstract class IstioMeshRig : IAsyncLifetime
 }
 
 /// <summary>One cluster with the newest release.</summary>
-public sealed class IstioMesh() : IstioMeshRig(IstioRelease.Newest);
+public sealed class IstioMesh() : IstioMeshRig(IstioRelease.Newest)
+{
+    private protected override bool IsForEnvoysOnly => false;
+}
 
 /// <summary>One cluster with the oldest release whose meshes the commands read.</summary>
 public sealed class OldIstioMesh() : IstioMeshRig(IstioRelease.Oldest);

@@ -64,6 +64,27 @@ public sealed class BadInputTests(LoopbackMeshRig mesh)
         await InOrderAsync();
     }
 
+    /// <summary>Open watches go on for minutes after that.</summary>
+    [Fact]
+    public async Task An_account_that_may_not_read_its_cluster_any_more_is_told_at_once()
+    {
+        const string name = "istio-reader-clusterrole-istio-system";
+        var (kind, client) = (new ResourceKind("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", false), mesh.Client("cluster2"));
+        var binding = await client.GetAsync(kind, null, name, Stop);
+        await client.DeleteAsync(kind, null, name, Stop);
+        try
+        {
+            await ToldAsync("ISM1020", $"Secret istio-system/{Remote} in cluster1",
+                "create-remote-secret --context=cluster2 --name=cluster2 --restore-permissions");
+            Assert.Contains("cannot list", await VerifyAsync(), StringComparison.Ordinal);
+        }
+        finally
+        {
+            await client.CreateAsync(kind, null, LoopbackMeshRig.Anew(binding), Stop);
+        }
+        await InOrderAsync();
+    }
+
     [Fact]
     public async Task Clusters_of_different_meshes_and_trust_domains_are_told_apart()
     {

@@ -16,7 +16,7 @@ namespace Isthmus.Tests.LoopbackMesh;
 [Collection(nameof(SharedLoopbackMesh))]
 public sealed class GatewayFaultTests(LoopbackMeshRig mesh, FaultyServices services)
 {
-    private const string System = "istio-system";
+    private const string System = "istio-system", OtherName = "ISM2102";
 
     private const string Objects = """
         apiVersion: v1
@@ -102,6 +102,20 @@ public sealed class GatewayFaultTests(LoopbackMeshRig mesh, FaultyServices servi
           http: [{route: [{destination: {host: $both, port: {number: 18081}}}]}]
         """;
 
+    private const string Route = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: $NAME, namespace: $ns}\nspec: "
+        + "{hosts: [$NAME.example.com], gateways: [GATEWAY], http: [{route: [{destination: {host: $both, port: {number: 18081}}}]}]}";
+
+    /// <summary>The remedies that objects apply: a part of what is printed, and the objects as they are then.</summary>
+    private static readonly (string Code, string Target, string Remedy, string Objects)[] Remedies =
+    [
+        ("ISM2085", "http://$foreign.example.com/hello", "add istio-system/$porch to spec.gateways",
+            Route.Replace("$NAME", "$foreign", StringComparison.Ordinal).Replace("GATEWAY", "istio-system/$porch", StringComparison.Ordinal)),
+        ("ISM2085", "http://$withheld.example.com/hello", "add istio-system to exportTo, or remove it", Route.Replace("$NAME", "$withheld",
+            StringComparison.Ordinal).Replace("GATEWAY], ", "istio-system/$porch], exportTo: [., istio-system], ", StringComparison.Ordinal)),
+        ("ISM2085", "http://$elsens.example.com/hello", "write $ns/$elsens.example.com",
+            Objects.Replace("$other/$elsens.example.com", "$ns/$elsens.example.com", StringComparison.Ordinal).Split("\n---\n")[1]),
+    ];
+
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     [Fact]
@@ -122,12 +136,13 @@ public sealed class GatewayFaultTests(LoopbackMeshRig mesh, FaultyServices servi
             await TracedAsync("https://$valid.example.com/hello", "✔ The call would get through; it was not made.");
             await TracedAsync("https://$expired.example.com/hello", "(ISM2061)", "object  Gateway istio-system/$porch in cluster1",
                 "field   spec.servers[1].tls", "clients refuse it");
-            await TracedAsync("https://$elsename.example.com/hello", "(ISM2102)", "object  Gateway istio-system/$porch in cluster1",
-                "is for other.example.com, and not for $elsename.example.com");
-            await TracedAsync("https://$unfit.example.com/hello", "(ISM2060)", "object  Gateway istio-system/$porch in cluster1", "field   spec.servers[3].tls",
-                "holds none that can be used");
+            await TracedAsync("https://$elsename.example.com/hello", $"({OtherName})", "object  Gateway istio-system/$porch in cluster1",
+                "is for other.example.com, and not for $elsename.example.com", "put a certificate for $elsename.example.com into the Secret");
+            await TracedAsync("https://$unfit.example.com/hello", "(ISM2060)", "object  Gateway istio-system/$porch in cluster1",
+                "field   spec.servers[3].tls.credentialName", "names Secret istio-system/$unfit, which holds a certificate and a key that cannot be used together", "it has tls.crt, tls.key");
             await TracedAsync("https://$absent.example.com/hello", "(ISM2060)", "object  Gateway istio-system/$porch in cluster1",
-                "field   spec.servers[4].tls");
+                "field   spec.servers[4].tls.credentialName", "names Secret istio-system/$absent, which does not exist",
+                "kubectl --context=cluster1 -n istio-system create secret tls $absent --cert=FILE --key=FILE");
             await TracedAsync("https://$caless.example.com/hello", "(ISM2060)", "object  Gateway istio-system/$porch in cluster1",
                 "field   spec.servers[10].tls", "has no CA $caless-cacert for the certificates that it demands of clients");
             await TracedAsync("http://$wild.example.com/hello", "(ISM2055)", "object  Gateway istio-system/$porch in cluster1", "*.$wild.example.com",
@@ -149,6 +164,17 @@ public sealed class GatewayFaultTests(LoopbackMeshRig mesh, FaultyServices servi
             await FoundAsync("verify", async () => await mesh.VerifyAsync(), "ISM1461 Secret istio-system/$expired", "ISM1464 Secret istio-system/$elsename",
                 "IST0161 Gateway istio-system/$porch: spec.servers[3].tls", "IST0101 Gateway istio-system/$porch: spec.servers[4].tls",
                 "ISM1031 VirtualService $ns/$foreign: spec.gateways[0]");
+
+            foreach (var (code, target, remedy, objects) in Remedies)
+            {
+                await TracedAsync(target, $"({code})", remedy);
+                await mesh.ApplyAsync("cluster1", services.Fill(objects));
+                await TracedAsync(target, "✔ The call would get through; it was not made.");
+            }
+            await mesh.UntilAsync(async () => string.Join('\n', (await mesh.VerifyAsync()).Select(problem => problem.Code)),
+                codes => !codes.Contains("ISM1031", StringComparison.Ordinal), "the VirtualService names a Gateway that exists");
+            await StoreAsync("elsename", ca.Server(Host("elsename")));
+            await TracedAsync("https://$elsename.example.com/hello", "✔ The call would get through; it was not made.");
 
             // The gateway refuses the pair for as long as it has no other.
             await StoreAsync("unfit", ca.Server(Host("unfit")));

@@ -94,6 +94,7 @@ public sealed class GatewayTraceTests(LoopbackMeshRig mesh, FaultyServices servi
                 "no VirtualService with this Gateway routes $unrouted.example.com");
             await ExpectAsync("$unbound.example.com/", "(ISM2085)", "object  VirtualService $ns/$unbound in cluster1", "field   spec.gateways");
             await ExpectAsync("https://$door.example.com:80/hello", "(ISM2084)", "object  Gateway istio-system/$door in cluster1", "accepts no TLS at port 80");
+            await ExpectAsync("grpc://$door.example.com/hello", "(ISM2093)", "object  Service $ns/$both in cluster1", "so the gateway speaks HTTP/1.1 to it");
             await ExpectAsync("$door.example.com:81/hello", "(ISM2053)", "but the call arrives at 81");
             await ExpectAsync("$door.example.com:82/hello", "(ISM2030)", "object  Service istio-system/$door in cluster1", "has no port 82");
             await Assert.ThrowsAsync<ProblemException>(() => mesh.TraceAsync($"gateway/{services.Name("absent")}", System, "example.com"));

@@ -109,6 +109,11 @@ public sealed class HistoryTests(LoopbackMeshRig mesh)
         await mesh.UntilAsync(async () => string.Join('\n',
             (await HistoryAsync("called.remembered")).Changes.Select(change => $"{change.Verb} {change.Object} {change.User}")),
             text => text.Contains("deleted AuthorizationPolicy remembered/deny-all", StringComparison.Ordinal), "the deletion is remembered");
+        // A route that changes tells in which field.
+        await mesh.ApplyAsync("cluster1", Elsewhere.Replace("http: [{route", "http: [{timeout: 3s, route", StringComparison.Ordinal));
+        await mesh.UntilAsync(async () => string.Join('\n',
+            (await HistoryAsync("")).Changes.Select(change => $"{change.Verb} {change.Object}: {string.Join(' ', change.Fields)}")),
+            text => text.Contains("changed VirtualService remembered/unrelated: spec.http[0].timeout", StringComparison.Ordinal), "the changed field is told");
         await mesh.Client("cluster1").DeleteAsync(Routes, "remembered", "unrelated", Stop);
     }
 

@@ -38,7 +38,8 @@ public sealed class MeshFaultTests(LoopbackMeshRig mesh, FaultyServices services
         await mesh.UntilAsync(() => TraceAsync("$frail/status/503"),
             text => text.Contains("(ISM2073)", StringComparison.Ordinal) || text.Contains("(ISM2040)", StringComparison.Ordinal),
             "answers that count against the endpoint");
-        await TracedAsync("$frail/status/200", "✘ The call fails at: endpoints", "5xx of the application");
+        await TracedAsync("$frail/status/200", "✘ The call fails at: endpoints", "object  Pod $ns/$speaker-", "responded with status 503; ", "(ISM2073)",
+            "5xx of the application");
     }
 
     [Fact]

@@ -22,7 +22,7 @@ internal static class OperatorFaults
             Call),
         new("$caller", "$bank.example.com/hello", "ISM2089 | DestinationRule $ns/$bank in cluster1 | names /nowhere/ca.pem, which the proxy", Call,
             Call) { IsSeenOnlyByCall = true },
-        new("$caller", "$idled/delay/2", "ISM2088 | Pod $ns/$idled | its proxy gave up after", Call, Call) { IsSeenOnlyByCall = true },
+        new("$caller", "$idled/delay/2", "ISM2088 | EnvoyFilter $ns/$idled in cluster1 | its proxy gave up after", Call, Call) { IsSeenOnlyByCall = true },
 
         // What objects say, and their authors did not mean
         new("$caller", "$datagram/hello", "ISM2030 | Service $ns/$datagram in cluster1 | is UDP at port 80", Call, Call),
@@ -78,9 +78,11 @@ internal static class OperatorFaults
             "ISM1466 RequestAuthentication $ns/$keyless: spec.jwtRules[0].jwksUri",
             "cluster1 ISM1466 RequestAuthentication $ns/$keyless: spec.jwtRules[0].jwksUri")
             { Sent = services => SentRequest.Parse("", [], "", services.Tokens.Sign(InjectedFault.Claims(services, 1))) },
-        new("$caller", "$limited/hello", "ISM2094 | Pod $ns/$limited | local rate limit", Call, Call) { IsSeenOnlyByCall = true },
+        new("$caller", "$limited/hello", "ISM2094 | EnvoyFilter $ns/$limited in cluster1 | local rate limit", Call, Call) { IsSeenOnlyByCall = true },
 
         // Routes
+        new("$caller", "$circle/hello", "ISM2113 | VirtualService $ns/$circle in cluster1 | to itself: whoever follows it never gets an answer", Call, Call),
+        new("$caller", "ws://$bin/hello", "ISM2073 | Pod $ns/$here | and not with 101, which begins a WebSocket", Call, Call) { IsSeenOnlyByCall = true },
         new("$caller", "$parent/hello", "ISM2024 | VirtualService $ns/$parent in cluster1 | $ns/$orphan, which does not exist", Other,
             "cluster1 ISM1431 VirtualService $ns/$parent: spec.http[0].delegate"),
     ];

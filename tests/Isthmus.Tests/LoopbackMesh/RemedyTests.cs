@@ -17,7 +17,17 @@ public sealed class RemedyTests(LoopbackMeshRig mesh) : IAsyncLifetime
     /// <param name="Code">The code that the trace gives.</param>
     /// <param name="Remedy">A part of the remedy that it prints.</param>
     /// <param name="Caller">The Deployment of the caller.</param>
-    private sealed record Case(string Fault, string Target, string Code, string Remedy, string Caller = "caller");
+    private sealed record Case(string Fault, string Target, string Code, string Remedy, string Caller = "caller")
+    {
+        /// <summary>What the remedy says to call; empty: the same as before.</summary>
+        public string Then { get; init; } = "";
+
+        /// <summary>The Deployment that the remedy says to create again; empty: none.</summary>
+        public string Deletes { get; init; } = "";
+
+        /// <summary>Whether the request has a valid token.</summary>
+        public bool HasToken { get; init; }
+    }
 
     private static readonly Case[] All =
     [
@@ -54,6 +64,18 @@ public sealed class RemedyTests(LoopbackMeshRig mesh) : IAsyncLifetime
         new("leaky", "$sealed/hello", "ISM2020", "remove it from the annotation", "leaky"),
         new("vacant", "$vacant.example.com/hello", "ISM2042", "fix the selector"),
         new("strict", "$strict/hello", "ISM2058", "or set the PeerAuthentication to PERMISSIVE", "plain"),
+        new("direct", "$direct/hello", "ISM2025", "route to a destination instead"),
+        new("outside", "http://10.77.3.2/hello", "ISM2027", "add a ServiceEntry for 10.77.3.2, or", "fenced"),
+        new("bypassed", "$bypassed/hello", "ISM2050", "remove the port from the annotation"),
+        new("bare", "$bare/hello", "ISM2050", "or set trafficPolicy.tls.mode DISABLE in a DestinationRule"),
+        new("shadowed", "$shadowed/hello", "ISM2018", "give the ServiceEntry a host of its own"),
+        new("twin", "$twin/hello", "ISM2080", "create the Deployment again with the value $twin: spec.selector cannot be changed") { Deletes = "lost" },
+        new("sealedweb", "https://$sealedweb:443/", "ISM2093", "if the application speaks TLS, name the port https or https-"),
+        new("", "https://$hidden:80/hello", "ISM2093", "otherwise call http://$hidden:80") { Then = "http://$hidden:80/hello" },
+        new("bytes", "$bytes:17006/hello", "ISM2095", "if the application speaks HTTP, name the port http or http-"),
+        new("keyless", "$keyless/hello", "ISM2096", "or put the keys into jwks") { HasToken = true },
+        new("", "$hidden.$ns.svc.clusterset.local/hello", "ISM2108", "call $hidden.$ns;") { Then = "$hidden.$ns/hello" },
+        new("alias", "$alias/hello", "ISM2098", "correct externalName"),
     ];
 
     public async ValueTask InitializeAsync()
@@ -74,25 +96,38 @@ public sealed class RemedyTests(LoopbackMeshRig mesh) : IAsyncLifetime
     public async Task The_printed_remedy_of_a_fault_ends_it()
     {
         foreach (var one in All)
-            await UntilAsync(one, text => text.Contains($"({one.Code})", StringComparison.Ordinal)
-                && Remedy(text).Contains(_services.Fill(one.Remedy), StringComparison.Ordinal), $"{one.Code} with the remedy: {_services.Fill(one.Remedy)}");
-        foreach (var one in All)
+            await UntilAsync(one, one.Target, text => IsTold(one, text), $"{one.Code} with the remedy: {_services.Fill(one.Remedy)}");
+        foreach (var one in All.Where(one => one.Fault.Length > 0))
         {
+            if (one.Deletes.Length > 0) await mesh.Client("cluster1").DeleteAsync(Kinds.Deployment, _services.Name("ns"), _services.Name(one.Deletes), default);
             var documents = Text().Split(Separator).First(part => part.StartsWith($"{one.Fault}\n", StringComparison.Ordinal));
             foreach (var cluster in LoopbackMeshRig.Clusters) await mesh.ApplyAsync(cluster,
                 _services.Fill(documents[documents.IndexOf('\n', StringComparison.Ordinal)..]));
         }
         foreach (var one in All)
             // A Pod without a sidecar has nobody who makes the call.
-            await UntilAsync(one, text => text.Contains("✔ The call gets through.", StringComparison.Ordinal)
-                || text.Contains("✔ The call would get through", StringComparison.Ordinal), $"{one.Fault} is mended");
+            await UntilAsync(one, one.Then.Length > 0 ? one.Then : one.Target, text => !text.Contains(one.Code, StringComparison.Ordinal)
+                && (text.Contains("✔ The call gets through.", StringComparison.Ordinal)
+                    || text.Contains("✔ The call would get through", StringComparison.Ordinal)), $"{one.Fault} is mended");
     }
 
-    private Task UntilAsync(Case one, Func<string, bool> wanted, string what) => mesh.UntilAsync(async () =>
-        TraceText.Write(await mesh.TraceAsync($"deployment/{_services.Name(one.Caller)}", _services.Name("ns"), _services.Fill(one.Target)), details: false),
-        wanted, $"{one.Target}: {what}");
+    private Task UntilAsync(Case one, string target, Func<string, bool> wanted, string what) => mesh.UntilAsync(async () =>
+        TraceText.Write(await mesh.TraceAsync($"deployment/{_services.Name(one.Caller)}", _services.Name("ns"), _services.Fill(target), Sent(one)),
+            details: false),
+        wanted, $"{target}: {what}");
 
-    private static string Remedy(string trace) => trace[Math.Max(0, trace.IndexOf("  remedy ", StringComparison.Ordinal))..];
+    private SentRequest Sent(Case one) =>
+        one.HasToken ? SentRequest.Parse("", [], "", _services.Tokens.Sign(InjectedFault.Claims(_services, 1))) : SentRequest.Plain;
+
+    /// <summary>Whether a trace has the code with the remedy: as the cause, or as a warning on one line.</summary>
+    private bool IsTold(Case one, string trace)
+    {
+        var remedy = _services.Fill(one.Remedy);
+        return (trace.Contains($"({one.Code})", StringComparison.Ordinal)
+                && trace[Math.Max(0, trace.IndexOf("  remedy ", StringComparison.Ordinal))..].Contains(remedy, StringComparison.Ordinal))
+            || trace.Split('\n').Any(line => line.TrimStart().StartsWith($"{one.Code} ", StringComparison.Ordinal)
+                && line.Contains(remedy, StringComparison.Ordinal));
+    }
 
     private string Part(int index) => _services.Fill(Text().Split(Separator)[index]);
 

@@ -36,9 +36,18 @@ public sealed partial class ReportTests(LoopbackMeshRig mesh, FaultyServices ser
         "cluster1 ISM1437 DestinationRule $ns/$frail: spec.trafficPolicy.loadBalancer.localityLbSetting.distribute[0].to[west/*]",
         "cluster1 ISM1438 EnvoyFilter $ns/$idle: spec.configPatches[0].match.listener.filterChain.filter.subFilter.name", // an old name
         "cluster1 ISM1466 RequestAuthentication $ns/$keyless: spec.jwtRules[0].jwksUri", // the keys cannot be fetched
+        "cluster1 ISM1485 Sidecar $ns/$slit: spec.egress[0].hosts[0]", // it has no port 18080
+        "cluster1 ISM1486 AuthorizationPolicy $ns/$piped: spec.rules[0].to[0].operation.paths", // a port of TCP
+        "cluster1 ISM1487 AuthorizationPolicy istio-system/$rooted: metadata.namespace", // it applies to the whole mesh
+        "cluster1 ISM1489 VirtualService $ns/$circle: spec.http[0].redirect", // back to the route
+        "cluster1 ISM1491 DestinationRule $ns/$narrowed: spec.trafficPolicy.connectionPool", // one connection at a time
+        "cluster1 ISM1492 DestinationRule $ns/$frail: spec.trafficPolicy.outlierDetection.maxEjectionPercent", // the only endpoint
+        "cluster1 ISM1496 PeerAuthentication $ns/$opened: spec.mtls.mode", // callers behind the gateway bring mutual TLS
+        "cluster1 ISM1503 VirtualService $ns/$elseport: spec.http[0].match[0].port", // no port of the Service
         "cluster1 IST0101 AuthorizationPolicy $ns/$asked: spec.provider.name",
         "cluster1 IST0101 Gateway $ns/$nobody: spec.selector", // no gateway has these labels
         "cluster1 IST0101 Gateway istio-system/$uncertain: spec.servers[0].tls.credentialName", // no such Secret
+        "cluster1 IST0101 VirtualService $ns/$copied: spec.http[0].mirror.host", // copies that nobody gets
         "cluster1 IST0101 VirtualService $ns/$split: spec.http[2].route[0].destination.subset", // no such subset
         "cluster1 IST0101 VirtualService $ns/$split: spec.http[3].route[0].destination.host", // no such host
         "cluster1 IST0101 VirtualService $other/$short: spec.http[0].route[0].destination.host", // a short name means the own namespace
@@ -68,6 +77,7 @@ public sealed partial class ReportTests(LoopbackMeshRig mesh, FaultyServices ser
         "cluster2 ISM1418 Pod $ns/$crashing: status.containerStatuses", // a crash loop while cluster1 answers
         "cluster2 ISM1421 DestinationRule $ns/$split: spec.subsets", // the gateway of cluster2 does not know the subset
         "cluster2 ISM1432 Namespace $revised: metadata.labels[istio.io/rev]",
+        "cluster2 ISM1503 VirtualService $ns/$elseport: spec.http[0].match[0].port",
         "cluster2 IST0123 Namespace $twofold: metadata.labels",
         "cluster2 IST0170 Service $ns/$beheaded: spec.clusterIP", // headless in one cluster
         "cluster2 IST0170 Service $ns/$bilingual: spec.ports", // another protocol

@@ -44,6 +44,7 @@ internal static class SampleApplications
             "http2" => [new(Number(container.Args[0]), Http2Application.ServeAsync)],
             "answers-at-the-end" => [new(Number(container.Args[0]), AnswerAtTheEnd)],
             "silent" => [new(Number(container.Args[0]), Silent)],
+            "websocket" => [new(Number(container.Args[0]), WebSocketAsync)],
             "own-tls" => [new(Number(container.Args[0]), Tls)],
             "inward" => [new(Number(container.Args[0]), Http(_ => (200, "inward")), IsInward: true)],
             _ => [],
@@ -92,6 +93,27 @@ internal static class SampleApplications
         var (some, total) = (new byte[1024], 0);
         while (await socket.ReceiveAsync(some, SocketFlags.None, stop) is > 0 and var read) total += read;
         await socket.SendAsync(Encoding.ASCII.GetBytes($"{total} bytes\n"), SocketFlags.None, stop);
+    }
+
+    /// <summary>Goes on as a WebSocket, if it is asked to (RFC 6455).</summary>
+    private static async Task WebSocketAsync(Socket socket, CancellationToken stop)
+    {
+        const string guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", key = "sec-websocket-key: ";
+        await using var stream = new NetworkStream(socket);
+        using var reader = new StreamReader(stream, Encoding.ASCII, false, 4096, leaveOpen: true);
+        var asked = "";
+        while (await reader.ReadLineAsync(stop) is { Length: > 0 } line)
+            if (line.StartsWith(key, StringComparison.OrdinalIgnoreCase)) asked = line[key.Length..];
+#pragma warning disable CA5350 // The protocol demands it, as a proof that the server has read the request.
+        var proof = Convert.ToBase64String(SHA1.HashData(Encoding.ASCII.GetBytes(asked + guid)));
+#pragma warning restore CA5350
+        await stream.WriteAsync(Encoding.ASCII.GetBytes(asked.Length == 0 ? "HTTP/1.1 426 Upgrade Required\r\ncontent-length: 0\r\n\r\n"
+            : $"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: {proof}\r\n\r\n"), stop);
+        var rest = new byte[1024];
+        while (await stream.ReadAsync(rest, stop) > 0)
+        {
+            // Until the client has nothing more to say.
+        }
     }
 
     private static async Task Silent(Socket socket, CancellationToken stop)

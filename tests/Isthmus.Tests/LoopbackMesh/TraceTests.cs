@@ -45,6 +45,7 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
         ("$caller", "https://$redis:83/", ""),
         ("$caller", "tcp://$redis:84", ""),
         ("$caller", "tcp://$redis:85", ""),
+        ("$caller", "ws://$socket/chat", ""),
         ("$caller", "$bilingual:8012/hello", ""), // TCP here, HTTP in the other cluster
     ];
 
@@ -85,7 +86,9 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
         await WarnedAsync("$halved.$half/hello", "ISM2051 Pod $half/$halved");
         await WarnedAsync("$crashing/hello", "ISM2047 Pod $ns/$crashing");
         await WarnedAsync("$late/headers", "VirtualService $ns/$late in cluster1 delays 100 % of the calls by 0.3 s.");
-        await WarnedAsync("$rewritten/api/hello", "VirtualService $ns/$rewritten in cluster1, spec.http[*].rewrite: changes the path /api/hello to /v1/hello");
+        await WarnedAsync("$rewritten/api/hello", "VirtualService $ns/$rewritten in cluster1, spec.http[0].rewrite: changes the path /api/hello to /v1/hello");
+        await WarnedAsync("$copied/hello", "ISM2010 VirtualService $ns/$copied in cluster1, spec.http[0].mirror.host: mirrors requests to "
+            + "$nocopy.$ns.svc.cluster.local, and no Service");
         await WarnedAsync("grpc://$bytes:17005/", "ISM2095 VirtualService $ns/$bytes in cluster1, spec.http: has no effect");
         // Half of the endpoints are those of the ServiceEntry: calls are retried at the others.
         await WarnedAsync("$shadowed/hello", "ISM2018 ServiceEntry $ns/$shadow in cluster1");
@@ -200,6 +203,15 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
         await mesh.Client("cluster1").DeleteAsync(Kinds.Secret, System, Remote, Stop);
         await ExpectAsync(("$caller", "$remote:8000/hello", "ISM1021 | control plane of cluster1 | does not watch cluster2"));
         await VerifiedAsync("ISM1021 cluster cluster1");
+
+        // The credentials of another cluster under the name of this one.
+        var own = await mesh.Client("cluster2").GetAsync(Kinds.Secret, System, "istio-remote-secret-cluster1", Stop);
+        var stray = LoopbackMeshRig.Anew(secret);
+        stray["data"]!["cluster2"] = own["data"]!["cluster1"]!.ToString();
+        await mesh.Client("cluster1").CreateAsync(Kinds.Secret, stray, Stop);
+        await ExpectAsync(("$caller", "$remote:8000/hello", $"ISM1026 | Secret istio-system/{Remote} in cluster1 | its credentials lead to cluster1"));
+        await VerifiedAsync($"ISM1026 Secret istio-system/{Remote} in cluster1");
+        await mesh.Client("cluster1").DeleteAsync(Kinds.Secret, System, Remote, Stop);
         await mesh.Client("cluster1").CreateAsync(Kinds.Secret, LoopbackMeshRig.Anew(secret), Stop);
         await ExpectAsync(("$caller", "$remote:8000/hello", ""));
     }

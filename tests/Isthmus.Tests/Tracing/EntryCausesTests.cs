@@ -104,6 +104,28 @@ public sealed class EntryCausesTests
         Assert.Contains(says, problem.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>What the Secret lacks is said with its keys, and what a listener may not refer to.</summary>
+    [Theory]
+    [InlineData("{name: door}", null, "which does not exist, so", "create secret tls door --cert=FILE --key=FILE (the")]
+    [InlineData("{name: door}", "cert.pem key.pem", "which holds no certificate (tls.crt): it has cert.pem, key.pem, so", "--dry-run=client -o yaml | kubectl")]
+    [InlineData("{name: door, namespace: vault}", "tls.crt tls.key", "no ReferenceGrant in namespace vault permits Gateways of namespace edge to refer to it",
+        "create a ReferenceGrant in namespace vault of c1: from: [{group: gateway.networking.k8s.io, kind: Gateway, namespace: edge}], to: [{group: \"\", "
+            + "kind: Secret, name: door}]")]
+    public void A_Secret_that_a_listener_cannot_use_is_named_with_what_it_lacks(string reference, string? keys, string says, string remedy)
+    {
+        var listeners = $"[{{name: one, port: 443, protocol: HTTPS, hostname: '*.example.com', tls: {{certificateRefs: [{reference}]}}}}]";
+        var causes = Entry(listeners, out var call);
+        // What must be looked at is looked at, and the question asked again.
+        call.Facts.Holders[new("c1", "Secret", "edge", "door")] = TracedHolder.Of(keys is null ? null : new Isthmus.Kubernetes.Objects.Secret
+        {
+            Data = keys.Split(' ').ToDictionary(key => key, _ => "AA==", StringComparer.Ordinal),
+        });
+        var problem = causes.WithoutChain(call, hasTls: true);
+        Assert.Equal(("ISM2060", "Gateway edge/front in c1", "spec.listeners[0].tls.certificateRefs[0]"), (problem.Code, problem.Object, problem.Path));
+        Assert.Contains(says, problem.Message, StringComparison.Ordinal);
+        Assert.Contains(remedy, problem.Remedy, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(443, "ISM2054", "", "has not received Gateway edge/front in c1")]
     [InlineData(8443, "ISM2053", "spec.listeners[*].port", "opens 80, 443, but the call arrives at 8443")]
@@ -116,7 +138,7 @@ public sealed class EntryCausesTests
 
     [Theory]
     [InlineData("shop.example.com", false, "ISM2054", "", "Pod edge/front in c1")]
-    [InlineData("cart.example.org", true, "ISM2055", "spec.listeners[*].hostname", "Gateway edge/front in c1")]
+    [InlineData("cart.example.org", true, "ISM2055", "spec.listeners[1].hostname", "Gateway edge/front in c1")]
     public void A_call_that_no_chain_of_a_listener_takes_is_explained(string host, bool hasTls, string code, string field, string @object)
     {
         var problem = Entry(Listeners, out var call, host).WithoutChain(call, hasTls);
@@ -124,8 +146,8 @@ public sealed class EntryCausesTests
     }
 
     [Theory]
-    [InlineData("{mode: Passthrough}", "shop.example.com", false, "ISM2085", "no TLSRoute that it takes has shop.example.com")]
-    [InlineData("{mode: Passthrough}", "cart.example.org", false, "ISM2055", "has *.example.com, but not cart.example.org")]
+    [InlineData("{mode: Passthrough}", "shop.example.com", false, "ISM2085", "no TLSRoute that names it has shop.example.com: the connection is closed")]
+    [InlineData("{mode: Passthrough}", "cart.example.org", false, "ISM2055", "has *.example.com at port 443, but not cart.example.org")]
     [InlineData("{certificateRefs: [{name: door}]}", "shop.example.com", true, "ISM2054", "has not received the listener")]
     public void A_listener_that_has_the_host_and_no_chain_for_it_is_explained(string tls, string host, bool hasTls, string code, string says)
     {
@@ -148,6 +170,214 @@ public sealed class EntryCausesTests
         });
     }
 
+    /// <summary>A server passes TLS on by its server name, for which a route must be.</summary>
+    [Theory]
+    [InlineData("www.example.com", "ISM2085", "VirtualService edge/pass in c1", "add shop.example.com to sniHosts")]
+    [InlineData("'*.example.com'", "ISM2084", "Gateway edge/pass in c1", "call http://")]
+    public void A_server_name_for_which_no_route_is_is_told(string sni, string code, string owner, string remedy)
+    {
+        var scenario = new TraceScenario();
+        scenario.One += $"\n---\n{Pods}\n---\n{{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {{name: pass, namespace: edge}}, spec: "
+            + "{selector: {app: front}, servers: [{port: {number: 443, name: tls, protocol: TLS}, hosts: ['*.example.com'], tls: {mode: PASSTHROUGH}}]}}\n---\n"
+            + "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: pass, namespace: edge}, spec: {hosts: ['*.example.com'], gateways: "
+            + $"[pass], tls: [{{match: [{{port: 443, sniHosts: [{sni}]}}], route: [{{destination: {{host: orders.shop}}}}]}}]}}}}";
+        var facts = scenario.Facts("https://shop.example.com");
+        facts = new(facts.Clusters, new("c1", "edge", "front"), facts.Target, facts.Now);
+        var call = new TracedCall(facts, null, null, 443, CallKinds.Tls, new(System.Net.IPAddress.Any, 443));
+        var problem = new EntryCauses(facts, new CallerConfig(facts), new(facts, new(facts), new CallerConfig(facts))).WithoutChain(call, hasTls: false);
+        Assert.Equal((code, owner), (problem.Code, problem.Object));
+        Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);
+        if (code == "ISM2085") Assert.Equal("spec.tls[0].match[0].sniHosts", problem.Path);
+    }
+
+    /// <summary>A grant that was meant to permit it is for another namespace.</summary>
+    [Fact]
+    public void A_ReferenceGrant_for_another_namespace_is_named()
+    {
+        var scenario = new TraceScenario();
+        scenario.One += $"\n---\n{Pods}\n---\n{{ {Gateway}, metadata: {{name: front, namespace: edge}}, spec: {{gatewayClassName: istio, listeners: "
+            + "[{name: one, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: door, namespace: vault}]}}]} }\n---\n"
+            + "{apiVersion: gateway.networking.k8s.io/v1beta1, kind: ReferenceGrant, metadata: {name: from-edges, namespace: vault}, spec: {from: [{group: "
+            + "gateway.networking.k8s.io, kind: Gateway, namespace: edges}], to: [{group: \"\", kind: Secret}]}}";
+        var facts = scenario.Facts("https://shop.example.com");
+        facts = new(facts.Clusters, new("c1", "edge", "front"), facts.Target, facts.Now);
+        var call = new TracedCall(facts, null, null, 443, CallKinds.Tls, new(System.Net.IPAddress.Any, 443));
+        var problem = new EntryCauses(facts, new CallerConfig(facts), new(facts, new(facts), new CallerConfig(facts))).WithoutChain(call, hasTls: true);
+        Assert.Equal("ISM2060", problem.Code);
+        Assert.Contains("ReferenceGrant vault/from-edges permits it to Gateways of namespace edges only, and this one is in edge", problem.Message,
+            StringComparison.Ordinal);
+        Assert.Equal("write edge in spec.from[0].namespace of ReferenceGrant vault/from-edges in c1", problem.Remedy);
+    }
+
+    /// <summary>Clients follow a redirect to a server with TLS for their host.</summary>
+    [Theory]
+    [InlineData("", true)]
+    [InlineData(", {port: {number: 443, name: https, protocol: HTTPS}, hosts: [other.example.com], tls: {mode: SIMPLE, credentialName: door}}", true)]
+    [InlineData(", {port: {number: 443, name: https, protocol: HTTPS}, hosts: ['*.example.com'], tls: {mode: SIMPLE, credentialName: door}}", false)]
+    public void A_redirect_to_https_that_no_server_takes_is_told(string server, bool isTold)
+    {
+        var scenario = new TraceScenario();
+        scenario.One += $"\n---\n{Pods}\n---\n{{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {{name: door, namespace: edge}}, spec: "
+            + "{selector: {app: front}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [shop.example.com], tls: {httpsRedirect: true}}"
+            + $"{server}]}}}}";
+        var facts = scenario.Facts("shop.example.com");
+        facts = new(facts.Clusters, new("c1", "edge", "front"), facts.Target, facts.Now);
+        var problem = new EntryCauses(facts, new CallerConfig(facts), new(facts, new(facts), new CallerConfig(facts))).RedirectsNowhere();
+        Assert.Equal(isTold ? ("ISM2053", "Gateway edge/door in c1", "spec.servers[0].tls.httpsRedirect") : default,
+            problem is null ? default : (problem.Code, problem.Object, problem.Path));
+    }
+
+    /// <summary>What the control plane has written says why a listener, or a ListenerSet, is not served.</summary>
+    [Theory]
+    [InlineData("{type: Conflicted, status: 'True', reason: HostnameConflict, message: m}", "Gateway edge/front in c1", "spec.listeners[1]",
+        "listener https is not served (HostnameConflict: m)")]
+    [InlineData("{type: Accepted, status: 'True', reason: Accepted, message: m}", "Pod edge/front in c1", "", "its proxy has not received")]
+    public void A_listener_that_is_not_served_is_told_with_the_reason(string condition, string owner, string path, string says)
+    {
+        var causes = Entry(Listeners, out var call, status: $", status: {{listeners: [{{name: https, conditions: [{condition}]}}]}}");
+        call.Facts.Holders[new("c1", "Secret", "edge", "door")] = new("", ["tls.crt", "tls.key"]);
+        var problem = causes.WithoutListener(443, 443);
+        Assert.Equal((owner, path), (problem.Object, problem.Path));
+        Assert.StartsWith(says, problem.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>The Service has the ports of the listeners that are served, and is not the operator's to change.</summary>
+    [Theory]
+    [InlineData("", "Gateway edge/front in c1", "spec.listeners[*].port")]
+    [InlineData("\n---\n{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: own, namespace: edge}, spec: {selector: {app: front}, servers: "
+        + "[{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]}}", "Service edge/front in c1", "spec.ports")]
+    public void A_port_that_no_listener_has_is_not_that_of_the_Service(string more, string owner, string path)
+    {
+        var scenario = new TraceScenario();
+        scenario.One += $"\n---\n{Pods}\n---\n{{ {Gateway}, metadata: {{name: front, namespace: edge}}, spec: {{gatewayClassName: istio, listeners: "
+            + "[{name: http, port: 80, protocol: HTTP}]} }\n---\n{apiVersion: v1, kind: Service, metadata: {name: front, namespace: edge}, spec: {selector: {app: "
+            + $"front}}, ports: [{{name: http, port: 80}}]}}}}{more}";
+        var facts = scenario.Facts("shop.example.com:8080");
+        facts = new(facts.Clusters, new("c1", "edge", "front"), facts.Target, facts.Now);
+        var problem = new EntryCauses(facts, new CallerConfig(facts), new(facts, new(facts), new CallerConfig(facts)))
+            .WithoutPort(new(facts.Home, facts.Home.Service("edge", "front")!), 8080);
+        Assert.Equal((owner, path), (problem.Object, problem.Path));
+    }
+
+    [Theory]
+    [InlineData(", addresses: [{type: IPAddress, value: 9.9.9.9}]", "Gateway edge/front in c1", "spec.addresses")]
+    [InlineData("", "Service edge/front in c1", "status.loadBalancer")]
+    public void A_gateway_without_an_address_is_told_what_it_asks_for(string addresses, string owner, string path)
+    {
+        var scenario = new TraceScenario();
+        scenario.One += $"\n---\n{Pods}\n---\n{{ {Gateway}, metadata: {{name: front, namespace: edge}}, spec: {{gatewayClassName: istio, listeners: "
+            + $"{Listeners}{addresses}}} }}";
+        var facts = scenario.Facts("shop.example.com");
+        facts = new(facts.Clusters, new("c1", "edge", "front"), facts.Target, facts.Now);
+        var problem = new EntryCauses(facts, new CallerConfig(facts), new(facts, new(facts), new CallerConfig(facts)))
+            .WithoutAddress(new(facts.Home, facts.Home.Service("edge", "front")!));
+        Assert.Equal(("ISM1005", owner, path), (problem.Code, problem.Object, problem.Path));
+    }
+
+    /// <summary>Clients may come by the ports of Nodes that such a Service has, too.</summary>
+    [Theory]
+    [InlineData("", "", HopStatus.Warning, "install a load balancer, or set spec.externalIPs; its events")]
+    [InlineData("allocateLoadBalancerNodePorts: false, ", "", HopStatus.Failed, "install a load balancer, or set spec.externalIPs or the type NodePort; its")]
+    [InlineData("allocateLoadBalancerNodePorts: false, ", ", ports: [{containerPort: 15443, hostPort: 443}]", HopStatus.Warning, "install a load balancer")]
+    public void A_gateway_that_awaits_its_address_is_reached_by_Nodes(string allocates, string ports, HopStatus status, string remedy)
+    {
+        var scenario = new TraceScenario();
+        scenario.Two = scenario.Two.Replace("{name: istio-proxy, env: [{name: ISTIO_META_NETWORK, value: n2}]}",
+            $"{{name: istio-proxy, env: [{{name: ISTIO_META_NETWORK, value: n2}}]{ports}}}", StringComparison.Ordinal)
+            + "\n---\n{apiVersion: v1, kind: Service, metadata: {name: front, namespace: istio-system}, spec: {type: LoadBalancer, "
+            + $"{allocates}selector: {{istio: eastwest}}, ports: [{{name: https, port: 443, targetPort: 15443}}]}}}}";
+        var facts = scenario.Facts("https://10.96.0.5");
+        var walk = new AddressWalk(new(facts.Clusters, new("c2", "istio-system", "gw"), facts.Target, facts.Now)
+        {
+            Entry = new(facts.Clusters[1], facts.Clusters[1].Service("istio-system", "front")!),
+        }, new Random(1));
+        scenario.Complete(walk.Again());
+        var hop = walk.Trace.Hops.First(one => one.Name == "gateway");
+        Assert.Equal((status, "ISM1005", "Service istio-system/front in c2"), (hop.Status, hop.Problem?.Code, hop.Problem?.Object));
+        Assert.StartsWith(remedy, hop.Problem!.Remedy, StringComparison.Ordinal);
+    }
+
+    /// <summary>A route of another protocol has no part in an HTTP call.</summary>
+    [Theory]
+    [InlineData("HTTPRoute", true)]
+    [InlineData("TCPRoute", false)]
+    public void A_route_that_misses_its_Gateway_is_of_the_kind_of_the_listener(string kind, bool isTold)
+    {
+        var scenario = new TraceScenario();
+        scenario.One += $"\n---\n{Pods}\n---\n{{ {Gateway}, metadata: {{name: front, namespace: edge}}, spec: {{gatewayClassName: istio, listeners: "
+            + $"{Listeners}}} }}\n---\n{{apiVersion: gateway.networking.k8s.io/{(isTold ? "v1" : "v1alpha2")}, kind: {kind}, metadata: {{name: stray, "
+            + "namespace: shop}, spec: {parentRefs: [{name: front}], rules: [{backendRefs: [{name: orders, port: 80}]}]}}";
+        var facts = scenario.Facts("shop.example.com");
+        facts = new(facts.Clusters, new("c1", "edge", "front"), facts.Target, facts.Now);
+        var problem = new ApiEntryCauses(facts, new CallerConfig(facts), new(facts, new(facts), new CallerConfig(facts))).Unrouted("shop.example.com", 80);
+        Assert.Equal(isTold, problem?.Object == $"{kind} shop/stray in c1");
+    }
+
+    /// <summary>The Gateway has the port itself, and what a ListenerSet adds to it does not matter.</summary>
+    [Theory]
+    [InlineData(8080, "NotAllowed", "ListenerSet shop/more in c1", "allow namespace shop in spec.allowedListeners")]
+    [InlineData(8080, "ListenersNotValid", "ListenerSet shop/more in c1", "correct its listeners")]
+    [InlineData(80, "NotAllowed", "Pod edge/front in c1", "isthmus proxy-status")]
+    public void A_ListenerSet_is_to_blame_for_ports_that_its_Gateway_lacks(int port, string reason, string owner, string remedy)
+    {
+        var scenario = new TraceScenario();
+        scenario.One += $"\n---\n{Pods}\n---\n{{ {Gateway}, metadata: {{name: front, namespace: edge}}, spec: {{gatewayClassName: istio, listeners: "
+            + "[{name: http, port: 80, protocol: HTTP}]} }\n---\n{apiVersion: gateway.networking.k8s.io/v1, kind: ListenerSet, metadata: {name: more, namespace: "
+            + $"shop}}, spec: {{parentRef: {{name: front, namespace: edge}}, listeners: [{{name: alt, port: {port}, protocol: HTTP}}]}}, status: {{conditions: "
+            + $"[{{type: Accepted, status: 'False', reason: {reason}, message: m}}]}}}}";
+        var facts = scenario.Facts($"shop.example.com:{port}");
+        facts = new(facts.Clusters, new("c1", "edge", "front"), facts.Target, facts.Now);
+        var problem = new EntryCauses(facts, new CallerConfig(facts), new(facts, new(facts), new CallerConfig(facts))).WithoutListener(port, port);
+        Assert.Equal(owner, problem.Object);
+        Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_ListenerSet_that_its_Gateway_does_not_take_is_told()
+    {
+        var scenario = new TraceScenario();
+        scenario.One += $"\n---\n{Pods}\n---\n{{ {Gateway}, metadata: {{name: front, namespace: edge}}, spec: {{gatewayClassName: istio, listeners: "
+            + "[{name: http, port: 80, protocol: HTTP}]} }\n---\n{apiVersion: gateway.networking.k8s.io/v1, kind: ListenerSet, metadata: {name: more, namespace: "
+            + "shop}, spec: {parentRef: {name: front, namespace: edge}, listeners: [{name: alt, port: 8080, protocol: HTTP}]}, status: {conditions: "
+            + "[{type: Accepted, status: 'False', reason: NotAllowed, message: m}]}}";
+        var facts = scenario.Facts("shop.example.com:8080");
+        facts = new(facts.Clusters, new("c1", "edge", "front"), facts.Target, facts.Now);
+        var problem = new EntryCauses(facts, new CallerConfig(facts), new(facts, new(facts), new CallerConfig(facts))).WithoutListener(8080, 8080);
+        Assert.Equal(("ISM2053", "ListenerSet shop/more in c1", "spec.parentRef"), (problem.Code, problem.Object, problem.Path));
+        Assert.StartsWith("allow namespace shop in spec.allowedListeners.namespaces of Gateway edge/front in c1", problem.Remedy, StringComparison.Ordinal);
+    }
+
+    /// <summary>Its Gateway is in the caller's cluster, and the route is not.</summary>
+    [Theory]
+    [InlineData("", "HTTPRoute shop/front in c2")]
+    [InlineData("hostnames: [other.example.org], ", "Gateway edge/front in c1")]
+    public void A_route_in_another_cluster_than_its_Gateway_is_told(string hosts, string owner)
+    {
+        var scenario = new TraceScenario();
+        scenario.One += $"\n---\n{Pods}\n---\n{{ {Gateway}, metadata: {{name: front, namespace: edge}}, spec: {{gatewayClassName: istio, listeners: "
+            + $"{Listeners}}} }}";
+        scenario.Two += $"\n---\n{Route("{name: front, namespace: edge}").Replace("{parentRefs", $"{{{hosts}parentRefs", StringComparison.Ordinal)}";
+        var facts = scenario.Facts("shop.example.com");
+        facts = new(facts.Clusters, new("c1", "edge", "front"), facts.Target, facts.Now);
+        var problem = new ApiEntryCauses(facts, new CallerConfig(facts), new(facts, new(facts), new CallerConfig(facts))).Unrouted("shop.example.com", 80);
+        Assert.Equal(("ISM2085", owner), (problem?.Code, problem?.Object));
+    }
+
+    [Theory]
+    [InlineData("istioo", "", "spec.gatewayClassName", "is istioo, and there is no GatewayClass with this name")]
+    [InlineData("theirs", "\n---\n{apiVersion: gateway.networking.k8s.io/v1, kind: GatewayClass, metadata: {name: theirs}, spec: {controllerName: a.b/c}}",
+        "spec.gatewayClassName", "is theirs, a class of a.b/c")]
+    [InlineData("istio", "", "status", "has no Service")]
+    public void A_Gateway_that_nobody_serves_is_told_with_its_class(string name, string more, string path, string says)
+    {
+        var scenario = new TraceScenario();
+        scenario.One += $"\n---\n{{ {Gateway}, metadata: {{name: front, namespace: edge}}, spec: {{gatewayClassName: {name}, listeners: []}} }}{more}";
+        var problem = ApiGatewayCauses.WithoutService("edge", "front", scenario.Facts().Home)!;
+        Assert.Equal(("Gateway edge/front in c1", path), (problem.Object, problem.Path));
+        Assert.StartsWith(says, problem.Message, StringComparison.Ordinal);
+        Assert.Null(ApiGatewayCauses.WithoutService("edge", "back", scenario.Facts().Home));
+    }
+
     private const string Listeners = "[{name: http, port: 80, protocol: HTTP}, {name: https, port: 443, protocol: HTTPS, hostname: '*.example.com', "
         + "tls: {certificateRefs: [{name: door}]}}]";
 
@@ -159,7 +389,7 @@ public sealed class EntryCausesTests
         var facts = scenario.Facts(host);
         facts = new(facts.Clusters, new("c1", "edge", "front"), facts.Target, facts.Now);
         call = new(facts, null, null, 443, CallKinds.Tls, new(System.Net.IPAddress.Any, 443));
-        return new(facts, new CallerConfig(facts));
+        return new(facts, new CallerConfig(facts), new(facts, new(facts), new CallerConfig(facts)));
     }
 
     private static string Route(string parent) => "{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: front, namespace: shop}, spec: "
@@ -171,6 +401,6 @@ public sealed class EntryCausesTests
         scenario.One += $"\n---\n{Pods}\n---\n{objects}";
         var facts = scenario.Facts("shop.example.com");
         facts = new(facts.Clusters, new("c1", "edge", "front"), facts.Target, facts.Now);
-        return new ApiEntryCauses(facts, new CallerConfig(facts)).Unrouted("shop.example.com", 80);
+        return new ApiEntryCauses(facts, new CallerConfig(facts), new(facts, new(facts), new CallerConfig(facts))).Unrouted("shop.example.com", 80);
     }
 }

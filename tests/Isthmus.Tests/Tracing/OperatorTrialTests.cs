@@ -75,6 +75,66 @@ public sealed class OperatorTrialTests
         Assert.Equal(code, trace.Hops.Single(hop => hop.Name == "route" && hop.Way == 0).Problem?.Code);
     }
 
+    /// <summary>Of the matches of a route that takes none of the requests, the nearest is told, and what keeps it from the request.</summary>
+    [Theory]
+    [InlineData("uri: {exact: \"/?sort=date\"}", "uri.exact", "path /?sort=date, and this one has /", "write / there, because the query is not a part")]
+    [InlineData("method: {exact: get}", "method.exact", "method get, and this one has GET", "write GET there: upper and lower case differ")]
+    [InlineData("headers: {user-agent: {regex: isthmus}}", "headers[user-agent].regex", "that isthmus matches from beginning to end", "write isthmus.* there")]
+    [InlineData("headers: {x-user: {exact: ann}}", "headers[x-user].exact", "header x-user ann, and this one has none", "send header x-user")]
+    [InlineData("withoutHeaders: {user-agent: {prefix: isthmus}}", "withoutHeaders[user-agent]", "requests without header user-agent", "do not send header")]
+    [InlineData("queryParams: {page: {exact: \"1\"}}", "queryParams[page].exact", "query parameter page 1, and this one has none", "send query parameter page")]
+    [InlineData("uri: {prefix: /cart}", "uri.prefix", "path beginning with /cart, and this one has /", "add a route that matches it, or one without match")]
+    public void The_nearest_match_of_a_request_that_no_route_takes_is_told(string match, string field, string says, string remedy)
+    {
+        var scenario = new TraceScenario { Call = new("GET /", false, 404, 1, "", "NR", "route_not_found", []) };
+        scenario.Client = scenario.Client.Replace("\"match\": {\"prefix\": \"/\"}, \"route\": {\"cluster\": \"outbound|80||",
+            "\"match\": {\"prefix\": \"/other\"}, \"route\": {\"cluster\": \"outbound|80||", StringComparison.Ordinal);
+        scenario.One += "\n---\n{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: orders, namespace: shop}, spec: {hosts: [orders], "
+            + "http: [{match: [{uri: {prefix: /far}, method: {exact: PUT}}], route: [{destination: {host: orders}}]}, "
+            + $"{{match: [{{{match}}}], route: [{{destination: {{host: orders}}}}]}}]}}}}";
+        AssertCause(scenario.Walk(), "ISM2024", "VirtualService shop/orders in c1", $"spec.http[1].match[0].{field}", says);
+        Assert.StartsWith(remedy, scenario.Walk().Failure!.Problem!.Remedy, StringComparison.Ordinal);
+    }
+
+    /// <summary>Of matches that all lack nothing but the path, the one with the nearest path is told.</summary>
+    [Theory]
+    [InlineData("prefix", "/oders", "path beginning with /oders, and this one has /orders/List", "write /orders there, or call /oders")]
+    [InlineData("exact", "/orders/list/", "path /orders/list/, and this one has /orders/List", "")]
+    [InlineData("regex", "/orders", "path that /orders matches from beginning to end", "write /orders.* there")]
+    public void The_nearest_path_is_told(string kind, string path, string says, string remedy)
+    {
+        var scenario = new TraceScenario { Call = new("GET /orders/List", false, 404, 1, "", "NR", "route_not_found", []) };
+        scenario.Client = scenario.Client.Replace("\"match\": {\"prefix\": \"/\"}, \"route\": {\"cluster\": \"outbound|80||",
+            "\"match\": {\"prefix\": \"/other\"}, \"route\": {\"cluster\": \"outbound|80||", StringComparison.Ordinal);
+        scenario.One += "\n---\n{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: orders, namespace: shop}, spec: {hosts: [orders], "
+            + "http: [{match: [{uri: {prefix: /reviews}}, {uri: {prefix: /a}}], route: [{destination: {host: orders}}]}, "
+            + $"{{match: [{{uri: {{{kind}: {path}}}}}], route: [{{destination: {{host: orders}}}}]}}]}}}}";
+        var trace = scenario.Walk(target: "orders/orders/List");
+        AssertCause(trace, "ISM2024", "VirtualService shop/orders in c1", $"spec.http[1].match[0].uri.{kind}", says);
+        Assert.StartsWith(remedy, trace.Failure!.Problem!.Remedy, StringComparison.Ordinal);
+    }
+
+    /// <summary>Prefixes of the Gateway API are whole elements of a path.</summary>
+    [Theory]
+    [InlineData("HTTPRoute", "path: {type: PathPrefix, value: /ord}", "path.value", "the elements /ord at the beginning of the path", "write /orders there")]
+    [InlineData("HTTPRoute", "path: {type: Exact, value: /ORDERS/List}", "path.value", "path /ORDERS/List, and this one has /orders/List", "write /orders/List there")]
+    [InlineData("GRPCRoute", "method: {service: order, method: List}", "method.service", "calls of /order/List, and this one is of /orders/List", "write orders there")]
+    [InlineData("GRPCRoute", "method: {service: orders, method: Get}", "method.method", "calls of /orders/Get, and this one is of /orders/List", "write List there")]
+    public void The_nearest_match_of_a_route_of_the_Gateway_API_is_told(string kind, string match, string field, string says, string remedy)
+    {
+        var scenario = new TraceScenario { Call = new("GET /orders/List", false, 404, 1, "", "NR", "route_not_found", []) };
+        scenario.Client = scenario.Client.Replace("\"match\": {\"prefix\": \"/\"}, \"route\": {\"cluster\": \"outbound|80||",
+            "\"match\": {\"prefix\": \"/other\"}, \"route\": {\"cluster\": \"outbound|80||", StringComparison.Ordinal)
+            .Replace("/apis/networking.istio.io/v1alpha3/namespaces/shop/virtual-service/orders",
+                $"/apis/gateway.networking.k8s.io/v1/namespaces/shop/{kind}/orders", StringComparison.Ordinal);
+        scenario.One += $"\n---\n{{apiVersion: gateway.networking.k8s.io/v1, kind: {kind}, metadata: {{name: orders, namespace: "
+            + $"shop}}, spec: {{parentRefs: [{{group: \"\", "
+            + $"kind: Service, name: orders}}], rules: [{{matches: [{{{match}}}], backendRefs: [{{name: orders, port: 80}}]}}]}}}}";
+        var trace = scenario.Walk(target: "orders/orders/List");
+        AssertCause(trace, "ISM2024", $"{kind} shop/orders in c1", $"spec.rules[0].matches[0].{field}", says);
+        Assert.StartsWith(remedy, trace.Failure!.Problem!.Remedy, StringComparison.Ordinal);
+    }
+
     /// <summary>Gateways between networks choose by the names that the mesh gives, not by an <c>sni</c> that a rule sets.</summary>
     [Theory]
     [InlineData("ISTIO_MUTUAL, sni: orders.example.com", "spec.trafficPolicy.tls.sni", "remove sni")]
@@ -136,6 +196,54 @@ public sealed class OperatorTrialTests
         var found = Sidecarless.Of(cluster, cluster.Pods[0]);
         Assert.Equal(field, found.Field);
         Assert.StartsWith(remedy, found.Remedy, StringComparison.Ordinal);
+    }
+
+    /// <summary>A restart gives no sidecar while the namespace asks for a revision that nobody serves.</summary>
+    [Theory]
+    [InlineData("istio.io/rev: canary", "set istio.io/rev of namespace shop in c1 to one of default (it is canary")]
+    [InlineData("istio.io/rev: default", "restart the Pod")]
+    [InlineData("istio.io/rev: canary, istio-injection: enabled", "restart the Pod")]
+    public void A_revision_that_no_control_plane_serves_comes_before_a_restart(string labels, string remedy)
+    {
+        var cluster = ClusterObjects.From("c1", YamlText.ParseAll($$$"""
+            {apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: { {{{labels}}} } } }
+            ---
+            {apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop}, spec: {containers: [{name: web}]}}
+            ---
+            apiVersion: admissionregistration.k8s.io/v1
+            kind: MutatingWebhookConfiguration
+            metadata: {name: injector}
+            webhooks:
+            - name: rev.namespace.sidecar-injector.istio.io
+              namespaceSelector: {matchExpressions: [{key: istio.io/rev, operator: In, values: [default]}]}
+            - name: namespace.sidecar-injector.istio.io
+              namespaceSelector: {matchExpressions: [{key: istio-injection, operator: In, values: [enabled]}]}
+            """, "c1").OfType<JsonObject>());
+        Assert.StartsWith(remedy, Sidecarless.Of(cluster, cluster.Pods[0]).Remedy, StringComparison.Ordinal);
+    }
+
+    /// <summary>Its short name means another namespace, and in a name with one dot, no namespace is seen.</summary>
+    [Theory]
+    [InlineData("istio-system", "orders", "DestinationRule istio-system/orders in c1", "spec.host")]
+    [InlineData("shop", "orders.shop", "DestinationRule shop/orders in c1", "spec.host")]
+    [InlineData("shop", "late.shop.svc.cluster.local", "VirtualService shop/orders in c1", "spec.http[*].route[*].destination.subset")]
+    public void A_rule_with_the_subset_for_a_name_that_no_host_has_is_named(string ns, string host, string owner, string path)
+    {
+        var facts = Facts($"{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {{name: orders, namespace: {ns}}}, "
+            + $"spec: {{host: {host}, subsets: [{{name: v2, labels: {{version: v2}}}}]}}}}", "orders");
+        var problem = new TraceCauses(facts, new(facts)).Hosts.MissingCluster($"outbound|80|v2|{TraceScenario.Fqdn}", "shop/orders");
+        Assert.Equal(("ISM2032", owner, path), (problem.Code, problem.Object, problem.Path));
+        if (path == "spec.host") Assert.Equal($"write {TraceScenario.Fqdn} there", problem.Remedy);
+    }
+
+    [Fact]
+    public void A_virtual_host_that_demands_https_redirects_whatever_its_route_says()
+    {
+        var scenario = new TraceScenario();
+        scenario.Client = scenario.Client.Replace("\"domains\": [\"orders\"", "\"require_tls\": \"ALL\", \"domains\": [\"orders\"", StringComparison.Ordinal);
+        var trace = scenario.Walk();
+        Assert.Contains("responds with a redirect to https, 301", trace.Hops.Single(hop => hop.Name == "route").Summary, StringComparison.Ordinal);
+        Assert.DoesNotContain(trace.Hops, hop => hop.Name == "cluster");
     }
 
     [Theory]
@@ -211,7 +319,7 @@ public sealed class OperatorTrialTests
             """, "store.example.com");
         var cluster = facts.Home;
         var pod = cluster.Pods.First(one => one.Metadata.Name == "orders-a");
-        var problem = new TlsCauses(facts, new CallerConfig(facts)).PlainToStrict(PodRef.Of(cluster, pod), cluster, pod, 8080, "", false);
+        var problem = new TlsCauses(facts, new(facts), new CallerConfig(facts)).PlainToStrict(PodRef.Of(cluster, pod), cluster, pod, 8080, "", false);
         Assert.Equal(("ISM2059", owner, path), (problem.Code, problem.Object, problem.Path));
     }
 
@@ -248,11 +356,22 @@ public sealed class OperatorTrialTests
     [InlineData("listeners: [{name: http, port: 80, protocol: HTTP}]", "parentRefs: [{name: front, namespace: edge}]", "HTTPRoute", "ISM2085",
         "Gateway edge/front in c1", "spec.listeners[0].allowedRoutes.namespaces")]
     [InlineData("listeners: [{name: http, port: 80, protocol: HTTP, hostname: other.example.com}]", "parentRefs: [{name: front, namespace: edge}]", "HTTPRoute",
-        "ISM2055", "Gateway edge/front in c1", "spec.listeners[*].hostname")]
+        "ISM2055", "Gateway edge/front in c1", "spec.listeners[0].hostname")]
     [InlineData("listeners: [{name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}]", "parentRefs: [{name: back, namespace: edge}]",
         "HTTPRoute", "ISM2085", "HTTPRoute shop/front in c1", "spec.parentRefs")]
     [InlineData("listeners: [{name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}]",
-        "parentRefs: [{name: front, namespace: edge, sectionName: https}]", "HTTPRoute", "ISM2085", "HTTPRoute shop/front in c1", "spec.parentRefs")]
+        "parentRefs: [{name: front, namespace: edge, sectionName: https}]", "HTTPRoute", "ISM2085", "HTTPRoute shop/front in c1",
+        "spec.parentRefs[0].sectionName")]
+    [InlineData("listeners: [{name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}]",
+        "parentRefs: [{name: front, namespace: edge, port: 81}]", "HTTPRoute", "ISM2085", "HTTPRoute shop/front in c1", "spec.parentRefs[0].port")]
+    [InlineData("listeners: [{name: http, port: 80, protocol: HTTP}]", "parentRefs: [{name: front}]", "HTTPRoute", "ISM2085", "HTTPRoute shop/front in c1",
+        "spec.parentRefs[0].namespace")]
+    [InlineData("listeners: [{name: http, port: 80, protocol: HTTP}]", "parentRefs: [{name: frnt, namespace: edge}]", "HTTPRoute", "ISM2085",
+        "HTTPRoute shop/front in c1", "spec.parentRefs[0].name")]
+    [InlineData("listeners: [{name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}, kinds: [{kind: GRPCRoute}]}}]",
+        "parentRefs: [{name: front, namespace: edge}]", "HTTPRoute", "ISM2085", "Gateway edge/front in c1", "spec.listeners[0].allowedRoutes.kinds")]
+    [InlineData("listeners: [{name: http, port: 80, protocol: HTTP}]", "hostnames: [shop.exmple.com], parentRefs: [{name: front, namespace: edge}]", "HTTPRoute",
+        "ISM2085", "HTTPRoute shop/front in c1", "spec.hostnames")]
     [InlineData("listeners: [{name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}]", "parentRefs: [{name: front, namespace: edge}]",
         "TCPRoute", "ISM2085", "TCPRoute shop/front in c1", "kind")]
     [InlineData("listeners: [{name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}]", "parentRefs: [{name: front, namespace: edge}]",
@@ -260,7 +379,7 @@ public sealed class OperatorTrialTests
     public void Why_a_Gateway_of_the_Gateway_API_does_not_route_a_call_is_told(string listeners, string parents, string kind, string code, string owner,
         string path)
     {
-        var hosts = kind == "HTTPRoute" ? "hostnames: [shop.example.com], " : "";
+        var hosts = kind == "HTTPRoute" && !parents.StartsWith("hostnames", StringComparison.Ordinal) ? "hostnames: [shop.example.com], " : "";
         var facts = Facts($$$"""
             {apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: front, namespace: edge}, spec: {gatewayClassName: istio, {{{listeners}}} }}
             ---
@@ -268,7 +387,7 @@ public sealed class OperatorTrialTests
             ---
             {apiVersion: v1, kind: Pod, metadata: {name: front, namespace: edge, labels: {gateway.networking.k8s.io/gateway-name: front}}, spec: {containers: [{name: istio-proxy}]}, status: {phase: Running}}
             """, "shop.example.com", new("c1", "edge", "front"));
-        var problem = new ApiEntryCauses(facts, new CallerConfig(facts)).Unrouted("shop.example.com", 80);
+        var problem = new ApiEntryCauses(facts, new CallerConfig(facts), new(facts, new(facts), new CallerConfig(facts))).Unrouted("shop.example.com", 80);
         Assert.Equal((code, owner, path), (problem?.Code ?? "", problem?.Object ?? "", problem?.Path ?? ""));
     }
 

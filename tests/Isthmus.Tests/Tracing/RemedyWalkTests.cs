@@ -15,7 +15,14 @@ public sealed class RemedyWalkTests
     /// <param name="Remedy">A part of the remedy.</param>
     /// <param name="Apply">Does what the remedy says.</param>
     /// <param name="Target">The target that the remedy says to call.</param>
-    internal sealed record Row(string Code, string Fault, string Remedy, Action<TraceScenario> Apply, string Target = "");
+    internal sealed record Row(string Code, string Fault, string Remedy, Action<TraceScenario> Apply, string Target = "")
+    {
+        /// <summary>Makes the fault, and says what is called; null: <see cref="TraceWalkTests.Inject"/> does.</summary>
+        public Func<TraceScenario, string>? Make { get; init; }
+
+        /// <summary>What proxies have afterwards; null: what they have where nothing is wrong.</summary>
+        public Action<TraceScenario>? Proxies { get; init; }
+    }
 
     private static TraceScenario Healthy { get; } = new();
 
@@ -32,12 +39,13 @@ public sealed class RemedyWalkTests
         new("ISM2100", "local to each cluster", "or take the host out of serviceSettings", s => s.One = Put(s.One, "clusterLocal: true", "clusterLocal: false")),
         new("ISM2100", "local to each cluster", "run the workload in c1 as well", s => s.One += Pod),
         new("ISM1020", "rejected token", "create-remote-secret", s => s.Watched = null),
-        new("ISM1005", "gateway without address", "set spec.externalIPs", s => s.Two = Put(s.Two, "ports: [{name: tls, port: 15443, targetPort: 15443}]}",
+        new("ISM1005", "gateway without address", "patch service east -p '{\"spec\":{\"type\":\"LoadBalancer\"}}', or set spec.externalIPs",
+            s => s.Two = Put(s.Two, "ports: [{name: tls, port: 15443, targetPort: 15443}]}",
             "externalIPs: [172.18.2.1], ports: [{name: tls, port: 15443, targetPort: 15443}]}")),
         new("ISM1016", "gateway of another network", "label service east topology.istio.io/network=n2", s => s.Two = Put(s.Two,
             "labels: {topology.istio.io/network: n7}}, spec", "labels: {topology.istio.io/network: n2}}, spec")),
         new("ISM1016", "pod of another network", "remove the label", s => s.Two = Put(s.Two, "topology.istio.io/network: n22, ", "")),
-        new("ISM1015", "gateway without listener", "expose-services.yaml", s => s.Two = Put(s.Two, "PASSTHROUGH", "AUTO_PASSTHROUGH")),
+        new("ISM1015", "gateway without listener", "set tls.mode of spec.servers[0] of Gateway istio-system/cross in c2 to AUTO_PASSTHROUGH", s => s.Two = Put(s.Two, "PASSTHROUGH", "AUTO_PASSTHROUGH")),
         new("ISM2053", "Gateway of the API at another port", "add a listener with port 15443, protocol TLS, tls.mode Passthrough and the option",
             s => s.Two = Put(s.Two, "port: 15444, tls", "port: 15443, tls")),
         new("ISM2055", "Gateway of the API hides the host", "set it to *.local", s => s.Two = Put(s.Two, "'*.bank.svc.cluster.local'", "'*.local'")),
@@ -71,13 +79,15 @@ public sealed class RemedyWalkTests
         new("ISM1003", "control plane scaled down", "scale deployment istiod --replicas=1", s => s.One = Put(s.One,
             "{replicas: 0, selector: {matchLabels: {app: istiod", "{replicas: 1, selector: {matchLabels: {app: istiod") + Istiod),
         new("ISM1018", "control plane of a remote elsewhere", "172.18.2.1", s => s.One = Put(s.One, "addresses: [172.18.2.9]", "addresses: [172.18.2.1]")),
-        new("ISM2016", "only by its global name", "isthmus global export shop/orders --context=c2, then call orders.shop.global", s => s.One += GlobalEntry,
+        new("ISM2016", "only by its global name", "isthmus global export shop/orders --context=c2; then call orders.shop.global", s => s.One += GlobalEntry,
             "orders.shop.global"),
         new("ISM2017", "no entry for a global name", "isthmus global export shop/orders", s => s.One += GlobalEntry),
+        .. RemedyFaults.Rows,
     ];
 
     /// <summary>Codes of faults that only what proxies and applications do shows, so that nothing can blame objects.</summary>
-    private static readonly string[] OfWhatIsThere = ["ISM2010", "ISM2016", "ISM2061", "ISM2063", "ISM1010", "ISM2071", "ISM2072"];
+    private static readonly string[] OfWhatIsThere = ["ISM2010", "ISM2016", "ISM2061", "ISM2063", "ISM1010", "ISM2071", "ISM2072",
+        "ISM2107", "ISM2111", "ISM2113", "ISM2050"];
 
     public static TheoryData<string, string> Names() => [.. All.Select(row => (row.Fault, row.Remedy))];
 
@@ -87,9 +97,11 @@ public sealed class RemedyWalkTests
     {
         var row = All.Single(row => (row.Fault, row.Remedy) == (fault, remedy));
         var scenario = new TraceScenario();
-        var target = TraceWalkTests.Inject(scenario, row.Fault);
-        var problem = scenario.Walk(target).Failure?.Problem;
-        Assert.Equal(row.Code, problem?.Code);
+        var target = row.Make?.Invoke(scenario) ?? TraceWalkTests.Inject(scenario, row.Fault);
+        var trace = scenario.Walk(target);
+        // Of a call that the application answers, only a warning says what is wrong.
+        var problem = trace.Failure?.Problem ?? trace.Hops.FirstOrDefault(hop => hop.Problem?.Code == row.Code)?.Problem;
+        Assert.True(row.Code == problem?.Code, TraceText.Write(trace, details: true));
         Assert.Contains(row.Remedy, problem!.Remedy, StringComparison.Ordinal);
         row.Apply(scenario);
         if (row.Target.Length > 0) target = row.Target;
@@ -98,6 +110,7 @@ public sealed class RemedyWalkTests
         (scenario.Call, scenario.Sighted) = (null, []);
         if (row.Code != "ISM2070") (scenario.Client, scenario.Gateway, scenario.Callee, scenario.CalleeThere) =
             (Healthy.Client, Healthy.Gateway, Healthy.Callee, Healthy.CalleeThere);
+        row.Proxies?.Invoke(scenario);
         if (target != "orders.shop.global") Assert.True(scenario.Walk(target).Succeeds, TraceText.Write(scenario.Walk(target), details: true));
     }
 
@@ -110,13 +123,13 @@ public sealed class RemedyWalkTests
     private static void Renewed(TraceScenario scenario) =>
         (scenario.Client, scenario.Callee, scenario.CalleeThere) = (Healthy.Client, Healthy.Callee, Healthy.CalleeThere);
 
-    private static string Put(string text, string old, string now)
+    internal static string Put(string text, string old, string now)
     {
         Assert.Contains(old, text, StringComparison.Ordinal);
         return text.Replace(old, now, StringComparison.Ordinal);
     }
 
-    private const string Pod = "\n---\n" + """
+    internal const string Pod = "\n---\n" + """
         {apiVersion: v1, kind: Pod, metadata: {name: orders-a, namespace: shop, labels: {app: orders, version: v1}}, spec: {containers: [{name: web, ports: [{containerPort: 8080}]}, {name: istio-proxy}]}, status: {phase: Running, podIP: 10.1.0.5, conditions: [{type: Ready, status: "True"}]}}
         """;
 

@@ -19,6 +19,15 @@ public sealed class TraceApiRouteTests
         Assert.DoesNotContain(hop.Facts, fact => fact.Name == "virtual service" && fact.Value.Length > 0);
     }
 
+    /// <summary>Rules of several routes may have one name.</summary>
+    [Fact]
+    public void The_hop_names_the_rule_and_its_route()
+    {
+        Assert.EndsWith(", route default of HTTPRoute shop/orders", Hop(Scenario()), StringComparison.Ordinal);
+        Assert.EndsWith(", route default", Hop(new()), StringComparison.Ordinal);
+        static string Hop(TraceScenario scenario) => Assert.Single(scenario.Walk().Hops, hop => hop.Name == "route").Summary;
+    }
+
     [Theory]
     [InlineData("\"direct_response\": {\"status\": 500}", "ISM2025", "spec.rules[*]", "does not exist or is not permitted")]
     [InlineData("\"route\": {\"cluster\": \"outbound|80||gone.shop.svc.cluster.local\"}", "ISM2010", "spec.rules[*].backendRefs",
@@ -36,9 +45,12 @@ public sealed class TraceApiRouteTests
     [Theory]
     [InlineData("backendRefs: [{name: orders, port: 80, weight: 0}]", "spec.rules[0].backendRefs[*].weight", "is 0 for all backends")]
     [InlineData("matches: []", "spec.rules[0].backendRefs", "is empty")]
-    [InlineData("backendRefs: [{name: orders, port: 81}]", "spec.rules[0].backendRefs[0]", "names port 81 of Service shop/orders in c1, which has 80 (http)")]
-    [InlineData("backendRefs: [{name: gone, port: 80}]", "spec.rules[0].backendRefs[0]", "names Service shop/gone, which does not exist")]
-    [InlineData("backendRefs: [{name: orders, port: 80}]", "spec.rules[*]", "does not exist or is not permitted")]
+    [InlineData("backendRefs: [{name: orders, port: 81}]", "spec.rules[0].backendRefs[0].port",
+        "names port 81 of Service shop/orders in c1, which has 80 (http)")]
+    [InlineData("backendRefs: [{name: gone, port: 80}]", "spec.rules[0].backendRefs[0].name", "names Service shop/gone, which does not exist")]
+    [InlineData("backendRefs: [{name: orders, port: 80, namespace: stock}]", "spec.rules[0].backendRefs[0].namespace",
+        "names Service stock/orders, which does not exist")]
+    [InlineData("backendRefs: [{name: orders, port: 80}]", "spec.rules[0]", "does not exist or is not permitted")]
     public void Why_a_route_responds_with_500_is_told(string rule, string path, string says)
     {
         var scenario = Scenario();

@@ -127,11 +127,14 @@ public sealed class TraceCapacityTests
         Assert.DoesNotContain(Verified(scenario), check => check.Problem is not null);
     }
 
-    [Fact]
-    public void Workloads_that_nobody_may_list_are_not_called_in_order()
+    [Theory]
+    [InlineData("pods is forbidden", "allow it to list Pods, Services and Deployments of all namespaces")]
+    [InlineData("connection refused", "verify again once its API server answers")]
+    public void Workloads_that_nobody_can_list_are_not_called_in_order(string error, string remedy)
     {
-        var check = Assert.Single(WorkloadVerification.Run([ClusterObjects.Unreadable("c1", "pods is forbidden")]));
-        Assert.Equal(("ISM1035", "not known"), (check.Problem?.Code, check.Found));
+        var check = Assert.Single(WorkloadVerification.Run([ClusterObjects.Unreadable("c1", error)]));
+        Assert.Equal(("ISM1035", "not known", remedy), (check.Problem?.Code, check.Found, check.Problem?.Remedy));
+        Assert.DoesNotContain(Verified(new TraceScenario()), mended => mended.Problem is not null);
     }
 
     private static void Inject(TraceScenario s, string fault)

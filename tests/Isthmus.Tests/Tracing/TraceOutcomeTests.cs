@@ -129,6 +129,23 @@ public sealed class TraceOutcomeTests
         Assert.DoesNotContain("firewall", problem.Remedy, StringComparison.Ordinal);
     }
 
+    /// <summary>The proxy of a Pod follows the Service of its own cluster.</summary>
+    [Theory]
+    [InlineData("http", "grpc", "grpc", "declares GRPC, so the callee's proxy speaks HTTP/2")]
+    [InlineData("grpc", "http", "http", "declares HTTP, so the callee's proxy speaks HTTP/1.1")]
+    public void The_port_of_the_callees_cluster_says_what_its_proxy_speaks(string here, string there, string named, string says)
+    {
+        var scenario = new TraceScenario
+        {
+            Call = new("GET /", false, 503, 3, "172.18.2.1:15443", "-", "", []),
+            Sighted = [Seen("UC", "", 503) with { Proxy = new("c2", "shop", "orders-b") }],
+        };
+        (scenario.One, scenario.Two) = (Named(scenario.One, here), Named(scenario.Two, there));
+        var problem = scenario.Walk("http://orders:80").Failure?.Problem;
+        Assert.Equal(("ISM2074", "Service shop/orders in c2", $"spec.ports[{named}].name"), (problem?.Code, problem?.Object, problem?.Path));
+        Assert.Contains(says, problem!.Message, StringComparison.Ordinal);
+    }
+
     /// <summary>Proxies copy the bytes of a port of TCP: gRPC works, and routes for requests have no effect.</summary>
     [Theory]
     [InlineData(false, HopStatus.Ok)]
@@ -139,7 +156,7 @@ public sealed class TraceOutcomeTests
         {
             Call = CallReading.Read(Wanted("grpc"),
                 TraceScenario.Report($$"""{"status": 200, "grpc_status": 0, "seen": {"flags": "DC", "upstream": "{{Callee}}", "upstream_local": "10.1.0.4:1"} }"""),
-                [])
+                [], static _ => false)
         };
         (scenario.One, scenario.Two) = (Named(scenario.One, "tcp"), Named(scenario.Two, "tcp"));
         if (hasRoutes)
@@ -190,6 +207,19 @@ public sealed class TraceOutcomeTests
 
     /// <summary>A DestinationRule of the field's own TLS meets a gateway that knows only the mesh's.</summary>
     [Fact]
+    public void What_nobody_may_read_is_named_with_the_cluster()
+    {
+        var scenario = new TraceScenario();
+        Assert.DoesNotContain("Not looked at", TraceText.Write(scenario.Walk(), details: true), StringComparison.Ordinal);
+        scenario.UnreadThere = ["NetworkPolicy", "HTTPRoute"];
+        var trace = scenario.Walk();
+        Assert.True(trace.Succeeds);
+        Assert.Contains("Not looked at, because they cannot be read: HTTPRoute, NetworkPolicy in c2", TraceText.Write(trace, details: false),
+            StringComparison.Ordinal);
+        Assert.Equal("""["HTTPRoute, NetworkPolicy in c2"]""", TraceText.Tree(trace)["unread"]!.ToJsonString());
+    }
+
+    [Fact]
     public void A_gateway_without_a_chain_for_TLS_of_a_DestinationRule_names_the_rule()
     {
         var scenario = new TraceScenario();
@@ -236,7 +266,7 @@ public sealed class TraceOutcomeTests
         var call = CallReading.Read(Wanted("tcp"),
             TraceScenario.Report(
                 $$"""{"received": 0, "says": "{{says}}", "seen": {"flags": "{{flags}}", "upstream": "{{Callee}}", "upstream_local": "{{local}}"} }"""),
-            seen);
+            seen, static _ => false);
         Assert.Equal(isAnswered, call.Answered);
     }
 

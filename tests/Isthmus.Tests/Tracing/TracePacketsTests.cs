@@ -1,5 +1,4 @@
 using Isthmus.Core.Problems;
-using Isthmus.Explain.Tracing;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Operate.Inventory;
@@ -96,12 +95,9 @@ public sealed class TracePacketsTests
     public void Nobody_looks_for_one_that_could_not_be_read()
     {
         var scenario = new TraceScenario { Call = new("GET /", false, 503, 3, There, "UF", "delayed connect error: 113", []) };
-        var walk = new AddressWalk(scenario.Facts(), new Random(1));
-        walk.Facts.Clusters[1].AddNetworkPolicies([], "forbidden");
-        scenario.Complete(walk);
-        Assert.Contains("NetworkPolicies of c2, which could not be read", walk.Trace.Failure?.Problem?.Remedy);
-        scenario.Call = null;
-        Assert.Contains("no NetworkPolicy, explains it", new TraceScenario { Call = walk.Facts.Call }.Walk().Failure?.Problem?.Remedy);
+        Assert.Contains("no NetworkPolicy, explains it", scenario.Walk().Failure?.Problem?.Remedy);
+        scenario.UnreadThere = ["NetworkPolicy"];
+        Assert.Contains("NetworkPolicies of c2, which could not be read", scenario.Walk().Failure?.Problem?.Remedy);
     }
 
     private static TraceScenario With(int cluster, string policy)

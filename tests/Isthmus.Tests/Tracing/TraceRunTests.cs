@@ -36,17 +36,32 @@ public sealed class TraceRunTests
             + "enters there: isthmus trace gateway/front.shop called:80/)", told.Message);
     }
 
-    private static async Task<CallTrace> TraceAsync(ChangingCluster cluster)
+    /// <summary>Its Service has another name.</summary>
+    [Fact]
+    public async Task A_call_enters_at_a_Gateway_by_its_own_name()
+    {
+        var trace = await TraceAsync(new(missing: 0) { IsGateway = true }, "gateway/entrance");
+        Assert.Equal(("gateway", "Service shop/front in here"), (trace.Hops[0].Name, trace.Hops[0].Summary));
+        var told = await Assert.ThrowsAsync<ProblemException>(() => TraceAsync(new(missing: 0) { IsGateway = true }, "gateway/exit"));
+        Assert.StartsWith("Service shop/exit in here: does not exist, nor does a Gateway of the Gateway API with this name", told.Message, StringComparison.Ordinal);
+    }
+
+    private static async Task<CallTrace> TraceAsync(ChangingCluster cluster, string caller = "deployment/caller")
     {
         using var run = new TraceRun([new() { Name = "here", Server = new("https://here.test"), StandIn = cluster }], "istio-system", TimeProvider.System,
             new Random(1));
-        return await run.RunAsync(new("deployment/caller", "shop", TraceTarget.Parse("called:80/"), MakeCall: false, TimeSpan.FromSeconds(1)), Stop);
+        return await run.RunAsync(new(caller, "shop", TraceTarget.Parse("called:80/"), MakeCall: false, TimeSpan.FromSeconds(1)), Stop);
     }
 
     /// <summary>A Deployment whose Pod is in every second list of Pods only, for a while: the trace lists them, and then looks for the caller.</summary>
     /// <param name="missing">How many lists lack the Pod.</param>
     private sealed class ChangingCluster(int missing) : ClusterStandIn
     {
+        private const string Front = """
+            {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "front", "namespace": "shop", "labels": {"gateway.networking.k8s.io/gateway-name": "entrance"} },
+             "spec": {"selector": {"app": "caller"} } }
+            """;
+
         private const string Pods = "/api/v1/namespaces/shop/pods";
 
         private int _lists;
@@ -63,11 +78,13 @@ public sealed class TraceRunTests
                 {"metadata": {"name": "caller-1", "namespace": "shop", "labels": {"app": "caller"} },
                  "spec": {"containers": [{"name": "{{(IsGateway ? "istio-proxy" : "web")}}", "args": ["proxy", "router"]}] } }
                 """),
-            "/api/v1/services" => List("""{"metadata": {"name": "front", "namespace": "shop"}, "spec": {"selector": {"app": "caller"} } }"""),
+            "/api/v1/services" => List(Front),
+            "/api/v1/namespaces/shop/services/front" => StandInAnswer.Ok(Front),
+            "/apis/gateway.networking.k8s.io/v1/gateways" => List("""{"metadata": {"name": "entrance", "namespace": "shop"}, "spec": {"gatewayClassName": "istio"} }"""),
             "/apis/apps/v1/namespaces/shop/deployments/caller" =>
                 StandInAnswer.Ok(
                     """{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "caller", "namespace": "shop"}, "spec": {"selector": {"matchLabels": {"app": "caller"}}}}"""),
-            var other when other.EndsWith("/caller", StringComparison.Ordinal) => StandInAnswer.Refused(404, "NotFound", "not found"),
+            var other when other.Split('/')[^1] is "caller" or "entrance" or "exit" => StandInAnswer.Refused(404, "NotFound", "not found"),
             _ => List(""),
         };
 

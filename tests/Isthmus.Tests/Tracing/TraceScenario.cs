@@ -83,7 +83,16 @@ internal sealed class TraceScenario
 
     internal IReadOnlyList<WatchedCluster>? Watched { get; set; }
 
+    /// <summary>Remote secrets without their label.</summary>
+    internal IReadOnlyList<Isthmus.Operate.Inventory.UnlabelledSecret> Unlabelled { get; set; } = [];
+
     internal MadeCall? Call { get; set; }
+
+    /// <summary>The ConfigMaps that can be looked at; others do not exist, and neither do Secrets.</summary>
+    internal Dictionary<string, Isthmus.Kubernetes.Objects.ConfigMap> Maps { get; } = [];
+
+    /// <summary>What kubelets say of readiness probes that fail.</summary>
+    internal string Checked { get; set; } = "";
 
     internal SentRequest Sent { get; set; } = SentRequest.Plain;
 
@@ -109,6 +118,9 @@ internal sealed class TraceScenario
     /// <summary>Why c2 cannot be queried; empty when it can.</summary>
     internal string TwoIsSilent { get; set; } = "";
 
+    /// <summary>The kinds of c2 that nobody may read.</summary>
+    internal IReadOnlyList<string> UnreadThere { get; set; } = [];
+
     internal CallTrace Walk(string target = "orders", string client = "buyer")
     {
         var walk = new AddressWalk(Facts(target, client), new Random(1));
@@ -117,7 +129,8 @@ internal sealed class TraceScenario
     }
 
     internal TraceFacts Facts(string target = "orders", string client = "buyer") =>
-        new([Objects("c1", One), TwoIsSilent.Length > 0 ? ClusterObjects.Unreadable("c2", TwoIsSilent) : Objects("c2", Two)], new("c1", "shop", client),
+        new([Objects("c1", One), TwoIsSilent.Length > 0 ? ClusterObjects.Unreadable("c2", TwoIsSilent) : Objects("c2", Two, UnreadThere)],
+            new("c1", "shop", client),
             TraceTarget.Parse(target), Now) { Call = Call, Sightings = new(Sighted), Sent = Sent, Locality = Locality };
 
     /// <summary>Walks until nothing is missing.</summary>
@@ -132,8 +145,14 @@ internal sealed class TraceScenario
                 facts.Proxies[pod] = View(pod.Name switch { "buyer" => Client, "gw" => Gateway, "orders-a" => Callee, _ => CalleeThere });
             foreach (var ns in walk.WantedNamespaces)
                 foreach (var cluster in facts.Clusters) cluster.AddPods(ns, []);
+            foreach (var key in walk.WantedHolders)
+                facts.Holders[key] = key.Kind == "Secret" ? TracedHolder.Of(default(Isthmus.Kubernetes.Objects.Secret))
+                    : TracedHolder.Of(Maps.GetValueOrDefault($"{key.Namespace}/{key.Name}"));
+            foreach (var pod in walk.WantedChecks)
+                facts.Clusters.First(cluster => cluster.Context == pod.Context).AddCheck($"{pod.Namespace}/{pod.Name}", Checked);
             foreach (var context in walk.WantedWatches)
-                facts.Watched[context] = Watched ?? [new(context == "c1" ? "c2" : "c1", "istio-system/remote", "synced", "")];
+                (facts.Watched[context], facts.Unlabelled[context]) = (Watched ?? [new(context == "c1" ? "c2" : "c1", "istio-system/remote", "synced", "")],
+                    Unlabelled);
         }
         throw new InvalidOperationException("the walk asks for ever more");
     }
@@ -153,8 +172,10 @@ internal sealed class TraceScenario
         return page.ToJsonString();
     }
 
-    private static ClusterObjects Objects(string context, string yaml) =>
-        ClusterObjects.From(context, YamlText.ParseAll(yaml, context).OfType<JsonObject>(), "istio-system", ["shop", "istio-system"]);
+    private static ClusterObjects Objects(string context, string yaml, params IEnumerable<string> unread) =>
+        ClusterObjects.Of(
+            ClusterInventory.From(context, YamlText.ParseAll(yaml, context).OfType<JsonObject>(), unread: unread.ToHashSet(StringComparer.Ordinal)),
+            "istio-system", ("shop", []), ("istio-system", []));
 
     private static string Common(string network) => Fill("""
         {apiVersion: v1, kind: Namespace, metadata: {name: istio-system, labels: {topology.istio.io/network: <network>}}}

@@ -34,6 +34,7 @@ public sealed class TraceVerdictTests
             "either the application needs longer, or packets do not arrive"
         },
         { "limits of the connection pool", "ISM2079", "DestinationRule shop/orders in c1", "limits refuse the call" },
+        { "tries that a timeout ends", "ISM2088", "VirtualService shop/orders in c1", "gives up after 2 s for all tries, of which each may take 2 s" },
         { "HTTP on a port named grpc", "ISM2074", "Service shop/orders in c1", "probably speaks HTTP/1.1" },
         { "long headers", "ISM2091", "Pod shop/orders-a in c1", "60 KiB of headers" },
         { "nothing accepts on a port named grpc", "ISM2074", "Pod shop/orders-a in c1", "could not hand the call" },
@@ -54,6 +55,43 @@ public sealed class TraceVerdictTests
         if (code != "ISM2076") Assert.DoesNotContain("firewall", problem.Remedy, StringComparison.Ordinal);
     }
 
+    /// <summary>Of two ways that fail, the one that the call took comes first.</summary>
+    [Fact]
+    public void The_cause_is_where_the_call_went()
+    {
+        var scenario = new TraceScenario
+        {
+            CalleeThere = TraceScenario.Stranger, Call = new("GET /", true, 503, 3, Callee, "-", "via_upstream", []),
+            Sighted = [new(new("c1", "shop", "orders-a"), true, 2, null, 503, "-", "via_upstream", "", Callee, "", "", "")],
+        };
+        var trace = scenario.Walk();
+        Assert.Equal(("call", "ISM2073", "Pod shop/orders-a in c1"),
+            (trace.Failure?.Name, trace.Failure?.Problem?.Code, trace.Failure?.Problem?.Object));
+        Assert.Contains(trace.Hops, hop => hop is { Status: HopStatus.Warning, Problem.Code: "ISM1010" });
+    }
+
+    /// <summary>Hosts that are taken out get calls all the same where no other is left.</summary>
+    [Fact]
+    public void A_call_that_an_ejected_endpoint_answers_gets_through()
+    {
+        var scenario = new TraceScenario { Call = new("GET /", true, 200, 3, Callee, "-", "via_upstream", []) };
+        TraceWalkTests.Inject(scenario, "taken out for nobody knows what");
+        var trace = scenario.Walk();
+        Assert.Null(trace.Failure);
+        Assert.Contains(trace.Hops, hop => hop is { Name: "endpoints", Status: HopStatus.Warning, Problem.Code: "ISM2040" });
+    }
+
+    [Theory]
+    [InlineData(true, "outbound_.80_._.orders", "gateway Pod c1/p in c", "connected 10.1.0.5:8080 for outbound_.80_._.orders")]
+    [InlineData(false, "", "callee's proxy, Pod c1/p in c", "connected 10.1.0.5:8080")]
+    public void Each_proxy_of_a_connection_is_called_what_it_is(bool isGateway, string name, string where, string what)
+    {
+        var call = CallReading.Read(Wanted with { Kind = CallKinds.Tcp }, TraceScenario.Report("""{"says": "first", "received": 3}"""),
+            [new(new("c", "c1", "p"), false, 2, null, 0, "-", "", "", Callee, "10.1.0.4:1", "", name)], _ => isGateway);
+        var time = Assert.Single(call.Times);
+        Assert.Equal((where, what), (time.Where, time.What));
+    }
+
     /// <summary>A response with the flag DI is the application's: the delay was before it.</summary>
     [Theory]
     [InlineData(true, "✔ The call gets through. ")]
@@ -64,7 +102,8 @@ public sealed class TraceVerdictTests
         scenario.Client = WithFault(scenario.Client, """ "delay": {"fixed_delay": "3s", "percentage": {"numerator": 100}} """);
         if (isMade)
             scenario.Call = CallReading.Read(Wanted,
-                TraceScenario.Report($$"""{"status": 200, "took_ms": 3005, "seen": {"flags": "DI", "details": "via_upstream", "upstream": "{{Callee}}"} }"""), []);
+                TraceScenario.Report($$"""{"status": 200, "took_ms": 3005, "seen": {"flags": "DI", "details": "via_upstream", "upstream": "{{Callee}}"} }"""), [],
+                static _ => false);
         var trace = scenario.Walk();
         Assert.Null(trace.Failure);
         Assert.Contains(trace.Hops, hop => hop is { Name: "route", Status: HopStatus.Warning, Problem: { Code: "ISM2092", Severity: Severity.Warning } });
@@ -81,7 +120,8 @@ public sealed class TraceVerdictTests
     [InlineData("DI,FI", 503, false)]
     [InlineData("FI", 200, false)]
     public void Only_flags_of_failures_say_that_a_call_was_not_answered(string flags, int status, bool isAnswered) =>
-        Assert.Equal(isAnswered, CallReading.Read(Wanted, TraceScenario.Report($$"""{"status": {{status}}, "seen": {"flags": "{{flags}}"} }"""), []).Answered);
+        Assert.Equal(isAnswered, CallReading.Read(Wanted, TraceScenario.Report($$"""{"status": {{status}}, "seen": {"flags": "{{flags}}"} }"""), [],
+            static _ => false).Answered);
 
     /// <summary>The proxy of a Pod in which nothing listens closes the connection, which alone says nothing.</summary>
     [Theory]
@@ -107,7 +147,7 @@ public sealed class TraceVerdictTests
         Assert.Equal(isOutOfTime,
             CallReading.Read(Wanted,
                 TraceScenario.Report($$"""{"timed_out": true, "error": "no answer within 30 s", "seen": {"flags": "{{flags}}", "upstream": "{{Callee}}"} }"""),
-                []).IsOutOfTime);
+                [], static _ => false).IsOutOfTime);
 
     /// <summary>A server that closes once its caller has ended is ordinary. A policy at an endpoint that did not get the call does not explain it.</summary>
     [Theory]
@@ -187,6 +227,12 @@ public sealed class TraceVerdictTests
                     "\"type\": \"EDS\", \"metadata\": {\"filter_metadata\": {\"istio\": {\"config\": \"/apis/x/v1/namespaces/shop/destination-rule/orders\"}}}",
                     StringComparison.Ordinal);
                 s.Call = new("GET /", false, 503, 1, "", "UO", "upstream_reset_before_response_started{overflow}", []);
+                break;
+            case "tries that a timeout ends":
+                s.Client = s.Client.Replace("\"route\": {\"cluster\": \"outbound|80||" + TraceScenario.Fqdn + "\"}",
+                    "\"route\": {\"cluster\": \"outbound|80||" + TraceScenario.Fqdn + "\", \"timeout\": \"2s\", \"retry_policy\": {\"retry_on\": \"5xx\", "
+                        + "\"per_try_timeout\": \"2s\", \"num_retries\": 3}}", StringComparison.Ordinal);
+                s.Call = new("GET /", false, 504, 2017, Callee, "UT", "upstream_response_timeout", []);
                 break;
             case "long headers":
                 s.Call = new("GET /", false, 502, 1, Callee, "UPE", "http1.headers_too_large", []);

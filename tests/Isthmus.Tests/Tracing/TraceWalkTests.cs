@@ -374,7 +374,7 @@ public sealed class TraceWalkTests
     public void A_control_plane_that_serves_another_cluster_is_that_clusters()
     {
         const string webhook =
-            "\n---\n{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: injector}, webhooks: [{clientConfig: "
+            "\n---\n{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: injector, labels: {app: sidecar-injector}}, webhooks: [{clientConfig: "
                 + "{service: {name: istiod, namespace: PLACE, path: /inject/cluster/c1/net/n1}}}]}";
         var deployment = (
             string ns, string id) =>

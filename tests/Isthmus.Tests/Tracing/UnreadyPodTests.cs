@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Explain.Tracing;
 using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
@@ -50,6 +51,86 @@ public sealed class UnreadyPodTests
         Assert.Equal((why, $"kubectl --context=c1 -n shop {look}"), (ServicePods.Why(pod), ServicePods.Look(pod, "c1")));
     }
 
+    private const string Rewritten = "{httpGet: {path: /app-health/web/readyz, port: 15020}}", Told = "{name: istio-proxy, env: [{name: "
+        + "ISTIO_KUBE_APP_PROBERS, value: '{\"/app-health/web/readyz\":{\"httpGet\":{\"path\":\"/healthz\",\"port\":8080}}}'}]}";
+
+    [Theory]
+    [InlineData(Rewritten, Told, "HTTP probe failed with statuscode: 404", "", "Deployment shop/web in c1",
+        "spec.template.spec.containers[0].readinessProbe.httpGet.path",
+        "is /healthz, and container web of Pod web-1 answers 404 to it at port 8080, so the Pod is not ready")]
+    [InlineData("{httpGet: {path: healthz, port: http}}", "{name: log}", "HTTP probe failed with statuscode: 404", "", "Deployment shop/web in c1",
+        "spec.template.spec.containers[0].readinessProbe.httpGet.path",
+        "is /healthz, and container web of Pod web-1 answers 404 to it at port 8080, so the Pod is not ready")]
+    [InlineData(Rewritten, Told, "HTTP probe failed with statuscode: 500", "8081", "Deployment shop/web in c1",
+        "spec.template.spec.containers[0].readinessProbe.httpGet.port",
+        "is 8080, where nothing listens in Pod web-1, so it is not ready: its programs listen on 8081")]
+    [InlineData(Rewritten, Told, "HTTP probe failed with statuscode: 503", "8080", "Pod shop/web-1 in c1", "status",
+        "is not ready: the readiness probe of container web (GET /healthz at port 8080) fails: HTTP probe failed with statuscode: 503")]
+    [InlineData("{tcpSocket: {port: 9090}}", "{name: log}", "", "8080", "Deployment shop/web in c1",
+        "spec.template.spec.containers[0].readinessProbe.tcpSocket.port",
+        "is 9090, where nothing listens in Pod web-1, so it is not ready: its programs listen on 8080")]
+    [InlineData("{exec: {command: [test]}}", "{name: log}", "no such file", "8080", "Pod shop/web-1 in c1", "status",
+        "is not ready: the readiness probe of container web (a command) fails: no such file")]
+    public void A_readiness_probe_that_asks_for_what_is_not_there_is_told(string probe, string other, string said, string listening, string owner, string path,
+        string message)
+    {
+        var cluster = ClusterObjects.From("c1", YamlText.ParseAll($$"""
+            apiVersion: v1
+            kind: Pod
+            metadata:
+              {name: web-1, namespace: shop, labels: {pod-template-hash: abc}, ownerReferences: [{kind: ReplicaSet, name: web-abc, controller: true}] }
+            spec: {containers: [{name: web, ports: [{name: http, containerPort: 8080}], readinessProbe: {{probe}} }, {{other}}] }
+            status: {phase: Running, containerStatuses: [{name: web, ready: false, state: {running: {} } }] }
+            """, "c1").OfType<JsonObject>());
+        var pod = cluster.Pods.Single();
+        cluster.AddCheck("shop/web-1", said);
+        var problem = UnreadyPods.Of(cluster, pod, listening: listening.Length == 0 ? null : [.. listening.Split(',').Select(int.Parse)]);
+        Assert.Equal(("ISM2047", owner, path, message), (problem.Code, problem.Object, problem.Path, problem.Message));
+    }
+
+    [Fact]
+    public void The_walk_asks_why_the_readiness_probe_of_a_Pod_fails()
+    {
+        var scenario = new TraceScenario { Checked = "HTTP probe failed with statuscode: 404" };
+        scenario.Client = scenario.ClientOfOne;
+        scenario.Two = scenario.Two.Replace("{name: web, ports: [{containerPort: 8080}]}",
+                "{name: web, ports: [{containerPort: 8080}], readinessProbe: {httpGet: {path: /up, port: 8080}}}", StringComparison.Ordinal)
+            .Replace("podIP: 10.1.0.5, conditions: [{type: Ready, status: \"True\"}]", "podIP: 10.1.0.5, conditions: [{type: Ready, status: \"False\"}], "
+                + "containerStatuses: [{name: web, ready: false, state: {running: {}}}]", StringComparison.Ordinal);
+        var warning = Assert.Single(scenario.Walk().Hops, hop => hop.Name == "capacity").Problem!;
+        Assert.Equal(("ISM2047", "Pod shop/orders-b in c2", "spec.containers[0].readinessProbe.httpGet.path"),
+            (warning.Code, warning.Object, warning.Path));
+    }
+
+    /// <summary>A program may open one port before the other: that of a debugger comes first.</summary>
+    [Theory]
+    [InlineData(5005, 10, "", "status")]
+    [InlineData(5005, 3600, "", "spec.containers[0].readinessProbe.httpGet.port")]
+    [InlineData(8081, 10, "", "spec.containers[0].readinessProbe.httpGet.port")]
+    [InlineData(15030, 3600, "", "spec.containers[0].readinessProbe.httpGet.port")]
+    [InlineData(8081, 3600, "host: db.example.com, ", "status")]
+    public void A_program_that_still_starts_is_not_said_to_listen_elsewhere(int listening, int seconds, string host, string path)
+    {
+        var scenario = new TraceScenario { Checked = "connection refused" };
+        scenario.Client = scenario.ClientOfOne;
+        scenario.CalleeThere = scenario.CalleeThere.Replace("\"0.0.0.0:8080\"", $"\"0.0.0.0:{listening}\"", StringComparison.Ordinal);
+        scenario.Two = scenario.Two.Replace("{name: web, ports: [{containerPort: 8080}]}",
+                $"{{name: web, ports: [{{containerPort: 8081}}], readinessProbe: {{httpGet: {{{host}path: /up, port: 8080}}}}}}", StringComparison.Ordinal)
+            .Replace("podIP: 10.1.0.5, conditions: [{type: Ready, status: \"True\"}]", "podIP: 10.1.0.5, conditions: [{type: Ready, status: \"False\"}], "
+                + $"containerStatuses: [{{name: web, ready: false, state: {{running: {{startedAt: \"{TraceScenario.Now.AddSeconds(-seconds):O}\"}}}}}}]",
+                StringComparison.Ordinal);
+        var warning = Assert.Single(scenario.Walk().Hops, hop => hop.Name == "capacity").Problem!;
+        Assert.Equal(("ISM2047", "Pod shop/orders-b in c2", path), (warning.Code, warning.Object, warning.Path));
+    }
+
+    [Fact]
+    public void A_static_Pod_is_its_own_owner()
+    {
+        var pod = YamlText.Parse("{metadata: {name: web-node-a, namespace: shop, ownerReferences: [{kind: Node, name: node-a, controller: true}]}}", "pod")!
+            .Deserialize(KubeJson.Of<Pod>())!;
+        Assert.Equal(("Pod", "web-node-a"), ServicePods.OwnerOf(pod));
+    }
+
     /// <summary>Nobody calls it, so no Service shows that it does not work.</summary>
     [Fact]
     public void A_proxy_that_no_Service_selects_is_verified_too()
@@ -65,6 +146,48 @@ public sealed class UnreadyPodTests
         var problem = Assert.Single(WorkloadVerification.Run([cluster])).Problem;
         Assert.Equal(("ISM2047", "Pod shop/job in c1"), (problem?.Code, problem?.Object));
         Assert.Contains("dnsPolicy Default", problem!.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>What comes after an init container starts only when it has ended.</summary>
+    [Theory]
+    [InlineData("[{name: wait}, {name: istio-init}]", "wait", "; it runs before the Pod's proxy, so its calls leave in plain text", true)]
+    [InlineData("[{name: istio-init}, {name: wait}]", "wait", "; it runs while connections already go to the Pod's proxy", true)]
+    [InlineData("[{name: istio-init}, {name: istio-proxy, restartPolicy: Always}, {name: wait}]", "wait", "", true)]
+    [InlineData("[{name: istio-init}, {name: wait, restartPolicy: Always}]", "wait", "", false)]
+    [InlineData("[{name: istio-init}]", "istio-init", "", false)]
+    public void An_init_container_that_does_not_end_is_named(string containers, string running, string says, bool isNamed)
+    {
+        var proxy = containers.Contains("istio-proxy", StringComparison.Ordinal) ? "" : ", {name: istio-proxy}";
+        var pod = $$$"""
+            apiVersion: v1
+            kind: Pod
+            metadata: {name: orders-5d4-x, namespace: shop, labels: {app: orders, pod-template-hash: 5d4}, ownerReferences: [{kind: ReplicaSet, name: orders-5d4, controller: true}]}
+            spec: {initContainers: {{{containers}}}, containers: [{name: web}{{{proxy}}}]}
+            status: {phase: Pending, initContainerStatuses: [{name: {{{running}}}, state: {running: {startedAt: '2026-06-01T00:00:00Z'} } }, {name: other, state: {waiting: {reason: PodInitializing} } }]}
+            """;
+        var cluster = ClusterObjects.From("c1", YamlText.ParseAll(pod, "c1").OfType<JsonObject>());
+        var problem = UnreadyPods.Of(cluster, cluster.Pods[0]);
+        Assert.Equal(isNamed ? ("Deployment shop/orders in c1", "spec.template.spec.initContainers[0]") : ("Pod shop/orders-5d4-x in c1", "status"),
+            (problem.Object, problem.Path));
+        if (!isNamed) return;
+        Assert.StartsWith("wait runs since 2026-06-01 00:00:00Z and has not ended", problem.Message, StringComparison.Ordinal);
+        Assert.Contains($"Pod orders-5d4-x is not ready{says}", problem.Message, StringComparison.Ordinal);
+        Assert.Equal(says.Length > 0, problem.Remedy.Contains("sidecar.istio.io/nativeSidecar", StringComparison.Ordinal));
+    }
+
+    /// <summary>Any other value than enabled has the effect of disabled.</summary>
+    [Fact]
+    public void The_label_of_a_namespace_that_was_mistyped_is_named()
+    {
+        var cluster = ClusterObjects.From("c1", YamlText.ParseAll("""
+            {apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {istio-injection: 'true'}}}
+            ---
+            {apiVersion: v1, kind: Pod, metadata: {name: job, namespace: shop}, spec: {containers: [{name: web}]}}
+            """, "c1").OfType<JsonObject>());
+        var found = Sidecarless.Of(cluster, cluster.Pods[0]);
+        Assert.Equal(("Namespace shop in c1", "metadata.labels[istio-injection]"), (found.Object, found.Field));
+        Assert.Equal("is \"true\", which has the effect of disabled: Pod shop/job in c1 ", found.Because);
+        Assert.StartsWith("kubectl --context=c1 label namespace shop istio-injection=enabled --overwrite", found.Remedy, StringComparison.Ordinal);
     }
 
     /// <summary>The cluster was installed under another name when the Pod was injected: its proxy runs, and gets nothing any more.</summary>
@@ -96,7 +219,7 @@ public sealed class UnreadyPodTests
             ---
             apiVersion: admissionregistration.k8s.io/v1
             kind: MutatingWebhookConfiguration
-            metadata: {name: injector}
+            metadata: {name: injector, labels: {app: sidecar-injector} }
             webhooks: [{name: {{webhook}}, clientConfig: {} } ]
             """, "c1").OfType<JsonObject>());
         Assert.Equal((isInjected, isInjected && labels.Length > 0), (cluster.Injects("shop"), cluster.Injects("kube-system")));

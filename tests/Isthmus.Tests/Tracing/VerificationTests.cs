@@ -1,15 +1,18 @@
-using System.Collections.Concurrent;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing;
 using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Diagnose.Packing;
+using Isthmus.Tests.Client;
+using Isthmus.WebConsole.Reading;
 using Xunit;
 
 namespace Isthmus.Tests.Tracing;
 
-/// <summary>What <c>verify</c> asks of an API server.</summary>
+/// <summary>What commands that look at whole clusters ask of an API server.</summary>
 public sealed class VerificationTests
 {
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
@@ -61,6 +64,17 @@ public sealed class VerificationTests
         Assert.DoesNotContain(cluster.ListedTwice, path => !path.Contains("/namespaces/shop/", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task A_trace_names_what_may_not_be_read_and_goes_on()
+    {
+        var cluster = new CountingCluster { Refused = "/httproutes" };
+        using var client = new KubeClient(cluster.Access);
+        var objects = await ClusterObjectsReader.ReadAsync("here", new(client, Stop), "istio-system", ["shop"], Stop);
+        Assert.Equal(("", "HTTPRoute"), (objects.Error, string.Join(' ', objects.Unread)));
+        Assert.Equal((true, false), (objects.Knows(MeshApi.NetworkPolicy), objects.Knows(MeshApi.HttpRoute)));
+        Assert.Equal(["shop"], objects.PodNamespaces);
+    }
+
     /// <summary>What did not arrive may arrive the second time.</summary>
     [Fact]
     public async Task Workloads_are_asked_for_again_where_they_could_not_be_read()
@@ -70,51 +84,37 @@ public sealed class VerificationTests
         Assert.Equal((2, 1), (cluster.Lists("/api/v1/pods"), cluster.Lists("/api/v1/services")));
     }
 
+    [Fact]
+    public async Task The_console_lists_nothing_twice_for_one_picture()
+    {
+        var cluster = new CountingCluster();
+        using var reader = new MeshStateReader([cluster.Access], "istio-system", TimeProvider.System);
+        var state = Assert.Single((await reader.ReadAsync(Stop)).Clusters);
+        Assert.Equal(("", true, 1, 1), (state.Facts.Error, state.Facts.HasIstio, cluster.Lists("/api/v1/services"), cluster.Lists("/api/v1/pods")));
+        Assert.Empty(cluster.ListedTwice);
+        await reader.ReadAsync(Stop);
+        Assert.Equal(2, cluster.Lists("/api/v1/services"));
+    }
+
+    /// <summary>Gateways are tried between clusters that answer: which ones, the objects that were packed tell.</summary>
+    [Fact]
+    public async Task A_bug_report_lists_nothing_of_all_namespaces_twice()
+    {
+        var answers = new Dictionary<string, string>
+        {
+            ["/version"] = "{}",
+            ["/api/v1/namespaces"] = """{"kind": "List", "metadata": {"resourceVersion": "1"}, "items": [{"metadata": {"name": "istio-system"}}]}""",
+        };
+        CountingCluster[] clusters = [new("one") { Answers = answers }, new("two") { Answers = answers }];
+        var request = new BugReportRequest("one", "istio-system", PodSelection.Parse([], []), null, TimeSpan.FromMinutes(1), "test");
+        await using var file = new MemoryStream();
+        var manifest = await new BugReport([.. clusters.Select(cluster => cluster.Access)], request, TimeProvider.System, _ => { }).WriteAsync(file, Stop);
+        Assert.All(manifest.Clusters, cluster => Assert.Equal(("", true), (cluster.Error, cluster.Objects > 0)));
+        Assert.All(clusters, cluster => Assert.Equal(1, cluster.Lists("/api/v1/services")));
+        Assert.All(clusters, cluster => Assert.Contains("/api/v1/namespaces/istio-system", cluster.Asked));
+        Assert.All(clusters, cluster => Assert.Empty(cluster.ListedTwice));
+    }
+
     private static async Task<IReadOnlyList<Operate.Diagnose.Check>> VerifyAsync(CountingCluster cluster) =>
         (await Verification.RunAsync([cluster.Access], "istio-system", TimeProvider.System, Stop)).Checks;
-
-    /// <summary>A cluster with an installation that has no control plane, which counts what is asked.</summary>
-    private sealed class CountingCluster : ClusterStandIn
-    {
-        private readonly ConcurrentBag<string> _asked = [];
-
-        /// <summary>The end of the path of the list that the user may not read.</summary>
-        public string Refused { get; init; } = "";
-
-        /// <summary>The path of the list that the cluster does not answer the first time.</summary>
-        public string Fails { get; init; } = "";
-
-        /// <summary>Whether lists with a selector are refused, too.</summary>
-        public bool WithSelector { get; init; } = true;
-
-        public ClusterAccess Access => new() { Name = "here", Server = new("https://here.test"), StandIn = this };
-
-        /// <summary>What was listed more than once, with its selector. Pages are asked for one by one, but there is only one here.</summary>
-        public IEnumerable<string> ListedTwice => _asked.Where(IsList).CountBy(asked => asked).Where(asked => asked.Value > 1).Select(asked => asked.Key);
-
-        public override DateTimeOffset TakenAt => DateTimeOffset.UnixEpoch;
-
-        /// <summary>How often all objects of a kind were listed.</summary>
-        public int Lists(string path) => _asked.Count(asked => asked.Split('?')[0] == path && !Selects(asked));
-
-        public override StandInAnswer Ask(string path)
-        {
-            _asked.Add(path);
-            var plain = path.Split('?')[0];
-            if (plain == Fails && Lists(Fails) == 1 && !Selects(path)) throw new HttpRequestException("nobody answers");
-            var isRefused = Refused.Length > 0 && plain.EndsWith(Refused, StringComparison.Ordinal) && (WithSelector || !Selects(path));
-            return isRefused ? StandInAnswer.Refused(403, "Forbidden", "forbidden by test")
-                : plain == "/api/v1/namespaces/istio-system"
-                ? StandInAnswer.Ok("""{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "istio-system"}}""")
-                : IsList(path) ? StandInAnswer.Ok("""{"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": []}""")
-                : StandInAnswer.Refused(404, "NotFound", "not found");
-        }
-
-        public override StandInAnswer AskPod(string ns, string pod, int port, PodRequest request) => throw new HttpRequestException("nobody answers");
-
-        /// <summary>The plurals of all kinds end so, and the names of what is looked for do not.</summary>
-        private static bool IsList(string path) => path.Split('?')[0].EndsWith('s');
-
-        private static bool Selects(string path) => path.Contains("elector=", StringComparison.Ordinal);
-    }
 }

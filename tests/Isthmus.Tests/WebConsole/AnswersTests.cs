@@ -131,7 +131,8 @@ public sealed class AnswersTests(LoopbackMeshRig mesh)
     [Fact]
     public Task A_trace_needs_a_caller_that_exists() => UseAsync(async (_, answers) =>
     {
-        Assert.Contains((await answers["pods"]([], Stop)).AsArray(), pod => pod!["name"]!.ToString() == GatewayPod && (bool)pod["proxy"]!);
+        Assert.Contains((await answers["pods"]([], Stop)).AsArray(),
+            pod => pod!["name"]!.ToString() == GatewayPod && (bool)pod["proxy"]! && !(bool)pod["calls"]!);
         Assert.Equal("target: is missing (fill in the field)",
             (await Assert.ThrowsAsync<ProblemException>(() => answers["trace"](new() { ["pod"] = "a" }, Stop))).Message);
         await Assert.ThrowsAsync<ProblemException>(() => answers["trace"](new() { ["cluster"] = "cluster1", ["pod"] = "none.shop", ["target"] = "b" }, Stop));

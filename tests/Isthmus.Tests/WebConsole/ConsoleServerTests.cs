@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
+using Isthmus.Testing;
 using Isthmus.WebConsole.Serving;
 using Xunit;
 
@@ -143,11 +144,11 @@ public sealed class ConsoleServerTests : IAsyncLifetime
             _events.Publish(new("traffic", "3"u8.ToArray()));
             Assert.Equal("event: traffic|data: 3|", await NextAsync());
         }
-        while (_events.HasListeners)
+        await Eventually.TrueAsync(() =>
         {
-            _events.Publish(new("traffic", "4"u8.ToArray()));
-            await Task.Delay(5, Stop);
-        }
+            if (_events.HasListeners) _events.Publish(new("traffic", "4"u8.ToArray()));
+            return !_events.HasListeners;
+        });
     }
 
     [Fact]

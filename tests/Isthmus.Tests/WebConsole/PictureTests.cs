@@ -186,9 +186,39 @@ public sealed class PictureTests
     {
         var (flows,
             callers) = new FlowBuilder(Mesh, Drawn, (_, _) => ["172.18.0.1", "172.18.0.2"]).Build([Rate("job", "c1", "orders", "c2", true),
-                Rate("", "", "orders", "c2", false), Rate("", "", "InboundPassthroughCluster", "c2", false)]);
+                Rate("", "", "orders", "c2", false) with { IsMutualTls = null }, Rate("", "", "InboundPassthroughCluster", "c2", false)]);
         Assert.Equal(2, flows.Count);
         Assert.Equal([("context1", "job", "workload"), ("context2", "outside", "outside")], callers.Select(node => (node.Cluster, node.Name, node.Kind)));
+    }
+
+    [Fact]
+    public void Calls_of_what_has_ended_leave_the_picture_once_they_are_idle()
+    {
+        static Pod Job(string name, string phase) => Read<Pod>($"{{metadata: {{name: {name}-x, namespace: shop, ownerReferences: [{{kind: Job, name: {name}, "
+            + $"controller: true}}]}}, spec: {{containers: [{{name: istio-proxy}}]}}, status: {{phase: {phase}}}}}");
+        var cluster = Mesh.Clusters[0];
+        MeshState mesh = new(default, [cluster with { Pods = [.. cluster.Pods, Job("tick-28000001", "Succeeded"), Job("tock-28000001", "Running")] }]);
+        CallRate[] rates =
+        [
+            Rate("tick", "c1", "orders", "c1", true, 0), Rate("tock", "c1", "orders", "c1", true, 0), Rate("gone", "c1", "orders", "c1", true, 2),
+            Rate("buyer-v1", "c1", "deleted", "c1", true, 0), Rate("buyer-v1", "c1", "api.example.com", "c1", true, 0),
+        ];
+        Assert.Equal(["buyer → shop/api.example.com (outside)", "gone (workload) → shop/orders", "tock (workload) → shop/orders"], Drawn(mesh));
+        // Who may not read all Pods does not know which have ended.
+        Assert.Contains("tick (workload) → shop/orders", Drawn(new(default, [mesh.Clusters[0] with { Withheld = ["pods"] }])));
+
+        IEnumerable<string> Drawn(MeshState state) => new FlowBuilder(state, TopologyBuilder.Build(state), (_, _) => null).Build(rates).Flows
+            .Select(flow => $"{flow.From.Split('/')[^1]} → {flow.To["context1/".Length..]}");
+    }
+
+    [Fact]
+    public void Calls_with_a_certificate_of_the_mesh_and_no_workload_are_those_of_proxies_themselves()
+    {
+        var (flows, callers) = new FlowBuilder(Mesh, Drawn, (_, _) => null).Build([
+            Rate("", "", "orders", "c2", false) with { IsMutualTls = true }, Rate("", "", "orders", "c2", false) with { IsMutualTls = null }]);
+        Assert.Equal([("context2//outside (outside)", "unknown"), ("context2//proxies (proxies)", "mtls")],
+            flows.Select(flow => (flow.From, flow.Security)));
+        Assert.Equal(["outside", "proxies"], callers.Select(node => node.Kind));
     }
 
     [Fact]
@@ -231,6 +261,78 @@ public sealed class PictureTests
     }
 
     [Fact]
+    public void A_gateway_concerns_the_calls_that_enter_there_and_a_route_those_of_the_host_that_it_names()
+    {
+        var rows = new[]
+        {
+            ProblemRow.Of("verify", "context2", new("ISM1003", "Service istio-system/gw in context2", "", "has no ready endpoints", "")),
+            ProblemRow.Of("analyze", "context1", new("IST0101", "VirtualService shop/route", "spec.http", "subset v9 of orders.shop does not exist", "")),
+        };
+        Flow[] flows =
+        [
+            new("context1/shop/buyer", "context2/shop/sick", "http", 4, 1, null, null, 0, "unknown", "mtls"),
+            new("context2/shop/orders", "context2/shop/sick", "http", 4, 1, null, null, 0, "direct", "mtls"),
+            new("context1/shop/buyer", "context1/shop/orders", "http", 1, 1, null, null, 0, "direct", "mtls"),
+        ];
+        Assert.Equal([("IST0101", "context1/shop/buyer → context1/shop/orders"), ("ISM1003", "context1/shop/buyer → context2/shop/sick")],
+            FailingCalls.Rank(rows, Mesh, flows).Select(row => (row.Problem.Code, string.Join(", ", row.Failing.Select(call => $"{call.From} → {call.To}"))))
+                .OrderByDescending(row => row.Code, StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void A_Service_that_no_cluster_has_endpoints_of_is_an_error_while_something_calls_it()
+    {
+        Flow call = new("context1/shop/buyer", "context2/shop/sick", "http", 4, 1, null, null, 0, "direct", "mtls");
+        var row = Assert.Single(DownServices.Add([], Mesh, Drawn, [call]));
+        Assert.Equal(("error", "context2", "Service shop/sick"), (row.Severity, row.Cluster, row.Problem.Object));
+        Assert.Equal("kubectl --context=context2 -n shop get deployments,pods", row.Command);
+        // Nobody calls it, or all calls get through, or another error says what is wrong.
+        Assert.Empty(DownServices.Add([], Mesh, Drawn, []));
+        Assert.Empty(DownServices.Add([], Mesh, Drawn, [call with { To = "context2/shop/orders" }]));
+        var known = ProblemRow.Of("verify", "context2",
+            new("ISM2049", "Service shop/sick in context2", "spec.selector", "matches no Pod", "", Severity.Warning));
+        var raised = Assert.Single(DownServices.Add([known], Mesh, Drawn, [call]));
+        Assert.Equal(("error", Severity.Error, "ISM2049"), (raised.Severity, raised.Problem.Severity, raised.Problem.Code));
+        // It fails for nobody, or the warning is about something else.
+        Assert.Equal([known], DownServices.Add([known], Mesh, Drawn, []));
+        var unrelated = known with { Problem = known.Problem with { Code = "IST0118" } };
+        Assert.Equal([("IST0118", "warning"), ("ISM2040", "error")],
+            DownServices.Add([unrelated], Mesh, Drawn, [call]).Select(found => (found.Problem.Code, found.Severity)));
+        // A cluster that cannot be read may have endpoints of it.
+        foreach (var cluster in (ClusterState[])[Mesh.Clusters[0] with { Facts = Mesh.Clusters[0].Facts with { Error = "no answer in time" } },
+            Mesh.Clusters[0] with { Withheld = ["EndpointSlice: you may list none"] }])
+        {
+            Assert.Equal([known], DownServices.Add([known], Mesh with { Clusters = [cluster, .. Mesh.Clusters.Skip(1)] }, Drawn, [call]));
+        }
+        var other = known with { Problem = known.Problem with { Object = "Service shop/half in context1" } };
+        Assert.Equal([other], DownServices.Add([other], Mesh, Drawn, []));
+    }
+
+    [Fact]
+    public void Only_what_calls_is_offered_as_a_caller()
+    {
+        static Pod Owned(string kind, string name, string args) => Read<Pod>($"{{metadata: {{name: {name}-x, namespace: shop, labels: {{app: web, "
+            + $"pod-template-hash: abc12}}, ownerReferences: [{{kind: {kind}, name: {name}, controller: true}}]}}, spec: {{containers: [{{name: istio-proxy, "
+            + $"args: [proxy, {args}]}}]}}, status: {{phase: Running}}}}");
+        Assert.Equal(["deployment/web.shop", "db-x.shop"],
+            new[] { Owned("ReplicaSet", "web-abc12", "sidecar"), Owned("StatefulSet", "db", "sidecar") }.Select(ClusterState.CallerOf));
+        Assert.Equal("", CallerOf(Owned("ReplicaSet", "web-abc12", "router")));
+        Assert.Equal("deployment/web.shop", CallerOf(Owned("ReplicaSet", "web-abc12", "sidecar")));
+
+        static string CallerOf(Pod pod) =>
+            Assert.Single(TopologyBuilder.Build(new(default, [Cluster(1, [Service("web", "app: web")], [], [pod])])).Services).Caller;
+    }
+
+    [Theory]
+    [InlineData("Namespace", "", "isthmus-probe-1a2b", true)]
+    [InlineData("Service", "isthmus-probe-1a2b", "echo", true)]
+    [InlineData("Endpoints", "", "echo.isthmus-probe-1a2b.svc.cluster.local", true)]
+    [InlineData("Endpoints", "", "echo.shop.svc.cluster.local", false)]
+    [InlineData("Service", "shop", "isthmus-probe-1a2b", false)]
+    public void The_history_leaves_out_what_a_probe_makes(string kind, string ns, string name, bool isLeftOut) =>
+        Assert.Equal(isLeftOut, HistoryAnswer.IsOfProbe(kind, ns, name));
+
+    [Fact]
     public void A_problem_says_since_when_it_is_there()
     {
         static ProblemRow Row(string by, string @object) => ProblemRow.Of(by, "context1", new("ISM1", @object, "", "is wrong", ""));
@@ -251,8 +353,22 @@ public sealed class PictureTests
     [InlineData("isthmus install --context=c1", "isthmus install --context=c1")]
     [InlineData("isthmus create-remote-secret --name=c2 | kubectl apply -f -", "isthmus create-remote-secret --name=c2 | kubectl apply -f -")]
     [InlineData("run 'isthmus install'", "isthmus install")]
+    [InlineData("kubectl --context=c1 label namespace shop istio-injection=enabled; then restart the workloads",
+        "kubectl --context=c1 label namespace shop istio-injection=enabled")]
     [InlineData("compare it with the labels: kubectl --context=c1 get pods --show-labels", "kubectl --context=c1 get pods --show-labels")]
+    [InlineData("kubectl --context=c1 label namespace shop istio-injection=enabled, then restart the workloads",
+        "kubectl --context=c1 label namespace shop istio-injection=enabled")]
+    [InlineData("kubectl --context=c1 label namespace shop istio-injection=enabled; or =disabled, if that is intended",
+        "kubectl --context=c1 label namespace shop istio-injection=enabled")]
+    [InlineData("isthmus verify --contexts a,b, without --probe, shows what the mesh itself lacks", "isthmus verify --contexts a,b")]
+    [InlineData("isthmus authz check web.shop --context=c1 lists its policies; they decide", "isthmus authz check web.shop --context=c1")]
+    [InlineData("kubectl patch x --type=merge -p '{\"spec\": {\"a\": 1, \"b\": 2}}'; then wait",
+        "kubectl patch x --type=merge -p '{\"spec\": {\"a\": 1, \"b\": 2}}'")]
+    [InlineData("kubectl --context=c1 apply -n NAMESPACE -f samples/x.yaml (y.yaml for one that is elsewhere)", "")]
+    [InlineData("in place of ADDRESS: isthmus create-remote-secret --server=https://ADDRESS:6443 | kubectl apply -f - --context=c1", "")]
+    [InlineData("isthmus ca rotate --dir DIRECTORY --wait, with the directory of that root", "")]
+    [InlineData("see why with 'kubectl get KIND NAME -o yaml'", "")]
     [InlineData("start the cluster, or fix its entry in the kubeconfig", "")]
     [InlineData("give all clusters a 'cacerts' Secret of one root", "")]
-    public void The_command_of_a_remedy_can_be_typed(string remedy, string command) => Assert.Equal(command, ProblemRow.CommandIn(remedy));
+    public void The_command_of_a_remedy_can_be_typed(string remedy, string command) => Assert.Equal(command, TypedCommand.In(remedy));
 }

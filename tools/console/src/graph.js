@@ -1,39 +1,44 @@
 // The picture: Cytoscape.js draws, this file says where and how.
 import cytoscape from 'cytoscape';
+import { Labels } from './labels.js';
+import { layout, node as size } from './layout.js';
 import { bytes, millis, percent, rate, securities } from './parts.jsx';
 
-const column = 236, row = 78, top = 92, gap = 150, lower = 30;
+// More arrows than that are straight lines without labels.
 const many = 400;
-// From the middle of the highest nodes of a box up to where nothing covers its title.
-const title = 86;
+// The picture gets higher rather than unreadable, up to so many pixels.
+const readable = 0.9, highest = 1300, margin = 20;
+const titleFont = '600 15px system-ui, sans-serif';
 const color = name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 function style() {
   const [text, quiet, card, line, panel, accent] = ['text', 'quiet', 'card', 'line', 'panel', 'accent'].map(color);
-  const [ok, warn, bad] = ['ok', 'warn', 'bad'].map(color);
+  const [ok, warn, bad, info] = ['ok', 'warn', 'bad', 'info'].map(color);
   return [
     { selector: 'node', style: {
-      label: 'data(label)', 'font-family': 'system-ui, sans-serif', 'font-size': 13, color: text, 'text-valign': 'center', 'text-wrap': 'wrap', 'text-max-width': 146,
-      shape: 'round-rectangle', width: 152, height: 46, 'background-color': card, 'border-width': 2, 'border-color': line, 'min-zoomed-font-size': 6 } },
+      label: 'data(label)', 'font-family': 'system-ui, sans-serif', 'font-size': 13, color: text, 'text-valign': 'center', 'text-wrap': 'wrap', 'text-max-width': size.width - 6,
+      shape: 'round-rectangle', width: size.width, height: size.height, 'background-color': card, 'border-width': 2, 'border-color': line, 'min-zoomed-font-size': 6 } },
     { selector: 'node.cluster', style: {
-      'text-valign': 'top', 'text-margin-y': -6, 'font-size': 15, 'font-weight': 600, 'text-max-width': 420, 'background-color': panel, 'border-width': 1, padding: 22, 'min-zoomed-font-size': 4 } },
+      'text-valign': 'top', 'text-halign': 'left', 'text-margin-x': 'data(title)', 'text-margin-y': -5, 'font-size': 15, 'font-weight': 600, 'text-max-width': 420, 'background-color': panel, 'border-width': 1, padding: 22, 'min-zoomed-font-size': 4 } },
     { selector: 'node.cluster.down', style: { 'border-color': bad, 'border-width': 2 } },
     { selector: 'node.ok', style: { 'border-color': ok } },
     { selector: 'node.degraded', style: { 'border-color': warn, 'border-width': 4 } },
     { selector: 'node.down', style: { 'border-color': bad, 'border-width': 4 } },
     { selector: 'node.empty, node.workload', style: { 'border-style': 'dashed' } },
-    { selector: 'node.outside', style: { 'border-style': 'dotted', shape: 'ellipse' } },
+    { selector: 'node.outside, node.proxies', style: { 'border-style': 'dotted', shape: 'ellipse' } },
     { selector: 'node.plane, node.gateway', style: { 'font-size': 12, height: 38, color: quiet, shape: 'cut-rectangle' } },
     { selector: 'node.gateway', style: { shape: 'hexagon' } },
     { selector: 'edge', style: {
-      'curve-style': 'bezier', 'control-point-step-size': 46, 'target-arrow-shape': 'triangle', width: 'data(width)', 'line-color': ok, 'target-arrow-color': ok, 'arrow-scale': 1.1,
-      'font-family': 'system-ui, sans-serif', 'font-size': 11, color: text, 'text-background-color': color('back'), 'text-background-opacity': 0.9, 'text-background-padding': 3,
+      'curve-style': 'bezier', 'target-arrow-shape': 'triangle', width: 'data(width)', 'line-color': ok, 'target-arrow-color': ok, 'arrow-scale': 1.1,
+      'font-family': 'system-ui, sans-serif', 'font-size': 12, color: text, 'text-background-color': color('back'), 'text-background-opacity': 0.9, 'text-background-padding': 2,
       'text-background-shape': 'round-rectangle', 'min-zoomed-font-size': 7, 'text-wrap': 'wrap' } },
     { selector: 'edge.straight', style: { 'curve-style': 'straight' } },
-    { selector: 'edge.across', style: { 'curve-style': 'unbundled-bezier', 'control-point-distances': 'data(bend)', 'text-margin-y': 'data(shift)', 'control-point-weights': 0.5 } },
+    { selector: 'edge.routed', style: { 'curve-style': 'straight', 'source-endpoint': 'data(out)', 'target-endpoint': 'data(into)', 'text-margin-x': 'data(dx)', 'text-margin-y': 'data(dy)' } },
+    { selector: 'edge.cornered', style: { 'curve-style': 'round-segments', 'edge-distances': 'endpoints', 'segment-weights': 'data(weights)', 'segment-distances': 'data(distances)', 'segment-radii': 12 } },
     { selector: 'edge.labelled', style: { label: 'data(label)' } },
     { selector: 'edge.gateway', style: { 'line-style': 'dashed', 'line-dash-pattern': [9, 5] } },
     { selector: 'edge.unknown', style: { 'line-style': 'dotted' } },
+    { selector: 'edge.unsure', style: { 'line-color': info, 'target-arrow-color': info } },
     { selector: 'edge.plain', style: { 'line-color': accent, 'target-arrow-color': accent } },
     { selector: 'edge.idle', style: { 'line-color': line, 'target-arrow-color': line } },
     { selector: 'edge.warn', style: { 'line-color': warn, 'target-arrow-color': warn } },
@@ -51,30 +56,37 @@ export const flowText = flow => flow.protocol === 'tcp' ? `${bytes(flow.bytes)}`
 
 const flowClass = flow => {
   const busy = flow.rate > 0 || flow.bytes > 0;
-  return [flow.way === 'direct' ? '' : flow.way === 'unknown' ? 'unknown' : 'gateway', !busy ? 'idle' : flow.errors >= 0.05 ? 'bad' : flow.errors > 0 || flow.denied > 0 ? 'warn' : flow.security === 'plain' ? 'plain' : ''].filter(Boolean).join(' ');
+  return [flow.way === 'direct' ? '' : flow.way === 'unknown' ? 'unknown' : 'gateway', !busy ? 'idle' : flow.errors >= 0.05 ? 'bad' : flow.errors > 0 || flow.denied > 0 ? 'warn' : { plain: 'plain', unknown: 'unsure' }[flow.security]].filter(Boolean).join(' ');
 };
 
+const nodeText = node => node.kind === 'proxies' ? 'proxies\nthemselves' : node.kind === 'outside' && node.name === 'outside' ? 'outside the mesh' : `${node.name}\n${node.namespace}`;
+
+const pen = document.createElement('canvas').getContext('2d');
+function widthOf(text, font) {
+  pen.font = font;
+  return Math.max(...text.split('\n').map(line => pen.measureText(line).width));
+}
+
 /** What is drawn, as Cytoscape's elements. */
-function elements(model, labels) {
+function elements(model) {
   const nodes = [], edges = [];
   for (const cluster of model.clusters) {
-    nodes.push({ id: cluster.context, classes: `cluster ${cluster.error ? 'down' : ''}`, label: `${cluster.name}${cluster.network ? ` · ${cluster.network}` : ''}${cluster.error ? ' · cannot be read' : ''}` });
+    const label = `${cluster.name}${cluster.network ? ` · ${cluster.network}` : ''}${cluster.error ? ' · cannot be read' : ''}`;
+    nodes.push({ id: cluster.context, classes: `cluster ${cluster.error ? 'down' : ''}`, label, title: widthOf(label, titleFont) });
     if (!model.control) continue;
     for (const plane of cluster.controlPlanes)
       nodes.push({ id: `${cluster.context} plane ${plane.namespace}`, parent: cluster.context, classes: `plane ${plane.ready === 0 ? 'down' : plane.ready < plane.all ? 'degraded' : ''}`, label: `istiod ${plane.ready}/${plane.all}${plane.serves === cluster.name ? '' : `\nfor ${plane.serves}`}` });
     for (const gateway of cluster.gateways)
-      nodes.push({ id: `${cluster.context} gateway ${gateway.name}`, parent: cluster.context, classes: `gateway ${gateway.ready === 0 || gateway.addresses.length === 0 ? 'down' : ''}`, label: `gateway${gateway.ready === 0 ? ': none ready' : ''}\n${gateway.addresses[0] ?? 'no address'}` });
+      nodes.push({ id: `${cluster.context} gateway ${gateway.name}`, parent: cluster.context, classes: `gateway ${gateway.ready === 0 || gateway.addresses.length === 0 ? 'down' : ''}`, label: `gateway\n${gateway.ready === 0 ? 'none ready' : gateway.addresses[0] ?? 'no address'}` });
   }
   const known = new Set(model.clusters.map(cluster => cluster.context));
   for (const service of model.services)
-    nodes.push({ id: service.id, parent: known.has(service.cluster) ? service.cluster : undefined, classes: `${service.kind} ${service.health}`, label: service.kind === 'outside' && service.name === 'outside' ? 'outside the mesh' : `${service.name}\n${service.namespace}` });
+    nodes.push({ id: service.id, parent: known.has(service.cluster) ? service.cluster : undefined, classes: `${service.kind} ${service.health}`, label: nodeText(service) });
   const ids = new Set(nodes.map(node => node.id));
-  const clusterOf = new Map(model.services.map(service => [service.id, service.cluster]));
   for (const flow of model.flows)
     if (ids.has(flow.from) && ids.has(flow.to))
-      edges.push({ id: flowKey(flow), source: flow.from, target: flow.to, width: Math.min(7, 1.6 + Math.log10(1 + flow.rate) * 1.8), bend: 90, shift: 0,
-        classes: `${flowClass(flow)} ${labels ? 'labelled' : ''} ${model.flows.length > many ? 'straight' : clusterOf.get(flow.from) === clusterOf.get(flow.to) ? '' : 'across'}`,
-        label: `${flowText(flow)}${flow.p95 == null || flow.rate === 0 ? '' : `\np95 ${millis(flow.p95)}`}` });
+      edges.push({ id: flowKey(flow), source: flow.from, target: flow.to, width: Math.min(7, 1.6 + Math.log10(1 + flow.rate) * 1.8), classes: `flow ${flowClass(flow)}`,
+        label: [...flowText(flow).split(' · '), ...(flow.p95 == null || flow.rate === 0 ? [] : [`p95 ${millis(flow.p95)}`])].join('\n') });
   if (model.control)
     for (const watch of model.watches) {
       const from = nodes.find(node => node.parent === watch.from && node.classes.startsWith('plane'));
@@ -83,48 +95,27 @@ function elements(model, labels) {
   return { nodes, edges };
 }
 
-/** Callers to the left of what they call, each cluster in a box of its own; the same mesh always has the same picture. */
-function positions(nodes, edges, wide) {
-  const depth = new Map(nodes.map(node => [node.id, 0]));
-  for (let round = 0, changed = true; changed && round < 8; round++) {
-    changed = false;
-    for (const edge of edges)
-      if (!edge.classes.startsWith('watch') && depth.get(edge.target) <= depth.get(edge.source) && depth.get(edge.source) < 7) {
-        depth.set(edge.target, depth.get(edge.source) + 1);
-        changed = true;
-      }
-  }
-  const places = new Map();
-  let offset = 0;
-  for (const box of [...nodes.filter(node => node.classes.startsWith('cluster')), { id: undefined }]) {
-    const own = nodes.filter(node => node.parent === box.id && !node.classes.startsWith('cluster'));
-    if (own.length === 0 && !box.id) continue;
-    const [above, below] = [own.filter(node => /^(plane|gateway)/.test(node.classes)), own.filter(node => !/^(plane|gateway)/.test(node.classes))];
-    const rows = Math.max(4, Math.ceil(Math.sqrt(below.length * 1.6)));
-    let columns = 0;
-    for (const layer of [...new Set(below.map(node => depth.get(node.id)))].sort((a, b) => a - b)) {
-      const layered = below.filter(node => depth.get(node.id) === layer).sort((a, b) => a.label.split('\n').reverse().join().localeCompare(b.label.split('\n').reverse().join()));
-      // Every second column is lower, so that arrows between neighbours do not hide behind nodes.
-      layered.forEach((node, i) => places.set(node.id, { x: columns + Math.floor(i / rows), y: top + (i % rows) * row + (columns + Math.floor(i / rows)) % 2 * lower }));
-      columns += Math.ceil(layered.length / rows);
-    }
-    above.forEach((node, i) => places.set(node.id, { x: i, y: 0 }));
-    columns = Math.max(columns, above.length, 1);
-    const height = top + Math.min(rows, Math.max(1, below.length)) * row;
-    for (const node of own) {
-      const place = places.get(node.id);
-      places.set(node.id, wide ? { x: offset + place.x * column, y: place.y } : { x: place.x * column, y: offset + place.y });
-    }
-    if (own.length === 0) places.set(box.id, wide ? { x: offset, y: 0 } : { x: 0, y: offset });
-    offset += wide ? columns * column + gap : height + gap;
-  }
-  return places;
+/** What the layout needs to know. */
+function parts(nodes, edges, isSimple) {
+  const isAbove = node => /^(plane|gateway)/.test(node.classes);
+  const boxes = nodes.filter(node => node.classes.startsWith('cluster')).map(node => node.id);
+  const own = nodes.filter(node => !boxes.includes(node.id));
+  return {
+    boxes: own.some(node => !node.parent) ? [...boxes, undefined] : boxes,
+    nodes: own.filter(node => !isAbove(node)).map(node => ({ id: node.id, box: node.parent, name: node.label.split('\n').reverse().join() })),
+    // A box without nodes is a node itself.
+    above: new Map(boxes.map(box => [box, own.some(node => node.parent === box) ? own.filter(node => node.parent === box && isAbove(node)).map(node => node.id) : [box]])),
+    edges: edges.filter(edge => edge.classes.startsWith('flow')), isSimple,
+  };
 }
 
 /** Draws into an element until it is destroyed. */
 export class Graph {
   #shape = '';
   #last;
+  #plan;
+  #ways = new Map();
+  #labels = new Labels();
 
   constructor(container, onSelect, model) {
     // A large picture moves without its arrows, and with fewer pixels.
@@ -144,11 +135,14 @@ export class Graph {
 
   draw(model) {
     this.#last = model;
-    const { nodes, edges } = elements(model, model.flows.length <= 40);
+    const { nodes, edges } = elements(model);
+    const isSimple = edges.length > many;
     const shape = JSON.stringify([nodes.map(node => [node.id, node.parent]), edges.map(edge => edge.id)]);
     this.cy.batch(() => {
       const all = [...nodes, ...edges];
       if (shape !== this.#shape) {
+        this.#plan = layout(parts(nodes, edges, isSimple), this.#room());
+        this.#ways.clear();
         const wanted = new Set(all.map(item => item.id));
         this.cy.elements().filter(item => !wanted.has(item.id()) || (item.isNode() && (item.parent().id() ?? '') !== (nodes.find(node => node.id === item.id())?.parent ?? ''))).remove();
         const fresh = all.filter(item => this.cy.getElementById(item.id).empty());
@@ -157,29 +151,71 @@ export class Graph {
       for (const item of all) {
         const { classes, ...data } = item;
         const drawn = this.cy.getElementById(item.id);
-        if (drawn.data('label') !== data.label || drawn.data('width') !== data.width) drawn.data({ label: data.label, width: data.width });
-        drawn.classes(classes.split(' ').filter(Boolean));
+        if (drawn.data('label') !== data.label || drawn.data('width') !== data.width) drawn.data({ label: data.label, width: data.width, title: data.title });
+        drawn.classes([...classes.split(' '), ...(this.#ways.get(item.id)?.classes ?? (isSimple ? ['straight'] : []))].filter(Boolean));
       }
     });
-    if (shape === this.#shape) return;
-    this.#shape = shape;
-    const places = positions(nodes, edges, this.cy.width() > 700);
-    // Arrows to the right pass below the nodes between, those to the left above them.
-    for (const edge of this.cy.edges('.across')) {
-      const [from, to] = [edge.source(), edge.target()].map(end => places.get(end.id()));
-      if (!from || !to) continue;
-      edge.data('bend', 30 + Math.hypot(from.x - to.x, from.y - to.y) * 0.2);
+    if (shape !== this.#shape) {
+      this.#shape = shape;
+      this.cy.nodes(':childless').positions(node => this.#plan.places.get(node.id()) ?? { x: 0, y: 0 });
+      this.#route();
+      this.#frame();
     }
-    this.cy.nodes(':childless').positions(node => places.get(node.id()) ?? { x: 0, y: 0 });
-    // With one box below the other, labels of arrows between them keep above the title of the lower one.
-    const isStacked = this.cy.width() <= 700;
-    for (const edge of this.cy.edges('.across')) {
-      const lower = edge.source().position('y') > edge.target().position('y') ? edge.source() : edge.target();
-      const highest = Math.min(...lower.parent().children().map(node => node.position('y')));
-      edge.data('shift', isStacked ? Math.min(0, highest - title - edge.midpoint().y) : 0);
-    }
-    this.cy.fit(undefined, 24);
+    if (!isSimple) this.#label();
+  }
+
+  /** How large the picture may become. */
+  #room() {
+    return { width: this.cy.width() - 2 * margin - 60, height: highest - 2 * margin, scale: readable };
+  }
+
+  /** Leads arrows around nodes, and those of control planes around the boxes. */
+  #route() {
+    const lines = new Map(this.#plan.routes);
+    this.cy.edges('.watch').forEach((edge, i) => {
+      const [from, box] = [edge.source(), edge.target()], start = from.position();
+      // The left side of all boxes is in one line.
+      const end = { x: box.position('x') - box.outerWidth() / 2, y: box.position('y') - box.outerHeight() / 2 + 30 + 8 * i }, x = end.x - 16 - i % 6 * 9;
+      const begin = { x: start.x - size.width / 2, y: start.y };
+      lines.set(edge.id(), { out: { x: -size.width / 2, y: 0 }, into: { x: -box.outerWidth() / 2, y: end.y - box.position('y') }, points: [begin, { x, y: begin.y }, { x, y: end.y }, end] });
+    });
+    this.cy.batch(() => {
+      for (const [id, { out, into, points }] of lines) {
+        const [start, stop] = [points[0], points.at(-1)], [x, y] = [stop.x - start.x, stop.y - start.y], length = Math.hypot(x, y);
+        const middle = points.slice(1, -1).map(point => [point.x - start.x, point.y - start.y]);
+        const edge = this.cy.getElementById(id);
+        edge.data({
+          out: `${out.x}px ${out.y}px`, into: `${into.x}px ${into.y}px`, dx: 0, dy: 0,
+          weights: middle.map(([a, b]) => (a * x + b * y) / length ** 2).join(' '), distances: middle.map(([a, b]) => (b * x - a * y) / length).join(' '),
+        });
+        this.#ways.set(id, { points, classes: middle.length > 0 ? ['routed', 'cornered'] : ['routed'] });
+        edge.addClass(this.#ways.get(id).classes);
+      }
+    });
+  }
+
+  /** Shows all of it, as large as it can be read; the picture gets higher where it has to. */
+  #frame() {
+    const box = this.cy.elements().boundingBox();
+    const zoom = Math.min((this.cy.width() - 2 * margin) / box.w, readable);
+    this.cy.container().parentElement.style.minHeight = `${Math.min(highest, Math.ceil(box.h * zoom + 2 * margin))}px`;
+    this.cy.resize();
+    this.fit();
     if (this.cy.zoom() > 1.15) { this.cy.zoom(1.15); this.cy.center(); }
+  }
+
+  #label() {
+    const bounds = { includeEdges: false, includeOverlays: false };
+    const taken = this.cy.nodes().map(node => node.hasClass('cluster') ? node.boundingBox({ ...bounds, includeNodes: false }) : node.boundingBox({ ...bounds, includeLabels: false }));
+    const lines = this.cy.edges('.flow.routed').sort((a, b) => b.hasClass('bad') - a.hasClass('bad') || a.id().localeCompare(b.id())).map(edge => (
+      { id: edge.id(), points: this.#ways.get(edge.id()).points, width: widthOf(edge.data('label'), '12px system-ui, sans-serif') + 10, height: edge.data('label').split('\n').length * 14 + 5 }));
+    const places = this.#labels.place(lines, taken);
+    this.cy.batch(() => {
+      for (const [id, { middle, isFree }] of places) {
+        const edge = this.cy.getElementById(id), at = edge.midpoint();
+        edge.data({ dx: middle.x - at.x, dy: middle.y - at.y }).toggleClass('labelled', isFree);
+      }
+    });
   }
 
   select(id) {
@@ -192,7 +228,7 @@ export class Graph {
   }
 
   fit() {
-    this.cy.fit(undefined, 24);
+    this.cy.fit(undefined, margin);
   }
 
   destroy() {

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { useAsk } from './ask.js';
-import { Badge, Choice, Command, Facts, clock, link, moment } from './parts.jsx';
+import { Badge, Choice, Command, Facts, clock, contexts, link, moment, quote } from './parts.jsx';
 
 const spans = [['15m', 'the last 15 minutes', 900], ['1h', 'the last hour', 3600], ['6h', 'the last 6 hours', 21600], ['24h', 'the last day', 86400]];
 const kinds = { created: 'ok', joined: 'ok', regained: 'ok', changed: 'info', deleted: 'warn', left: 'warn', invalid: 'bad', lost: 'bad' };
@@ -41,8 +41,8 @@ export function HistoryPage({ topology, args }) {
       {page.answer.unknown.map(text => <p role="alert" class="failure">{text}</p>)}
       <TimeLine changes={changes} now={new Date(page.answer.now)} seconds={span[2]} title={span[1]} />
       <ol class="changes" aria-label="Changes, the latest first">{changes.slice(0, most).map(change => <Change key={`${change.object} ${change.cluster} ${change.first} ${change.verb}`} change={change} now={new Date(page.answer.now)} />)}</ol>
-      <p class="quiet small">{page.answer.controlPlanes.map(plane => `${plane.istiod} in ${plane.context} ${plane.since ? `remembers changes since ${moment(plane.since)}` : 'is not ready, and remembers nothing yet'}${plane.forgotten > 0 ? `; it forgot the ${plane.forgotten} oldest` : ''}.`).join(' ')}</p>
-      <Command text={`isthmus history ${args.host ? `${args.host} ` : ''}--since ${span[0]}`} />
+      <p class="quiet small">{page.answer.controlPlanes.map(plane => `${plane.istiod} in ${plane.context} ${plane.since ? `remembers changes since ${moment(plane.since)}${plane.restarted ? `, those before ${moment(plane.restarted)} from an earlier Pod` : ''}` : 'is not ready, and remembers nothing yet'}${plane.forgotten > 0 ? `; it forgot the ${plane.forgotten} oldest` : ''}.`).join(' ')}</p>
+      <Command text={`isthmus history ${args.host ? `${quote(args.host)} ` : ''}--since ${span[0]}${contexts(topology)}`} />
     </>}
   </>;
 }
@@ -67,7 +67,7 @@ function Change({ change, now }) {
     </button>
     {isOpen && <div class="more">
       <Facts items={[['Time', change.count > 1 ? `${moment(change.first)} – ${moment(change.last)}` : moment(change.last)],
-        ['Field manager', change.fieldManager ?? 'not known'], ['User', change.user ? `${change.user}${change.userProven ? '' : ' (not proven: the API server has no credentials for the webhook)'}` : 'not known: no webhook of the mesh saw the write'], ['Concerns', change.concerns],
+        ['Field manager', change.fieldManager ?? 'not known'], ['Fields', change.fields?.join(', ')], ['Cause', change.cause], ['User', change.user ? `${change.user}${change.userProven ? '' : ' (not proven: the API server has no credentials for the webhook)'}` : 'not known: no webhook of the mesh saw the write'], ['Concerns', change.concerns],
         ['Effect', change.effect || 'not known'], ...(change.resources ?? []).map(type => [type.type, `at ${type.proxies} ${type.proxies === 1 ? 'proxy' : 'proxies'}${type.names.length > 0 ? `: ${type.names.join(', ')}` : ''}${type.names.length > 0 && type.count > type.names.length ? ` and ${type.count - type.names.length} more` : ''}`]),
         ['Seen by', change.istiods.join(', ')]]} />
     </div>}

@@ -31,6 +31,12 @@ export function Badge({ kind, children }) {
   return <span class={`badge ${kind}`}>{children}</span>;
 }
 
+/** A word of a command, as a shell takes it. */
+export const quote = text => /^[\w.:/@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+
+/** The option that makes a command ask the clusters of this console, and no others of the kubeconfig. */
+export const contexts = topology => topology ? ` --contexts=${quote(topology.clusters.map(one => one.context).join(','))}` : '';
+
 /** A command to type, with a button that copies it. */
 export function Command({ text }) {
   const [done, setDone] = useState(false);

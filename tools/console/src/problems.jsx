@@ -3,15 +3,18 @@ import { Badge, Choice, Command, clock, moment, percent, rate } from './parts.js
 
 const kinds = { error: 'bad', warning: 'warn', info: 'info' };
 
-/** Rows that say the same of several clusters are one problem. */
+/** The name of an object without that of its cluster. */
+const bare = row => row.problem.object.replace(` in ${row.cluster}`, '');
+
+/** Rows that say the same of one object in several clusters are one problem. */
 export function grouped(rows) {
-  const groups = new Map();
-  for (const row of rows) {
-    const { code, object, path, message } = row.problem;
-    const key = JSON.stringify([row.severity, code, object, path, message]);
-    if (groups.has(key)) groups.get(key).push(row);
-    else groups.set(key, [row]);
-  }
+  const groups = new Map(), keyOf = (row, ...more) => JSON.stringify([row.severity, row.problem.code, bare(row), row.problem.path, ...more]);
+  const add = (key, row) => groups.has(key) ? groups.get(key).push(row) : groups.set(key, [row]);
+  const seen = new Map();
+  for (const row of rows) seen.set(keyOf(row, row.cluster), (seen.get(keyOf(row, row.cluster)) ?? 0) + 1);
+  // An object with several problems of one code has an entry for each.
+  const several = new Set(rows.filter(row => seen.get(keyOf(row, row.cluster)) > 1).map(row => keyOf(row)));
+  for (const row of rows) add(several.has(keyOf(row)) ? keyOf(row, row.problem.message) : keyOf(row), row);
   return [...groups.values()];
 }
 
@@ -37,15 +40,16 @@ export function ProblemsPage({ problems, onRefresh }) {
 
 /** One finding: what is wrong, since when, for which calls, what to do, and the command to type. */
 export function Problem({ rows }) {
-  const [row] = rows;
+  const [row] = rows, clusters = [...new Set(rows.map(one => one.cluster))].sort(), messages = [...new Set(rows.map(one => one.problem.message))];
+  const failing = [...new Map(rows.flatMap(one => one.failing ?? []).map(call => [`${call.from} ${call.to}`, call])).values()];
   const since = rows.map(one => one.since).filter(Boolean).sort()[0];
   const remedies = [...new Set(rows.filter(one => one.problem.remedy && one.problem.remedy !== one.command).map(one => one.problem.remedy))];
   return <li class={`problem ${kinds[row.severity]}`}>
-    <div class="title"><Badge kind={kinds[row.severity]}>{row.severity}</Badge> <strong>{row.problem.object}</strong> {row.problem.path && <code>{row.problem.path}</code>}</div>
-    <p>{row.problem.message}</p>
-    {row.failing?.length > 0 && <p><Badge kind="bad">calls fail</Badge> {row.failing.map(call => `${call.from} → ${call.to}: ${rate(call.rate)}, ${percent(call.errors)} errors`).join('; ')}</p>}
+    <div class="title"><Badge kind={kinds[row.severity]}>{row.severity}</Badge> <strong>{bare(row)}</strong> {row.problem.path && <code>{row.problem.path}</code>} <span class="quiet">in {clusters.join(', ')}</span></div>
+    {messages.length === 1 ? <p>{messages[0]}</p> : rows.map(one => <p>{one.cluster}: {one.problem.message}</p>)}
+    {failing.length > 0 && <p><Badge kind="bad">calls fail</Badge> {failing.map(call => `${call.from} → ${call.to}: ${rate(call.rate)}, ${percent(call.errors)} errors`).join('; ')}</p>}
     {remedies.map(remedy => <p><span class="quiet">Remedy:</span> {remedy}</p>)}
     {rows.map(one => <>{one.command && <Command text={one.command} />}{one.missing && <Command text={one.missing} />}</>)}
-    <p class="quiet small">{row.problem.code} · {rows.map(one => one.cluster).join(', ')} · found by <code>isthmus {row.foundBy}</code>{since && ` · since ${moment(since)}${rows.some(one => one.isOlder) ? ', or before' : ''}`}</p>
+    <p class="quiet small">{row.problem.code} · {row.foundBy === 'console' ? 'found in the traffic' : <>found by <code>isthmus {row.foundBy}</code></>}{since && ` · since ${moment(since)}${rows.some(one => one.isOlder) ? ', or before' : ''}`}</p>
   </li>;
 }

@@ -130,7 +130,7 @@ function Picture({ model, selected, onSelect }) {
 
 function Legend() {
   return <ul class="legend" aria-label="Legend">
-    <li><i class="line ok" />mutual TLS, direct</li><li><i class="line ok dashed" />through a gateway</li><li><i class="line ok dotted" />way not known</li><li><i class="line plain" />plain text</li>
+    <li><i class="line ok" />mutual TLS, direct</li><li><i class="line ok dashed" />through a gateway</li><li><i class="line ok dotted" />way not known</li><li><i class="line plain" />plain text</li><li><i class="line info" />security not known</li>
     <li><i class="line warn" />some errors or denials</li><li><i class="line bad" />5 % errors or more</li><li><i class="line idle" />idle</li><li><i class="line watch" />control plane watches cluster</li>
   </ul>;
 }
@@ -159,7 +159,7 @@ export const Health = ({ value }) => <Badge kind={{ ok: 'ok', degraded: 'warn', 
 function traceOf(flow, topology, traffic) {
   const all = [...topology.services, ...(traffic?.callers ?? [])];
   const [from, to] = [flow.from, flow.to].map(id => all.find(one => one.id === id));
-  return from?.workload && to && link('trace', { cluster: from.cluster, pod: `deployment/${from.workload}.${from.namespace}`, target: `${flow.protocol === 'tcp' ? 'tcp' : 'http'}://${to.name}.${to.namespace}` });
+  return from?.caller && to && link('trace', { cluster: from.cluster, pod: from.caller, target: `${flow.protocol === 'tcp' ? 'tcp' : 'http'}://${to.name}.${to.namespace}` });
 }
 
 function Details({ id, topology, traffic, onClose, onSelect }) {

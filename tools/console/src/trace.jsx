@@ -1,25 +1,24 @@
 import { useRef, useState } from 'preact/hooks';
 import { useAsk } from './ask.js';
-import { Choice, Command, Facts, millis } from './parts.jsx';
+import { Choice, Command, Facts, contexts, millis, quote } from './parts.jsx';
 
 const marks = { ok: ['✔', 'ok'], warning: ['!', 'warn'], failed: ['✘', 'bad'], unknown: ['?', 'info'] };
 const words = { ok: 'ok', warning: 'warning', failed: 'failed', unknown: 'not known' };
 
 // What is sent besides the path. It is neither taken from the address of the page, which others can write, nor kept there.
 const plain = { method: '', headers: '', body: '', token: '' };
-const quote = text => /^[\w.:/@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** What the proxy calls a cluster is none of Kubernetes. */
 const place = hop => hop === 'cluster' ? 'Envoy cluster' : hop;
 
 /** The same trace as a command; a token is not printed. */
-function command(asked) {
+function command(asked, topology) {
   const lines = asked.headers.split('\n').map(line => line.trim()).filter(Boolean);
   return ['isthmus trace', quote(asked.pod), quote(asked.target), `--context=${quote(asked.cluster)}`, asked.method && `-X ${quote(asked.method)}`, ...lines.map(line => `-H ${quote(line)}`),
-    asked.body && `-d ${quote(asked.body)}`, asked.token && '--jwt "$TOKEN"', !asked.call && '--no-call'].filter(Boolean).join(' ');
+    asked.body && `-d ${quote(asked.body)}`, asked.token && '--jwt "$TOKEN"', !asked.call && '--no-call'].filter(Boolean).join(' ') + contexts(topology);
 }
 
-export function TracePage({ args }) {
+export function TracePage({ topology, args }) {
   const pods = useAsk('pods', {});
   const [form, setForm] = useState({ cluster: args.cluster ?? '', pod: args.pod ?? '', target: args.target ?? '', call: false, ...plain });
   const bar = useRef();
@@ -28,7 +27,7 @@ export function TracePage({ args }) {
   const all = pods.answer ?? [];
   const clusters = [...new Set(all.map(pod => pod.cluster))];
   const cluster = form.cluster || clusters[0] || '';
-  const callers = [...new Set(all.filter(pod => pod.cluster === cluster).flatMap(pod => [`deployment/${pod.workload}.${pod.namespace}`, `${pod.name}.${pod.namespace}`]))].sort();
+  const callers = [...new Set(all.filter(pod => pod.cluster === cluster && pod.calls).flatMap(pod => [pod.deployment && `deployment/${pod.deployment}.${pod.namespace}`, `${pod.name}.${pod.namespace}`]).filter(Boolean))].sort();
   const set = name => e => setForm({ ...form, [name]: e.currentTarget.value });
   const trace = useAsk('trace', asked, asked !== null);
   const start = makesCall => e => {
@@ -59,11 +58,11 @@ export function TracePage({ args }) {
     {asked === null && <p class="quiet">Name a caller and what it calls, or choose “Trace” at an arrow of the topology. <em>Follow</em> only reads the configuration of the proxies on the way. <em>Follow and call</em> also makes the call.</p>}
     {trace.busy && <p class="quiet" role="status">Following the call…</p>}
     {trace.error && <p role="alert" class="failure">{trace.error}</p>}
-    {trace.answer && !trace.busy && <Trace trace={trace.answer} asked={asked} />}
+    {trace.answer && !trace.busy && <Trace trace={trace.answer} asked={asked} topology={topology} />}
   </>;
 }
 
-function Trace({ trace, asked }) {
+function Trace({ trace, asked, topology }) {
   const failed = trace.hops.find(hop => hop.status === 'failed');
   const warned = failed ? [] : trace.hops.filter(hop => hop.status === 'warning');
   const found = [...new Set(warned.map(hop => hop.problem ? `${hop.problem.object}${hop.problem.field ? ` ${hop.problem.field}` : ''}: ${hop.problem.message}` : `${place(hop.hop)}: ${hop.summary}`))];
@@ -90,11 +89,11 @@ function Trace({ trace, asked }) {
           {one.call && ` ${one.call.status || (one.call.answered ? 'connected' : one.call.detail || 'no answer')} in ${millis(one.call.milliseconds)}`}
           {one.hop && ` fails at: ${place(one.hop)}`}{one.cause && `: ${one.cause.object}: ${one.cause.message} (${one.cause.code})`}</li>; })}</ul></section>}
     {trace.call?.times?.length > 0 && <ul class="times">{trace.call.times.map(time => <li><strong>{millis(time.milliseconds)}</strong> {time.where}: {time.what}</li>)}</ul>}
-    <Command text={command(asked)} />
+    <Command text={command(asked, topology)} />
   </section>;
 }
 
 function Cause({ problem, kind }) {
   return <div class={`problem ${kind}`}><p><strong>{problem.object}</strong> {problem.field && <code>{problem.field}</code>}</p><p>{problem.message} <span class="quiet">({problem.code})</span></p>
-    {problem.remedy && (/^(isthmus|kubectl|samples)/.test(problem.remedy) ? <Command text={problem.remedy} /> : <p><span class="quiet">Remedy:</span> {problem.remedy}</p>)}</div>;
+    {problem.remedy && problem.remedy !== problem.command && <p><span class="quiet">Remedy:</span> {problem.remedy}</p>}{problem.command && <Command text={problem.command} />}</div>;
 }

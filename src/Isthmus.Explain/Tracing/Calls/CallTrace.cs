@@ -56,11 +56,14 @@ public sealed record MadeCall(string What, bool Answered, int Status, double Mil
     /// <summary>The caller's proxy had a connection to <see cref="Upstream"/>.</summary>
     public bool IsConnected { get; init; }
 
+    /// <summary>Whether the other end went on as a WebSocket; null when it was not asked to, or did not answer.</summary>
+    public bool? IsUpgraded { get; init; }
+
     /// <summary>The status of a gRPC call; null without one.</summary>
     public int? GrpcStatus { get; init; }
 
     /// <summary>What the other end of a TCP connection does: it speaks first, after the caller has ended its direction, it closes, or says nothing;
-    /// empty when the call is none, or that is not known.</summary>
+    /// empty when it is not such a call, or nobody knows.</summary>
     public string Says { get; init; } = "";
 
     /// <summary>The connection was made, but no TLS handshake: what accepts it does not speak TLS, closes, or says
@@ -103,6 +106,9 @@ public sealed record CallTrace(string Client, string Cluster, string Target, Val
 
     /// <summary>How many addresses were not followed, because there are too many.</summary>
     public int Unfollowed { get; init; }
+
+    /// <summary>What nobody may read and could explain a failure, one line for each cluster; empty when nothing is missing.</summary>
+    public ValueList<string> Unread { get; init; }
 
     /// <summary>What changed shortly before a call that fails, and can be the reason; the latest first.</summary>
     public ValueList<MeshChange> Changes { get; init; }

@@ -11,6 +11,12 @@ public sealed record SentRequest(string Method, ValueList<SentHeader> Headers, s
 
     private const int LongestBody = 8 * 1024, LongestHeaders = 16 * 1024;
 
+    /// <summary>Headers of the connection and of the message's length, which whoever sends the message writes.</summary>
+    private static readonly HashSet<string> Framing = ["connection", "content-length", "transfer-encoding", "te", "upgrade"];
+
+    /// <summary>It asks to go on as a WebSocket.</summary>
+    public bool IsWebSocket { get; private init; }
+
     /// <summary>The values of <c>-X</c>, <c>-H</c>, <c>-d</c> and <c>--jwt</c>.</summary>
     /// <param name="token">A JSON Web Token to send as a bearer token; empty for none.</param>
     /// <exception cref="WrongUseException">A value cannot be sent.</exception>
@@ -21,9 +27,14 @@ public sealed record SentRequest(string Method, ValueList<SentHeader> Headers, s
             throw new WrongUseException("--data", $"has {body.Length} characters, and the longest body of a trace has {LongestBody}", "send less");
         var list = headers.Select(SentHeader.Parse).ToList();
         if (token.Length > 0) list.Add(SentHeader.Parse($"authorization: Bearer {token.Trim()}"));
+        var isWebSocket = list.RemoveAll(header => header.Name == "upgrade" && header.Value.Equals("websocket", StringComparison.OrdinalIgnoreCase)) > 0;
+        if (isWebSocket) list.RemoveAll(header => header.Name is "connection" or "sec-websocket-key" or "sec-websocket-version");
+        if (list.Find(header => Framing.Contains(header.Name)) is { } framing)
+            throw new WrongUseException("--header", $"a trace cannot send '{framing.Name}: {framing.Value}', because it frames its message itself",
+                "leave it out; for a WebSocket, call ws://HOST");
         if (list.Sum(header => header.Name.Length + header.Value.Length) is > LongestHeaders and var length)
             throw new WrongUseException("--header", $"has {length} characters in all headers, and a trace sends at most {LongestHeaders}", "send less");
-        return new(method.ToUpperInvariant(), list.ToValueList(), body);
+        return new(method.ToUpperInvariant(), list.ToValueList(), body) { IsWebSocket = isWebSocket };
     }
 
     internal static bool IsToken(char c) => char.IsAsciiLetterOrDigit(c) || "!#$%&'*+-.^_`|~".Contains(c, StringComparison.Ordinal);

@@ -9,7 +9,10 @@ namespace Isthmus.Explain.Tracing.Calls;
 /// <param name="Path">Empty when it was not given.</param>
 public sealed record TraceTarget(string Scheme, string Host, int Port, string Path)
 {
-    private static readonly string[] Schemes = ["http", "https", "grpc", "tcp"];
+    private static readonly string[] Schemes = ["http", "https", "grpc", "tcp", "ws", "wss"];
+
+    /// <summary>The scheme was <c>ws</c> or <c>wss</c>: the request asks to go on as a WebSocket.</summary>
+    public bool IsWebSocket { get; private init; }
 
     /// <exception cref="WrongUseException">The text does not have that form.</exception>
     public static TraceTarget Parse(string text)
@@ -34,7 +37,8 @@ public sealed record TraceTarget(string Scheme, string Host, int Port, string Pa
         if (authority.Length is 0 or > 253 || !authority.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_'))
             throw Wrong(text, $"'{authority}' is not a host name or an IPv4 address");
         if (path.Any(c => c is <= ' ' or '\u007f')) throw Wrong(text, "the path has a space or a control character");
-        return new(scheme, authority, port, path);
+        return scheme is "ws" or "wss" ? new(scheme == "ws" ? "http" : "https", authority, port, path) { IsWebSocket = true }
+            : new(scheme, authority, port, path);
     }
 
     private static WrongUseException Wrong(string text, string why) =>

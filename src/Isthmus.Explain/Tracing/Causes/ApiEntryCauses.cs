@@ -1,171 +1,149 @@
-using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model.GatewayApi;
-using Isthmus.Mesh.Resolve.GatewayApi;
 
 namespace Isthmus.Explain.Tracing.Causes;
 
-/// <summary>Why Gateways of the Gateway API do not route a call from outside: their listeners, and the routes that name them.</summary>
-internal sealed class ApiEntryCauses(TraceFacts facts, CallerConfig config)
+/// <summary>Why Gateways of the Gateway API do not take or route a call from outside: their listeners, and the routes that name them.</summary>
+internal sealed class ApiEntryCauses(TraceFacts facts, CallerConfig config, CredentialCauses credentials)
 {
-    /// <summary>Several Gateways may share one Service.</summary>
-    private readonly IReadOnlyList<ApiGateway> _serving =
-        [.. config.At.ApiGateways.Where(one => ApiGatewayCauses.Serves(one, facts.Home, facts.ClientPod))];
+    private readonly EntryListeners _listeners = new(facts, config);
 
     /// <summary>Whether the Pod at which the call enters serves such a Gateway.</summary>
-    public bool Apply => _serving.Count > 0;
+    public bool Apply => _listeners.Serving.Count > 0;
+
+    /// <summary>The Gateway asks for addresses that it did not get; null when it asks for none.</summary>
+    public Problem? WithoutAddress(ServiceInCluster entry) => _listeners.Serving.FirstOrDefault(one => !one.Addresses.IsEmpty) is not { } asking ? null
+        : Faults.Of("ISM1005", NameOf(asking), "spec.addresses",
+            $"asks for {string.Join(", ", asking.Addresses.Select(address => address.Value))}, and no load balancer has given that to {entry.Name}, so clients "
+                + $"outside {(entry.IsOnNodes ? "reach it at ports of Nodes only" : "do not reach it")}", "ask for an address that the load balancer has, or remove addresses: it gets any then");
+
+    /// <summary>Why the Service that was made for a Gateway lacks a port; null when somebody else has made it.</summary>
+    public Problem? WithoutPort(int port) => !Apply || _listeners.Serving.Any(gateway => GatewayNaming.BoundService(gateway) is not null) ? null
+        : WithoutListener(port, port);
 
     /// <summary>Why the proxy does not open a port: no listener has it, or what has it was not accepted or not received.</summary>
     public Problem WithoutListener(int port, int target)
     {
-        var owner = NameOf(_serving[0]);
-        if (Opening(port, target).Count == 0 && _serving.FirstOrDefault(config.At.HasListenerSets) is { } extended)
+        var opening = _listeners.At(port, target);
+        if (opening.Count == 0 && OfSet("ISM2053", port, target) is { } set) return set;
+        if (opening.Count == 0 && _listeners.Serving.FirstOrDefault(_listeners.HasUnread) is { } extended)
             return InListenerSets(extended, "ISM2053", "spec.listeners[*].port", $"does not open port {port} itself");
-        return Opening(port, target) is [var (gateway, _), ..]
-            ? Faults.Of("ISM2054", facts.Client.ToString(), "", $"its proxy has not received {NameOf(gateway)}",
+        if ((Uncertified(opening) ?? Refused(opening)) is { } refused) return refused;
+        return opening is [var first, ..]
+            ? Faults.Of("ISM2054", facts.Client.ToString(), "", $"its proxy has not received {first.OwnerName}",
                 $"isthmus proxy-status --context={facts.Home.Context}; the conditions of its listeners say what keeps them from being served")
-            : Faults.Of("ISM2053", owner, "spec.listeners[*].port",
-                $"opens {string.Join(", ", _serving.SelectMany(one => one.Listeners).Select(listener => listener.Port).Distinct().Order())}, but the call "
-                    + $"arrives at {port}",
+            : Faults.Of("ISM2053", NameOf(_listeners.Serving[0]), "spec.listeners[*].port",
+                $"opens {string.Join(", ", _listeners.All.Select(one => one.Listener.Port).Distinct().Order())}, but the call arrives at {port}",
                 $"add a listener for port {port}");
     }
 
-    /// <summary>Why no chain of a port takes the connection; null when no listener that is known has the port.</summary>
+    /// <summary>Why no chain of a port takes the connection, or one closes it; null when no listener that is known has the port.</summary>
     /// <param name="isTls">Whether the call begins with TLS.</param>
     /// <param name="hasTls">Whether some chain of the port ends TLS.</param>
     public Problem? WithoutChain(bool isTls, bool hasTls, string host, params IReadOnlyList<int> ports)
     {
-        if (Opening(ports) is not [var (gateway, _), ..] opening) return null;
-        var having = opening.Where(open => Covers(open.Listener.Hostname, host)).ToList();
+        if (_listeners.At(ports) is not [var first, ..] opening) return null;
+        var having = Nearest(opening, host);
         // What passes connections on has a chain for the hosts of its routes only.
-        if (isTls && having.Find(open => open.Listener.Tls is { IsPassthrough: true } || open.Listener.Protocol == "TCP") is { } passing)
-        {
-            var kind = passing.Listener.Protocol == "TCP" ? "TCPRoute" : "TLSRoute";
-            return Faults.Of("ISM2085", NameOf(passing.Gateway), "", $"no {kind} that it takes has {host}, so that the connection is closed",
-                $"create a {kind} with {(kind == "TLSRoute" ? $"hostname {host} and " : "")}parentRef {passing.Gateway.Name}, or see the conditions of the one "
-                    + "that has it");
-        }
-        if (having.Count == 0 && _serving.FirstOrDefault(config.At.HasListenerSets) is { } extended)
+        if (having.FindAll(one => one.PassesOn && (isTls || one.Listener.Protocol == "TCP")) is { Count: > 0 } passing)
+            return Refused(passing) ?? new UnattachedRoutes(facts, config, _listeners, passing, host).Find()
+                ?? Faults.Of("ISM2054", facts.Client.ToString(), "",
+                $"its proxy has not received the routes of listener {passing[0].Listener.Name} of {passing[0].OwnerName}",
+                $"isthmus proxy-status --context={facts.Home.Context}");
+        if (having.Count == 0 && OfSet("ISM2055", ports) is { } set) return set;
+        if (having.Count == 0 && _listeners.Serving.FirstOrDefault(_listeners.HasUnread) is { } extended)
             return InListenerSets(extended, "ISM2055", "spec.listeners[*].hostname", $"does not have {host} itself");
-        // The chains of what passes TLS on end none.
-        if (isTls == (hasTls || opening.Exists(open => open.Listener.Tls is not null)))
-            return having is [var (owner, _), ..]
-                ? Faults.Of("ISM2054", facts.Client.ToString(), "", $"its proxy has not received the listener of {NameOf(owner)} that has {host}",
+        // Chains that pass TLS on do not end it.
+        if (isTls == (hasTls || opening.Exists(one => one.Listener.Tls is not null)))
+            return having is [var owner, ..]
+                ? Uncertified(having) ?? Refused(having) ?? Faults.Of("ISM2054", facts.Client.ToString(), "",
+                    $"its proxy has not received the listener of {owner.OwnerName} that has {host}",
                     "the conditions of the listener say what keeps it from being served, such as a certificate")
-                : WithoutHost([.. opening.Where(open => open.Gateway == gateway)], host, "TLS is refused");
-        return Faults.Of("ISM2084", NameOf(gateway), "spec.listeners[*].protocol",
+                : WithoutHost(opening, host, "TLS is refused");
+        return Faults.Of("ISM2084", first.OwnerName, "spec.listeners[*].protocol",
             hasTls ? $"accepts only TLS at port {ports[0]}, and the call is plain text" : $"accepts no TLS at port {ports[0]}, and the call begins with it",
             hasTls ? $"call https://{host}:{ports[0]}" : $"call http://{host}:{ports[0]}, or give the listener the protocol HTTPS, with tls");
     }
 
-    /// <summary>The listener that ends TLS for a host, as its Gateway and a field; null when none that is known does.</summary>
+    /// <summary>The listener that ends TLS for a host, as its owner and a field; null when none that is known does.</summary>
     /// <param name="field">The field below <c>tls</c>; empty for <c>tls</c> itself.</param>
     public (string Owner, string Field)? Ending(string field, string host, params IReadOnlyList<int> ports)
     {
-        var ending = Opening(ports).Where(open => open.Listener.Tls is { IsPassthrough: false } && Covers(open.Listener.Hostname, host))
-            .OrderByDescending(open => open.Listener.Hostname.TrimStart('*').Length).FirstOrDefault();
-        return ending is not var (gateway, listener) ? null
-            : (NameOf(gateway), $"spec.listeners[{gateway.Listeners.ToList().IndexOf(listener)}].tls{(field.Length > 0 ? $".{field}" : "")}");
+        var ending = _listeners.At(ports).Where(one => one.Listener.Tls is { IsPassthrough: false } && one.Covers(host))
+            .OrderByDescending(one => one.Listener.Hostname.TrimStart('*').Length).FirstOrDefault();
+        return ending is null ? null : (ending.OwnerName, $"{ending.Field}.tls{(field.Length > 0 ? $".{field}" : "")}");
     }
 
-    /// <summary>The listeners that ListenerSets add are not known here.</summary>
-    private Problem InListenerSets(ApiGateway gateway, string code, string field, string lacks) => Faults.Of(code, NameOf(gateway), field,
-        $"{lacks}, and no ListenerSet that has it is served",
-        $"kubectl --context={facts.Home.Context} get listenersets -A: their conditions say what keeps one from being served; if none has it, add a listener");
-
-    private List<Open> Opening(params IReadOnlyList<int> ports) =>
-        [.. _serving.SelectMany(gateway => gateway.Listeners.Where(listener => ports.Contains(listener.Port)).Select(listener => new Open(gateway, listener)))];
-
-    /// <param name="opening">Listeners of one Gateway.</param>
-    private Problem WithoutHost(List<Open> opening, string host, string then) => Faults.Of("ISM2055", NameOf(opening[0].Gateway), "spec.listeners[*].hostname",
-        $"has {string.Join(", ", opening.Select(open => open.Listener.Hostname).Distinct())}, but not {host}: {then}",
-        "change the hostname of a listener, or call a host that it has");
-
-    /// <summary>Null when objects do not show why. Listeners that ListenerSets add are not known here.</summary>
+    /// <summary>Why no route takes a request for a host; null when objects do not show it.</summary>
     /// <param name="ports">The port of the Service, and that of the Pod.</param>
     public Problem? Unrouted(string host, params IReadOnlyList<int> ports)
     {
-        var routing = config.At.ApiRoutes.Where(route => route.Hostnames.IsEmpty || route.Hostnames.Any(name => Hosts.Covers(name, host))).ToList();
-        var opening = Opening(ports);
-        if (opening.Count == 0 || _serving.Any(gateway => MayHaveMore(gateway, routing))) return null;
-        var having = opening.Where(open => Covers(open.Listener.Hostname, host)).ToList();
-        if (having.Count == 0)
-            return WithoutHost([.. opening.Where(open => open.Gateway == opening[0].Gateway)], host, "the response is 404");
-        var (first, owner) = (having[0].Gateway, NameOf(having[0].Gateway));
-        var naming = routing.Where(route => having.Exists(open => Parents(route, open.Gateway).Any())).ToList();
-        if (naming.Count > 0 && naming.TrueForAll(route => !having.Exists(open => Fits(open.Listener, route.Source.Kind))))
-        {
-            return Faults.Of("ISM2085", NameOf(naming[0]), "kind",
-                $"has routes for {(naming[0].Source.Kind == "TCPRoute" ? "connections" : "TLS")}, and listener {having[0].Listener.Name} of {owner} has "
-                    + $"protocol {having[0].Listener.Protocol}, to which it cannot attach: the response is 404",
-                $"write an HTTPRoute, or give the listener the protocol {(naming[0].Source.Kind == "TCPRoute" ? "TCP" : "TLS")}");
-        }
-        if (naming.Count == 0)
-        {
-            return routing.Find(route => !route.Hostnames.IsEmpty) is { } other
-                ? Faults.Of("ISM2085", NameOf(other), "spec.parentRefs", $"has {host} and does not name {owner}, which accepts the call: the response is 404",
-                    $"add {{name: {first.Name}, namespace: {first.Namespace}}} to its parentRefs")
-                : Faults.Of("ISM2085", owner, "", $"no HTTPRoute that names it has {host}: the response is 404",
-                    $"create an HTTPRoute with hostname {host} and parentRef {first.Name}");
-        }
-        return naming.Select(route => Unattached(route, having, host)).FirstOrDefault(problem => problem is not null);
+        var opening = _listeners.At(ports);
+        if (opening.Count == 0 || _listeners.Serving.Any(_listeners.HasUnread) || NamesUnreadSet(host)) return null;
+        var having = Nearest(opening, host);
+        return having.Count > 0 ? new UnattachedRoutes(facts, config, _listeners, having, host).Find()
+            : OfSet("ISM2055", ports) ?? WithoutHost(opening, host, "the response is 404");
     }
 
-    /// <summary>Why a route that names a Gateway is attached to none of its listeners that have the call; null when it is.</summary>
-    private Problem? Unattached(ApiRoute route, List<Open> having, string host)
+    /// <summary>Of the listeners of a port that have a host, the one with the nearest hostname takes its calls.</summary>
+    private static List<EntryListener> Nearest(List<EntryListener> opening, string host) =>
+        opening.Where(one => one.Covers(host)).GroupBy(one => one.Listener.Hostname.Length).MaxBy(group => group.Key)?.ToList() ?? [];
+
+    /// <summary>Whether a route for the host names a ListenerSet that nobody has read.</summary>
+    private bool NamesUnreadSet(string host) => _listeners.Serving.Any(gateway => gateway.AllowedListeners.From != NamespacesFrom.None)
+        && config.At.ApiRoutes.Where(route => route.Hostnames.IsEmpty || route.Hostnames.Any(name => Hosts.Covers(name, host)))
+            .SelectMany(route => route.Parents).Any(parent => parent.Kind == "ListenerSet"
+                && !config.At.ListenerSets.Any(set => set.Namespace == parent.Namespace && set.Name == parent.Name));
+
+    /// <summary>Why listeners that end TLS are not served: one of their certificates; null when it is not that.</summary>
+    private Problem? Uncertified(List<EntryListener> listeners) =>
+        listeners.Select(credentials.OfListener).FirstOrDefault(problem => problem is not null);
+
+    /// <summary>Why listeners are not served, as their control plane has written; null when it has not.</summary>
+    private Problem? Refused(List<EntryListener> listeners) =>
+        (from one in listeners
+         let why = config.At.Refusal(one.Owner, one.Listener.Name)
+         where why.Length > 0
+         select Faults.Of("ISM2053", one.OwnerName, one.Field, $"listener {one.Listener.Name} is not served ({why})",
+             why.StartsWith("HostnameConflict", StringComparison.Ordinal) || why.StartsWith("ProtocolConflict", StringComparison.Ordinal)
+                ? "give listeners of one port different hostnames and one protocol, or remove one of them" : "correct the listener")).FirstOrDefault();
+
+    /// <summary>A ListenerSet of these Gateways that has the host at a port, and that they do not take; null when none is known.</summary>
+    private Problem? OfSet(string code, params IReadOnlyList<int> ports) =>
+        (from gateway in _listeners.Serving
+         from set in _listeners.SetsOf(gateway)
+         where !_listeners.Takes(gateway, set)
+            && set.Listeners.Any(listener => ports.Contains(listener.Port)
+                && (listener.Hostname.Length == 0 || Hosts.Covers(listener.Hostname, facts.Target.Host)))
+         let why = config.At.Refusal(set)
+         select Faults.Of(code, $"ListenerSet {set.Namespace}/{set.Name} in {config.At.Context}", "spec.parentRef",
+             $"is not taken{(why.Length > 0 ? $" ({why})" : "")}, so {NameOf(gateway)} does not have its listener for {facts.Target.Host} at port {ports[0]}",
+             why.Length == 0 || why.StartsWith("NotAllowed", StringComparison.Ordinal)
+                ? $"allow namespace {set.Namespace} in spec.allowedListeners.namespaces of {NameOf(gateway)} (from: All, or Same for its own namespace)"
+                : "correct its listeners: the conditions in its status say more"))
+        .FirstOrDefault();
+
+    /// <summary>Nobody has read what the ListenerSets of a Gateway add.</summary>
+    private Problem InListenerSets(ApiGateway gateway, string code, string field, string lacks) => Faults.Of(code, NameOf(gateway), field,
+        $"{lacks}, and no ListenerSet that has it is served",
+        $"add a listener; or, if a ListenerSet has it, its conditions say what keeps it from being served: kubectl --context={facts.Home.Context} get "
+            + "listenersets -A -o yaml");
+
+    /// <param name="opening">Listeners at the port of the call, none of which has the host.</param>
+    private Problem WithoutHost(List<EntryListener> opening, string host, string then)
     {
-        var named = having.Where(open => Parents(route, open.Gateway).Any()).ToList();
-        var gateway = named[0].Gateway;
-        var meant = named.Where(open => Parents(route, open.Gateway).Any(parent => (parent.Section.Length == 0 || parent.Section == open.Listener.Name)
-            && (parent.Port == 0 || parent.Port == open.Listener.Port))).ToList();
-        if (meant.Count == 0)
-        {
-            var sections = string.Join(", ", Parents(route, gateway).Select(parent => parent.Section.Length > 0 ? parent.Section : $"{parent.Port}"));
-            return Faults.Of("ISM2085", NameOf(route), "spec.parentRefs", $"names listener {sections} of {NameOf(gateway)}, and the call "
-                    + $"arrives at {string.Join(", ", named.Where(open => open.Gateway == gateway).Select(open => open.Listener.Name))}: the response is 404",
-                "correct sectionName or port, or remove it");
-        }
-        if (meant.Exists(open => NamespaceRules.Allow(open.Listener.Routes.Namespaces, open.Gateway.Namespace, route.Namespace, LabelsOf))) return null;
-        var (refusing, listener) = meant[0];
-        return Faults.Of("ISM2085", NameOf(refusing), $"spec.listeners[{refusing.Listeners.ToList().IndexOf(listener)}].allowedRoutes.namespaces",
-            $"takes routes of {Allowed(listener.Routes.Namespaces.From, refusing.Namespace)} only, and {NameOf(route)}, which has {host}, is not there: "
-                + "the response is 404",
-            "set from: All, or from: Selector with a label of the route's namespace; or move the route");
+        var own = opening.FindAll(one => one.Owner == opening[0].Owner);
+        var naming = config.At.ApiRoutes.FirstOrDefault(route => route.Hostnames.Any(name => Hosts.Covers(name, host)) && route.Parents.Any(own[0].IsNamedBy)
+            && own.Exists(one => one.Fits(route.Source.Kind)));
+        return Faults.Of("ISM2055", own[0].OwnerName, own is [var only] ? $"{only.Field}.hostname" : "spec.listeners[*].hostname",
+            $"has {string.Join(", ", own.Select(one => one.Listener.Hostname).Distinct())} at port {own[0].Listener.Port}, but not {host}"
+                + $"{(naming is null ? "" : $", for which {naming.Source.Kind} {naming.Namespace}/{naming.Name} is")}: {then}",
+            own[0].Listener.Tls is { IsPassthrough: false } ? $"add a listener with hostname {host} and a certificate for it, or call a host that it has"
+                : $"add a listener with hostname {host}, or change that of listener {own[0].Listener.Name}, or call a host that it has");
     }
-
-    /// <summary>A listener at the port of the call.</summary>
-    private sealed record Open(ApiGateway Gateway, ApiListener Listener);
-
-    /// <summary>Whether a ListenerSet adds listeners, by the Gateway's status, or because a route for the call names one.</summary>
-    private bool MayHaveMore(ApiGateway gateway, List<ApiRoute> routing) => config.At.HasListenerSets(gateway)
-        || (gateway.AllowedListeners.From != NamespacesFrom.None && routing.Exists(route => route.Parents.Any(parent => parent.Kind == "ListenerSet")));
-
-    private static bool Fits(ApiListener listener, string route) => listener.Protocol switch
-    {
-        "HTTP" or "HTTPS" => route is "HTTPRoute" or "GRPCRoute",
-        "TLS" => route is "TLSRoute" or "TCPRoute",
-        "TCP" => route is "TCPRoute",
-        _ => true,
-    };
-
-    private ValueMap<string> LabelsOf(string ns) => config.At.LabelsOf(ns).ToValueMap();
-
-    private static bool Covers(string pattern, string host) => pattern.Length == 0 || Hosts.Covers(pattern, host);
-
-    private static IEnumerable<ApiReference> Parents(ApiRoute route, ApiGateway gateway) =>
-        route.Parents.Where(parent => parent.Kind == "Gateway" && parent.Namespace == gateway.Namespace && parent.Name == gateway.Name);
-
-    private static string Allowed(NamespacesFrom from, string own) => from switch
-    {
-        NamespacesFrom.Same => $"namespace {own}",
-        NamespacesFrom.Selector => "namespaces that its selector matches",
-        _ => "no namespace",
-    };
 
     private string NameOf(ApiGateway gateway) => $"Gateway {gateway.Namespace}/{gateway.Name} in {config.At.Context}";
-
-    private string NameOf(ApiRoute route) => $"{route.Source.Kind} {route.Namespace}/{route.Name} in {config.At.Context}";
 }

@@ -99,6 +99,28 @@ internal sealed class ApiGatewayCauses(TraceFacts facts)
         return null;
     }
 
+    /// <summary>The Service at which calls of a Gateway enter; null when there is none.</summary>
+    public static Service? ServiceOf(string ns, string name, ClusterObjects cluster)
+    {
+        if (cluster.ApiGateways.FirstOrDefault(gateway => gateway.Namespace == ns && gateway.Name == name) is not { } known) return null;
+        return GatewayNaming.BoundService(known) is var (at, bound) ? cluster.Service(at, bound)
+            : cluster.Services.FirstOrDefault(service => service.Metadata.Namespace == ns
+                && service.Metadata.Labels.GetValueOrDefault(GatewayNaming.GatewayLabel) == GatewayNaming.LabelOf(name));
+    }
+
+    /// <summary>Why a Gateway has no Service at which calls enter; null when there is no such Gateway.</summary>
+    public static Problem? WithoutService(string ns, string name, ClusterObjects cluster)
+    {
+        if (cluster.ApiGateways.FirstOrDefault(gateway => gateway.Namespace == ns && gateway.Name == name) is not { } known) return null;
+        if (!cluster.Knows(MeshApi.GatewayClass) || GatewayClasses.ControllerOf(known, cluster.ClassOf(known)) is not null)
+            return Faults.Of("ISM1037", NameOf(known, cluster), "status", "has no Service, so that no call from outside enters there", Look(known, cluster));
+        var ours = string.Join(", ", GatewayClasses.BuiltIn.Where(built => GatewayClasses.Deploys(built.Controller)).Select(built => built.Name));
+        return Faults.Of("ISM1037", NameOf(known, cluster), "spec.gatewayClassName",
+            cluster.ClassOf(known) is { } other ? $"is {known.Class}, a class of {other.Controller}: the mesh does not serve the Gateway"
+                : $"is {known.Class}, and there is no GatewayClass with this name: nobody serves the Gateway",
+            $"write one of {ours}");
+    }
+
     public static bool Serves(ApiGateway gateway, ClusterObjects cluster, Pod pod) => GatewayNaming.BoundService(gateway) is var (ns, name)
         ? cluster.Service(ns, name) is { } bound && cluster.Behind(bound).Contains(pod)
         : gateway.Namespace == pod.Metadata.Namespace

@@ -3,7 +3,6 @@ using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
-using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.Explain.Tracing.Causes;
@@ -23,8 +22,7 @@ internal sealed class AuthorizerCauses(TraceFacts facts)
         var cluster = facts.Clusters.First(one => one.Context == seen.Proxy.Context);
         if (cluster.Pods.FirstOrDefault(pod => PodRef.Of(cluster, pod) == seen.Proxy) is not { } pod) return null;
         var (config, labels) = (facts.ConfigOf(cluster), pod.Metadata.Labels.ToValueMap());
-        var settings = facts.ControlPlanesOf(cluster) is [var plane, ..] ? plane.At.Settings(plane.Namespace, "mesh") : facts.MeshSettings("mesh");
-        var known = MeshConfigReader.ReadMesh(settings).Config.Authorizers;
+        var known = facts.SettingsOf(cluster).Mesh.Authorizers;
         var asking = config.Istio<AuthorizationPolicy>().Where(policy => policy is { Action: PolicyAction.Custom, DryRun: false }
             && policy.AppliesTo(pod.Metadata.Namespace, facts.RootNamespace, labels) && known.ContainsKey(policy.Provider)).ToList();
         // Of several, the configuration does not show which one denied.

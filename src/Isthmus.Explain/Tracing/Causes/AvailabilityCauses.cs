@@ -10,6 +10,7 @@ using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Inventory;
 using Pod = Isthmus.Kubernetes.Objects.Pod;
 
 namespace Isthmus.Explain.Tracing.Causes;
@@ -31,18 +32,6 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
             : Faults.Of("ISM2003", pod.ToString(), "spec.dnsPolicy",
                 $"{what}: dnsPolicy {found.Spec.DnsPolicy} keeps the Pod from the DNS of {pod.Context}, by which its proxy finds the control plane",
                 "set dnsPolicy to ClusterFirst (for hostNetwork: ClusterFirstWithHostNet), or name the cluster's DNS in dnsConfig");
-    }
-
-    /// <summary>A Pod whose proxy asks for a control plane at a name that no Service has; null for others.</summary>
-    private Problem? Misdirected(ClusterObjects cluster, Pod pod)
-    {
-        if (ClusterObjects.DiscoveryOf(pod) is not { Length: > 0 } address) return null;
-        var host = address[..Math.Max(0, address.LastIndexOf(':'))].Split('.');
-        // Others may be names of hosts outside.
-        if (host is not [var name, var ns, "svc", ..] || cluster.Service(ns, name) is not null) return null;
-        return Faults.Of("ISM2003", $"Pod {pod.Key} in {cluster.Context}", $"metadata.annotations[{Annotations.ProxyConfig}]",
-            $"lets its proxy ask for its configuration at {address}, and no Service {ns}/{name} is there: it is never ready",
-            "correct discoveryAddress in the annotation of the Pod's template, or in meshConfig.defaultConfig, or remove it");
     }
 
     private Problem? Refused(PodRef pod)
@@ -82,22 +71,23 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
             }
             if (plane.Config.IsJoinedByNames && cluster.IsJoinedByNames) continue;
             var line = watched.FirstOrDefault(candidate => candidate.Id == cluster.Id);
-            var again =
-                $"isthmus create-remote-secret --context={cluster.Context} "
-                    + $"--name={cluster.Id}{(plane.Namespace == WellKnown.SystemNamespace ? "" : $" --namespace={plane.Namespace}")} | kubectl apply -f - "
-                    + $"--context={plane.At.Context}";
+            if (line is null && facts.Unlabelled.GetValueOrDefault(plane.Config.Context)?.FirstOrDefault(secret => secret.Cluster == cluster.Id) is { } lost)
+                return Faults.Of("ISM1021", $"Secret {lost.Secret} in {plane.At.Context}", UnlabelledSecret.Path, lost.Message, lost.Remedy(plane.At.Context));
             if (line is null)
             {
                 var lacking = watched.Any(other => other.IsInFile) ? "kubeconfig" : "remote secret (label istio/multiCluster: \"true\")";
                 return Faults.Of("ISM1021", plane.ToString(), $"Secret {plane.Namespace}/{WellKnown.RemoteSecretPrefix}{cluster.Id}",
                     $"does not watch {cluster.Id}: there is no {lacking} for it, so its "
                         + $"Services and Pods are unknown here",
-                    WatchedCluster.Beginning(watched, again));
+                    WatchedCluster.Beginning(watched, WatchedCluster.Create(cluster.Context, cluster.Id, plane.At.Context, plane.Namespace)));
             }
+            if (RemoteSecretFaults.Astray(plane.At.Context, plane.Namespace, line,
+                [.. facts.Clusters.Select(one => new NamedCluster(one.Context, one.Id, "", one.Uid))]) is { } astray)
+                return astray with { Object = $"{astray.Object} in {plane.At.Context}" };
             if (line.Status != "synced" || line.Message.Length > 0)
                 return Faults.Of("ISM1020", $"{line.Place} in {plane.At.Context}", "",
                     line.Message.Length > 0 ? line.Message : $"cluster {line.Id} is {line.Status}",
-                    $"fix the cause, or {line.Renewal($"create the secret again: {again}")}");
+                    $"fix the cause, or {line.Renewal(cluster.Context, plane.At.Context, plane.Namespace)}");
         }
         return null;
     }
@@ -125,7 +115,7 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
         {
             return Faults.Of("ISM1003", $"cluster {cluster.Context}", "",
                 $"no control plane serves it: none runs there, and none of {string.Join(", ", facts.Clusters.Select(other => other.Context))} runs one for it",
-                "run 'isthmus install'");
+                Member(cluster).Command([.. facts.Clusters.Where(other => other != cluster && facts.ControlPlanesOf(other).Count > 0).Select(Member)]));
         }
         Problem? first = null;
         foreach (var plane in planes)
@@ -137,6 +127,10 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
         }
         return first;
     }
+
+    /// <summary>The name of a cluster without a control plane is what its proxies were given, if there are any.</summary>
+    private MemberInstallation Member(ClusterObjects cluster) => new(cluster.Context, cluster.Id == cluster.Context ? "" : cluster.Id, cluster.Network,
+        facts.MeshIdOf(cluster), cluster.SystemNamespace, cluster.Root);
 
     private Problem? Down(ControlPlanePlace plane, string revision)
     {
@@ -276,6 +270,27 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
                     + "PERMISSIVE for the port in portLevelMtls");
     }
 
+    /// <summary>What is wrong with the EndpointSlices that somebody wrote for a Service without a selector; null where there are none.</summary>
+    private static Problem? Written(ServiceInCluster service, int number)
+    {
+        var slices = service.Slices().Where(slice => slice.Endpoints.Count > 0).ToList();
+        if (slices is not [var first, ..] || service.Port(number) is not { } port) return null;
+        var (context, ns) = (service.Cluster.Context, service.Service.Metadata.Namespace);
+        var having = slices.Where(slice => slice.Ports.Exists(one => one.Name == port.Name)).ToList();
+        var kubectl = $"kubectl --context={context} -n {ns}";
+        if (having.Count > 0)
+            return Faults.Of("ISM2045", $"EndpointSlice {having[0].Key} in {context}", "endpoints[*].conditions.ready",
+                $"is false, so {service.Name} has no ready endpoint", $"set it to true when they are: {kubectl} edit endpointslice {having[0].Metadata.Name}");
+        var names = string.Join(", ", first.Ports.Select(one => one.Name is { Length: > 0 } name ? name : "none"));
+        return Faults.Of("ISM2045", $"EndpointSlice {first.Key} in {context}", "ports[*].name",
+            $"{(first.Ports.Count == 0 ? "is missing" : $"is {names}")}, and port {number} of {service.Name} "
+                + $"{(port.Name.Length > 0 ? $"is named {port.Name}" : "has no name")}: the names must be the same, so its endpoints do not have the port",
+            first.Ports.Count == 1
+                ? $"{kubectl} patch endpointslice {first.Metadata.Name} --type=json "
+                    + $"-p '[{{\"op\":\"add\",\"path\":\"/ports/0/name\",\"value\":\"{port.Name}\"}}]'"
+                : $"name its port {port.Name}: {kubectl} edit endpointslice {first.Metadata.Name}");
+    }
+
     public Problem Empty(ServiceInCluster service, int port)
     {
         var (cluster, ns) = (service.Cluster.Context, service.Service.Metadata.Namespace);
@@ -284,7 +299,7 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
                 $"is not set, so its endpoints belong to no Service, and {service.Name} has none",
                 $"kubectl --context={cluster} -n {ns} label endpointslice {lost.Metadata.Name} {Labels.ServiceName}={service.Service.Metadata.Name}");
         if (service.Service.Spec.Selector.Count == 0)
-            return Faults.Of("ISM2045", service.Name, "spec.selector", "is empty, and the Service has no endpoints",
+            return Written(service, port) ?? Faults.Of("ISM2045", service.Name, "spec.selector", "is empty, and the Service has no endpoints",
                 "add a selector, or create EndpointSlices");
         var selector = string.Join(",", service.Service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}"));
         if (service.Pods.Count > 0)
@@ -295,23 +310,21 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
                     $"names port \"{named.TargetPort}\", which no container of Pod {without.Metadata.Name} has",
                     "use the name of a container port, or a number");
             var pod = service.Pods[0];
-            if (ServicePods.AwaitsProxy(pod)
-                && (Misdirected(service.Cluster, pod) ?? Unserved(service.Cluster, ClusterObjects.RevisionOf(pod))) is { } unserved)
-                return unserved;
-            if (RefusedProbe(service.Cluster, pod) is { } refused) return refused;
-            return Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster}", "status", $"is not ready: {ServicePods.Why(pod)}", ServicePods.Look(pod, cluster));
+            needs.NeedCheck(service.Cluster, pod);
+            return (UnreadyPods.Misdirected(service.Cluster, pod)
+                ?? (ServicePods.AwaitsProxy(pod) ? Unserved(service.Cluster, ClusterObjects.RevisionOf(pod)) : null))
+                ?? RefusedProbe(service.Cluster, pod) ?? UnreadyPods.Of(service.Cluster, pod, listening: needs.Listening(service.Cluster, pod));
         }
         if (ServicePods.Workloads(service).FirstOrDefault() is { } workload)
         {
-            var refused = workload.Status.Conditions.FirstOrDefault(condition => condition is { Type: "ReplicaFailure", Status: "True" })?.Message ?? "";
+            var refused = PodRefusals.Why(workload);
             if (workload.Spec.Replicas > 0 && (refused.Length == 0 || refused.Contains("webhook", StringComparison.Ordinal))
                 && Unserved(service.Cluster, service.Cluster.RevisionOf(ns)) is { } unserved)
                 return unserved;
             return workload.Spec.Replicas == 0
                 ? Faults.Of("ISM2048", $"Deployment {workload.Key} in {cluster}", "spec.replicas", $"is 0, so {service.Name} has no Pods",
                     $"kubectl --context={cluster} -n {ns} scale deployment {workload.Metadata.Name} --replicas=1")
-                : Faults.Of("ISM2048", $"Deployment {workload.Key} in {cluster}", "status", refused.Length > 0 ? $"has no Pods: {refused}" : "has no Pods",
-                    $"kubectl --context={cluster} -n {ns} describe deployment {workload.Metadata.Name}");
+                : RefusedPods.Missing(cluster, workload);
         }
         var near = ServicePods.Candidates(service).FirstOrDefault();
         return Faults.Of("ISM2049", service.Name, "spec.selector",

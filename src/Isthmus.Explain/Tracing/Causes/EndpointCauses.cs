@@ -4,8 +4,8 @@ using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
+using Isthmus.Operate.Diagnose;
 
 namespace Isthmus.Explain.Tracing.Causes;
 
@@ -17,8 +17,9 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
     public Problem NoEndpoints(MeshHost? host, int port, string subset, string cluster)
     {
         if (host is null)
-            return Faults.Of("ISM2040", $"cluster {cluster}", "", "has no endpoints, and no Service of these clusters has its name",
-                "isthmus proxy-config endpoints shows what the proxy knows");
+            return Unexported(ProxyTables.Split(cluster).Host, port)
+                ?? Faults.Of("ISM2040", $"cluster {cluster}", "", "has no endpoints, and no Service of these clusters has its name",
+                    facts.Client.Show("endpoints"));
         needs.NeedPods(host.Namespace);
         if (host.Services.Count == 0) return Vacant(host.Entries[0]);
         var offering = host.Services.Where(service => service.Port(port) is not null).ToList();
@@ -45,14 +46,36 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
             ?? availability.Untold() ?? Distributed(host, port, subset) ?? availability.NotTold(host);
     }
 
+    /// <summary>A name of the MCS API leads only to Pods of clusters that export the Service, and none of these has a ready one; null for other
+    /// names.</summary>
+    private Problem? Unexported(string name, int port)
+    {
+        if (!name.EndsWith(HostCauses.SetZone, StringComparison.Ordinal)
+            || facts.Host(name[..^HostCauses.SetZone.Length]) is not { Services.Count: > 0 } host) return null;
+        needs.NeedPods(host.Namespace);
+        var ready = host.Services.Where(service => service.Port(port) is not null && ServicePods.Ready(service, port).Any()).ToList();
+        if (ready is not [var first, ..])
+            return host.Services.Select(service => (Problem: availability.Empty(service, port), Rank: availability.Rank(service)))
+                .MaxBy(found => found.Rank).Problem;
+        var contexts = string.Join(" and ", ready.Select(service => service.Cluster.Context));
+        return MistypedExports.Of(facts, host, name) ?? Faults.Of("ISM2108", first.Name, "",
+            $"is not exported by {contexts}, where its ready Pods are, and {name} leads only to Pods of clusters that have a ServiceExport of it",
+            string.Join("; ", ready.Select(service => $"kubectl --context={service.Cluster.Context} apply -f - <<< '{Export(host)}'")));
+    }
+
+    /// <summary>The ServiceExport of a Service.</summary>
+    public static string Export(MeshHost host) => "{\"apiVersion\": \"multicluster.x-k8s.io/v1alpha1\", \"kind\": \"ServiceExport\", \"metadata\": "
+        + $"{{\"name\": \"{host.Name}\", \"namespace\": \"{host.Namespace}\"}}}}";
+
     /// <summary>A ServiceEntry without endpoints, by itself or by what its selector does not select.</summary>
     private Problem Vacant(ServiceEntry entry)
     {
         var name = $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}";
         var selector = entry.WorkloadSelector;
         if (selector.Count == 0)
-            return Faults.Of("ISM2042", name, "spec.endpoints", "has no endpoint with an address",
+            return OtherNetwork(name, entry) ?? Faults.Of("ISM2042", name, "spec.endpoints", "has no endpoint with an address",
                 "add endpoints, or a workloadSelector that selects something");
+        if (OtherNetwork(entry) is { } beyond) return beyond;
         // What has one of the labels, or nearly so, was probably meant.
         var near = config.At.Istio<WorkloadEntry>().Where(workload => workload.Namespace == entry.Namespace)
             .FirstOrDefault(workload => selector.Any(pair => workload.Endpoint.Labels.TryGetValue(pair.Key, out var value)
@@ -62,6 +85,38 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
                 + $"{entry.Hosts[0]} has no endpoint with an address"
                 + (near is null ? "" : $"; WorkloadEntry {near.Name} has {ServicePods.Text(near.Endpoint.Labels.ToDictionary(StringComparer.Ordinal))}"),
             near is null ? "start the workload, or fix the selector" : "fix the selector, or the labels of the WorkloadEntry");
+    }
+
+    /// <summary>An endpoint is in another network, whose gateway passes mesh TLS only, which it does not say that it speaks; null when none is.</summary>
+    private Problem? OtherNetwork(string name, ServiceEntry entry)
+    {
+        var own = facts.Home.NetworkOf(facts.ClientPod);
+        foreach (var (i, endpoint) in entry.Endpoints.Index())
+        {
+            if (endpoint.Network.Length == 0 || endpoint.Network == own) continue;
+            return Faults.Of("ISM2051", name, $"spec.endpoints[{i}].network",
+                $"is {endpoint.Network}, and the caller is in {(own.Length > 0 ? own : "no network")}: only mesh TLS can pass the gateway of that network, and "
+                    + "the endpoint does not say that a proxy of the mesh is at its address",
+                $"remove the field, if callers reach {endpoint.Address} directly; if a proxy of the mesh is there, set location: MESH_INTERNAL, and give the "
+                    + $"endpoint the label {Isthmus.Core.Names.Labels.TlsMode}: istio");
+        }
+        return null;
+    }
+
+    /// <summary>WorkloadEntries are selected, and are in a network whose gateway passes mesh TLS only, which they do not say that they speak; null for
+    /// others.</summary>
+    private Problem? OtherNetwork(ServiceEntry entry)
+    {
+        var own = facts.Home.NetworkOf(facts.ClientPod);
+        var here = own.Length > 0 ? own : "no network";
+        var selected = config.At.Istio<WorkloadEntry>().Where(one => one.Namespace == entry.Namespace
+            && Selectors.Matches(entry.WorkloadSelector, one.Endpoint.Labels)).ToList();
+        if (selected.Find(one => one.Endpoint.Network.Length > 0 && one.Endpoint.Network != own) is not { } beyond) return null;
+        return Faults.Of("ISM2051", $"WorkloadEntry {beyond.Namespace}/{beyond.Name} in {config.At.Context}", "spec.network",
+            $"is {beyond.Endpoint.Network}, and the caller is in {here}: only mesh TLS can pass the gateway of that network, and the entry does not say that a "
+                + "proxy of the mesh is at its address",
+            $"correct the field, if callers of {here} reach {beyond.Endpoint.Address} directly; if a proxy runs there, give the entry the label "
+                + $"{Isthmus.Core.Names.Labels.TlsMode}: istio");
     }
 
     /// <summary>The proxy connects to the address of the Service itself (PASSTHROUGH), behind which the kernel finds no Pod: those that are ready are in
@@ -88,15 +143,15 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
         var (lb, owner, field) = of.Lb is { } ofRule
             ? (ofRule, $"DestinationRule {of.Rule.Namespace}/{of.Rule.Name} in {config.At.Context}",
                 "spec.trafficPolicy.loadBalancer.localityLbSetting.distribute")
-            : (MeshConfigReader.ReadMesh(facts.MeshSettings("mesh")).Config.LocalityLb, $"MeshConfig of {config.At.Context}", "localityLbSetting.distribute");
+            : (facts.Settings.Mesh.LocalityLb, $"MeshConfig of {config.At.Context}", "localityLbSetting.distribute");
         if (!lb.Enabled || lb.Distribute.IsEmpty) return null;
-        // The first that the caller is in counts; of another one, it knows nothing, and a caller without a locality knows none.
+        // The first entry that the caller is in counts: its proxy learns nothing of the others, and without a locality, of none.
         var own = facts.Locality is { } at ? lb.Distribute.Where(one => !at.IsUnknown && at.IsIn(one.From)).Take(1).ToList() : [.. lb.Distribute];
-        // Of a caller whose locality nobody knows, only one entry can be the one.
+        // If the locality of the caller is not known, an entry counts only where it is the only one.
         if (own.Count != 1) return null;
         var sent = own.Select(one => $"from {one.From} to {string.Join(", ", one.To.Select(to => to.Key))} only");
         return Faults.Of("ISM2107", owner, field, $"sends calls {string.Join(" and ", sent)}, and the caller's proxy knows no endpoint of {host.Fqdn} there",
-            "name localities in which its Pods run (kubectl get nodes -L topology.kubernetes.io/region,topology.kubernetes.io/zone), or remove distribute");
+            "name localities in which its Pods run (as nodes have them in the labels topology.kubernetes.io/region and …/zone), or remove distribute");
     }
 
     /// <summary>The names of endpoints have no address where the caller's proxy asks.</summary>
@@ -134,9 +189,32 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
                 $"create it in {cluster.Context}, or do not send calls there");
         needs.NeedPods(host.Namespace);
         if (!ServicePods.Ready(service, port).Any()) return availability.Empty(service, port);
-        return (subset.Length > 0 ? subsets.SelectNothing(host, subset, [service], port) : null) ?? networks.PlainWorkload(service, port)
+        return subsets.SelectNothingAt(cluster, service, subset, port)
+            ?? (subset.Length > 0 ? subsets.SelectNothing(host, subset, [service], port) : null) ?? networks.PlainWorkload(service, port)
             ?? Faults.Of("ISM2044", $"Gateway of {cluster.Context}", "", $"the gateway's proxy has not received the Pods of {host.Fqdn}",
                 $"isthmus proxy-status --context={cluster.Context}");
+    }
+
+    /// <summary>An endpoint of a ServiceEntry is a Service, which does not have the port to which the entry leads.</summary>
+    /// <param name="cluster">The name of the proxy's cluster.</param>
+    public Problem LedToNoPort(string cluster, ServiceInCluster service, EndPoint address, int number)
+    {
+        var (_, called, _, fqdn) = ProxyTables.Split(cluster);
+        var has = $"{service.Name}, which has no port {number}: it has {ServicePods.Ports(service.Service)}";
+        var dialled = address is IPEndPoint ip ? ip.Address.ToString() : "";
+        foreach (var entry in facts.EntriesFor(fqdn))
+        {
+            // Names have been resolved.
+            var index = entry.Endpoints.ToList().FindIndex(one => one.Address.ToString() is var text
+                && (text == dialled || facts.Host(text)?.Services.Any(meant => meant.Service == service.Service) == true));
+            if (index < 0 || entry.Ports.FirstOrDefault(port => $"{port.Number}" == called) is not { } port) continue;
+            return Faults.Of(Faults.NoSuchPort, $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", $"spec.endpoints[{index}].ports",
+                $"leads port {called} to port {number} of {has}",
+                service.Service.Spec.Ports is [{ Port: var only }] ? $"add ports: {{{port.Name}: {only}}} to the endpoint"
+                    : $"add ports: {{{port.Name}: PORT}} to the endpoint, with the port of the Service that is meant");
+        }
+        return Faults.Of(Faults.NoSuchPort, service.Name, "spec.ports", $"has no port {number}, which a ServiceEntry points to",
+            "fix the ports of the ServiceEntry, or add the port to the Service");
     }
 
     /// <summary>Why nothing accepts the connection at a Pod.</summary>
@@ -160,12 +238,14 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
                     + $"{(others.Count > 0 ? $": its programs listen on {string.Join(", ", others)}" : "")}",
                 others.Count > 0 ? $"set it to 127.0.0.1:{string.Join(" or ", others)}" : "set it to where the application listens, or start the application");
         }
+        if (host is not null && OfEntry(host, pod, port, target.Port, others) is { } entry) return entry;
         var declared = pod.Spec.Containers.SelectMany(container => container.Ports).Any(candidate => candidate.Number == target.Port);
         var service = host?.Services.FirstOrDefault(candidate => candidate.Cluster == cluster && candidate.Pods.Contains(pod))
             // A route may lead to another Service than the one that is called.
             ?? cluster.Services.Where(candidate => cluster.Behind(candidate).Contains(pod)
                 && candidate.Spec.Ports.Any(open => ServiceInCluster.TargetOf(open, pod) == target.Port))
                 .Select(candidate => new ServiceInCluster(cluster, candidate)).FirstOrDefault();
+        if (service is not null && OfAnother(service, pod, target.Port, others) is { } foreign) return foreign;
         if (service is null || declared || others.Count == 0)
         {
             var state = pod.Status.ContainerStatuses.FirstOrDefault(status => status.Name != "istio-proxy");
@@ -188,6 +268,44 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
             $"spec.ports[{(own?.Name.Length > 0 ? own.Name : own?.Port.ToString(System.Globalization.CultureInfo.InvariantCulture))}].targetPort",
             $"points to port {target.Port}, on which nothing listens in Pod {pod.Metadata.Name}: its programs listen on {string.Join(", ", others)}",
             $"set targetPort to the port of the application, {string.Join(" or ", others)}");
+    }
+
+    /// <summary>The port of a ServiceEntry that selects a Pod leads to one on which nothing listens there; null for others.</summary>
+    private Problem? OfEntry(MeshHost host, Pod pod, int number, int target, IReadOnlyList<int> others)
+    {
+        if (others.Count == 0 || host.Entries.FirstOrDefault(one => one.Namespace == pod.Metadata.Namespace && one.WorkloadSelector.Count > 0
+            && LabelSelector.Selects(one.WorkloadSelector, pod.Metadata.Labels)) is not { } entry) return null;
+        var (index, port) = entry.Ports.Index().FirstOrDefault(one => one.Item.Number == number);
+        if (port is null || (port.TargetPort.Length > 0 ? port.TargetPort != $"{target}" : port.Number != target)) return null;
+        return Faults.Of("ISM2070", $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", $"spec.ports[{index}].targetPort",
+            (port.TargetPort.Length > 0 ? $"is {target}" : $"is not set, so that calls go to port {target}, the number of the port")
+                + $", and nothing listens there in Pod {pod.Metadata.Name}, which the entry selects: its programs listen on {string.Join(", ", others)}",
+            $"set it to the port of the application, {string.Join(" or ", others)}");
+    }
+
+    /// <summary>Pods of another workload listen on the port to which the Service leads: its selector takes more Pods than it should; null where none is
+    /// known to.</summary>
+    private Problem? OfAnother(ServiceInCluster service, Pod pod, int port, IReadOnlyList<int> others)
+    {
+        if (service.Pods.FirstOrDefault(one => one.Status.IsReady && WorkloadOf(one) != WorkloadOf(pod) && facts.Proxies
+            .GetValueOrDefault(PodRef.Of(service.Cluster, one))?.Listening?.Any(at => at.Port == port) == true) is not { } right) return null;
+        var (selector, context) = (service.Service.Spec.Selector, service.Cluster.Context);
+        // A label that only the intended Pods have tells them apart.
+        var own = right.Metadata.Labels.FirstOrDefault(label => label.Key != ServicePods.TemplateHash
+            && !label.Key.Contains(".istio.io/", StringComparison.Ordinal) && pod.Metadata.Labels.GetValueOrDefault(label.Key) != label.Value);
+        return Faults.Of("ISM2116", service.Name, "spec.selector",
+            $"{ServicePods.Text(selector)} also selects Pod {pod.Metadata.Name} of {WorkloadOf(pod)}, in which nothing listens on port {port}, as in Pod "
+                + $"{right.Metadata.Name} of {WorkloadOf(right)}{(others.Count > 0 ? $": its programs listen on {string.Join(", ", others)}" : "")}",
+            own.Key is null
+                ? $"give the Pods of {WorkloadOf(right)} a label that those of {WorkloadOf(pod)} do not have, and add it to the selector"
+                : $"kubectl --context={context} -n {service.Service.Metadata.Namespace} patch service {service.Service.Metadata.Name} --type=merge -p "
+                    + $"'{{\"spec\":{{\"selector\":{{\"{own.Key}\":\"{own.Value}\"}}}}}}'");
+    }
+
+    private static string WorkloadOf(Pod pod)
+    {
+        var (kind, name) = ServicePods.OwnerOf(pod);
+        return $"{kind} {name}";
     }
 
     /// <summary>The Sidecar by which calls of a port leave it in the Pod; null when none does.</summary>

@@ -11,9 +11,23 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.Explain.Tracing.Causes;
 
 /// <summary>Why a gateway does not accept or route a call from outside: the Gateways that its Pods serve, and the VirtualServices bound to them.</summary>
-internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
+internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, CredentialCauses credentials)
 {
-    private ApiEntryCauses Api => new(facts, config);
+    /// <summary>What precedes the names of Secrets in the namespace of the gateway's Pods.</summary>
+    private const string Own = "kubernetes://";
+
+    private ApiEntryCauses Api => new(facts, config, credentials);
+
+    /// <summary>Why the Service of the gateway does not have a port. One that was made for a Gateway of the Gateway API has those of its listeners.</summary>
+    public Problem WithoutPort(ServiceInCluster entry, int port) => (Serving().Any() ? null : Api.WithoutPort(port))
+        ?? ServicePods.WithoutPort(entry, port, "use one of its ports, or add this one");
+
+    /// <summary>Why a Service of the gateway that waits for a load balancer has no address.</summary>
+    public Problem WithoutAddress(ServiceInCluster entry) => Api.WithoutAddress(entry)
+        ?? Faults.Of("ISM1005", entry.Name, "status.loadBalancer", "has no address: no load balancer has given it one, so clients outside "
+                + (entry.IsOnNodes ? "reach it at ports of Nodes only" : "do not reach it"),
+            $"install a load balancer, or set spec.externalIPs{(entry.IsOnNodes ? "" : " or the type NodePort")}; its events say what a load balancer lacks: "
+                + $"kubectl --context={entry.Cluster.Context} -n {entry.Service.Metadata.Namespace} describe service {entry.Service.Metadata.Name}");
 
     /// <summary>Why the gateway's proxy does not open a port.</summary>
     /// <param name="port">The port of the Service.</param>
@@ -57,6 +71,21 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
                 $"create a VirtualService with {(isTls ? "tls" : "tcp")} routes and gateway {gateway.FullName}");
     }
 
+    /// <summary>The routes of a server that passes TLS on are for other server names than the call's; null where one is for it.</summary>
+    private Problem? Unnamed(Gateway gateway, GatewayServer server, TracedCall call)
+    {
+        if (call.Kind != CallKinds.Tls || server.Tls is not { Mode: ServerTlsMode.Passthrough }) return null;
+        var routing = config.At.Istio<VirtualService>().Where(service => IsBound(service, gateway) && !service.Tls.IsEmpty
+            && service.Hosts.Any(host => Hosts.Covers(host, facts.Target.Host))).ToList();
+        var names = routing.SelectMany(service => service.Tls).SelectMany(route => route.Matches).SelectMany(match => match.SniHosts).Distinct().ToList();
+        if (names.Count == 0 || names.Exists(name => Hosts.Covers(name, facts.Target.Host))) return null;
+        var (first, index) = (routing[0], routing[0].Tls.Index().FirstOrDefault(route => !route.Item.Matches.IsEmpty).Index);
+        return Faults.Of("ISM2085", $"VirtualService {first.Namespace}/{first.Name} in {config.At.Context}", $"spec.tls[{index}].match[0].sniHosts",
+            $"has {string.Join(", ", names)}, and not {facts.Target.Host}: {Named(gateway)} passes TLS on by its server name, and closes connections for "
+                + "others",
+            $"add {facts.Target.Host} to sniHosts");
+    }
+
     /// <summary>Why no chain accepts the connection.</summary>
     /// <param name="hasTls">Whether some chain of the port ends TLS.</param>
     public Problem WithoutChain(TracedCall call, bool hasTls)
@@ -65,7 +94,8 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
         if (opening.Count == 0 && Api.WithoutChain(call.Kind == CallKinds.Tls, hasTls, facts.Target.Host, call.Port, call.Destination.Port) is { } refused)
             return refused;
         foreach (var (passing, server) in opening)
-            if (server.Hosts.Any(pattern => Hosts.Covers(Bare(pattern), facts.Target.Host)) && Unserved(passing, server) is { } unserved) return unserved;
+            if (server.Hosts.Any(pattern => Hosts.Covers(Bare(pattern), facts.Target.Host))
+                && (Unserved(passing, server) ?? Unnamed(passing, server, call)) is { } unserved) return unserved;
         var owner = Nearest(opening, facts.Target.Host).Gateway is { } gateway ? Named(gateway) : facts.Client.ToString();
         if (call.Kind == CallKinds.Tls != hasTls)
         {
@@ -92,9 +122,14 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
         var credential = secret[(secret.IndexOf("://", StringComparison.Ordinal) is >= 0 and var scheme ? scheme + 3 : 0)..];
         if (certificate is null)
         {
-            return secret.StartsWith("kubernetes", StringComparison.Ordinal) ? Faults.Of("ISM2060", owner, field,
-                $"{facts.Client} has no certificate {credential}, so it refuses TLS: the Secret does not exist, or holds none that can be used",
-                "create or correct the Secret in the namespace of the gateway's Pods; 'isthmus analyze' says what is wrong with it") : null;
+            if (!secret.StartsWith("kubernetes", StringComparison.Ordinal)) return null;
+            var (ns, name) = credential.Split('/') is [var other, var bare] ? (other, bare) : (facts.Client.Namespace, credential);
+            return credentials.Unusable(owner, field.EndsWith(".tls", StringComparison.Ordinal) ? $"{field}.credentialName" : field, ns, name)
+                ?? (secret.StartsWith(Own, StringComparison.Ordinal) ? credentials.Denied($"{field}.credentialName of {owner}", ns, name) : null)
+                ?? Faults.Of("ISM2060", owner, field,
+                    $"{facts.Client} has no certificate {credential}, so it refuses TLS: the control plane does not send it what Secret {ns}/{name} holds",
+                    $"see whether the gateway is connected, and what its control plane says: isthmus proxy-status --context={facts.Home.Context}; isthmus "
+                        + $"analyze --context={facts.Home.Context} -n {ns}");
         }
         if (certificate.Expires <= facts.Now)
             return Faults.Of("ISM2061", owner, field, $"the certificate {credential} expired at {certificate.Expires:u}: clients refuse it",
@@ -130,10 +165,10 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
     /// <param name="secret">Names by which proxies ask for CAs (<see cref="NamedCredential.Resource"/>), with commas between them.</param>
     private static (string Names, string Remedy) ClientCa(string secret)
     {
-        const string beside = "-cacert", own = "kubernetes://";
-        if (secret.StartsWith(own, StringComparison.Ordinal))
-            return (secret[own.Length..], "put the CA of the clients into ca.crt of the Secret that credentialName names, or into a Secret "
-                + $"{secret[own.Length..]} beside it, in the namespace of the gateway's Pods");
+        const string beside = "-cacert";
+        if (secret.StartsWith(Own, StringComparison.Ordinal))
+            return (secret[Own.Length..], "put the CA of the clients into ca.crt of the Secret that credentialName names, or into a Secret "
+                + $"{secret[Own.Length..]} beside it, in the namespace of the gateway's Pods");
         var objects = secret.Split(',').Select(one => one.Split("://", 2)).Select(parts => (Kind: parts[0] switch
         {
             "configmap" => "ConfigMap",
@@ -185,6 +220,21 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config)
                 $"add {having[0].Gateway.FullName} to spec.gateways")
             : Faults.Of("ISM2085", Named(having[0].Gateway), "", $"no VirtualService with this Gateway routes {host}: the response is 404",
                 $"create a VirtualService with host {host} and gateway {having[0].Gateway.FullName}");
+    }
+
+    /// <summary>A server redirects requests to https, but the gateway takes no TLS for their host; null when it does.</summary>
+    public Problem? RedirectsNowhere()
+    {
+        var having = (from gateway in Serving()
+                      from server in gateway.Servers
+                      where server.Hosts.Any(pattern => Hosts.Covers(Bare(pattern), facts.Target.Host))
+                      select (Gateway: gateway, Server: server)).ToList();
+        if (having.Find(one => one.Server.Tls is { HttpsRedirect: true }) is not { Gateway: { } owner, Server: { } redirecting }
+            || having.Exists(one => one.Server.Tls is { HttpsRedirect: false })) return null;
+        return Faults.Of("ISM2053", Named(owner), $"spec.servers[{owner.Servers.ToList().IndexOf(redirecting)}].tls.httpsRedirect",
+            $"sends requests to https://{facts.Target.Host}, and no Gateway of these Pods has a server with TLS for this host: clients that follow find "
+                + "nothing, unless a load balancer before the gateway ends TLS",
+            $"add a server with protocol HTTPS, port 443, tls.credentialName and host {facts.Target.Host}, or remove httpsRedirect");
     }
 
     /// <summary>Why a gateway does not get a VirtualService that is bound to it; null when it does.</summary>

@@ -8,6 +8,7 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.GlobalNames;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Explain.Tracing.Causes;
@@ -27,7 +28,7 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
         if (own.Count == 0)
         {
             if (PodOfNoNetwork(network, behind) is { } pod) return pod;
-            if (facts.MeshSettings("meshNetworks")["networks"]?[network]?["gateways"] is not null) return null;
+            if (facts.Settings.Networks.Networks.GetValueOrDefault(network) is { Gateways.IsEmpty: false }) return null;
             if (_api.WithoutService(network, behind) is { } unserved) return unserved;
             if (all.FirstOrDefault(gateway => gateway.Cluster == behind) is { } other) return OtherNetwork(other, behind, network);
             return Faults.Of("ISM1014", $"cluster {behind.Context}", "",
@@ -39,18 +40,39 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
         foreach (var gateway in own)
         {
             needs.NeedPods(gateway.Service.Metadata.Namespace);
-            var port = int.TryParse(gateway.Service.Metadata.Labels.GetValueOrDefault(Labels.GatewayPort), out var named) ? named : Core.Names.Ports.EastWest;
             if (!gateway.Pods.Any(pod => pod.Status.IsReady)) last = availability.GatewayWithoutPods(gateway);
             else if (gateway.Service.Metadata.Annotations.ContainsKey(Annotations.NodeSelector)) return null;
             else if (gateway.Service.Status.LoadBalancer.Ingress.Count + gateway.Service.Spec.ExternalIPs.Count == 0)
-                last = Faults.Of("ISM1005", gateway.Name, "status.loadBalancer", $"has no external address, so other networks cannot reach {network}",
-                    "give the cluster a load balancer, or set spec.externalIPs");
-            else if (gateway.Port(port) is null)
-                last = Faults.Of("ISM1007", gateway.Name, "spec.ports", $"has no port {port}",
-                    $"add it, or specify another with the label {Labels.GatewayPort}");
+                last = WithoutAddress(gateway, network);
+            else if (WithoutPort(gateway, GatewayPlace.PortOf(gateway.Service)) is { } closed) last = closed;
             else return null;
         }
         return last;
+    }
+
+    private static Problem WithoutAddress(ServiceInCluster gateway, string network) => gateway.Service.Spec.Type == "LoadBalancer"
+        ? Faults.Of("ISM1005", gateway.Name, "status.loadBalancer", $"has no external address, so other networks cannot reach {network}",
+            "give the cluster a load balancer, or set spec.externalIPs")
+        : Faults.Of("ISM1005", gateway.Name, "spec.type",
+            $"is {gateway.Service.Spec.Type}, so the Service has no external address, and other networks cannot reach {network}",
+            $"kubectl --context={gateway.Cluster.Context} -n {gateway.Service.Metadata.Namespace} patch service {gateway.Service.Metadata.Name} "
+                + "-p '{\"spec\":{\"type\":\"LoadBalancer\"}}', or set spec.externalIPs");
+
+    /// <summary>The Service in front of a gateway lacks the port to which callers of other networks come; null when it has it.</summary>
+    /// <param name="port">Its own, or that of its nodes.</param>
+    public static Problem? WithoutPort(ServiceInCluster gateway, int port)
+    {
+        if (gateway.Service.Spec.Ports.Exists(one => one.Port == port || one.NodePort == port)) return null;
+        var name = gateway.Service.Spec.Ports.Exists(one => one.Name == "tls") ? $"tls-{port}" : "tls";
+        return gateway.Service.Metadata.Labels.ContainsKey(Labels.GatewayPort)
+            ? Faults.Of("ISM1007", gateway.Name, $"metadata.labels[{Labels.GatewayPort}]",
+                $"is {port}, and the Service has no such port: it has {ServicePods.Ports(gateway.Service)}",
+                "correct the label, or remove it (port 15443 counts then)")
+            : Faults.Of("ISM1007", gateway.Name, "spec.ports",
+                $"has no port {port}, to which callers of other networks come: it has {ServicePods.Ports(gateway.Service)}",
+                $"kubectl --context={gateway.Cluster.Context} -n {gateway.Service.Metadata.Namespace} patch service {gateway.Service.Metadata.Name} "
+                    + $"--type=json -p '[{{\"op\":\"add\",\"path\":\"/spec/ports/-\",\"value\":{{\"name\":\"{name}\",\"port\":{port}}}}}]', or name another port "
+                    + $"with the label {Labels.GatewayPort}");
     }
 
     /// <summary>Only Pods' own labels name the network: no cluster is in it, and no gateway leads to it.</summary>
@@ -90,9 +112,12 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
         if (!passing.Exists(found => Selects(found.Gateway, pod)) && _api.WithoutListener(cluster, pod, port) is { } problem) return problem;
         if (passing.Count == 0)
         {
+            var near = Near(cluster, pod, port);
             return Faults.Of("ISM1015", $"cluster {cluster.Context}", "Gateway",
-                $"no Gateway with tls.mode AUTO_PASSTHROUGH exposes its services, so {PodRef.Of(cluster, pod)} opens no port {port}",
-                $"kubectl --context={cluster.Context} apply -n {WellKnown.SystemNamespace} -f samples/multicluster/expose-services.yaml");
+                $"no Gateway with tls.mode AUTO_PASSTHROUGH exposes its services, so {PodRef.Of(cluster, pod)} opens no port {port}"
+                    + (near is null ? "" : $"; the nearest is {near.Value.Server}, with {near.Value.Mode}"),
+                $"{(near is null ? "" : $"set tls.mode of {near.Value.Server} to AUTO_PASSTHROUGH, if it is meant for that; or: ")}"
+                    + $"kubectl --context={cluster.Context} apply -n {WellKnown.SystemNamespace} -f samples/multicluster/expose-services.yaml");
         }
         var (gateway, at) = passing[0];
         var name = $"Gateway {gateway.FullName} in {at.Context}";
@@ -106,9 +131,20 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
                 $"opens {string.Join(", ", gateway.Servers.Select(server => server.Port))}, but calls arrive at {port}",
                 $"add a server for port {port} with protocol TLS and tls.mode AUTO_PASSTHROUGH, or set targetPort of the gateway's Service to "
                     + string.Join(" or ", gateway.Servers.Where(server => server.Tls?.Mode == ServerTlsMode.AutoPassthrough).Select(server => server.Port)));
+        var hosts = passing.Where(found => Selects(found.Gateway, pod)).SelectMany(found => found.Gateway.Servers)
+            .Where(server => server.Port == port && server.Tls is { Mode: ServerTlsMode.AutoPassthrough }).SelectMany(server => server.Hosts).ToList();
+        // Names of other kinds are those of ServiceEntries.
+        if (hosts.Count > 0 && hosts.TrueForAll(host => host.EndsWith($".svc.{WellKnown.DefaultDomainSuffix}", StringComparison.Ordinal))
+            && !hosts.Exists(host => cluster.Services.Any(service => Covers(host, service))))
+            return Faults.Of("ISM2055", name, "spec.servers[*].hosts",
+                $"allows {string.Join(", ", hosts)}, and no Service of {cluster.Context} has such a host, so that no port is opened for it",
+                "add *.local to them, or the hosts that other networks call");
         return Faults.Of("ISM2054", PodRef.Of(cluster, pod).ToString(), "", $"its proxy has not received {name}",
             $"isthmus proxy-status --context={cluster.Context}");
     }
+
+    private static bool Covers(string host, Service service) => Hosts.Covers(host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..],
+        $"{service.Metadata.Name}.{service.Metadata.Namespace}.svc.{WellKnown.DefaultDomainSuffix}");
 
     /// <summary>The label of a network on a Service whose Pods are workloads: callers elsewhere take them for gateways; null for others.</summary>
     private static Problem? OfWorkload(ClusterObjects cluster, Pod pod)
@@ -138,7 +174,7 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
             return Faults.Of("ISM2089", owner, "spec.trafficPolicy.tls",
                 $"makes the caller's proxy begin TLS of its own{(sni.Length > 0 ? $", for {sni}" : ", without a server name")}: the gateway of "
                     + $"{cluster.Context} chooses by the server names of the mesh's mutual TLS, and has no route for it",
-                "remove trafficPolicy.tls, or set mode ISTIO_MUTUAL");
+                TlsCauses.AgainBy(facts));
         }
         var passing = PassingGateways(cluster).Where(found => Selects(found.Gateway, pod)).ToList();
         if (passing.Count == 0 && !_api.Passes(cluster, pod)) return GatewayWithoutListener(cluster, pod, Core.Names.Ports.EastWest);
@@ -177,8 +213,19 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
 
     private static bool Selects(Gateway gateway, Pod pod) => Selectors.Matches(gateway.Selector, pod.Metadata.Labels.ToValueMap());
 
+    /// <summary>The server that is nearest to one that passes connections on at a port: of the same port, or of the same Pod.</summary>
+    private (string Server, string Mode)? Near(ClusterObjects cluster, Pod pod, int port) =>
+        (from at in facts.ControlPlanesOf(cluster).Select(plane => plane.Config).Distinct()
+         from gateway in at.Istio<Gateway>()
+         from server in gateway.Servers.Index()
+         let isPort = server.Item.Port == port
+         where isPort || (Selects(gateway, pod) && server.Item.Tls is { Mode: ServerTlsMode.Passthrough })
+         orderby isPort && Selects(gateway, pod) descending, isPort descending
+         let mode = server.Item.Tls is { } tls ? $"tls.mode {tls.ModeText}" : "no tls.mode"
+         select ((string, string)?)($"spec.servers[{server.Index}] of Gateway {gateway.FullName} in {at.Context}", mode)).FirstOrDefault();
+
     /// <summary>Gateways of Istio that pass mesh traffic through, of the cluster itself or of its primaries.</summary>
     private IEnumerable<(Gateway Gateway, ClusterObjects At)> PassingGateways(ClusterObjects cluster) =>
         facts.ControlPlanesOf(cluster).Select(plane => plane.Config).Distinct().SelectMany(at => at.Istio<Gateway>()
-            .Where(gateway => gateway.Servers.Any(server => server.Tls?.Mode == ServerTlsMode.AutoPassthrough)).Select(gateway => (gateway, at)));
+            .Where(gateway => gateway.PassesBySni).Select(gateway => (gateway, at)));
 }

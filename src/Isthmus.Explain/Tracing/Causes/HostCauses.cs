@@ -1,4 +1,5 @@
 using System.Net;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
@@ -13,6 +14,9 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
     EndpointCauses endpoints)
 {
     private const string DnsNamespace = "kube-system";
+
+    /// <summary>The end of the names that the MCS API gives to Services.</summary>
+    public const string SetZone = ".svc.clusterset.local";
 
     /// <summary>Why a name has no address.</summary>
     /// <param name="port">The port that is called.</param>
@@ -29,8 +33,11 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
         {
             return Faults.Of("ISM2098", alias.Name, "spec.externalName",
                 $"is {external}, which has no address: neither the mesh nor the DNS of {facts.Home.Context} knows it",
-                "correct externalName, or add a ServiceEntry with an address for it");
+                facts.Host(external, host.Namespace) is { Services.Count: > 0 } meant
+                    ? $"write the full name, which DNS does not complete here: {meant.Fqdn}"
+                    : "correct externalName, or add a ServiceEntry with an address for it");
         }
+        if (NamelessEntry(host, sidecar) is { } nameless) return nameless;
         if (host.In(facts.Home) is null && host.Services.Count > 0)
         {
             needs.NeedPods(host.Namespace);
@@ -57,11 +64,17 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
     /// <summary>A name of the MCS API for a Service that no cluster exports; null for other names, and where no cluster has the Service.</summary>
     private Problem? Unexported()
     {
-        const string Zone = ".svc.clusterset.local";
-        if (!facts.Target.Host.EndsWith(Zone, StringComparison.Ordinal)
-            || facts.Host(facts.Target.Host[..^Zone.Length]) is not { Services: [var service, ..] } host)
+        if (!facts.Target.Host.EndsWith(SetZone, StringComparison.Ordinal)
+            || facts.Host(facts.Target.Host[..^SetZone.Length]) is not { Services: [var service, ..] } host)
             return null;
-        return Faults.Of("ISM2108", $"host {facts.Target.Host}", "",
+        // Whether it is exported or not.
+        if (ClusterObjects.Sidecar(facts.ClientPod) is null && Sidecarless.Of(facts.Home, facts.ClientPod) is var without)
+        {
+            return Faults.Of("ISM2108", without.Object, without.Field,
+                $"{without.Because}has no sidecar, and the mesh leads only callers with one to names in clusterset.local",
+                $"{without.Remedy}; or call {host.Name}.{host.Namespace}");
+        }
+        return MistypedExports.Of(facts, host, facts.Target.Host) ?? Faults.Of("ISM2108", $"host {facts.Target.Host}", "",
             $"no cluster exports {service.Name}, and only a ServiceExport gives a Service a name in clusterset.local",
             $"call {host.Name}.{host.Namespace}; or create a ServiceExport {host.Namespace}/{host.Name} in each cluster whose Pods are meant "
                 + $"(multicluster.x-k8s.io; see samples/multicluster/mcs-crds.yaml)");
@@ -78,7 +91,7 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
         if (found.Pod is not { } pod) return null;
         var (subdomain, context) = (pod.Spec.Subdomain, found.Cluster.Context);
         var exists = subdomain.Length > 0 && facts.Clusters.Any(cluster => cluster.Service(ns, subdomain) is not null);
-        if (subdomain == service && exists) return null;
+        if (subdomain == service && exists) return NotHeadless(host, found.Cluster, name);
         var owner = pod.Metadata.OwnerReferences.FirstOrDefault(one => one is { Controller: true, Kind: "StatefulSet" });
         var (says, kind) = (subdomain.Length == 0 ? "is not set" : $"is {subdomain}", owner is null ? "Pod" : "StatefulSet");
         return Faults.Of("ISM2104", owner is null ? $"Pod {pod.Key} in {context}" : $"StatefulSet {ns}/{owner.Name} in {context}",
@@ -88,6 +101,33 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
             exists ? $"call {name}.{subdomain}.{ns}, or create the {kind} again with {service}"
                 : host is null ? $"create a headless Service {(subdomain.Length > 0 ? subdomain : service)} (clusterIP: None) that selects the Pods"
                 : $"create the {kind} again with {service}");
+    }
+
+    /// <summary>Pods have names only by a headless Service, and that of the caller's cluster is not one; null where it is.</summary>
+    private Problem? NotHeadless(MeshHost? host, ClusterObjects there, string pod) =>
+        host?.In(facts.Home) is not { Service.Spec.ClusterIP: not "None" } own || host.In(there) is not { Service.Spec.ClusterIP: "None" } ? null
+            : Faults.Of("ISM2104", own.Name, "spec.clusterIP",
+                $"is {own.Service.Spec.ClusterIP}, and None in {there.Context}, where Pod {pod} runs: only a headless Service gives names to its Pods, and "
+                    + $"callers in {facts.Home.Context} follow their own Service",
+                $"delete the Service in {facts.Home.Context}, and create it again with clusterIP: None, which cannot be changed");
+
+    /// <summary>A ServiceEntry by which no name has an address: the DNS that the caller asks must know the name; null for others.</summary>
+    private Problem? NamelessEntry(MeshHost host, ProxyView? sidecar)
+    {
+        if (host.Services.Count > 0 || host.Entries is not [var first, ..]) return null;
+        // A wildcard may cover the name as well.
+        var entry = host.Entries.FirstOrDefault(one => one.Hosts.Contains(facts.Target.Host)) ?? first;
+        var isWildcard = entry.Hosts.All(name => name != facts.Target.Host);
+        // The mesh gives addresses to full names, if the proxy answers for them.
+        if (!isWildcard && sidecar is not (null or { CapturesDns: false })) return null;
+        var pattern = isWildcard ? entry.Hosts.First(name => Hosts.Covers(name, facts.Target.Host)) : facts.Target.Host;
+        return Faults.Of("ISM2098", $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", "spec.hosts",
+            isWildcard
+                ? $"has {pattern}: names that a wildcard covers get no address from the mesh, and the DNS of {facts.Home.Context} does not know "
+                    + facts.Target.Host
+                : $"has {pattern}, which the DNS of {facts.Home.Context} does not know, and the caller has no DNS capture to learn an address of the mesh",
+            isWildcard ? $"make {facts.Target.Host} known to the DNS of {facts.Home.Context}, or name it in a ServiceEntry of its own, with endpoints"
+                : $"make the name known to that DNS, or set ISTIO_META_DNS_CAPTURE: \"true\" in meshConfig.defaultConfig.proxyMetadata");
     }
 
     /// <summary>A ServiceEntry for the host of a Service of its namespace: its endpoints count as the Service's.</summary>
@@ -148,14 +188,14 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
                 + $"({(config.Sidecar() is { OutboundTrafficPolicy: not null } own ? $"Sidecar {own.Namespace}/{own.Name} in {config.At.Context}" : $"MeshConfig of {config.At.Context}")})";
         if (named != facts.Target.Host && call.IsPlainHttp && facts.Host(named) is null)
             return Faults.Of("ISM2027", $"host {named}", "", $"is what the request names in its header Host, and it is not a service in the mesh; {mode}",
-                $"send the host that is called, {facts.Target.Host}, or add a ServiceEntry for {named}");
+                $"send the host that is called, {facts.Target.Host}, or {visibility.ToDeclare(named)}");
         if (Unrouted(call.Host, call.Port, call.Destination) is { } unrouted) return unrouted;
         if (call.Host is not null && Alias(call.Host) is { } alias)
             return Faults.Of("ISM2027", alias.Name, "spec.externalName",
                 $"is an alias of {alias.Service.Spec.ExternalName}, which is not a service in the mesh; {mode}",
-                $"add a ServiceEntry for {alias.Service.Spec.ExternalName}, or correct externalName");
+                $"{visibility.ToDeclare(alias.Service.Spec.ExternalName)}, or correct externalName");
         return Faults.Of("ISM2027", $"host {facts.Target.Host}", "", $"is not a service in the mesh, and {mode}",
-            "add a ServiceEntry for it, or allow other destinations (mode: ALLOW_ANY)");
+            $"{visibility.ToDeclare(facts.Target.Host)}, or allow other destinations (mode: ALLOW_ANY)");
     }
 
     /// <summary>An alias has no ports of its own: the Service that it leads to must have the one that is called; null where it has.</summary>
@@ -174,26 +214,33 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
 
     /// <summary>Why a route leads to a destination that the proxy does not have.</summary>
     /// <param name="rule">The VirtualService, as <c>namespace/name</c>; empty when no VirtualService routes.</param>
-    public Problem MissingCluster(string cluster, string rule)
+    /// <param name="routes">What it does with requests.</param>
+    public Problem MissingCluster(string cluster, string rule, string routes = "routes to")
     {
         var owner = config.Named("VirtualService", rule, facts.Client.ToString());
         if (!ResourceNames.TryParseOutbound(cluster, out var port, out var subset, out var fqdn, out _))
-            return Faults.Of("ISM2031", owner, "", $"routes to {cluster}, which the proxy does not have",
-                "list its clusters with 'isthmus proxy-config clusters'");
+            return Faults.Of("ISM2031", owner, "", $"{routes} {cluster}, which the proxy does not have",
+                facts.Client.Show("clusters"));
         if (facts.Host(fqdn) is not { } host)
-            return NoSuchHost(owner, config.RouteField(rule, fqdn, "", "host"), fqdn, $"routes to {fqdn}, and no Service or ServiceEntry has that name");
+            return NoSuchHost(owner, config.RouteField(rule, fqdn, "", "host"), fqdn, $"{routes} {fqdn}, and no Service or ServiceEntry has that name", true);
+        // Only callers may leave out the end of a name.
+        if (fqdn != host.Fqdn && host.Services.Count > 0)
+            return Faults.Of("ISM2010", owner, config.RouteField(rule, fqdn, "", "host"),
+                $"{routes} {fqdn}, which is no host of the mesh: a name with a dot is taken as it is written, and the host is {host.Fqdn}",
+                $"write {host.Fqdn}");
         if (host.Services.Count > 0 && host.Services.All(service => service.Port(port) is null))
             return Faults.Of(Faults.NoSuchPort, owner, config.RouteField(rule, fqdn, subset, "port.number"),
-                $"routes to port {port} of {host.Services[0].Name}, which has {ServicePods.Ports(host.Services[0].Service)}", "use one of its ports");
+                $"{routes} port {port} of {host.Services[0].Name}, which has {ServicePods.Ports(host.Services[0].Service)}", "use one of its ports");
         if (subset.Length > 0)
         {
             var rules = config.RulesFor(host);
             var known = rules.SelectMany(candidate => candidate.Subsets).Select(candidate => candidate.Name).Distinct().ToList();
             if (!known.Contains(subset))
             {
-                return Elsewhere(host, subset, owner, rules) ?? Faults.Of("ISM2032", owner, config.RouteField(rule, fqdn, subset, "subset"), rules.Count == 0
-                    ? $"routes to subset {subset} of {host.Fqdn}, and no DestinationRule defines subsets of it"
-                    : $"routes to subset {subset} of {host.Fqdn}, which DestinationRule {rules[0].Namespace}/{rules[0].Name} does not define: it has "
+                return Elsewhere(host, subset, owner, rules) ?? OfNoHost(host, subset, owner)
+                    ?? Faults.Of("ISM2032", owner, config.RouteField(rule, fqdn, subset, "subset"), rules.Count == 0
+                    ? $"{routes} subset {subset} of {host.Fqdn}, and no DestinationRule defines subsets of it"
+                    : $"{routes} subset {subset} of {host.Fqdn}, which DestinationRule {rules[0].Namespace}/{rules[0].Name} does not define: it has "
                         + $"{(known.Count == 0 ? "none" : string.Join(", ", known))}",
                     rules.Count == 0
                         ? $"add a DestinationRule for {host.Fqdn} with subset {subset}"
@@ -211,7 +258,11 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
         var (own, at) = (facts.Client.Namespace, config.At.Context);
         if (defining.Find(config.Sees) is not { } seen)
         {
-            return Faults.Of("ISM2032", $"DestinationRule {defining[0].Namespace}/{defining[0].Name} in {at}", "spec.exportTo",
+            var name = $"DestinationRule {defining[0].Namespace}/{defining[0].Name} in {at}";
+            if (defining[0].ExportTo.IsEmpty && visibility.OfMesh(facts.Settings.Mesh.DefaultDestinationRuleExportTo, "DestinationRule", defining[0].Namespace,
+                    $"{name}, which defines subset {subset} of {host.Fqdn}, to which {owner} routes,", $"set exportTo: ['*'] in {name}", "ISM2032") is { } hidden)
+                return hidden;
+            return Faults.Of("ISM2032", name, "spec.exportTo",
                 $"defines subset {subset} of {host.Fqdn}, to which {owner} routes, and is exported to {string.Join(", ", defining[0].ExportTo)} only: "
                     + $"proxies of namespace {own} do not get it",
                 $"add {own} to its exportTo, or remove exportTo");
@@ -223,11 +274,28 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
                 $"define {subset} in it as well, or delete it and write what it sets into {seen.Namespace}/{seen.Name}");
     }
 
-    private Problem NoSuchHost(string @object, string path, string wanted, string message)
+    /// <summary>A DestinationRule that defines the subset for a name like the host's which no host has, such as a short name in another namespace; null when
+    /// there is none.</summary>
+    private Problem? OfNoHost(MeshHost host, string subset, string owner)
     {
-        var near = Nearest(wanted).ToList();
-        return Faults.Of("ISM2010", @object, path, message,
-            near.Count > 0 ? $"did you mean {string.Join(" or ", near)}?" : "create the Service, or a ServiceEntry for a host outside");
+        var name = host.Fqdn.Split('.')[0];
+        foreach (var rule in config.At.Istio<DestinationRule>().Where(rule => rule.Subsets.Any(one => one.Name == subset) && rule.Host.Split('.')[0] == name))
+        {
+            var said = rule.Host.Contains('.', StringComparison.Ordinal) ? rule.Host : $"{rule.Host}.{rule.Namespace}.svc.{WellKnown.DefaultDomainSuffix}";
+            if (said == host.Fqdn || facts.Host(said)?.Fqdn == said) continue;
+            return Faults.Of("ISM2032", $"DestinationRule {rule.Namespace}/{rule.Name} in {config.At.Context}", "spec.host",
+                $"is {said}, which no host has, so that it does not define subset {subset} of {host.Fqdn}, to which {owner} routes",
+                $"write {host.Fqdn} there");
+        }
+        return null;
+    }
+
+    /// <param name="isRoute">Whether a route names the host, which must have a full name there.</param>
+    private Problem NoSuchHost(string @object, string path, string wanted, string message, bool isRoute = false)
+    {
+        var near = Nearest(wanted).Select(name => isRoute ? $"{name}.svc.{WellKnown.DefaultDomainSuffix}" : name).ToList();
+        return Faults.Of("ISM2010", @object, path, message, near.Count == 0 ? "create the Service, or a ServiceEntry for a host outside"
+            : isRoute ? $"write {string.Join(" or ", near)}, if that is meant" : $"did you mean {string.Join(" or ", near)}?");
     }
 
     /// <summary>Services with similar names: the same name in another namespace first, then names that differ in few

@@ -4,6 +4,8 @@ using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
+using Isthmus.Operate.Diagnose.Analysis;
 
 namespace Isthmus.Explain.Tracing.Causes;
 
@@ -13,10 +15,12 @@ internal static class LostParts
 {
     /// <summary>What one cluster lacks of a Service, as warnings.</summary>
     /// <param name="wanted">The Pods that count, for example those of a subset.</param>
-    public static IEnumerable<Problem> In(ServiceInCluster service, Func<Pod, bool> wanted)
+    /// <param name="needs">What may tell more of Pods that are not ready; null where nobody is asked.</param>
+    public static IEnumerable<Problem> In(ServiceInCluster service, Func<Pod, bool> wanted, TraceNeeds? needs = null)
     {
         if (service.Service.Spec.Selector.Count == 0) return [];
-        return NothingSelected(service).Concat(Unready(service, wanted)).Concat(Mislabelled(service))
+        return NothingSelected(service).Concat(service.Pods.Count > 0 ? RefusedPods.Behind(service) : []).Concat(Unready(service, wanted, needs))
+            .Concat(Mislabelled(service))
             .Select(problem => problem with { Severity = Severity.Warning });
     }
 
@@ -36,12 +40,28 @@ internal static class LostParts
     public static Problem NoSidecar(ServiceInCluster service, Pod pod, int count, string network)
     {
         var without = Sidecarless.Of(service.Cluster, pod);
-        return Faults.Of("ISM2051", $"Pod {pod.Key} in {service.Cluster.Context}", without.Field,
-            $"has no sidecar{(count > 1 ? $", like {count - 1} more of {service.Name}" : "")}, but only mesh TLS can pass the gateway of {network}",
+        return Faults.Of("ISM2051", without.Object, without.Field,
+            $"{without.Because}has no sidecar{(count > 1 ? $", like {count - 1} more of {service.Name}" : "")}, but only mesh TLS can pass the gateway of "
+                + network,
             without.Remedy) with
         {
             Severity = Severity.Warning
         };
+    }
+
+    /// <summary>A Deployment with the labels of a Service that its own cluster does not have: without the Service, nobody calls its Pods. Null when there is
+    /// none.</summary>
+    /// <param name="others">The Service in the clusters that have it.</param>
+    public static Problem? WithoutService(ClusterObjects cluster, IReadOnlyList<ServiceInCluster> others)
+    {
+        if (others is not [{ Service: { Spec.Selector.Count: > 0 } service } known, ..]) return null;
+        var ns = service.Metadata.Namespace;
+        return cluster.Deployments.FirstOrDefault(one => one.Metadata.Namespace == ns && one.Spec.Replicas is not 0
+            && LabelSelector.Selects(service.Spec.Selector, one.Spec.TemplateLabels) && !IsSelected(cluster, one)
+            && HasLostPod(cluster, one)) is not { } orphan ? null
+            : Faults.Of("ISM2121", $"Deployment {orphan.Key} in {cluster.Context}", "spec.template.metadata.labels",
+                $"are those that {known.Name} selects, and {cluster.Context} has no such Service, so no call reaches its Pods",
+                $"create the Service in {cluster.Context} as well: {MissingServices.Create(cluster.Context, service)}");
     }
 
     private static IEnumerable<Problem> NothingSelected(ServiceInCluster service)
@@ -51,9 +71,7 @@ internal static class LostParts
         var selector = ServicePods.Text(service.Service.Spec.Selector);
         if (ServicePods.Workloads(service).FirstOrDefault(workload => workload.Spec.Replicas is not 0) is { } empty)
         {
-            var refused = empty.Status.Conditions.FirstOrDefault(condition => condition is { Type: "ReplicaFailure", Status: "True" })?.Message ?? "";
-            yield return Faults.Of("ISM2048", $"Deployment {empty.Key} in {context}", "status", refused.Length > 0 ? $"has no Pods: {refused}" : "has no Pods",
-                $"kubectl --context={context} -n {empty.Metadata.Namespace} describe deployment {empty.Metadata.Name}");
+            yield return RefusedPods.Missing(context, empty);
         }
         else if (!ServicePods.Workloads(service).Any() && ServicePods.Candidates(service).FirstOrDefault(IsServedByNobody) is { } near)
         {
@@ -70,16 +88,15 @@ internal static class LostParts
                 && Spelling.IsMistyped(label.Value, value)));
     }
 
-    private static IEnumerable<Problem> Unready(ServiceInCluster service, Func<Pod, bool> wanted)
+    private static IEnumerable<Problem> Unready(ServiceInCluster service, Func<Pod, bool> wanted, TraceNeeds? needs)
     {
         var pods = service.Pods.Where(wanted).Where(pod => pod.Status.Phase is not ("Succeeded" or "Failed")).ToList();
-        var context = service.Cluster.Context;
         foreach (var group in pods.Where(pod => !pod.Status.IsReady).GroupBy(ServicePods.Why, StringComparer.Ordinal))
         {
             var pod = group.First();
-            yield return Faults.Of("ISM2047", $"Pod {pod.Key} in {context}", "status",
-                $"is not ready{(group.Count() > 1 ? $", like {group.Count() - 1} more of {service.Name}" : "")}: {group.Key}",
-                ServicePods.Look(pod, context));
+            needs?.NeedCheck(service.Cluster, pod);
+            yield return UnreadyPods.Of(service.Cluster, pod, group.Count() > 1 ? $", like {group.Count() - 1} more of {service.Name}" : "",
+                needs?.Listening(service.Cluster, pod));
         }
     }
 
@@ -97,9 +114,18 @@ internal static class LostParts
                 continue;
             yield return Faults.Of("ISM2080", $"Deployment {deployment.Key} in {service.Cluster.Context}", $"spec.template.metadata.labels[{key}]",
                 $"is {has}, and Service {service.Service.Key} selects {key}={value}, so no call reaches its Pods",
-                $"set the label to {value}, in spec.selector as well");
+                deployment.Spec.Selector.MatchLabels.ContainsKey(key) ? $"create the Deployment again with the value {value}: spec.selector cannot be changed"
+                    : $"set the label to {value}");
         }
     }
+
+    /// <summary>Whether a Pod of the Deployment is of the mesh, and no ServiceEntry takes it.</summary>
+    private static bool HasLostPod(ClusterObjects cluster, Deployment deployment) =>
+        cluster.Pods.Any(pod => pod.Metadata.Namespace == deployment.Metadata.Namespace
+            && ClusterObjects.Sidecar(pod) is not null && !ClusterObjects.IsGateway(pod)
+            && LabelSelector.Selects(deployment.Spec.TemplateLabels, pod.Metadata.Labels)
+            && !cluster.Istio<ServiceEntry>().Any(entry => entry.Namespace == pod.Metadata.Namespace && entry.WorkloadSelector.Count > 0
+                && LabelSelector.Selects(entry.WorkloadSelector, pod.Metadata.Labels)));
 
     private static bool IsSelected(ClusterObjects cluster, Deployment deployment)
     {

@@ -21,6 +21,20 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
             ? $"AuthorizationPolicy {made.Groups[1].Value}/{made.Groups[2].Value}, rule {made.Groups[3].Value}"
             : "";
 
+    /// <summary>A policy of a gateway that passes connections on, which knows neither callers nor requests; null when there is none.</summary>
+    /// <param name="said">What is seen of the connection.</param>
+    public Problem? AtPassing(ServiceInCluster service, string said)
+    {
+        var config = facts.ConfigOf(service.Cluster);
+        var policy = service.Pods.Take(1).SelectMany(pod => config.Istio<AuthorizationPolicy>()
+            .Where(one => one is { DryRun: false, Action: not PolicyAction.Audit }
+                && one.AppliesTo(pod.Metadata.Namespace, facts.RootNamespace, pod.Metadata.Labels.ToValueMap()))).FirstOrDefault();
+        return policy is null ? null : Faults.Of("ISM2064", $"AuthorizationPolicy {policy.Namespace}/{policy.Name} in {config.Context}", "spec.selector",
+            $"applies to {service.Name}, which passes connections of other networks on and knows neither their callers nor their requests: it may deny this "
+                + $"one ({said})",
+            "select the workloads that are called: their sidecars know who calls");
+    }
+
     /// <param name="rule">The rule that denies, named after the policy that it was made from; empty when no rule allows.</param>
     public Problem Denied(Callee callee, string rule, CallAttributes call)
     {
@@ -40,10 +54,10 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
     /// <summary>Why the callee's proxy asks no external authorizer, and so denies what a policy leaves to one; null when nothing says so.</summary>
     private Problem? Unasked(AuthorizationPolicy policy, Callee callee, CallAttributes call)
     {
-        var at = facts.ControlPlanesOf(callee.Cluster) is [var plane, ..] ? plane.At.Settings(plane.Namespace, "mesh") : facts.MeshSettings("mesh");
+        if (!facts.KnowsSettingsOf(callee.Cluster)) return null;
         var config = facts.ConfigOf(callee.Cluster);
         var (owner, where) = (Name(policy, config), $"extensionProviders of the MeshConfig of {config.Context}");
-        if (MeshConfigReader.ReadMesh(at).Config.Authorizers.GetValueOrDefault(policy.Provider) is not { } provider)
+        if (facts.SettingsOf(callee.Cluster).Mesh.Authorizers.GetValueOrDefault(policy.Provider) is not { } provider)
         {
             return Faults.Of("ISM2064", owner, "spec.provider.name",
                 $"names {policy.Provider}, which is no external authorizer of the MeshConfig: {callee.Name} {Denial(call)}",
@@ -146,9 +160,15 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
             && rule.From.SelectMany(source => source).Concat(rule.When)
                 .Any(term => term.Key.StartsWith("request.auth.", StringComparison.Ordinal) && !term.NotValues.IsEmpty))
         {
+            if (Stripped(policy, callee, call) is { } stripped) return stripped;
             var (why, remedy) = Tokenless(callee, call);
             return Faults.Of("ISM2064", policy, field, $"denies requests without a valid token at {callee.Name}, and this one {why}: the response is 403",
                 remedy);
+        }
+        if (rule is not null && Excepting(rule, field, call) is { } lacking)
+        {
+            return Faults.Of("ISM2064", policy, lacking.Field,
+                $"does not except {lacking.Value}, so that the rule denies {call.Caller} at {callee.Name}: {Outcome(call)}", $"add {lacking.Value} there");
         }
         return Faults.Of("ISM2064", policy, field, $"denies {call.Caller} at {callee.Name}: {Outcome(call)}",
             rule is { From.IsEmpty: true, When.IsEmpty: true }
@@ -156,6 +176,15 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
                 : rule is not null && rule.From.Any(source => source.All(term => term.Values.IsEmpty))
                 ? "add the caller to those that the rule excepts (notPrincipals, notNamespaces or the like)"
                 : "remove the caller from the rule");
+    }
+
+    /// <summary>The exception of a rule for everybody but some, and what the call has instead of it; null when the rule is another one.</summary>
+    private static (string Field, string Value)? Excepting(AuthorizationRule rule, string path, CallAttributes call)
+    {
+        var sources = rule.From.SelectMany((source, i) => source.Where(_ => source.All(term => term.Values.IsEmpty))
+            .Select(term => (Field: $"{path}.from[{i}].source.{FieldOf(term)}", Term: term)));
+        return sources.Select(found => (found.Field, Value: call.Of(found.Term.Key).FirstOrDefault() ?? ""))
+            .Where(found => found.Value.Length > 0).Select(found => ((string, string)?)(found.Field, found.Value)).FirstOrDefault();
     }
 
     private Problem ByNoRule(IReadOnlyList<AuthorizationPolicy> allowing, ClusterObjects config, Callee callee, CallAttributes call)
@@ -191,6 +220,7 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
         }
         var has = call.Of(term.Key);
         var isOfToken = term.Key.StartsWith("request.auth.", StringComparison.Ordinal);
+        if (isOfToken && !call.HasToken && Stripped(Name(near.Policy, config), callee, call) is { } stripped) return stripped;
         var (actual, remedy) = isOfToken && !call.HasToken ? Tokenless(callee, call)
             : isOfToken && has.Count == 0 ? Unclaimed(term, call)
             : term.Key is RuleKeys.SourceIp or RuleKeys.RemoteIp && call.Through.Length > 0
@@ -206,6 +236,17 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
             $"{(term.Values.IsEmpty ? $"does not allow {string.Join(", ", term.NotValues)}" : $"allows {string.Join(", ", term.Values)} only")}, and "
                 + $"this call {actual}{Domains(term, has)}{more}: {callee.Name} {Denial(call)}{others}",
             remedy);
+    }
+
+    /// <summary>A route takes the token out of the request that a policy wants; null when none does.</summary>
+    private Problem? Stripped(string policy, Callee callee, CallAttributes call)
+    {
+        if (call.Stripping.Length == 0) return null;
+        var isOfApi = IstioMetadata.IsOfGatewayApi(call.Stripping);
+        return Faults.Of("ISM2064", $"{(isOfApi ? "" : "VirtualService ")}{call.Stripping} in {facts.ConfigOf(facts.Home).Context}",
+            isOfApi ? "spec.rules[*].filters" : "spec.http[*].headers.request",
+            $"takes the header Authorization out of the request, or writes another one, so that it has no token for {policy}: {callee.Name} {Denial(call)}",
+            "remove authorization there");
     }
 
     /// <summary>Why a call shows no identity, and what gives it one.</summary>

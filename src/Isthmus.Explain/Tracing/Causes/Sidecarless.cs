@@ -5,21 +5,40 @@ using Isthmus.Kubernetes.Objects;
 namespace Isthmus.Explain.Tracing.Causes;
 
 /// <summary>Why a Pod has no sidecar, and what gives it one.</summary>
-/// <param name="Field">The field of the Pod that keeps it from having one.</param>
+/// <param name="Object">What keeps it from having one: the Pod itself, or its namespace.</param>
+/// <param name="Field">The field of that object.</param>
 /// <param name="Remedy">What gives it one.</param>
-internal readonly record struct Sidecarless(string Field, string Remedy)
+internal readonly record struct Sidecarless(string Object, string Field, string Remedy)
 {
+    /// <summary>What precedes what is said of the Pod: where the object is another one, why, and the Pod's name.</summary>
+    public string Because { get; private init; } = "";
+
     private const string Label = $"metadata.labels[{Labels.Inject}]";
 
     public static Sidecarless Of(ClusterObjects cluster, Pod pod)
     {
-        var ns = pod.Metadata.Namespace;
+        var (ns, name) = (pod.Metadata.Namespace, PodRef.Of(cluster, pod).ToString());
         if (pod.Spec.HostNetwork)
-            return new("spec.hostNetwork", "remove hostNetwork from the Pod's template: a Pod in the network of its Node gets no sidecar");
+            return new(name, "spec.hostNetwork", "remove hostNetwork from the Pod's template: a Pod in the network of its Node gets no sidecar");
         if (pod.Metadata.Labels.GetValueOrDefault(Labels.Inject) == "false")
-            return new(Label, $"remove the label {Labels.Inject} from the Pod's template" + (cluster.Injects(ns) ? "" : $", and label {Enabled(cluster, ns)}"));
-        return cluster.Injects(ns) ? new(Label, "restart the Pod: its namespace is injected, and the Pod is older than that")
-            : new(Label, $"label {Enabled(cluster, ns)} (or the Pod {Labels.Inject}=true) and restart the Pod");
+            return new(name, Label,
+                $"remove the label {Labels.Inject} from the Pod's template" + (cluster.Injects(ns) ? "" : $", and label {Enabled(cluster, ns)}"));
+        if (cluster.Injects(ns) && cluster.UnmetBy(pod) is { } unmet)
+            return new(name, "metadata.labels",
+                $"{unmet.Webhook} in {cluster.Context} demands {unmet.Term} as well: remove that, or set the label, and restart the Pod");
+        if (cluster.UnservedRevision(ns, out var served) is { } asked)
+            return new(name, Label, $"set {Labels.Revision} of namespace {ns} in {cluster.Context} to one of {string.Join(", ", served)} (it is {asked}, which "
+                + $"no control plane there serves), or make a tag: isthmus tag set {asked} --revision REVISION --context={cluster.Context}; then restart the "
+                + "Pod");
+        if (cluster.LabelsOf(ns).GetValueOrDefault(Labels.Injection) is { } told and not ("enabled" or "disabled"))
+            return new($"Namespace {ns} in {cluster.Context}", $"metadata.labels[{Labels.Injection}]",
+                $"kubectl --context={cluster.Context} label namespace {ns} {Labels.Injection}=enabled --overwrite, and restart the Pod (or label the Pod "
+                    + $"{Labels.Inject}=true)")
+            {
+                Because = $"is \"{told}\", which has the effect of disabled: {name} ",
+            };
+        return cluster.Injects(ns) ? new(name, Label, "restart the Pod: its namespace is injected, and the Pod is older than that")
+            : new(name, Label, $"label {Enabled(cluster, ns)} (or the Pod {Labels.Inject}=true) and restart the Pod");
     }
 
     private static string Enabled(ClusterObjects cluster, string ns) => $"namespace {ns} in {cluster.Context} {Labels.Injection}=enabled";

@@ -4,6 +4,7 @@ using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
 
 namespace Isthmus.Explain.Tracing.Causes;
 
@@ -31,6 +32,28 @@ internal sealed class SubsetCauses(TraceFacts facts, CallerConfig config)
             }
         }
         return null;
+    }
+
+    /// <summary>At the gateway of a cluster with a control plane of its own, the labels of the subset are those of its own DestinationRules; null where they
+    /// select Pods, or nobody defines the subset.</summary>
+    public Problem? SelectNothingAt(ClusterObjects cluster, ServiceInCluster service, string subset, int port)
+    {
+        var at = facts.ConfigOf(cluster);
+        if (subset.Length == 0 || at == config.At || facts.Host($"{service.Service.Metadata.Name}.{service.Service.Metadata.Namespace}") is not { } host
+            || Find(CallerConfig.RulesOf(at, host)) is not { Rule: { } rule } there) return null;
+        var wanted = there.Subset.Labels.Items.Where(pair => !pair.Key.StartsWith("topology.", StringComparison.Ordinal)).ToDictionary(StringComparer.Ordinal);
+        if (ServicePods.Ready(service, port).Any(pod => LabelSelector.Selects(wanted, pod.Metadata.Labels))) return null;
+        var here = Find(config.RulesFor(host));
+        var own = here?.Subset.Labels.Items.ToDictionary(StringComparer.Ordinal);
+        return Faults.Of("ISM2034", $"DestinationRule {rule.Namespace}/{rule.Name} in {at.Context}", $"spec.subsets[{there.Index}].labels",
+            $"of subset {subset} are {ServicePods.Text(wanted)}, which no ready Pod of {service.Name} has"
+                + (own is null ? "" : $"; in {config.At.Context}, from where the call comes, they are {ServicePods.Text(own)}"),
+            own is not null && service.Pods.Any(pod => LabelSelector.Selects(own, pod.Metadata.Labels)) ? $"set them to {ServicePods.Text(own)}"
+                : "fix the labels of the subset, or of the Pods");
+
+        (DestinationRule Rule, int Index, Subset Subset)? Find(IEnumerable<DestinationRule> rules) => rules
+            .SelectMany(rule => rule.Subsets.Index().Select(one => ((DestinationRule, int, Subset)?)(rule, one.Index, one.Item)))
+            .FirstOrDefault(one => one!.Value.Item3.Name == subset);
     }
 
     /// <summary>The server name contains the subset, and each control plane makes its gateways' chains from its own

@@ -8,19 +8,22 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Wire.Tls;
 
 namespace Isthmus.Explain.Tracing.Causes;
 
 /// <summary>Why the two ends do not agree on TLS.</summary>
-internal sealed class TlsCauses(TraceFacts facts, CallerConfig config)
+internal sealed class TlsCauses(TraceFacts facts, TraceNeeds needs, CallerConfig config)
 {
     /// <summary>What brings mesh TLS back where a DestinationRule ends it: one that says nothing means plain text unless mutual TLS is automatic.</summary>
-    public string MeshTlsAgain => IsAutomatic
+    public static string AgainBy(TraceFacts facts) => facts.Settings.Mesh.EnableAutoMtls
         ? "remove trafficPolicy.tls, or set ISTIO_MUTUAL"
         : "set ISTIO_MUTUAL (without trafficPolicy.tls, calls stay plain text, because meshConfig.enableAutoMtls is false)";
 
-    private bool IsAutomatic => MeshConfigReader.ReadMesh(facts.MeshSettings("mesh")).Config.EnableAutoMtls;
+    public string MeshTlsAgain => AgainBy(facts);
+
+    private bool IsAutomatic => facts.Settings.Mesh.EnableAutoMtls;
 
     private string MeshTlsByRule => $"trafficPolicy.tls.mode ISTIO_MUTUAL in a DestinationRule for {facts.Target.Host}";
 
@@ -53,7 +56,7 @@ internal sealed class TlsCauses(TraceFacts facts, CallerConfig config)
         if (ClusterObjects.Sidecar(facts.ClientPod) is null)
         {
             var without = Sidecarless.Of(facts.Home, facts.ClientPod);
-            return Faults.Of("ISM2058", facts.Client.ToString(), without.Field, $"has no sidecar, so it sends plain text, but {strict}",
+            return Faults.Of("ISM2058", without.Object, without.Field, $"{without.Because}has no sidecar, so it sends plain text, but {strict}",
                 without.Remedy + (policy is null ? ""
                     : $"; or set {(policy.Ports.ContainsKey($"{port}") ? $"portLevelMtls[{port}] of " : "")}the PeerAuthentication to PERMISSIVE"));
         }
@@ -64,11 +67,82 @@ internal sealed class TlsCauses(TraceFacts facts, CallerConfig config)
                 $"call the Service of {callee.Namespace} in the mesh by its own name, or set trafficPolicy.tls.mode ISTIO_MUTUAL in a DestinationRule for "
                     + facts.Target.Host);
         }
+        if (plainByProxy && facts.Sent.Headers.LastOrDefault(header => header.Name == "host")?.Value is { Length: > 0 } named && named != facts.Target.Host
+            && facts.Host(named.Split(':')[0], facts.Client.Namespace) is null)
+        {
+            return Faults.Of("ISM2059", $"host {named}", "",
+                $"is what the request names in its header Host, and no route of the caller's proxy has it, so the call is passed through in plain text, but "
+                    + strict,
+                $"send the host that is called, {facts.Target.Host}; or add {named} to the hosts of a VirtualService, or of a ServiceEntry");
+        }
         return Faults.Of("ISM2059", facts.Client.ToString(), "",
             plainByProxy ? $"its proxy knows no service there and passes plain text through, but {strict}" : $"its proxy sends plain text, but {strict}",
             plainByProxy ? "call the service by its name and port, not the Pod"
                 : !IsAutomatic ? $"set meshConfig.enableAutoMtls to true, or {MeshTlsByRule}"
                 : $"set {MeshTlsByRule}, or the label {Labels.TlsMode}: istio at its endpoint, by which callers know that a proxy is there");
+    }
+
+    /// <summary>The caller's proxy begins TLS around the TLS of the application.</summary>
+    /// <param name="by">The kind and name of the object that asks for it; empty when nobody knows.</param>
+    public Problem Twice(string by)
+    {
+        const string why = "makes the caller's proxy begin TLS, and the application begins TLS itself: the server finds TLS within TLS";
+        if (by.Length == 0) return Faults.Of("ISM2089", facts.Client.ToString(), "", why, $"call http://{facts.Target.Host}");
+        return by.StartsWith("DestinationRule ", StringComparison.Ordinal)
+            ? Faults.Of("ISM2089", $"{by} in {config.At.Context}", "spec.trafficPolicy.tls.mode", why,
+                "remove trafficPolicy.tls; or, if the proxy should begin TLS, call with http:// a port with protocol HTTP whose targetPort is the server's")
+            : Faults.Of("ISM2089", $"{by} in {config.At.Context}", "spec.targetRefs", why, Without(config.At, by));
+    }
+
+    /// <summary>The caller's proxy begins TLS of its own at a workload that accepts only the mesh's.</summary>
+    /// <param name="by">The kind and name of the object that asks for it.</param>
+    public Problem OriginatedToStrict(PodRef callee, ClusterObjects cluster, Pod pod, int port, string by)
+    {
+        var strict = PolicyOf(cluster, pod, port) is { } policy ? $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster} is STRICT"
+            : $"{callee} accepts only mesh TLS";
+        var isRule = by.StartsWith("DestinationRule ", StringComparison.Ordinal);
+        return Faults.Of("ISM2089", $"{by} in {config.At.Context}", isRule ? "spec.trafficPolicy.tls.mode" : "spec.targetRefs",
+            $"makes the caller's proxy begin TLS of its own with {callee}, which has a sidecar, and {strict}",
+            isRule ? MeshTlsAgain : Without(config.At, by));
+    }
+
+    /// <summary>A BackendTLSPolicy for workloads behind the gateway of another network, which routes by the server names of mesh TLS; null for
+    /// others.</summary>
+    /// <param name="by">The kind and name of the object that asks for TLS.</param>
+    public Problem? OfPolicyThrough(string by, ClusterObjects cluster) => !by.StartsWith(MeshApi.BackendTlsPolicy.Kind, StringComparison.Ordinal) ? null
+        : Faults.Of("ISM2089", $"{by} in {config.At.Context}", "spec.targetRefs",
+            $"makes the caller's proxy begin TLS of its own, and the gateway of {cluster.Context} routes only by the server names of mesh TLS",
+            Without(config.At, by));
+
+    /// <summary>A BackendTLSPolicy that leaves callers without the endpoints of another network; null when none applies.</summary>
+    public Problem? OfPolicyAcross(MeshHost host, int port, string network) => config.BackendTls(host.Fqdn, port) is not { } policy ? null
+        : Faults.Of("ISM2089", $"{policy.Source.Kind} {policy.Namespace}/{policy.Source.Name} in {config.At.Context}", "spec.targetRefs",
+            $"makes callers begin TLS of their own, and only mesh TLS can pass the gateway of {network}",
+            Without(config.At, $"{policy.Source.Kind} {policy.Namespace}/{policy.Source.Name}"));
+
+    /// <summary>The command that removes a BackendTLSPolicy.</summary>
+    /// <param name="by">Its kind and name.</param>
+    public static string Without(ClusterObjects at, string by) => by.Split(' ')[^1].Split('/') is [var ns, var name]
+        ? $"kubectl --context={at.Context} -n {ns} delete {MeshApi.BackendTlsPolicy} {name}" : $"delete {by}";
+
+    /// <summary>The BackendTLSPolicy of a host has no CA that can be used, so that callers make no connection; null when it is not that.</summary>
+    public Problem? WithoutCa(string fqdn, int port)
+    {
+        if (config.BackendTls(fqdn, port) is not { } policy || UnusableCa(policy) is not { Length: > 0 } why) return null;
+        return Faults.Of("ISM2089", $"{policy.Source.Kind} {policy.Namespace}/{policy.Source.Name} in {config.At.Context}",
+            "spec.validation.caCertificateRefs", $"demands TLS with the endpoints, and has no CA to check them with, so callers make no connection: {why}",
+            "put the CA that issued the certificate of the server into ca.crt of that object, or correct the reference");
+    }
+
+    /// <summary>What is wrong with the CAs of a policy; empty for nothing, or until they have been looked at.</summary>
+    private string UnusableCa(BackendTlsPolicy policy)
+    {
+        if (config.At.Rejection(policy) is { Length: > 0 } told) return told;
+        if (policy.CaCertificates.IsEmpty) return policy.UsesSystemCas ? "" : "it names neither caCertificateRefs nor wellKnownCACertificates";
+        var looked = policy.CaCertificates.Where(reference => reference is { Group: "", Kind: "ConfigMap" }).Select(reference => (Name: reference,
+            Found: needs.Held(new(config.At.Context, reference.Kind, reference.Namespace, reference.Name)))).ToList();
+        return looked.Count < policy.CaCertificates.Count || looked.Exists(one => one.Found is not { Problem.Length: > 0 }) ? ""
+            : string.Join("; ", looked.Select(one => $"{one.Name.Kind} {one.Name.Namespace}/{one.Name.Name} {one.Found!.Problem}"));
     }
 
     /// <summary>A port in portLevelMtls that is the Service's, where the workload's is needed; null when there is none.</summary>
@@ -110,7 +184,7 @@ internal sealed class TlsCauses(TraceFacts facts, CallerConfig config)
     /// <summary>How a policy lets callers begin mesh TLS at a port.</summary>
     public static string Encrypted(PeerAuthentication policy, string port) => $"set {ModeField(policy, port)[5..]} to PERMISSIVE or STRICT";
 
-    /// <summary>The callee's identity is none of those that the caller's configuration names.</summary>
+    /// <summary>The caller's configuration names identities, and not the callee's.</summary>
     public Problem OtherIdentity(PodRef callee, string identity, TracedCall call)
     {
         if (call.Host is { } host)
@@ -155,10 +229,18 @@ internal sealed class TlsCauses(TraceFacts facts, CallerConfig config)
     /// <summary>One end belongs to a trust domain that the other end does not accept.</summary>
     public Problem OtherTrustDomain(PodRef shown, ClusterObjects cluster, string identity, PodRef checking, string own) =>
         Faults.Of("ISM2063",
-            facts.ControlPlanesOf(cluster) is [var plane, ..] ? $"ConfigMap {plane.Namespace}/istio in {plane.At.Context}" : $"cluster {cluster.Context}",
+            facts.MapNameOf(cluster) is { Length: > 0 } map ? map : $"cluster {cluster.Context}",
             "mesh.trustDomain",
             $"{shown} is {identity}, but {checking} is {own} and accepts only its own trust domain",
             "set the same meshConfig.trustDomain, or add the other to trustDomainAliases, then restart the workloads");
+
+    /// <summary>The caller's control plane tells it to accept identities of a trust domain that the callee is not in.</summary>
+    /// <param name="domain">The trust domain that the caller accepts.</param>
+    public Problem ChangedTrustDomain(PodRef shown, string identity, string domain) =>
+        Faults.Of("ISM2063",
+            facts.MapNameOf(facts.Home) is { Length: > 0 } map ? map : $"cluster {facts.Home.Context}",
+            "mesh.trustDomain", $"{shown} is {identity}, and callers in {facts.Home.Context} accept only identities of {domain}",
+            "set the same meshConfig.trustDomain in all clusters, or add the others to trustDomainAliases, then restart control planes and workloads");
 
     /// <summary>A certificate that has ended: proxies renew theirs, unless the CA that signs them has ended, too.</summary>
     public Problem Expired(PodRef who, ShownCertificate shown) =>
@@ -182,10 +264,14 @@ internal sealed class TlsCauses(TraceFacts facts, CallerConfig config)
                 "restart the Pod to get a certificate of the current CA");
         var at = shown.Context != checking.Context ? $"CA of {shown.Context}" : shown.ToString();
         return Faults.Of("ISM1010", at, $"Secret {WellKnown.SystemNamespace}/{WellKnown.CaCerts}",
-            $"the certificate of {shown} was issued by '{certificate.Leaf.Issuer}' under the root '{own!.Roots[0].Subject}', while {checking} trusts "
-                + $"'{roots.Roots[0].Subject}' only",
+            $"the certificate of {shown} was issued by '{certificate.Leaf.Issuer}' under the root {Named(own!.Roots[0])}, while {checking} trusts "
+                + $"{Named(roots.Roots[0])} only",
             "give all clusters a 'cacerts' Secret of one root, then restart control planes and workloads");
     }
+
+    /// <summary>Roots of different CAs may have one name: the beginning of the digest tells them apart, as <c>verify</c> writes it.</summary>
+    private static string Named(System.Security.Cryptography.X509Certificates.X509Certificate2 root) =>
+        $"'{root.Subject}' (SHA-256 {root.GetCertHashString(System.Security.Cryptography.HashAlgorithmName.SHA256)[..16]}…)";
 
     /// <summary>The mode of mutual TLS at a port of a Pod.</summary>
     public MtlsMode ModeOf(ClusterObjects cluster, Pod pod, int port) => PolicyOf(cluster, pod, port) is not { } policy ? MtlsMode.Unset

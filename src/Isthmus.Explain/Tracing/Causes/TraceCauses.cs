@@ -10,17 +10,17 @@ internal sealed class TraceCauses
     {
         Needs = needs;
         Config = new(facts);
-        Tls = new(facts, Config);
+        Tls = new(facts, needs, Config);
         Availability = new(facts, needs, Tls);
         Policies = new(facts);
-        Entries = new(facts, Config);
+        Entries = new(facts, Config, new(facts, needs, Config));
         Packets = new(facts);
         var subsets = new SubsetCauses(facts, Config);
         Gateways = new(facts, needs, Availability, subsets);
         Networks = new(facts, Config, Gateways, Tls);
-        var visibility = new VisibilityCauses(facts, Config);
-        Endpoints = new(facts, needs, Config, visibility, Availability, subsets, Networks);
-        Hosts = new(facts, needs, Config, visibility, Availability, Endpoints);
+        Visibility = new(facts, Config);
+        Endpoints = new(facts, needs, Config, Visibility, Availability, subsets, Networks);
+        Hosts = new(facts, needs, Config, Visibility, Availability, Endpoints);
     }
 
     /// <summary>What must be fetched before a cause is certain.</summary>
@@ -31,6 +31,8 @@ internal sealed class TraceCauses
     public AvailabilityCauses Availability { get; }
 
     public HostCauses Hosts { get; }
+
+    public VisibilityCauses Visibility { get; }
 
     public EndpointCauses Endpoints { get; }
 

@@ -3,7 +3,7 @@ using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
-using Isthmus.Mesh.Config;
+using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Resolve;
@@ -23,6 +23,9 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
         foreach (var service in host.Services)
         {
             var told = service.Service.Metadata.Annotations.GetValueOrDefault(Annotations.ExportTo);
+            if (told is null && OfMesh(facts.Settings.Mesh.DefaultServiceExportTo, "Service", host.Namespace, service.Name,
+                    $"kubectl --context={service.Cluster.Context} -n {host.Namespace} annotate service {host.Name} {Annotations.ExportTo}='*'") is { } byDefault)
+                return byDefault;
             if (told is null) continue;
             var to = told.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).ToValueList();
             if (Visibility.Allows(to, host.Namespace, ns)) continue;
@@ -31,8 +34,12 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
         }
         foreach (var entry in host.Entries)
         {
+            var name = $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}";
+            if (entry.ExportTo.IsEmpty && OfMesh(facts.Settings.Mesh.DefaultServiceExportTo, "Service", entry.Namespace, name,
+                    $"set exportTo: ['*'] in {name}") is { } byDefault)
+                return byDefault;
             if (!Visibility.Allows(entry.ExportTo, entry.Namespace, ns))
-                return Faults.Of("ISM2012", $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", "spec.exportTo",
+                return Faults.Of("ISM2012", name, "spec.exportTo",
                     $"is exported to {string.Join(", ", entry.ExportTo)} only, and the caller is in namespace {ns}", $"add {ns} to it");
         }
         if (config.Sidecar() is not { Egress.IsEmpty: false } sidecar) return null;
@@ -51,16 +58,62 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
             $"add {host.Namespace}/{host.Fqdn} to its hosts");
     }
 
+    /// <summary>An object that does not say to whom it is exported, and that the caller does not get because of what MeshConfig says for all such; null when
+    /// it does.</summary>
+    /// <param name="allowed">What MeshConfig says.</param>
+    /// <param name="kind">As the field of MeshConfig names it.</param>
+    /// <param name="alone">What exports this object alone.</param>
+    /// <param name="code">Whose absence is told.</param>
+    public Problem? OfMesh(ValueList<string> allowed, string kind, string ns, string name, string alone, string code = "ISM2012") =>
+        Visibility.Allows(allowed, ns, facts.Client.Namespace) ? null
+        : Faults.Of(code, $"MeshConfig of {config.At.Context}", $"default{kind}ExportTo",
+            $"is {string.Join(", ", allowed)}, so that {name} is not exported to namespace {facts.Client.Namespace}, in which the caller is",
+            $"{alone}; or remove default{kind}ExportTo");
+
     /// <summary>The control plane of the caller leaves out the namespace of the host; null when it does not.</summary>
     private Problem? Undiscovered(MeshHost host)
     {
-        var mesh = MeshConfigReader.ReadMesh(facts.MeshSettings("mesh")).Config;
+        var mesh = facts.Settings.Mesh;
         if (mesh.DiscoverySelectors.IsEmpty || host.Services.Count == 0 || host.Namespace == facts.RootNamespace
             || host.Services.Any(service => mesh.DiscoverySelectors.Any(selector => selector.Matches(service.Cluster.LabelsOf(host.Namespace).ToValueMap()))))
             return null;
         return Faults.Of("ISM2105", $"MeshConfig of {config.At.Context}", "discoverySelectors",
             $"selects no label of namespace {host.Namespace}, so the mesh does not know {host.Fqdn}",
-            $"label the namespace so that a selector matches it, or add a selector");
+            ToDiscover(host.Services[0].Cluster, host.Namespace));
+    }
+
+    /// <summary>How the control plane of the caller gets to know a namespace: by the labels of a selector, best of one that matches the namespace in another
+    /// cluster.</summary>
+    private string ToDiscover(ClusterObjects cluster, string ns) =>
+        facts.Settings.Mesh.DiscoverySelectors.Where(selector => selector.Expressions.IsEmpty && selector.Labels.Count > 0)
+            .OrderByDescending(selector => facts.Clusters.Any(other => selector.Matches(other.LabelsOf(ns).ToValueMap()))).FirstOrDefault() is { } plain
+            ? $"kubectl --context={cluster.Context} label namespace {ns} "
+                + $"{string.Join(' ', plain.Labels.Select(label => $"{label.Key}={label.Value}"))} --overwrite; or add a selector"
+            : "label the namespace so that a selector matches it, or add a selector";
+
+    /// <summary>How the caller's proxy gets to know a host outside: its Sidecar may list only some namespaces.</summary>
+    public string ToDeclare(string host)
+    {
+        List<string> listed = config.Sidecar() is not { Egress.IsEmpty: false } sidecar ? ["*"]
+            : [.. sidecar.Egress.SelectMany(egress => egress.Hosts)
+                .Where(entry => Hosts.Covers(entry[(entry.IndexOf('/', StringComparison.Ordinal) + 1)..], host))
+                .Select(entry => entry[..Math.Max(0, entry.IndexOf('/', StringComparison.Ordinal))]).Where(ns => ns != "~").Distinct()];
+        return listed.Exists(ns => ns is "*" or "." or "" || ns == facts.Client.Namespace) ? $"add a ServiceEntry for {host}"
+            : listed is [var first, ..] ? $"add a ServiceEntry for {host} in namespace {first}, which the Sidecar lists"
+            : $"add a ServiceEntry for {host}, and its host to egress.hosts of the Sidecar";
+    }
+
+    /// <summary>The control plane of the caller leaves out the namespace in one of the host's clusters; null when it does not.</summary>
+    public Problem? LeftOut(ServiceInCluster service)
+    {
+        var (mesh, ns) = (facts.Settings.Mesh, service.Service.Metadata.Namespace);
+        bool IsSelected(ClusterObjects cluster) => mesh.DiscoverySelectors.Any(selector => selector.Matches(cluster.LabelsOf(ns).ToValueMap()));
+        if (mesh.DiscoverySelectors.IsEmpty || ns == facts.RootNamespace || IsSelected(service.Cluster)) return null;
+        var model = facts.Clusters.FirstOrDefault(IsSelected);
+        return Faults.Of("ISM2105", $"Namespace {ns} in {service.Cluster.Context}", "metadata.labels",
+            $"are matched by no entry of discoverySelectors of MeshConfig of {config.At.Context}, so the mesh does not know its Services and Pods"
+                + (model is null ? "" : $"; in {model.Context}, those of the namespace are"),
+            ToDiscover(service.Cluster, ns));
     }
 
     private static bool Selects(string entry, string own, MeshHost host)
@@ -73,7 +126,7 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
 
     /// <summary>The mesh keeps the host to each cluster, and only others have ready Pods of it.</summary>
     public Problem? ClusterLocal(MeshHost host, IReadOnlyList<ServiceInCluster> ready) =>
-        !ServiceAgreement.IsClusterLocal(host.Fqdn, MeshConfigReader.ReadMesh(facts.MeshSettings("mesh")).Config) ? null
+        !ServiceAgreement.IsClusterLocal(host.Fqdn, facts.Settings.Mesh) ? null
         : Faults.Of("ISM2100", $"MeshConfig of {config.At.Context}", "serviceSettings[*].settings.clusterLocal",
             $"keeps {host.Fqdn} local to each cluster, and its only ready Pods are in {string.Join(" and ", ready.Select(service => service.Cluster.Context))}",
             $"run the workload in {facts.Home.Context} as well, or take the host out of serviceSettings (for a system namespace, which is local by "
@@ -89,7 +142,7 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
             $"has Pods in {far.Cluster.Context} only, and these clusters are joined by names: from {facts.Home.Context}, call it as "
                 + $"{host.Name}.{host.Namespace}.global",
             entry is null
-                ? $"isthmus global export {host.Namespace}/{host.Name} --context={far.Cluster.Context}, then call {host.Name}.{host.Namespace}.global"
+                ? $"isthmus global export {host.Namespace}/{host.Name} --context={far.Cluster.Context}; then call {host.Name}.{host.Namespace}.global"
                 : $"call {host.Name}.{host.Namespace}.global")
         : null;
 

@@ -20,6 +20,9 @@ internal sealed partial class CallAttributes(string identity, AskedRequest? requ
     /// <summary>The gateway whose address the call comes from; empty: it comes from the caller itself.</summary>
     public string Through { get; init; } = "";
 
+    /// <summary>The object whose route took the token out of the request, as <see cref="IstioMetadata.RuleOf"/> names it; empty: none did.</summary>
+    public string Stripping { get; init; } = "";
+
     /// <summary>The request has a token where proxies read tokens unless told otherwise.</summary>
     public bool HasBearer => request is { HasBearer: true };
 

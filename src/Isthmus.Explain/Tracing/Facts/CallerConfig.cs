@@ -4,6 +4,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
@@ -26,17 +27,36 @@ internal sealed class CallerConfig(TraceFacts facts)
     public string RouteField(string rule, string fqdn, string subset, string field)
     {
         if (IstioMetadata.IsOfGatewayApi(rule)) return "spec.rules[*].backendRefs";
-        var routes = At.Istio<VirtualService>().FirstOrDefault(candidate => $"{candidate.Namespace}/{candidate.Name}" == rule)?.Http ?? [];
+        var service = At.Istio<VirtualService>().FirstOrDefault(candidate => $"{candidate.Namespace}/{candidate.Name}" == rule);
+        var routes = service?.Http ?? [];
         for (var i = 0; i < routes.Count; i++)
         {
             for (var j = 0; j < routes[i].Destinations.Count; j++)
             {
-                var destination = routes[i].Destinations[j].Destination;
-                if (destination.Subset == subset && (destination.Host == fqdn || fqdn.StartsWith($"{destination.Host}.", StringComparison.Ordinal)))
-                    return $"spec.http[{i}].route[{j}].destination.{field}";
+                if (Is(routes[i].Destinations[j].Destination)) return $"spec.http[{i}].route[{j}].destination.{field}";
             }
         }
+        for (var i = 0; i < routes.Count; i++)
+        {
+            if (routes[i].Mirrors.Any(mirror => Is(mirror.Destination)))
+                return $"spec.http[{i}].{(routes[i].Mirrors.Count == 1 ? "mirror" : "mirrors[*].destination")}.{field}";
+        }
+        foreach (var (name, others) in ((string, ValueList<L4Route>)[])[("tcp", service?.Tcp ?? []), ("tls", service?.Tls ?? [])])
+            foreach (var (i, route) in others.Index())
+                foreach (var (j, to) in route.Destinations.Index())
+                    if (Is(to.Destination)) return $"spec.{name}[{i}].route[{j}].destination.{field}";
         return $"spec.http[*].route[*].destination.{field}";
+
+        bool Is(Destination to) => to.Subset == subset && (to.Host == fqdn || fqdn.StartsWith($"{to.Host}.", StringComparison.Ordinal));
+    }
+
+    /// <summary>The field path of the redirect of a route.</summary>
+    public string RedirectField(string rule)
+    {
+        if (IstioMetadata.IsOfGatewayApi(rule)) return "spec.rules[*].filters[*].requestRedirect";
+        var routes = At.Istio<VirtualService>().FirstOrDefault(candidate => $"{candidate.Namespace}/{candidate.Name}" == rule)?.Http ?? [];
+        return routes.Index().Where(route => route.Item.Redirect is not null).ToList() is [var only] ? $"spec.http[{only.Index}].redirect"
+            : "spec.http[*].redirect";
     }
 
     /// <summary>Why a route of the Gateway API responds with 500.</summary>
@@ -58,23 +78,95 @@ internal sealed class CallerConfig(TraceFacts facts)
                 return Faults.Of("ISM2025", owner, $"spec.rules[{i}].backendRefs[*].weight", "is 0 for all backends, so that the response is status 500",
                     "give one of them a weight of 1 or more");
             foreach (var (j, backend) in one.Backends.Index())
-                if (WhyNot(backend.To) is { Length: > 0 } why)
-                    return Faults.Of("ISM2025", owner, $"spec.rules[{i}].backendRefs[{j}]", $"{why}, so that the response is status 500",
-                        "create what is missing, or correct the reference");
+                if (WhyNot(route!.Source, backend.To) is var (field, why, remedy))
+                    return Faults.Of("ISM2025", owner, $"spec.rules[{i}].backendRefs[{j}]{field}", $"{why}, so that the response is status 500", remedy);
         }
         return Faults.Of("ISM2025", owner, "spec.rules[*]",
             "responds with status 500: the backend does not exist or is not permitted, or the rule cannot apply as it is written",
             "see the conditions in its status: ResolvedRefs, PartiallyInvalid");
     }
 
-    /// <summary>What is wrong with a reference to a Service; empty when nothing is, or nobody knows.</summary>
-    private string WhyNot(ApiReference to)
+    /// <summary>What is wrong with a reference to a backend, at which field of it, and what helps; null when nothing is, or nobody knows.</summary>
+    private (string Field, string Why, string Remedy)? WhyNot(ObjectRef from, ApiReference to)
     {
-        if (to.Kind != "Service" || to.Group.Length > 0) return "";
+        if (ReferenceGroups.Meant(to) is { } meant)
+            return (".group", $"is \"{to.Group}\", and {to.Kind} {to.Namespace}/{to.Name} is of group \"{meant}\"",
+                $"write group: {(meant.Length > 0 ? meant : "\"\"")}");
+        if (to is { Kind: "Service", Group: "" } && to.Namespace != from.Namespace && facts.Host($"{to.Name}.{to.Namespace}") is not { Services.Count: > 0 }
+            && facts.Host($"{to.Name}.{from.Namespace}") is { Services.Count: > 0 })
+            return (".namespace", $"names Service {to.Namespace}/{to.Name}, which does not exist",
+                $"set namespace to {from.Namespace}, where Service {to.Name} is, or remove it");
+        // Within the mesh, routes need none.
+        if (facts.Entry is not null && NotPermitted(from, to) is var (denied, remedy))
+            return ("", $"names {to.Kind} {to.Namespace}/{to.Name}, and {denied}", remedy);
+        if (to.Kind is not ("Service" or "ServiceImport")) return null;
         if (facts.Host($"{to.Name}.{to.Namespace}") is not { Services: [_, ..] services })
-            return $"names Service {to.Namespace}/{to.Name}, which does not exist";
-        return to.Port == 0 || services.Any(service => service.Port(to.Port) is not null) ? ""
-            : $"names port {to.Port} of {services[0].Name}, which has {ServicePods.Ports(services[0].Service)}";
+            return (".name", $"names {to.Kind} {to.Namespace}/{to.Name}, which does not exist", "create what is missing, or correct the reference");
+        if (to.Port == 0) return (".port", $"names no port of {to.Kind} {to.Namespace}/{to.Name}", "write the number of the port");
+        if (services.Any(service => service.Port(to.Port) is not null)) return null;
+        var ports = services[0].Service.Spec.Ports;
+        return (".port", $"names port {to.Port} of {services[0].Name}, which has {ServicePods.Ports(services[0].Service)}",
+            ports.Find(port => port.TargetPort?.ToString() == $"{to.Port}") is { } leading ? $"write {leading.Port}: {to.Port} is the port of its Pods"
+                : ports is [var only] ? $"write {only.Port}" : "write one of its ports");
+    }
+
+    /// <summary>A route of the Gateway API that is meant for the calls of a host, and gives its parent a group that has no such kind; null for none.</summary>
+    public (ApiRoute Route, int Parent, string Group)? Misgrouped(MeshHost host)
+    {
+        foreach (var route in At.ApiRoutes)
+            foreach (var (index, parent) in route.Parents.Index())
+                if (parent.Kind == "Service" && parent.Namespace == host.Namespace && parent.Name == host.Name && ReferenceGroups.Meant(parent) is { } meant)
+                    return (route, index, meant);
+        return null;
+    }
+
+    /// <summary>The mirrors of a rule of the Gateway API whose copies nobody gets.</summary>
+    /// <param name="rule">The kind and name of its route.</param>
+    /// <param name="name">The name of the route that proxies have for the rule.</param>
+    public IEnumerable<Problem> LostMirrors(string rule, string name)
+    {
+        var route = At.ApiRoutes.FirstOrDefault(candidate => $"{candidate.Source.Kind} {candidate.Namespace}/{candidate.Name}" == rule);
+        return from one in (route?.Rules ?? default).Index()
+               where name == one.Item.Name || name == RouteConversion.NameOf(route!, one.Item, one.Index)
+               from mirror in one.Item.Mirrors
+               let why = WhyNot(route!.Source, mirror.To)
+               where why is not null
+               select Faults.Of("ISM2010", $"{rule} in {At.Context}", $"spec.rules[{one.Index}].filters[*].requestMirror.backendRef",
+                   $"{why.Value.Why}, so that copies of requests are not sent", why.Value.Remedy);
+    }
+
+    /// <summary>Why an object of the Gateway API may not refer to another namespace, and what permits it; null when it may, or nobody reads
+    /// grants.</summary>
+    public (string Why, string Remedy)? NotPermitted(ObjectRef from, ApiReference to)
+    {
+        if (!At.Knows(MeshApi.ReferenceGrant) || ReferenceGrants.Permit(from, to, At.ReferenceGrants)) return null;
+        var kind = from.Kind.Split('.')[0];
+        // One that was meant to, and is for another namespace.
+        var near = At.ReferenceGrants.FirstOrDefault(grant => grant.Namespace == to.Namespace
+            && grant.From.Any(one => one.Kind == kind && one.Namespace != from.Namespace)
+            && grant.To.Any(one => one.Kind == to.Kind && (one.Name.Length == 0 || one.Name == to.Name)));
+        if (near is not null)
+        {
+            var index = near.From.ToList().FindIndex(one => one.Kind == kind);
+            return ($"ReferenceGrant {near.Namespace}/{near.Source.Name} permits it to {kind}s of namespace {near.From[index].Namespace} only, and this one "
+                    + $"is in {from.Namespace}",
+                $"write {from.Namespace} in spec.from[{index}].namespace of ReferenceGrant {near.Namespace}/{near.Source.Name} in {At.Context}");
+        }
+        return ($"no ReferenceGrant in namespace {to.Namespace} permits {kind}s of namespace {from.Namespace} to refer to it",
+            $"create a ReferenceGrant in namespace {to.Namespace} of {At.Context}: from: [{{group: {MeshApi.ApiGateway.Group}, kind: {kind}, "
+                + $"namespace: {from.Namespace}}}], to: [{{group: \"{to.Group}\", kind: {to.Kind}, name: {to.Name}}}]");
+    }
+
+    /// <summary>The BackendTLSPolicy by which callers begin TLS at a port of a Service, which comes before what DestinationRules say; null when there is
+    /// none.</summary>
+    public BackendTlsPolicy? BackendTls(string fqdn, int port)
+    {
+        if (At.BackendTlsPolicies.Count == 0 || facts.Host(fqdn) is not { Services: [_, ..] services } host) return null;
+        var section = services.Select(service => service.Port(port)?.Name).FirstOrDefault(name => name is { Length: > 0 }) ?? "";
+        var meant = BackendPolicies.Ordered(At.BackendTlsPolicies).SelectMany(policy => policy.Targets, (policy, target) => (Policy: policy, Target: target))
+            .Where(one => one.Target is { Group: "", Kind: "Service" } && one.Target.Name == host.Name && one.Target.Namespace == host.Namespace).ToList();
+        return (meant.Find(one => one.Target.Section.Length > 0 && one.Target.Section == section) is { Policy: { } ofPort } ? ofPort : null)
+            ?? meant.Find(one => one.Target.Section.Length == 0).Policy;
     }
 
     /// <summary>The Sidecar that the control plane chooses: one that selects the Pod, then the namespace's, then the root
@@ -97,12 +189,11 @@ internal sealed class CallerConfig(TraceFacts facts)
     /// <param name="owner">The older one, as <c>namespace/name</c>; empty when there is none.</param>
     public IEnumerable<VirtualService> Overridden(string owner, MeshHost host) => owner.Length == 0 ? [] : At.Istio<VirtualService>().Where(service =>
         service.ForSidecars && $"{service.Namespace}/{service.Name}" != owner && service.Hosts.Contains(host.Fqdn)
-            && Visibility.Allows(service.ExportTo, service.Namespace, facts.Client.Namespace));
+            && Sees(service));
 
     /// <summary>The VirtualServices with routes for requests to a host.</summary>
     public IEnumerable<VirtualService> RoutingRequests(MeshHost host) => At.Istio<VirtualService>().Where(service =>
-        service.ForSidecars && !service.Http.IsEmpty && service.Hosts.Contains(host.Fqdn)
-            && Visibility.Allows(service.ExportTo, service.Namespace, facts.Client.Namespace));
+        service.ForSidecars && !service.Http.IsEmpty && service.Hosts.Contains(host.Fqdn) && Sees(service));
 
     /// <summary>The first route to a host that is left to a VirtualService which is not there; null when there is none.</summary>
     public (VirtualService Service, string Field, ObjectName Delegate)? Orphaned(MeshHost host)
@@ -131,7 +222,13 @@ internal sealed class CallerConfig(TraceFacts facts)
     }
 
     /// <summary>Whether a rule is exported to the caller.</summary>
-    public bool Sees(DestinationRule rule) => Visibility.Allows(rule.ExportTo, rule.Namespace, facts.Client.Namespace);
+    public bool Sees(DestinationRule rule) => Sees(rule.ExportTo, facts.Settings.Mesh.DefaultDestinationRuleExportTo, rule.Namespace);
+
+    /// <summary>Whether a VirtualService is exported to the caller.</summary>
+    public bool Sees(VirtualService service) => Sees(service.ExportTo, facts.Settings.Mesh.DefaultVirtualServiceExportTo, service.Namespace);
+
+    private bool Sees(ValueList<string> told, ValueList<string> otherwise, string ns) =>
+        Visibility.Allows(told.IsEmpty ? otherwise : told, ns, facts.Client.Namespace);
 
     /// <summary>All DestinationRules of a cluster for a host, also those that the caller does not get.</summary>
     public static IEnumerable<DestinationRule> RulesOf(ClusterObjects cluster, MeshHost host) => cluster.Istio<DestinationRule>().Where(rule =>

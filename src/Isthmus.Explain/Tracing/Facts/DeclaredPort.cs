@@ -18,9 +18,12 @@ internal sealed record DeclaredPort(Protocol Protocol, string Object, string Fie
     public bool IsBytes => Protocol is Protocol.Tcp or Protocol.Mongo or Protocol.Redis or Protocol.MySql;
 
     /// <summary>The port that is called; null when no Service or ServiceEntry has it.</summary>
-    public static DeclaredPort? Of(TracedCall call)
+    /// <param name="call">The call.</param>
+    /// <param name="context">The cluster whose Service comes first: the proxies of its Pods follow it, not those of other clusters.</param>
+    public static DeclaredPort? Of(TracedCall call, string context = "")
     {
-        var found = call.Host?.Services.Select(service => (service, port: service.Port(call.Port))).FirstOrDefault(found => found.port is not null);
+        var found = call.Host?.Services.OrderBy(service => service.Cluster.Context == context ? 0 : 1)
+            .Select(service => (service, port: service.Port(call.Port))).FirstOrDefault(found => found.port is not null);
         if (found is not { port: { } port, service: { } service }) return OfEntry(call);
         var name = port.Name.Length > 0 ? port.Name : port.Port.ToString(CultureInfo.InvariantCulture);
         var field = string.IsNullOrEmpty(port.AppProtocol) ? "name" : "appProtocol";
@@ -41,7 +44,10 @@ internal sealed record DeclaredPort(Protocol Protocol, string Object, string Fie
     /// <summary>How the object says that the port speaks another protocol.</summary>
     /// <param name="protocol">As an <c>appProtocol</c>, for example <c>http</c>.</param>
     public string Declare(string protocol) =>
-        IsOfEntry ? $"set protocol: {protocol.ToUpperInvariant()}" : $"name the port {protocol} or {protocol}-…, or set appProtocol: {protocol}";
+        IsOfEntry ? $"set protocol: {protocol.ToUpperInvariant()}"
+            // It comes before the name.
+            : Field.EndsWith(".appProtocol", StringComparison.Ordinal) ? $"set appProtocol: {protocol}"
+            : $"name the port {protocol} or {protocol}-…, or set appProtocol: {protocol}";
 
     /// <summary>Why proxies do not take the call for what it is; null when they do.</summary>
     public Problem? Contradiction(TracedCall call)

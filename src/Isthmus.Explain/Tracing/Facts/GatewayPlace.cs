@@ -1,5 +1,4 @@
 using System.Net;
-using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Explain.Tracing.Reading;
@@ -19,22 +18,47 @@ internal sealed record GatewayPlace(ClusterObjects? Cluster, ServiceInCluster? S
     /// <summary>The gateway at an address; null when it is not one.</summary>
     public static GatewayPlace? Find(TraceFacts facts, IPEndPoint address)
     {
-        var configured = ByMeshNetworks(facts, address.Address.ToString());
+        var configured = ByMeshNetworks(facts, EndpointAddress.Of(address.Address));
+        if (ByService(facts, address, configured, AddressSource) is { } gateway) return gateway;
+        if (configured is null && ByEntry(facts, address) is { } entry) return entry;
+        // Several Services may share an address, such as that of a Node: one that lacks the port is meant only where it is a gateway by its label, and no
+        // other has the port.
+        if (ByService(facts, address, null, static (_, service, address) => AddressWithoutPort(service, address)) is { } closed) return closed;
+        return configured is null
+            ? null
+            : new(null, null, address, configured, $"meshNetworks of {facts.Home.Context}", $"meshNetworks of {facts.Home.Context}");
+    }
+
+    /// <summary>The port at which callers of other networks come to the gateway behind a Service, which may lack it.</summary>
+    public static int PortOf(Service service) =>
+        int.TryParse(service.Metadata.Labels.GetValueOrDefault(Labels.GatewayPort), out var named) ? named : Ports.EastWest;
+
+    /// <param name="configured">The network of which meshNetworks say that the address is its gateway; null: none.</param>
+    /// <param name="source">Says how a Service has an address; null: it does not.</param>
+    private static GatewayPlace? ByService(TraceFacts facts, IPEndPoint address, string? configured,
+        Func<ClusterObjects, Service, IPEndPoint, string?> source)
+    {
         foreach (var cluster in facts.Clusters)
         {
             foreach (var service in cluster.Services)
             {
                 var network = service.Metadata.Labels.GetValueOrDefault(Labels.Network);
-                if ((network is null && configured is null) || AddressSource(cluster, service, address) is not { } how) continue;
+                if ((network is null && configured is null) || source(cluster, service, address) is not { } how) continue;
                 var place = new ServiceInCluster(cluster, service);
                 return network is not null ? new(cluster, place, address, network, how, $"label {Labels.Network}={network}")
                     : new(cluster, place, address, configured!, how, $"meshNetworks of {facts.Home.Context}");
             }
         }
-        if (configured is null && ByEntry(facts, address) is { } entry) return entry;
-        return configured is null
-            ? null
-            : new(null, null, address, configured, $"meshNetworks of {facts.Home.Context}", $"meshNetworks of {facts.Home.Context}");
+        return null;
+    }
+
+    /// <summary>How a Service has an address to which callers come at a port that it lacks; null for others.</summary>
+    private static string? AddressWithoutPort(Service service, IPEndPoint address)
+    {
+        if (address.Port != PortOf(service)) return null;
+        var ip = address.Address.ToString();
+        return service.Status.LoadBalancer.Ingress.Any(ingress => ingress.Ip == ip) ? "status.loadBalancer"
+            : service.Spec.ExternalIPs.Contains(ip) ? "spec.externalIPs" : null;
     }
 
     /// <summary>A gateway that a ServiceEntry of the caller's cluster names, and that forwards calls from other clusters
@@ -80,7 +104,6 @@ internal sealed record GatewayPlace(ClusterObjects? Cluster, ServiceInCluster? S
             ? $"address of a node and its NodePort (annotation {Annotations.NodeSelector})" : null;
     }
 
-    private static string? ByMeshNetworks(TraceFacts facts, string ip) =>
-        (facts.MeshSettings("meshNetworks")["networks"] as JsonObject ?? []).FirstOrDefault(network =>
-            (network.Value?["gateways"] as JsonArray ?? []).Any(gateway => gateway?["address"]?.ToString() == ip)).Key;
+    private static string? ByMeshNetworks(TraceFacts facts, EndpointAddress ip) =>
+        facts.Settings.Networks.Networks.FirstOrDefault(network => network.Value.Gateways.Any(gateway => gateway.Address == ip)).Key;
 }

@@ -15,6 +15,11 @@ internal sealed record ServiceInCluster(ClusterObjects Cluster, Service Service)
 
     public ServicePort? Port(int number) => Service.Spec.Ports.FirstOrDefault(port => port.Port == number && port.Protocol != "UDP");
 
+    /// <summary>Whether clients outside may come by addresses of Nodes, without one of a load balancer.</summary>
+    public bool IsOnNodes => Service.Spec is { Type: "LoadBalancer", AllocateLoadBalancerNodePorts: not false }
+        || Service.Spec.Ports.Exists(port => port.NodePort > 0)
+        || Pods.Any(pod => pod.Spec.HostNetwork || pod.Spec.Containers.Exists(container => container.Ports.Exists(port => port.HostPort > 0)));
+
     public IEnumerable<EndpointSlice> Slices() => Cluster.Slices.Where(slice =>
         slice.Metadata.Namespace == Service.Metadata.Namespace && slice.Metadata.Labels.GetValueOrDefault(Labels.ServiceName) == Service.Metadata.Name);
 

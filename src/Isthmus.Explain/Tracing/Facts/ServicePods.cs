@@ -10,6 +10,9 @@ namespace Isthmus.Explain.Tracing.Facts;
 /// <summary>The Pods and Deployments behind a Service.</summary>
 internal static class ServicePods
 {
+    /// <summary>The label by which a Deployment tells its generations of Pods apart.</summary>
+    public const string TemplateHash = "pod-template-hash";
+
     public static IEnumerable<Pod> Ready(ServiceInCluster service, int port) =>
         service.Pods.Where(pod => pod.Status.IsReady && TargetExists(service.Port(port), pod));
 
@@ -29,6 +32,16 @@ internal static class ServicePods
     public static IEnumerable<Deployment> Workloads(ServiceInCluster service) => service.Cluster.Deployments.Where(deployment =>
         deployment.Metadata.Namespace == service.Service.Metadata.Namespace && service.Service.Spec.Selector.Count > 0
             && LabelSelector.Selects(service.Service.Spec.Selector, deployment.Spec.TemplateLabels));
+
+    /// <summary>The kind and name of what a Pod belongs to: of a Deployment's, the Deployment; of nobody's, the Pod itself.</summary>
+    public static (string Kind, string Name) OwnerOf(Pod pod)
+    {
+        // Static Pods belong to their Node.
+        if (pod.Metadata.OwnerReferences.FirstOrDefault(one => one.Controller == true) is not { Kind: not "Node" } owner) return ("Pod", pod.Metadata.Name);
+        var hash = pod.Metadata.Labels.GetValueOrDefault(TemplateHash, "");
+        return hash.Length > 0 && owner.Kind == "ReplicaSet" && owner.Name.EndsWith($"-{hash}", StringComparison.Ordinal)
+            ? ("Deployment", owner.Name[..^(hash.Length + 1)]) : (owner.Kind, owner.Name);
+    }
 
     /// <summary>Deployments that the Service may have been meant to select: one label matches, or the name does.</summary>
     public static IEnumerable<Deployment> Candidates(ServiceInCluster service) => service.Cluster.Deployments
@@ -88,8 +101,16 @@ internal static class ServicePods
     public static bool IsWithoutClusterDns(Pod pod) =>
         pod.Spec is { DnsPolicy: "Default" } or { DnsPolicy: "None", DnsConfig: null or { Nameservers.Count: 0 } };
 
+    /// <summary>An init container of the application that runs and has not ended, so that nothing after it starts; null for others.</summary>
+    public static ContainerStatus? Lingering(Pod pod) => pod.Status.InitContainerStatuses.Find(status => status.State.Running is not null
+        && pod.Spec.InitContainers.Exists(one => one.Name == status.Name && one.RestartPolicy != "Always" && !IsOfMesh(one)));
+
+    /// <summary>Whether injection has added an init container.</summary>
+    public static bool IsOfMesh(Container container) => container.Name is "istio-init" or "istio-validation" or "istio-proxy";
+
     public static string Why(Pod pod)
     {
+        if (Lingering(pod) is { } lingering) return $"init container {lingering.Name} runs and has not ended{Unproxied(pod, lingering.Name)}";
         foreach (var status in pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses))
         {
             if (status is { State.Waiting: not null, LastState.Terminated: { ExitCode: not 0 } last })
@@ -99,7 +120,7 @@ internal static class ServicePods
                 return $"container {status.Name} exited with code {terminated.ExitCode}{Unproxied(pod, status.Name)}";
         }
         if (pod.Status.ContainerStatuses.FirstOrDefault(status => !status.Ready) is { } unready)
-            return $"the readiness probe of container {unready.Name} fails"
+            return $"the readiness probe of container {unready.Name}{(ReadinessCheck.Of(pod) is { } check ? $" ({check.Text})" : "")} fails"
                 + (unready.Name == "istio-proxy" && IsWithoutClusterDns(pod)
                     ? $"; dnsPolicy {pod.Spec.DnsPolicy} keeps it from the cluster's DNS, by which it finds its control plane" : "");
         var condition = pod.Status.Conditions.FirstOrDefault(candidate => candidate is { Type: "PodScheduled" or "Ready", Status: not "True" });
@@ -117,7 +138,7 @@ internal static class ServicePods
     }
 
     /// <summary>What an init container that ends before the Pod's proxy starts may not know: it calls without the proxy.</summary>
-    private static string Unproxied(Pod pod, string container)
+    public static string Unproxied(Pod pod, string container)
     {
         var at = pod.Spec.InitContainers.FindIndex(one => one.Name == container);
         if (at < 0 || pod.Spec.InitContainers[at].RestartPolicy == "Always" || ClusterObjects.Sidecar(pod) is null) return "";

@@ -1,11 +1,11 @@
 using System.Net;
-using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Inventory;
 using EndpointAddress = Isthmus.Mesh.Model.EndpointAddress;
 
 namespace Isthmus.Explain.Tracing.Facts;
@@ -17,7 +17,8 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
     public TraceFacts At(IPAddress address) =>
         new(Clusters, Client, Target, Now)
         {
-            Sent = Sent, Entry = Entry, TakenAt = TakenAt, Locality = Locality, Proxies = Proxies, Silent = Silent, Watched = Watched, Address = address
+            Sent = Sent, Entry = Entry, TakenAt = TakenAt, Locality = Locality, Proxies = Proxies, Silent = Silent, Watched = Watched,
+            Unlabelled = Unlabelled, Holders = Holders, Address = address,
         };
 
     public IReadOnlyList<ClusterObjects> Clusters { get; } = clusters;
@@ -54,6 +55,12 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
     /// no entry.</summary>
     public Dictionary<string, IReadOnlyList<WatchedCluster>> Watched { get; private init; } = new(StringComparer.Ordinal);
 
+    /// <summary>Remote secrets beside what is watched that control planes do not read, by the same contexts.</summary>
+    public Dictionary<string, IReadOnlyList<UnlabelledSecret>> Unlabelled { get; private init; } = new(StringComparer.Ordinal);
+
+    /// <summary>Secrets and ConfigMaps that were looked at.</summary>
+    public Dictionary<HolderRef, TracedHolder> Holders { get; private init; } = [];
+
     /// <summary>The call that was made; null when no call was made.</summary>
     public MadeCall? Call { get; set; }
 
@@ -66,6 +73,10 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
     public ClusterObjects Home => Clusters.First(cluster => cluster.Context == Client.Context);
 
     public Pod ClientPod => Home.Pods.First(pod => pod.Metadata.Name == Client.Name && pod.Metadata.Namespace == Client.Namespace);
+
+    /// <summary>Whether a Pod is one of a gateway.</summary>
+    public bool IsGateway(PodRef pod) => Clusters.First(cluster => cluster.Context == pod.Context).Pods.Any(one =>
+        one.Metadata.Name == pod.Name && one.Metadata.Namespace == pod.Namespace && ClusterObjects.IsGateway(one));
 
     /// <summary>The mesh host that a name denotes for a Pod of a namespace; null when there is none.</summary>
     public MeshHost? Host(string name, string ns)
@@ -103,10 +114,26 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
     /// <summary>The cluster whose Istio objects apply to a cluster; with several primaries, the first.</summary>
     public ClusterObjects ConfigOf(ClusterObjects cluster) => ControlPlanesOf(cluster) is [var first, ..] ? first.Config : cluster;
 
-    /// <summary>The mesh settings that the caller's control plane reads in the cluster where it runs.</summary>
-    public JsonObject MeshSettings(string key) => ControlPlanesOf(Home) is [var plane, ..] ? plane.At.Settings(plane.Namespace, key) : [];
+    /// <summary>The settings that the caller's control plane reads in the cluster where it runs.</summary>
+    public MeshSettings Settings => MapOf(Home)?.Settings ?? MeshMap.Defaults;
 
-    public string RootNamespace => MeshSettings("mesh")["rootNamespace"]?.ToString() ?? WellKnown.SystemNamespace;
+    /// <summary>Those of the control plane of a cluster; where none is known, the caller's.</summary>
+    public MeshSettings SettingsOf(ClusterObjects cluster) =>
+        ControlPlanesOf(cluster).Count > 0 ? MapOf(cluster)?.Settings ?? MeshMap.Defaults : Settings;
+
+    /// <summary>The ConfigMap with these settings, as problems name it; empty where no control plane is known.</summary>
+    public string MapNameOf(ClusterObjects cluster) => ControlPlanesOf(cluster) is [var plane, ..]
+        ? $"ConfigMap {plane.Namespace}/{plane.Map?.Name ?? "istio"} in {plane.At.Context}" : "";
+
+    /// <summary>Whether these settings can be read: of what they lack, nothing can be said otherwise.</summary>
+    public bool KnowsSettingsOf(ClusterObjects cluster) => MapOf(cluster) is not { IsReadable: false };
+
+    /// <summary>The name of the mesh in these settings; empty where they have none.</summary>
+    public string MeshIdOf(ClusterObjects cluster) => MapOf(cluster)?.MeshId ?? "";
+
+    private MeshMap? MapOf(ClusterObjects cluster) => ControlPlanesOf(cluster) is [var plane, ..] ? plane.Map : null;
+
+    public string RootNamespace => Settings.Mesh.RootNamespace;
 
     public ClusterObjects? ById(string id, ClusterObjects near) => near.Id == id ? near : Clusters.FirstOrDefault(cluster => cluster.Id == id);
 

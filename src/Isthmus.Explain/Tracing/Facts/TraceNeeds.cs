@@ -1,4 +1,6 @@
+using Isthmus.Core.Names;
 using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Explain.Tracing.Facts;
 
@@ -14,7 +16,38 @@ internal sealed class TraceNeeds(TraceFacts facts)
     /// <summary>Contexts of clusters whose control planes must report what they watch.</summary>
     public HashSet<string> Watches { get; } = new(StringComparer.Ordinal);
 
-    public bool IsEmpty => Proxies.Count == 0 && Namespaces.Count == 0 && Watches.Count == 0;
+    /// <summary>Secrets and ConfigMaps that must be looked at.</summary>
+    public HashSet<HolderRef> Holders { get; } = [];
+
+    /// <summary>Pods of which the kubelet must have said why their readiness probe fails.</summary>
+    public HashSet<PodRef> Checks { get; } = [];
+
+    public bool IsEmpty => Proxies.Count == 0 && Namespaces.Count == 0 && Watches.Count == 0 && Holders.Count == 0 && Checks.Count == 0;
+
+    /// <summary>Why a Pod is not ready may be told by its events, and by its proxy.</summary>
+    public void NeedCheck(ClusterObjects cluster, Pod pod)
+    {
+        if (ReadinessCheck.Of(pod) is null) return;
+        var name = PodRef.Of(cluster, pod);
+        if (cluster.FailedCheck(pod) is null) Checks.Add(name);
+        if (ClusterObjects.Sidecar(pod) is not null && !facts.Proxies.ContainsKey(name) && !facts.Silent.ContainsKey(name)) Proxies.Add(name);
+    }
+
+    /// <summary>Where programs of a Pod listen, beside its proxy; null when nobody knows, or the one that is checked may still begin to.</summary>
+    public IReadOnlyList<int>? Listening(ClusterObjects cluster, Pod pod)
+    {
+        if (facts.Proxies.GetValueOrDefault(PodRef.Of(cluster, pod))?.Listening is not { } all) return null;
+        int[] ports = [.. all.Select(at => at.Port).Where(port => !Ports.IsOfProxy(port)).Distinct().Order()];
+        return ReadinessCheck.HasStarted(cluster, pod, ports, facts.Now) ? ports : null;
+    }
+
+    /// <summary>What is known of a Secret or ConfigMap; null when it must be looked at first.</summary>
+    public TracedHolder? Held(HolderRef holder)
+    {
+        if (facts.Holders.TryGetValue(holder, out var known)) return known;
+        Holders.Add(holder);
+        return null;
+    }
 
     public void NeedPods(string ns)
     {

@@ -33,6 +33,9 @@ internal sealed record TracedCall(TraceFacts Facts, ProxyView? Sidecar, MeshHost
     /// <summary>Whether it is HTTP without TLS of the application's own.</summary>
     public bool IsPlainHttp => Kind is CallKinds.Http or CallKinds.Grpc;
 
+    /// <summary>The request asks to go on as a WebSocket.</summary>
+    public bool IsWebSocket => Facts.Target.IsWebSocket || Facts.Sent.IsWebSocket;
+
     /// <summary>The ALPN protocols that a proxy detects in the first bytes of plain HTTP.</summary>
     public IReadOnlyList<string> Detected => Kind == CallKinds.Grpc ? ["h2c"] : ["http/1.1"];
 
@@ -45,6 +48,7 @@ internal sealed record TracedCall(TraceFacts Facts, ProxyView? Sidecar, MeshHost
         if (Admitted is { } admitted) return admitted.Request.Copy();
         List<(string, string)> headers = [("user-agent", "isthmus-trace"), ("accept", "*/*")];
         if (Kind == CallKinds.Grpc) headers.Add(("content-type", "application/grpc"));
+        if (IsWebSocket) headers.AddRange([("upgrade", "websocket"), ("sec-websocket-version", "13")]);
         headers.AddRange(Facts.Sent.Headers.Where(header => header.Name != "host").Select(header => (header.Name, header.Value)));
         return new(Method, Kind == CallKinds.Grpc, Authority, Path, headers);
     }

@@ -7,7 +7,9 @@ using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Explain.Tracing.Steps;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Isthmus.Proxy.Decisions;
 
@@ -17,11 +19,14 @@ namespace Isthmus.Explain.Tracing.Judgement;
 /// where.</summary>
 internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, MadeCall call)
 {
+    /// <summary>Long enough for a TLS connection to another region.</summary>
+    private static readonly TimeSpan ShortConnect = TimeSpan.FromSeconds(1);
+
     private readonly TraceFacts _facts = traced.Facts;
 
     public Problem Find() =>
-        Overflow() ?? Filtered() ?? Delayed() ?? RouteTimeout() ?? NotTls() ?? DeclaredOtherwise() ?? Discord() ?? AtCallee() ?? OtherProtocol()
-            ?? ProtocolCauses.Closed(traced, call, Where()) ?? OutOfTime() ?? AtGateway() ?? TlsOrigination() ?? Refused() ?? Sealed()
+        Overflow() ?? Filtered() ?? Delayed() ?? RouteTimeout() ?? NotTls() ?? DeclaredOtherwise() ?? Discord() ?? AtCallee() ?? DroppedTls() ?? OtherProtocol()
+            ?? ProtocolCauses.Closed(traced, call, Where()) ?? OutOfTime() ?? AtGateway() ?? TlsOrigination() ?? ConnectTimeout() ?? Refused() ?? Sealed()
             ?? OnTheWay();
 
     /// <summary>A filter of a proxy on the way answered instead of the application.</summary>
@@ -39,11 +44,11 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
         var config = _facts.ConfigOf(_facts.Clusters.First(one => one.Context == seen.Proxy.Context));
         return Faults.Of("ISM2064", policy.Length > 0 ? $"{policy} in {config.Context}" : seen.Proxy.ToString(), "",
             $"{(policy.Length > 0 ? $"denies the call at {seen.Proxy}" : "no AuthorizationPolicy that applies to it allows the call")} ({seen.Details})",
-            $"isthmus authz check {seen.Proxy.Name}.{seen.Proxy.Namespace} --context={seen.Proxy.Context} lists its policies; they decide by what its proxy "
-                + "sees of the call, such as its own view of the caller's address");
+            "see its policies, which decide by what its proxy sees of the call, such as its own view of the caller's address: isthmus authz check "
+                + $"{seen.Proxy.Name}.{seen.Proxy.Namespace} --context={seen.Proxy.Context}");
     }
 
-    /// <summary>The port is declared otherwise than the call speaks.</summary>
+    /// <summary>The call speaks another protocol than the port declares.</summary>
     private Problem? DeclaredOtherwise() => DeclaredPort.Of(traced)?.Contradiction(traced);
 
     /// <summary>The connection ended, and Services do not agree about what is spoken there.</summary>
@@ -64,43 +69,56 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
     private Problem? RouteTimeout()
     {
         if (!call.HasFlag("UT") || call.Status != 504) return null;
+        var isOfApi = Told("route", HopFacts.ApiRuleFact).Length > 0;
+        var (all, one) = isOfApi ? ("spec.rules[*].timeouts.request", "timeouts.backendRequest") : ("spec.http[*].timeout", "retries.perTryTimeout");
         if (TimeSpan.TryParse(Told("route", HopFacts.TryTimeoutFact), CultureInfo.InvariantCulture, out var each)
             && (!TimeSpan.TryParse(Told("route", HopFacts.TimeoutFact), CultureInfo.InvariantCulture, out var whole)
                 || call.Milliseconds < whole.TotalMilliseconds))
         {
-            return Faults.Of("ISM2088", Route(), "spec.http[*].retries.perTryTimeout",
+            return Faults.Of("ISM2088", Route(), $"{(isOfApi ? "spec.rules[*]" : "spec.http[*]")}.{one}",
                 $"gives each try {Seconds(each.TotalMilliseconds)}, and {Where()} did not answer within it: the response is 504 ({call.Flags})",
                 "allow more time, or find out why the application is slow");
         }
+        // The limit of each try ends the call as well, once the timeout allows more.
+        var isTried = each > TimeSpan.Zero;
         return TimeSpan.TryParse(Told("route", HopFacts.TimeoutFact), CultureInfo.InvariantCulture, out var timeout)
-            ? Faults.Of("ISM2088", Route(), "spec.http[*].timeout",
-                $"gives up after {Seconds(timeout.TotalMilliseconds)}, and {Where()} had not answered by then: the response is 504 (UT)",
-                "allow more time, or find out why the application is slow") : null;
+            ? Faults.Of("ISM2088", Route(), all,
+                $"gives up after {Seconds(timeout.TotalMilliseconds)}"
+                    + (isTried ? $" for all tries, of which each may take {Seconds(each.TotalMilliseconds)}, " : ", ")
+                    + $"and {Where()} had not answered by then: the response is 504 (UT)",
+                $"allow more time{(isTried ? $" there and in {one}" : "")}, or find out why the application is slow") : null;
+    }
+
+    /// <summary>Each try ended before the application answered, and the next one began; null where the trace did not wait for longer than one try.</summary>
+    private Problem? TriedAgain()
+    {
+        if (!TimeSpan.TryParse(Told("route", HopFacts.TryTimeoutFact), CultureInfo.InvariantCulture, out var each) || each <= TimeSpan.Zero
+            || call.Milliseconds < each.TotalMilliseconds * 1.5) return null;
+        var isOfApi = Told("route", HopFacts.ApiRuleFact).Length > 0;
+        var field = isOfApi ? "timeouts.backendRequest" : "retries.perTryTimeout";
+        return Faults.Of("ISM2088", Route(), isOfApi ? $"spec.rules[*].{field}" : $"spec.http[*].{field}",
+            $"gives each try {Seconds(each.TotalMilliseconds)}, and {Where()} did not answer within it: its proxy tried again, until the trace gave up after "
+                + Seconds(call.Milliseconds),
+            $"allow more time in {field}, or find out why the application is slow");
     }
 
     /// <summary>The caller's proxy begins TLS that the other end does not speak, or with a certificate that it does not accept.</summary>
-    private Problem? TlsOrigination()
+    private Problem? TlsOrigination() =>
+        (call.Detail.Contains("TLS_error", StringComparison.Ordinal) || call is { IsOutOfTime: true, IsConnected: false })
+        && HopsOfWay().Where(hop => hop.Name == "TLS").SelectMany(hop => hop.Facts).FirstOrDefault(fact => fact.Name == HopFacts.OriginFact) is { } by
+            ? new OriginatedTls(_facts, Where(), HopsOfWay().Any(hop => hop.Name == "inbound")).Of(by.Value,
+                call.IsOutOfTime ? $"no answer within {Seconds(call.Milliseconds)}" : call.Detail) : null;
+
+    /// <summary>The time that a DestinationRule gives connections is over sooner than any network needs.</summary>
+    private Problem? ConnectTimeout()
     {
-        if (!call.Detail.Contains("TLS_error", StringComparison.Ordinal)
-            || HopsOfWay().FirstOrDefault(hop => hop.Name == "TLS" && hop.Facts.Any(fact => fact.Name == HopFacts.OriginFact)) is not { } hop)
-            return null;
-        var isSidecar = HopsOfWay().Any(one => one.Name == "inbound");
-        var rule = $"DestinationRule {hop.Facts.First(fact => fact.Name == HopFacts.OriginFact).Value} in {_facts.ConfigOf(_facts.Home).Context}";
-        if (UnreadFile().Match(call.Detail) is { Success: true } unread)
-        {
-            var (isRoot, file) = (unread.Groups[1].Value == "file-root", unread.Groups[2].Value);
-            return Faults.Of("ISM2089", rule, $"spec.trafficPolicy.tls.{(isRoot ? "caCertificates" : "clientCertificate")}",
-                $"names {file.Replace("~", " and ", StringComparison.Ordinal)}, which the proxy of {_facts.Client} cannot read, so it begins no TLS with "
-                    + Where(),
-                "mount the files into the proxies of callers (annotations sidecar.istio.io/userVolume and sidecar.istio.io/userVolumeMount of their Pods), or "
-                    + "name a Secret in credentialName");
-        }
-        return Faults.Of("ISM2089", rule,
-            "spec.trafficPolicy.tls", $"makes the caller's proxy begin TLS with {Where()}, which fails: {call.Detail.Split("; ")[^1]}",
-            isSidecar ? "remove trafficPolicy.tls, or set ISTIO_MUTUAL: the callee has a sidecar"
-                : call.Detail.Contains("CERTIFICATE_VERIFY_FAILED", StringComparison.Ordinal)
-                ? "set caCertificates to the CA of the server, and sni or subjectAltNames to a name in its certificate"
-                : "if the server speaks plain text at this port, remove trafficPolicy.tls");
+        if (!call.Detail.Contains("connection_timeout", StringComparison.Ordinal)
+            || !TimeSpan.TryParse(Told("cluster", HopFacts.ConnectFact), CultureInfo.InvariantCulture, out var limit) || limit >= ShortConnect) return null;
+        var rule = Told("cluster", "destination rule");
+        return Faults.Of("ISM2114", $"{(rule.Length > 0 ? $"DestinationRule {rule}" : "MeshConfig")} in {_facts.ConfigOf(_facts.Home).Context}",
+            rule.Length > 0 ? "spec.trafficPolicy.connectionPool.tcp.connectTimeout" : "connectTimeout",
+            $"gives connections {Seconds(limit.TotalMilliseconds)}, TLS included, and {Where()} had not answered by then: connection_timeout",
+            "raise it to what the network needs, or remove it: the default is 10s");
     }
 
     /// <summary>The caller's proxy begins mutual TLS of the mesh with what is no Pod, and gets no answer to it.</summary>
@@ -112,11 +130,18 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
             return null;
         }
         var at = _facts.ConfigOf(_facts.Home).Context;
+        if (entry.StartsWith("DestinationRule", StringComparison.Ordinal))
+            return Faults.Of("ISM2067", $"{entry} in {at}", "spec.trafficPolicy.tls.mode",
+                $"is ISTIO_MUTUAL, so callers begin mutual TLS of the mesh at {Sealing()}",
+                "if no proxy of the mesh runs there, remove trafficPolicy.tls, or set SIMPLE if the server speaks TLS; if one does, see that it runs, and that "
+                    + "packets arrive there");
         var field = entry.StartsWith("WorkloadEntry", StringComparison.Ordinal) ? "spec.labels" : "spec.endpoints[*].labels";
         return Faults.Of("ISM2067", $"{entry} in {at}", $"{field}[security.istio.io/tlsMode]",
-            $"says that a proxy of the mesh runs at {(call.Upstream.Length > 0 ? call.Upstream : Where())}, so callers begin mutual TLS there, and there is no "
-                + $"answer to it: {(call.IsOutOfTime ? $"nothing within {Seconds(call.Milliseconds)}" : $"{call.Flags} {call.Detail}".Trim())}",
+            $"says that a proxy of the mesh runs there, so callers begin mutual TLS at {Sealing()}",
             "if no proxy runs there, remove the label; if one does, see that it runs, and that packets arrive there");
+
+        string Sealing() => $"{(call.Upstream.Length > 0 ? call.Upstream : Where())}, and there is no answer to it: "
+            + (call.IsOutOfTime ? $"nothing within {Seconds(call.Milliseconds)}" : $"{call.Flags} {call.Detail}".Trim());
     }
 
     /// <summary>The host answers that nothing listens: packets do arrive there.</summary>
@@ -130,6 +155,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
                 "correct the address, or let packets of the caller's network arrive there");
         if (!RefusedConnection().IsMatch(call.Detail)) return null;
         var refuses = $"{at} refuses connections: the host answers, and nothing listens at this port";
+        if (EntryPorts.Unnamed(_facts, entry, traced) is { } unnamed) return unnamed with { Message = $"{unnamed.Message}: {refuses}" };
         return entry.Length > 0
             ? Faults.Of("ISM2090", $"{entry} in {_facts.ConfigOf(_facts.Home).Context}", AddressField(entry), $"its endpoint {refuses}",
                     "correct the address, or the port (targetPort of the port, or ports of the endpoint), or start what should listen there")
@@ -169,6 +195,18 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
             $"if the application speaks plain HTTP, {port.Declare("http")}; until then, call http://{_facts.Target.Host}:{traced.Port}");
     }
 
+    /// <summary>The trace began TLS because of what the port declares, and a server of plain HTTP may wait for more; null for others.</summary>
+    private Problem? SilentToTls() => traced.Kind != CallKinds.Tls || _facts.Target.Scheme.Length > 0
+        || Port() is not { } port || !port.Protocol.IsTls() ? null
+        : Faults.Of("ISM2078", port.Object, port.Field,
+            $"declares {port.Name}, so the trace began TLS, and what listens there had said nothing to it after {Seconds(call.Milliseconds)}, as an application "
+                + "that speaks plain HTTP does",
+            $"if it does, {port.Declare("http")}; until then, trace http://{_facts.Target.Host}:{traced.Port}; if it speaks TLS, give it more time: "
+                + "--timeout=30s");
+
+    /// <summary>What else is to be said of an answer to a request for a WebSocket.</summary>
+    private string NoSocket => call.IsUpgraded == false ? ", and not with 101, which begins a WebSocket" : "";
+
     private Problem? AtCallee()
     {
         if (_facts.Sightings.All.FirstOrDefault(sighting => sighting.IsRequest) is not { } seen) return null;
@@ -177,9 +215,11 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
         {
             var status = call.GrpcStatus is > 0 ? $"grpc-status {call.GrpcStatus}" : $"status {call.Status}";
             return CallJudgement.IsFailure(call)
-                ? Faults.Of("ISM2073", seen.Proxy.ToString(), "", $"its application responded with {status}: the call arrived, and the mesh worked", logs)
+                ? Faults.Of("ISM2073", seen.Proxy.ToString(), "", $"its application responded with {status}{NoSocket}: the call arrived, and the mesh worked",
+                    logs)
                 : null;
         }
+        if (call.IsOutOfTime && TriedAgain() is { } each) return each;
         if (call.IsOutOfTime)
         {
             return Faults.Of("ISM2077", seen.Proxy.ToString(), "",
@@ -193,7 +233,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
                 $"its proxy gave up after {Seconds(seen.Milliseconds)}, in which its application sent nothing ({Told(seen)})",
                 "raise stream_idle_timeout in the EnvoyFilter that sets it for these Pods, or find out why the application is slow");
         }
-        if (HasFlag(seen, "UC", "UPE", "UR", "UF") && Port() is { } port && port.Protocol.IsHttp2() && !IsRefused(seen))
+        if (HasFlag(seen, "UC", "UPE", "UR", "UF") && Port(seen.Proxy.Context) is { } port && port.Protocol.IsHttp2() && !IsRefused(seen))
         {
             return Faults.Of("ISM2074", port.Object, port.Field,
                 $"declares {port.Protocol.ToString().ToUpperInvariant()}, so the callee's proxy speaks HTTP/2 to the application of {seen.Proxy}, which ends "
@@ -201,7 +241,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
                 $"if so, {port.Declare("http")}");
         }
         if (HasFlag(seen, "UC", "UPE", "UR") && !seen.Details.Contains("headers_too_large", StringComparison.Ordinal)
-            && Port() is { Protocol: Protocol.Http } plain && !IsRefused(seen))
+            && Port(seen.Proxy.Context) is { Protocol: Protocol.Http } plain && !IsRefused(seen))
         {
             var gRPC = traced.Kind == CallKinds.Grpc;
             return Faults.Of("ISM2074", plain.Object, plain.Field,
@@ -216,6 +256,25 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
                 "shorten the headers of the response: often cookies, tokens or lists that belong in the body");
         }
         return Faults.Of("ISM2074", seen.Proxy.ToString(), "", $"its proxy could not hand the call to the application: {Told(seen)}", logs);
+    }
+
+    /// <summary>The settings of a port take the place of all others of a DestinationRule, and do not repeat its TLS.</summary>
+    private Problem? DroppedTls()
+    {
+        if (traced.Host is not { Services.Count: 0 } host || !(call.HasFlag("UC") || call.HasFlag("UPE"))
+            || HopsOfWay().SelectMany(hop => hop.Facts).Any(fact => fact is { Name: HopFacts.OriginFact, Value.Length: > 0 })) return null;
+        var config = new CallerConfig(_facts);
+        foreach (var rule in config.RulesFor(host))
+        {
+            var index = rule.Policy.Ports.Index().FirstOrDefault(port => port.Item.Port == traced.Port && port.Item.Policy.Tls is null, (-1, default!)).Index;
+            if (index < 0 || rule.Policy.Tls is not { Mode: ClientTlsMode.Simple or ClientTlsMode.Mutual } tls) continue;
+            return Faults.Of("ISM2122", $"DestinationRule {rule.Namespace}/{rule.Name} in {config.At.Context}",
+                $"spec.trafficPolicy.portLevelSettings[{index}]",
+                $"takes the place of all that spec.trafficPolicy says for port {traced.Port}: its tls ({tls.Mode.ToString().ToUpperInvariant()}) does not count "
+                    + $"there, so that the caller's proxy speaks plain text, and {Where()} does not answer it ({call.Flags} {call.Detail})",
+                $"repeat tls in spec.trafficPolicy.portLevelSettings[{index}]");
+        }
+        return null;
     }
 
     /// <summary>No proxy at the callee recorded a request, as when it closes the connection by which HTTP/2 begins.</summary>
@@ -248,7 +307,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
     private Problem? OutOfTime() =>
         call is not { IsOutOfTime: true, IsConnected: true } || _facts.Sightings.All.Any(sighting => !sighting.IsRequest && MadeCall.HasFailed(sighting.Flags))
             ? null
-        : Faults.Of("ISM2077", Where(), "",
+        : TriedAgain() ?? SilentToTls() ?? Faults.Of("ISM2077", Where(), "",
             $"the connection was made, and there was no answer when the trace gave up after {Seconds(call.Milliseconds)}: that is the limit of the trace, not "
                 + $"of the mesh",
             "give it more time: --timeout=30s");
@@ -256,20 +315,30 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
     private Problem? AtGateway()
     {
         if (CallJudgement.IsFailure(call) && MadeCall.Failures(call.Flags).Count == 0)
-            return Faults.Of("ISM2073", Where(), "", $"responded with {(call.GrpcStatus is > 0 ? $"grpc-status {call.GrpcStatus}" : $"status {call.Status}")}",
-                "check the application there");
+        {
+            var said = call.GrpcStatus is > 0 ? $"grpc-status {call.GrpcStatus}" : $"status {call.Status}";
+            said += NoSocket;
+            return PodOfCall() is { } pod ? Faults.Of("ISM2073", pod.ToString(), "", $"responded with {said}",
+                    $"kubectl --context={pod.Context} -n {pod.Namespace} logs {pod.Name}")
+                : Faults.Of("ISM2073", Where(), "", $"responded with {said}", "check the application there");
+        }
         return _facts.Sightings.All.FirstOrDefault(sighting => !sighting.IsRequest && MadeCall.HasFailed(sighting.Flags)) is { } gateway
             ? Faults.Of("ISM2075", gateway.Proxy.ToString(), "", $"could not reach {gateway.Upstream}: {Told(gateway)}",
                 "check the Pod there, and the network in between")
             : null;
     }
 
+    /// <summary>The Pod whose address the caller's proxy chose; null: it is another network's, or nobody's.</summary>
+    private PodRef? PodOfCall() => IPEndPoint.TryParse(call.Upstream, out var upstream)
+        && _facts.PodAt(upstream.Address, "", _facts.Home, _facts.Home.NetworkOf(_facts.ClientPod)) is { } found ? PodRef.Of(found.Cluster, found.Pod) : null;
+
     private Problem OnTheWay()
     {
         var said = $"{call.Flags} {call.Detail}".Trim();
+        if (Lost() is { } lost) return lost;
         // Nothing was found that explains it for certain, but what was found comes before all guesses.
-        if (trace.Hops.FirstOrDefault(hop => hop is { Status: HopStatus.Warning, Problem: not null } && hop.Name != CapacityStep.Hop
-            && hop.Problem.Code is not (OutboundStep.Delayed or OutboundStep.Untyped)
+        if (trace.Hops.FirstOrDefault(hop => hop is { Status: HopStatus.Warning, Problem: not null } && !CallJudgement.IsOfOthers(hop)
+            && hop.Name != GatewayStep.PolicyHop && hop.Problem.Code is not (OutboundStep.Delayed or OutboundStep.Untyped)
             && (hop.Way == 0 || trace.Ways[hop.Way - 1].Title == Way()?.Title)) is { Problem: { } found })
             return Faults.Of("ISM2076", found.Object, found.Path,
                 $"{_facts.Client} did not get through ({said}), and this may be why: {found.Message} ({found.Code})", found.Remedy);
@@ -294,22 +363,27 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
                 + $"({(Unread() is { Length: > 0 } unread ? $"NetworkPolicies of {unread}, which could not be read, " : "")}firewalls, routes)");
     }
 
+    /// <summary>Neither the API server of a cluster nor what may be its gateway answers; null where the call went elsewhere.</summary>
+    private Problem? Lost()
+    {
+        if (_facts.Clusters.Where(cluster => cluster.Error.Length > 0).ToList() is not [var silent, ..] || call.IsConnected
+            || !(call.IsOutOfTime || call.HasFlag("UF"))
+            || !HopsOfWay().Any(hop => hop is { Name: "gateway", Status: HopStatus.Unknown })) return null;
+        return Faults.Of("ISM1001", $"cluster {silent.Context}", "",
+            $"cannot be reached: its API server does not answer ({silent.Error}), and neither does {Where()} ({call.Flags} {call.Detail}): the cluster, or the "
+                + "network to it, is down",
+            $"start the cluster, or mend the network to it; until then, run Pods of {_facts.Target.Host} in a cluster that can be reached");
+    }
+
     /// <summary>The clusters whose NetworkPolicies nobody has looked at.</summary>
-    private string Unread() => string.Join(", ", _facts.Clusters.Where(cluster => cluster.NetworkPoliciesError.Length > 0).Select(cluster => cluster.Context));
+    private string Unread() => string.Join(", ", _facts.Clusters.Where(cluster => !cluster.Knows(MeshApi.NetworkPolicy)).Select(cluster => cluster.Context));
 
     /// <summary>A policy of the gateway that passes the connection on, which knows neither callers nor requests; null when there is none.</summary>
     private Problem? OfGateway()
     {
-        if (!IPEndPoint.TryParse(call.Upstream, out var upstream) || GatewayPlace.Find(_facts, upstream) is not { Cluster: { } cluster, Service: { } service })
+        if (!IPEndPoint.TryParse(call.Upstream, out var upstream) || GatewayPlace.Find(_facts, upstream) is not { Service: { } service })
             return null;
-        var config = _facts.ConfigOf(cluster);
-        var policy = service.Pods.Take(1).SelectMany(pod => config.Istio<AuthorizationPolicy>()
-            .Where(one => one is { DryRun: false, Action: not PolicyAction.Audit }
-                && one.AppliesTo(pod.Metadata.Namespace, _facts.RootNamespace, pod.Metadata.Labels.ToValueMap()))).FirstOrDefault();
-        return policy is null ? null : Faults.Of("ISM2064", $"AuthorizationPolicy {policy.Namespace}/{policy.Name} in {config.Context}", "spec.selector",
-            $"applies to {service.Name}, which passes connections of other networks on and knows neither their callers nor their requests: it may deny this "
-                + $"one ({call.Flags} {call.Detail})",
-            "select the workloads that are called: their sidecars know who calls");
+        return new PolicyCauses(_facts).AtPassing(service, $"{call.Flags} {call.Detail}".Trim());
     }
 
     /// <summary>A WorkloadEntry of a network that has no gateway: its address is called as if it were in the caller's; null for others.</summary>
@@ -338,7 +412,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
         return call.Upstream.Length == 0 && trace.Ways.Where(candidate => candidate.Percent > 0).ToList() is [var only] ? only : way;
     }
 
-    private DeclaredPort? Port() => DeclaredPort.Of(traced);
+    private DeclaredPort? Port(string context = "") => DeclaredPort.Of(traced, context);
 
     private static bool HasFlag(Sighting seen, params ReadOnlySpan<string> flags)
     {
@@ -352,7 +426,8 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
 
     private static string Told(Sighting seen) => $"{seen.Flags} {seen.TransportFailure} {seen.Details}".TrimEnd();
 
-    private static string Seconds(double milliseconds) => string.Create(CultureInfo.InvariantCulture, $"{milliseconds / 1000:0.#} s");
+    private static string Seconds(double milliseconds) => milliseconds < 50
+        ? string.Create(CultureInfo.InvariantCulture, $"{milliseconds:0.#} ms") : string.Create(CultureInfo.InvariantCulture, $"{milliseconds / 1000:0.#} s");
 
     [GeneratedRegex("connect[ _]error:[ _](?:101|113|No[ _]route[ _]to[ _]host|Network[ _](?:is[ _])?unreachable)$")]
     private static partial Regex NoRoute();
@@ -360,8 +435,4 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
     /// <summary>The system's error, as proxies write it.</summary>
     [GeneratedRegex("connect[ _]error:[ _](?:111|Connection[ _]refused)$")]
     private static partial Regex RefusedConnection();
-
-    /// <summary>Files that a proxy names with what it lacks.</summary>
-    [GeneratedRegex(@"(file-root|file-cert):(\S+?)(?=[;,}\s]|$)")]
-    private static partial Regex UnreadFile();
 }

@@ -7,6 +7,7 @@ using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Steps;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Model.GatewayApi;
 
 namespace Isthmus.Explain.Tracing.Judgement;
 
@@ -16,7 +17,7 @@ internal static class CallJudgement
     /// <summary>Codes of warnings that explain a later failure. The hop with such a warning then counts as the one that
     /// fails.</summary>
     private static readonly HashSet<string> Explaining = ["ISM2012", "ISM2013", "ISM2014", "ISM2015", "ISM2017", "ISM2018", "ISM2020", "ISM1003", "ISM1018",
-        "ISM1019", "ISM1020", "ISM1021", "ISM1005", "ISM1007", "ISM1014", "ISM1016", "ISM2048", "ISM2093", "ISM2105"];
+        "ISM1019", "ISM1020", "ISM1021", "ISM1026", "ISM1005", "ISM1007", "ISM1014", "ISM1016", "ISM2048", "ISM2093", "ISM2105", "ISM2117"];
 
     public static CallTrace Judge(TracedCall traced, CallTrace trace)
     {
@@ -25,14 +26,16 @@ internal static class CallJudgement
             trace = trace with { Hops = trace.Hops.Where(hop => hop.Problem?.Code != PacketCauses.Code).ToValueList() };
         if (facts.Call is { Answered: true, Status: >= 200 and < 400 } served)
             trace = trace with { Hops = trace.Hops.Where(hop => hop.Problem?.Code != PodStep.ProxyPort || !IsOnWay(hop, trace, served)).ToValueList() };
+        if (facts.Call is { } met && (!met.Answered || IsFailure(met))) trace = Elsewhere(trace, met);
         if (trace.Failure is { } failure) trace = Promote(trace, failure);
+        trace = Ejected(traced, trace);
         if (facts.Call is not { } call)
             return facts.TakenAt is { } taken
                 ? NotMade(trace, FormattableString.Invariant($"the clusters are those of a snapshot of {taken:yyyy-MM-dd HH:mm:ss}Z"))
             : facts.Entry is not null ? NotMade(trace, "only a client outside can make it")
             : facts.NotMade.Length > 0 ? NotMade(trace, facts.NotMade) : trace;
         // A proxy that denies a call responds, or closes the connection, just as an application would. Many servers close once the caller has ended its
-        // direction, so that alone what the configuration forbids, or cannot do, on the way that the call took makes this a failure.
+        // direction: that is a failure only if the configuration forbids the call, or does not work, on the way that the call took.
         var mayBeDenied = call.Status is 401 or 403 || call.GrpcStatus is 7 or 16;
         var isClosed = call.Status == 0 && call.Says == CallReading.Closed;
         var isDenied = ((mayBeDenied || isClosed)
@@ -40,9 +43,13 @@ internal static class CallJudgement
             || (mayBeDenied && trace.Hops.Any(IsOfPolicy))
             || (isClosed && trace.Hops.Any(hop => hop.Status == HopStatus.Failed && IsOnWay(hop, trace, call)));
         var isRefused = facts.Sightings.All.Any(seen => seen.IsRequest && RefusingFilter.Find("", seen.Flags, seen.Details) is not null);
-        if (call.Answered && !IsFailure(call) && !isDenied && !isRefused)
+        // Only the proxy ever answers.
+        var isSentAround = call.Status is >= 300 and < 400 && trace.Hops.Any(hop => hop.Problem?.Code == OutboundStep.Loop);
+        if (call.Answered && !IsFailure(call) && !isDenied && !isRefused && !isSentAround)
         {
-            return Append(Unbound(Rewritten(Soften(trace, call), call, facts), call, facts), HopStatus.Ok, call, null);
+            var through = Retried(traced, Soften(trace, call), call);
+            var told = Unaccepted(Unbound(Rewritten(through, call, facts), call, facts), call, facts);
+            return Append(RoutesOfOthers.Tell(told, call, facts), HopStatus.Ok, call, null);
         }
         if (trace.Failure is not null) return Append(trace, HopStatus.Failed, call, null);
         if (trace.Hops.Any(hop => IsExplaining(hop, trace, call))) return Append(Promote(trace, null), HopStatus.Failed, call, null);
@@ -50,12 +57,52 @@ internal static class CallJudgement
     }
 
     /// <summary>Whether an answer says that the call was not served: errors of the server, and that there were too many. Other statuses are for the
-    /// application to judge, such as that a name is not found.</summary>
-    internal static bool IsFailure(MadeCall call) => call.Status is 429 or >= 500 || call.GrpcStatus is 2 or 4 or 8 or 13 or 14 or 15;
+    /// application to judge, such as that a name is not found. Whoever wants a WebSocket gets it, or is not served.</summary>
+    internal static bool IsFailure(MadeCall call) =>
+        call.IsUpgraded == false || call.Status is 429 or >= 500 || call.GrpcStatus is 2 or 4 or 8 or 13 or 14 or 15;
 
     /// <summary>A route may divide calls among clusters, and one that has reached an endpoint has found a cluster with endpoints.</summary>
     private static bool IsOnWay(Hop hop, CallTrace trace, MadeCall call) => hop.Way > 0 ? trace.Took(hop.Way, call)
         : hop.Name is not ("cluster" or "endpoints") || call.Upstream.Length == 0;
+
+    /// <summary>Whether the call went to endpoints of the cluster that a hop is about.</summary>
+    private static bool IsOfTarget(Hop hop, CallTrace trace, MadeCall call) => trace.Hops.Count(one => one.Name == "cluster") <= 1
+        || trace.Hops.SkipWhile(one => !ReferenceEquals(one, hop)).Skip(1).TakeWhile(one => one.Name != "cluster")
+            .Any(one => one.Way > 0 && trace.Took(one.Way, call));
+
+    /// <summary>What stops calls on other ways does not explain why this one failed.</summary>
+    private static CallTrace Elsewhere(CallTrace trace, MadeCall call) => !trace.Ways.Any(way => way.Names(call.Upstream)) ? trace : trace with
+    {
+        Hops = trace.Hops.Select(hop => hop.Status == HopStatus.Failed
+            && (hop.Way > 0 ? !trace.Took(hop.Way, call) : hop.Name is "cluster" or "endpoints" && !IsOfTarget(hop, trace, call))
+            ? hop with { Status = HopStatus.Warning } : hop).ToValueList(),
+    };
+
+    /// <summary>A route tries calls again at other endpoints of the cluster that answered: what stops those that begin elsewhere costs time, and is not
+    /// noticed.</summary>
+    private static CallTrace Retried(TracedCall traced, CallTrace trace, MadeCall call)
+    {
+        var route = trace.Hops.FirstOrDefault(hop => hop.Name == "route");
+        if (route is null || Told(route, HopFacts.RetriesFact) is "" or "0 more") return trace;
+        var hops = trace.Hops.ToList();
+        var begin = 0;
+        for (var at = 0; at < hops.Count; at++)
+        {
+            if (hops[at].Name == "cluster") begin = at;
+            if (hops[at] is not { Status: HopStatus.Failed, Way: > 0 } failed || !IsTriedAgain(traced, failed)
+                || !hops.Skip(begin + 1).TakeWhile(hop => hop.Name != "cluster").Any(hop => hop.Way > 0 && trace.Took(hop.Way, call))) continue;
+            hops[at] = failed with { Status = HopStatus.Warning, Problem = failed.Problem! with { Severity = Severity.Warning } };
+        }
+        return trace with { Hops = hops.ToValueList() };
+    }
+
+    /// <summary>Whether a call that ends at a hop is tried again: connections that fail are, and answers of policies and routes are not.</summary>
+    private static bool IsTriedAgain(TracedCall traced, Hop hop) => hop.Name is "TLS" or "SNI" or "application" or "service"
+        || hop.Name.StartsWith("gateway", StringComparison.Ordinal)
+        // A policy at a port of bytes closes the connection.
+        || (hop is { Name: "inbound", Problem: { } problem } && traced.Host?.Services.Any(service => service.Port(traced.Port) is { } port
+            && Protocols.Of(port.Protocol, port.AppProtocol, port.Name, port.Port) == Protocol.Tcp
+            && problem.Object.EndsWith($" in {service.Cluster.Context}", StringComparison.Ordinal)) == true);
 
     private static bool IsOfPolicy(Hop hop) => hop.Problem?.Code is "ISM2064" or "ISM2082" or "ISM2096" or LackedFilters.Code;
 
@@ -67,9 +114,12 @@ internal static class CallJudgement
         || facts.Sightings.All.Any(sighting => sighting.IsRequest || sighting.Details.StartsWith("rbac_access_denied", StringComparison.Ordinal))
         || (facts.Sightings.All.Count > 0 && IPEndPoint.TryParse(call.Upstream, out var upstream) && GatewayPlace.Find(facts, upstream) is null);
 
-    /// <summary>Workloads that get no calls explain no failure of one that does.</summary>
+    /// <summary>Whether a hop is about other workloads than the one that the call goes to.</summary>
+    internal static bool IsOfOthers(Hop hop) => hop.Name is CapacityStep.Hop or MirrorStep.Hop;
+
+    /// <summary>Workloads that get no calls explain no failure of one that does, and an address that a gateway lacks none within it.</summary>
     private static bool IsExplaining(Hop hop, CallTrace trace, MadeCall? call) =>
-        hop is { Status: HopStatus.Warning, Problem: { } problem } && hop.Name != CapacityStep.Hop
+        hop is { Status: HopStatus.Warning, Problem: { } problem } && !IsOfOthers(hop) && hop.Name != "gateway"
         && (Explaining.Contains(problem.Code)
         || (problem.Code == PacketCauses.Code && call is { Answered: false }
             && (hop.Way == 0 || call.Upstream.Length == 0 || trace.Ways[hop.Way - 1].Names(call.Upstream)))
@@ -92,12 +142,28 @@ internal static class CallJudgement
         return trace with { Hops = hops.ToValueList() };
     }
 
+    /// <summary>Where no hop says why all endpoints are ejected, the last call that failed there does.</summary>
+    private static CallTrace Ejected(TracedCall traced, CallTrace trace)
+    {
+        const string Cluster = "cluster ";
+        if (trace.Failure is not { Problem: { } problem } failure || !problem.Message.StartsWith(EndpointsStep.AllEjected, StringComparison.Ordinal)
+            || traced.Sidecar?.Ejections.FirstOrDefault(one => $"{Cluster}{one.Cluster}" == problem.Object) is not { } last) return trace;
+        var status = last.Flag == "UT" ? 504 : last.Status;
+        var call = new MadeCall("", last.Status > 0, status, 0, last.Address, last.Flag.Length > 0 ? last.Flag : "-", last.Reason, []);
+        var cause = new CallBlame(traced, trace with { Hops = trace.Hops.Where(hop => hop != failure).ToValueList() }, call).Find();
+        return trace with
+        {
+            Hops = trace.Hops.Select(hop => hop != failure ? hop : hop with { Problem = cause with { Message = $"{cause.Message}; {problem.Message}" } })
+                .ToValueList(),
+        };
+    }
+
     /// <summary>The call got through, so no failure stops every call. Paths that the call did not take may still be
     /// broken.</summary>
     private static CallTrace Soften(CallTrace trace, MadeCall call) => trace with
     {
         Hops = trace.Hops.Select(hop => hop.Status == HopStatus.Failed
-            && ((hop.Way == 0 && hop.Name is not ("cluster" or "endpoints")) || (hop.Way > 0 && trace.Took(hop.Way, call)))
+            && (hop.Way > 0 ? trace.Took(hop.Way, call) : hop.Name is not ("cluster" or "endpoints") || IsOfTarget(hop, trace, call))
             ? hop with { Status = HopStatus.Warning } : hop).ToValueList(),
     };
 
@@ -143,16 +209,65 @@ internal static class CallJudgement
         return trace with { Hops = hops.ToValueList() };
     }
 
-    /// <summary>Whether a route has the path, and the application would get another one, or would not be asked.</summary>
-    private static bool WouldChange(HttpRoute rule, string path) =>
-        (rule.Rewrite is not null || rule.Redirect is not null || rule.Direct is not null || rule.Delegate is not null)
-            && (rule.Matches.IsEmpty || rule.Matches.Any(match => match.Uri is not { } uri || uri.Kind switch
+    /// <summary>The application does not know the path, and a route of the Gateway API, which may have been meant to change it, is for a port that the
+    /// Service does not have.</summary>
+    private static CallTrace Unaccepted(CallTrace trace, MadeCall call, TraceFacts facts)
+    {
+        var hops = trace.Hops.ToList();
+        var at = call.Status == 404 && facts.Entry is null ? hops.FindIndex(hop => hop is { Name: "route", Status: HopStatus.Ok }
+            && Told(hop, HopFacts.ApiRuleFact).Length == 0) : -1;
+        if (at < 0 || facts.Host(facts.Target.Host, facts.Client.Namespace) is not { Services: [var service, ..] } host)
+            return trace;
+        var config = facts.ConfigOf(facts.Home);
+        foreach (var route in config.ApiRoutes)
+        {
+            var parents = route.Parents.ToList();
+            var index = parents.FindIndex(parent => parent is { Kind: "Service", Group: "" } && parent.Name == host.Name
+                && parent.Namespace == host.Namespace && parent.Port > 0 && host.Services.All(one => one.Port(parent.Port) is null));
+            if (index >= 0)
+                return Idle(route, $"spec.parentRefs[{index}].port",
+                    $"is {parents[index].Port}, and {service.Name} has {ServicePods.Ports(service.Service)}: the route has no effect, and the answer is 404",
+                    service.Service.Spec.Ports is [{ Port: var only }] ? $"write {only} there" : "write a port of the Service there, or remove the field");
+            var astray = parents.FindIndex(parent => parent is { Kind: "Service", Group: "" } && parent.Name == host.Name
+                && parent.Namespace != host.Namespace && facts.Clusters.All(cluster => cluster.Service(parent.Namespace, parent.Name) is null));
+            if (astray >= 0)
+                return Idle(route, $"spec.parentRefs[{astray}].namespace",
+                    $"leads to Service {parents[astray].Namespace}/{host.Name}, which does not exist, and not to {service.Name}: the route has no effect, and "
+                        + "the answer is 404", $"create the route in namespace {host.Namespace}");
+        }
+        return trace;
+
+        CallTrace Idle(ApiRoute route, string field, string message, string remedy)
+        {
+            hops[at] = hops[at] with
             {
-                MatchKind.Exact => path == uri.Value,
-                MatchKind.Prefix => path.StartsWith(uri.Value, StringComparison.Ordinal),
-                // Who writes a pattern for paths mostly means to change them.
-                _ => true,
-            }));
+                Status = HopStatus.Warning,
+                Problem = Faults.Of("ISM2119", $"{route.Source.Kind} {route.Namespace}/{route.Name} in {config.Context}", field, message, remedy) with
+                {
+                    Severity = Severity.Warning,
+                },
+            };
+            return trace with { Hops = hops.ToValueList() };
+        }
+    }
+
+    /// <summary>Whether a route has the path, and the application would get another one, or would not be asked.</summary>
+    internal static bool WouldChange(HttpRoute rule, string path) =>
+        (rule.Rewrite is not null || rule.Redirect is not null || rule.Direct is not null || rule.Delegate is not null)
+            && Takes(rule.Matches, path);
+
+    internal static bool WouldChange(ApiRule rule, string path) =>
+        (rule.Filters.Rewrite is not null || rule.Filters.Redirect is not null || rule.Filters.Direct is not null) && Takes(rule.Matches, path);
+
+    private static bool Takes(ValueList<HttpMatch> matches, string path) =>
+        matches.IsEmpty || matches.Any(match => match.Uri is not { } uri || uri.Kind switch
+        {
+            MatchKind.Exact => path == uri.Value,
+            MatchKind.Prefix => path.StartsWith(uri.Value, StringComparison.Ordinal),
+            MatchKind.PathPrefix => uri.Value == "/" || path == uri.Value || path.StartsWith($"{uri.Value}/", StringComparison.Ordinal),
+            // Who writes a pattern for paths mostly means to change them.
+            _ => true,
+        });
 
     private static string Told(Hop hop, string fact) => hop.Facts.FirstOrDefault(one => one.Name == fact)?.Value ?? "";
 

@@ -16,7 +16,8 @@ internal static class CallReading
 
     /// <param name="answer">The response of the caller's proxy to <c>/call</c>.</param>
     /// <param name="sightings">The reports of the other proxies.</param>
-    public static MadeCall Read(WantedCall wanted, CallReport answer, IReadOnlyList<Sighting> sightings)
+    /// <param name="isGateway">Whether a proxy is a gateway's, and not a callee's.</param>
+    public static MadeCall Read(WantedCall wanted, CallReport answer, IReadOnlyList<Sighting> sightings, Func<PodRef, bool> isGateway)
     {
         var seen = answer.Seen;
         var (status, error) = (answer.Status ?? 0, Text(answer.Error));
@@ -32,8 +33,8 @@ internal static class CallReading
         if (answered && status >= 400 && detail.StartsWith("rbac_access_denied", StringComparison.Ordinal)) answered = false;
         var what = wanted.Kind == CallKinds.Tcp
             ? $"connect to {wanted.To}"
-            : $"{wanted.Method} {wanted.Path} of {wanted.Authority}{(wanted.Kind == CallKinds.Tls ? " over TLS" : "")}";
-        return new(what, answered, status, answer.TookMs ?? 0, Text(seen?.Upstream), flags, detail, Times(answer, sightings).ToValueList())
+            : $"{(wanted.IsWebSocket ? "WebSocket" : wanted.Method)} {wanted.Path} of {wanted.Authority}{(wanted.Kind == CallKinds.Tls ? " over TLS" : "")}";
+        return new(what, answered, status, answer.TookMs ?? 0, Text(seen?.Upstream), flags, detail, Times(answer, sightings, isGateway).ToValueList())
         {
             // The proxy tells of a caller that leaves with DC. With any other flag, it ended the call itself.
             IsOutOfTime = answer.TimedOut == true && MadeCall.Failures(flags).All(flag => flag == "DC"),
@@ -41,6 +42,7 @@ internal static class CallReading
             Says = says,
             GrpcStatus = answer.GrpcStatus,
             IsTlsRefused = answer.TlsFailed == true,
+            IsUpgraded = answer.Upgraded,
         };
     }
 
@@ -60,7 +62,7 @@ internal static class CallReading
         return [.. requests, .. passed.GroupBy(sighting => (sighting.Proxy, sighting.DownstreamRemote)).Select(group => group.Last())];
     }
 
-    private static IEnumerable<TimedHop> Times(CallReport answer, IReadOnlyList<Sighting> sightings)
+    private static IEnumerable<TimedHop> Times(CallReport answer, IReadOnlyList<Sighting> sightings, Func<PodRef, bool> isGateway)
     {
         if (answer.Seen is { DurationMs: { } took } own)
             yield return new("caller's proxy", took,
@@ -72,8 +74,9 @@ internal static class CallReading
         {
             // Reusing a connection of an earlier call costs this one nothing.
             var kept = (sighting.Start ?? default) < (answer.At ?? default);
-            yield return new($"gateway {sighting.Proxy}", kept ? 0 : sighting.Milliseconds,
-                $"{(kept ? "on a reused connection to" : "connected")} {sighting.Upstream} for {sighting.ServerName}");
+            yield return new(isGateway(sighting.Proxy) ? $"gateway {sighting.Proxy}" : $"callee's proxy, {sighting.Proxy}", kept ? 0 : sighting.Milliseconds,
+                $"{(kept ? "on a reused connection to" : "connected")} {sighting.Upstream}"
+                    + (sighting.ServerName.Length > 0 ? $" for {sighting.ServerName}" : ""));
         }
         foreach (var sighting in sightings.Where(sighting => sighting.IsRequest))
             yield return new($"callee's proxy, {sighting.Proxy}", sighting.Milliseconds,

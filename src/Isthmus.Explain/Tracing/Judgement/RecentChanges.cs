@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Kubernetes.Client;
@@ -10,7 +11,7 @@ namespace Isthmus.Explain.Tracing.Judgement;
 /// Finds what changed shortly before a failed call. It only names changes that reached proxies and that can cause a failure at that hop: a
 /// change that did nothing, or of another kind, is not blamed.
 /// </summary>
-internal static class RecentChanges
+internal static partial class RecentChanges
 {
     private const int Most = 3;
 
@@ -30,13 +31,16 @@ internal static class RecentChanges
     internal static IReadOnlyList<MeshChange> For(CallTrace trace, MeshHistory history)
     {
         if (trace.Failure is not { } failure) return [];
+        var newest = history.Changes.Where(DidSomething).OrderByDescending(change => change.Last).ToList();
+        // The object that the failure is about changed, of whatever kind it is: no other change is the reason.
+        var named = newest.Where(change => IsNamed(failure, change)).ToList();
+        if (named.Count > 0) return [.. named.Take(Most)];
         var kinds = KindsFor(failure);
         var isByGateway = trace.Hops.Any(hop => hop.Name.StartsWith("gateway", StringComparison.Ordinal));
-        var possible = history.Changes.Where(change => kinds.Contains(change.Kind) && DidSomething(change) && (isByGateway || !change.IsAtGateways))
-            .OrderByDescending(change => change.Last).ToList();
-        // The object that the failure is about changed: no other change is the reason.
-        var named = possible.Where(change => IsNamed(failure, change)).ToList();
-        return [.. (named.Count > 0 ? named : possible).Take(Most)];
+        // Where an object is known to be the cause, settings of the whole mesh are not.
+        var isOther = Cause().Match(failure.Problem?.Object ?? "") is { Success: true } cause && cause.Groups[1].Value is not ("ConfigMap" or "Pod");
+        return [.. newest.Where(change => kinds.Contains(change.Kind) && (isByGateway || !change.IsAtGateways) && !(isOther && change.IsEverything))
+            .Take(Most)];
     }
 
     /// <summary>Asks the control planes of the mesh. Those that do not answer contribute nothing.</summary>
@@ -57,7 +61,11 @@ internal static class RecentChanges
 
     /// <summary>The hop's finding is about the object that changed.</summary>
     private static bool IsNamed(Hop failure, MeshChange change) =>
-        failure.Problem is { } problem && problem.Object.StartsWith($"{change.Kind} {change.Namespace}/{change.Name}", StringComparison.Ordinal);
+        failure.Problem is { } problem && $"{problem.Object} ".StartsWith($"{change.Kind} {change.Namespace}/{change.Name} ", StringComparison.Ordinal);
+
+    /// <summary>The kind and the name of an object as problems name it.</summary>
+    [GeneratedRegex("^([A-Z][A-Za-z]+) [^ /]+/[^ /]+( |$)")]
+    private static partial Regex Cause();
 
     private static string[] KindsFor(Hop failure) => failure.Name switch
     {

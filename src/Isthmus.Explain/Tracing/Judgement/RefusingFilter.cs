@@ -27,7 +27,7 @@ internal static class RefusingFilter
         if (told.Contains("FI") && details.Contains("fault_filter", StringComparison.Ordinal))
         {
             return Faults.Of("ISM2094", at, $"{Filters}fault", "a fault that is injected in its proxy aborts the call (fault_filter_abort)",
-                "remove the fault: from the VirtualService of the host, or the EnvoyFilter that adds it");
+                "remove the fault: from the VirtualService of the host, or from the EnvoyFilter that adds it");
         }
         if (!told.Contains("UO") || !details.Contains("overflow", StringComparison.Ordinal)) return null;
         return Faults.Of("ISM2079", at, "", "the limits of its proxy refuse the call: as many connections or requests as they allow are in use (UO)",

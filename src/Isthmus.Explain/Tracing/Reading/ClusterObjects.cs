@@ -1,45 +1,41 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
 using Isthmus.Core.Json;
 using Isthmus.Core.Names;
-using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Config.GatewayApi;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Inventory;
 using Service = Isthmus.Kubernetes.Objects.Service;
 
 namespace Isthmus.Explain.Tracing.Reading;
 
-/// <summary>The objects of one cluster that decide what happens to a call.</summary>
+/// <summary>What decides about calls in one cluster: a view of what was read of it, and Pods that are read when a walk comes to them.</summary>
 internal sealed class ClusterObjects
 {
-    private readonly List<Service> _services = [];
-    private readonly List<Pod> _pods = [];
-    private readonly List<EndpointSlice> _slices = [];
-    private readonly List<Deployment> _deployments = [];
-    private readonly List<object> _istio = [];
-    private readonly List<ApiGateway> _gateways = [];
-    private readonly Dictionary<ApiGateway, IReadOnlySet<string>> _routed = new(ReferenceEqualityComparer.Instance);
-    private readonly HashSet<ApiGateway> _extended = new(ReferenceEqualityComparer.Instance);
-    private readonly List<ApiRoute> _routes = [];
-    private readonly List<NetworkPolicy> _packets = [];
-    private readonly Dictionary<string, JsonObject> _namespaces = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, JsonObject> _settings = new(StringComparer.Ordinal);
-    private readonly List<InjectorWebhook> _injectors = [];
-    private bool _injectsByDefault;
+    private readonly ClusterInventory _read;
+    private readonly List<Pod> _pods;
+    private readonly Dictionary<string, Namespace> _namespaces;
+    private readonly Dictionary<string, string> _checks = new(StringComparer.Ordinal);
 
-    private ClusterObjects(string context) => Context = context;
+    private ClusterObjects(ClusterInventory read, string istioNamespace)
+    {
+        (_read, _pods, Id) = (read, [.. read.Pods], read.Context);
+        PodNamespaces = _pods.Select(pod => pod.Metadata.Namespace).ToHashSet(StringComparer.Ordinal);
+        _namespaces = read.Namespaces.ToDictionary(ns => ns.Metadata.Name, StringComparer.Ordinal);
+        SystemNamespace = InjectorWebhook.SystemNamespace(read.Injectors, istioNamespace);
+    }
 
     /// <summary>The kubeconfig context of the cluster.</summary>
-    public string Context { get; }
+    public string Context => _read.Context;
 
     /// <summary>Why it could not be read; empty when it could. With an error, everything else is empty.</summary>
-    public string Error { get; private init; } = "";
+    public string Error => _read.Error;
 
     /// <summary>The name that its control plane and proxies use; the context when there is none.</summary>
     public string Id { get; private set; } = "";
@@ -48,97 +44,139 @@ internal sealed class ClusterObjects
     public bool IsNamed { get; private set; }
 
     /// <summary>Where the control plane of this cluster runs or, if it runs elsewhere, where it is found.</summary>
-    public string SystemNamespace { get; private set; } = WellKnown.SystemNamespace;
+    public string SystemNamespace { get; }
 
     /// <summary>The label of the system namespace; empty when it has none.</summary>
-    public string Network => Text(_namespaces.GetValueOrDefault(SystemNamespace)?["metadata"]?["labels"]?[Labels.Network]);
+    public string Network => LabelsOf(SystemNamespace).GetValueOrDefault(Labels.Network, "");
+
+    /// <summary>The UID of its Namespace kube-system, by which clusters are told apart; empty when it is not known.</summary>
+    public string Uid => _namespaces.GetValueOrDefault("kube-system")?.Metadata.Uid ?? "";
+
+    /// <summary>The root that its proxies trust; unknown when nobody may read it, or it does not exist yet.</summary>
+    public Root Root => Root.Of(_read.Find($"{MeshApi.ConfigMap.Name} {SystemNamespace}/{WellKnown.RootCertConfigMap}")?["data"]?[WellKnown.RootCertKey]
+        ?.ToString());
 
     /// <summary>The control planes that the system namespace's annotation assigns the cluster to.</summary>
     public IReadOnlyList<string> NamedPrimaries =>
-        Text(_namespaces.GetValueOrDefault(SystemNamespace)?["metadata"]?["annotations"]?[Annotations.ControlPlaneClusters])
+        (_namespaces.GetValueOrDefault(SystemNamespace)?.Metadata.Annotations.GetValueOrDefault(Annotations.ControlPlaneClusters) ?? "")
             .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
 
     /// <summary>Deployments of control planes, including those that run here for another cluster.</summary>
-    public IReadOnlyList<ControlPlaneDeployment> ControlPlanes { get; private set; } = [];
+    public IReadOnlyList<ControlPlaneDeployment> ControlPlanes => _read.ControlPlanes;
 
-    public IReadOnlyList<Service> Services => _services;
+    public IReadOnlyList<Service> Services => _read.Services;
 
     public IReadOnlyList<Pod> Pods => _pods;
 
-    public IReadOnlyList<EndpointSlice> Slices => _slices;
+    public IReadOnlyList<EndpointSlice> Slices => _read.Slices;
 
-    public IReadOnlyList<Deployment> Deployments => _deployments;
+    public IReadOnlyList<Deployment> Deployments => _read.Deployments;
 
-    public IReadOnlyList<NetworkPolicy> NetworkPolicies => _packets;
+    public IReadOnlyList<NetworkPolicy> NetworkPolicies => _read.NetworkPolicies;
 
-    /// <summary>Why the NetworkPolicies could not be read; empty when they could.</summary>
-    public string NetworkPoliciesError { get; private set; } = "";
+    /// <summary>Whether the objects of a kind were read. Of those that were not, nothing can be said to be missing.</summary>
+    public bool Knows(KindDescriptor kind) => _read.Knows(kind.Name);
+
+    /// <summary>The kinds whose objects nobody may read.</summary>
+    public IEnumerable<string> Unread => _read.Unread;
 
     /// <summary>Namespaces whose Pods were read.</summary>
-    public HashSet<string> PodNamespaces { get; } = new(StringComparer.Ordinal);
+    public HashSet<string> PodNamespaces { get; }
 
     /// <summary>The valid Istio objects, as the control plane reads them.</summary>
-    public IEnumerable<T> Istio<T>() => _istio.OfType<T>();
+    public IEnumerable<T> Istio<T>() => _read.Istio<T>();
 
     /// <summary>Gateways of the Gateway API; none if nobody may read them.</summary>
-    public IReadOnlyList<ApiGateway> ApiGateways => _gateways;
+    public IEnumerable<ApiGateway> ApiGateways => _read.ApiGateways.Select(stored => stored.Gateway);
 
     /// <summary>Routes of the Gateway API; none if nobody may read them.</summary>
-    public IReadOnlyList<ApiRoute> ApiRoutes => _routes;
+    public IReadOnlyList<ApiRoute> ApiRoutes => _read.ApiRoutes;
 
-    /// <summary>The mesh settings of the control plane in a namespace (ConfigMap <c>istio</c>, keys <c>mesh</c> and
-    /// <c>meshNetworks</c>).</summary>
-    public JsonObject Settings(string ns, string key) => Yaml(_settings.GetValueOrDefault(ns)?["data"]?[key]);
+    /// <summary>None if nobody may read them.</summary>
+    public IReadOnlyList<BackendTlsPolicy> BackendTlsPolicies => _read.BackendTlsPolicies;
 
-    public static ClusterObjects Unreadable(string context, string error) => new(context) { Error = error, Id = context };
+    /// <summary>None if nobody may read them.</summary>
+    public ValueList<ReferenceGrant> ReferenceGrants => _read.ReferenceGrants;
+
+    /// <summary>None if nobody may read them.</summary>
+    public IEnumerable<(string Namespace, string Name)> ServiceExports => _read.Objects(MeshApi.ServiceExport.Name)
+        .Select(export => (Text(export["metadata"]?["namespace"]), Text(export["metadata"]?["name"])));
+
+    /// <summary>Why a policy does not apply, as its control plane has written into its status; empty when it does, or nothing is written.</summary>
+    public string Rejection(BackendTlsPolicy policy) =>
+        (_read.Find($"{MeshApi.BackendTlsPolicy.Name} {policy.Namespace}/{policy.Source.Name}")?["status"]?["ancestors"] as JsonArray ?? [])
+            .SelectMany(ancestor => ancestor?["conditions"] as JsonArray ?? [])
+            .Where(condition => Text(condition?["type"]) == "Accepted" && Text(condition?["status"]) == "False")
+            .Select(condition => Text(condition?["message"])).FirstOrDefault() ?? "";
+
+    /// <summary>The patches of an EnvoyFilter as they are written; none if nobody may read it.</summary>
+    public IEnumerable<JsonObject> PatchesOf(EnvoyFilter filter) =>
+        (_read.Find($"{MeshApi.EnvoyFilter.Name} {filter.Namespace}/{filter.Name}")?["spec"]?["configPatches"] as JsonArray ?? [])
+            .Select(patch => patch as JsonObject ?? []);
+
+    /// <summary>The settings of the control plane in a namespace; null when it has none.</summary>
+    /// <param name="revision">Empty for the default one.</param>
+    public MeshMap? MapOf(string ns, string revision) => MeshMap.Of(_read.MeshMaps.Where(map => map.Namespace == ns), revision);
+
+    public static ClusterObjects Unreadable(string context, string error) => new(ClusterInventory.Unreadable(context, error), WellKnown.SystemNamespace);
 
     /// <param name="namespaces">Namespaces of which the objects hold all Pods, including namespaces without Pods.</param>
     public static ClusterObjects From(string context, IEnumerable<JsonObject> objects, string istioNamespace = WellKnown.SystemNamespace,
-        IEnumerable<string>? namespaces = null)
+        params IEnumerable<string> namespaces) =>
+        Of(ClusterInventory.From(context, objects), istioNamespace, namespaces.Select(ns => (ns, (IReadOnlyList<Pod>)[])));
+
+    /// <param name="read">What was read of the cluster.</param>
+    /// <param name="istioNamespace">The system namespace, unless injectors say another one.</param>
+    /// <param name="pods">Namespaces with their Pods, of which nothing else has read any.</param>
+    public static ClusterObjects Of(ClusterInventory read, string istioNamespace, params IEnumerable<(string Namespace, IReadOnlyList<Pod> Pods)> pods)
     {
-        var cluster = new ClusterObjects(context);
-        cluster.PodNamespaces.UnionWith(namespaces ?? []);
-        foreach (var value in objects) cluster.Add(value);
-        cluster.SystemNamespace = InjectorWebhook.SystemNamespace(cluster._injectors, istioNamespace);
-        cluster.ControlPlanes = [.. cluster._deployments.Where(deployment => deployment.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod)
-            .Select(ControlPlaneDeployment.Read)];
+        var cluster = new ClusterObjects(read, istioNamespace);
+        foreach (var (ns, some) in pods) cluster.AddPods(ns, some);
         cluster.Id = cluster.FindId();
         return cluster;
     }
 
-    public void AddPods(string ns, IEnumerable<JsonObject> pods)
+    public void AddPods(string ns, IEnumerable<Pod> pods)
     {
-        if (!PodNamespaces.Add(ns)) return;
-        _pods.AddRange(pods.Select(Read<Pod>));
+        if (PodNamespaces.Add(ns)) _pods.AddRange(pods);
     }
 
-    public void AddApiGateways(IEnumerable<JsonObject> gateways)
-    {
-        foreach (var gateway in gateways)
-        {
-            var read = ApiGatewayReader.Read(Context, gateway);
-            _gateways.Add(read);
-            _routed[read] = ApiGatewayReader.Routed(gateway);
-            if (ApiGatewayReader.HasSets(gateway)) _extended.Add(read);
-        }
-    }
+    /// <summary>What the kubelet said last of a failed readiness probe of a Pod; empty when it said nothing; null when nobody has looked.</summary>
+    public string? FailedCheck(Pod pod) => _checks.GetValueOrDefault(pod.Key);
+
+    /// <param name="pod">As <c>namespace/name</c>.</param>
+    public void AddCheck(string pod, string said) => _checks[pod] = said;
 
     /// <summary>Whether routes are attached to a listener of one of <see cref="ApiGateways"/>.</summary>
-    public bool IsRouted(ApiGateway gateway, string listener) => _routed[gateway].Contains(listener);
+    public bool IsRouted(ApiGateway gateway, string listener) => Stored(gateway).Routed.Contains(listener);
 
-    /// <summary>Whether ListenerSets, which are not read, add listeners to one of <see cref="ApiGateways"/>.</summary>
-    public bool HasListenerSets(ApiGateway gateway) => _extended.Contains(gateway);
+    /// <summary>Whether ListenerSets add listeners to one of <see cref="ApiGateways"/>, by its status.</summary>
+    public bool HasListenerSets(ApiGateway gateway) => Stored(gateway).HasListenerSets;
 
-    public void AddApiRoutes(KindDescriptor kind, IEnumerable<JsonObject> routes) =>
-        _routes.AddRange(routes.Select(route => ApiRouteReader.Read(kind, Context, route)));
+    /// <summary>The class of a Gateway; null if there is none, or nobody may read it.</summary>
+    public GatewayClass? ClassOf(ApiGateway gateway) =>
+        _read.Find($"{MeshApi.GatewayClass.Name} {gateway.Class}") is { } found ? GatewayClassReader.Read(Context, found) : null;
 
-    public void AddNetworkPolicies(IEnumerable<JsonObject> policies, string error)
-    {
-        _packets.AddRange(policies.Select(NetworkPolicy.Read));
-        NetworkPoliciesError = error;
-    }
+    /// <summary>None if nobody may read them.</summary>
+    public IEnumerable<ListenerSet> ListenerSets => _read.Objects(MeshApi.ListenerSet.Name).Select(value => ApiGatewayReader.ReadSet(Context, value));
 
-    public Service? Service(string ns, string name) => _services.FirstOrDefault(service => service.Metadata.Name == name && service.Metadata.Namespace == ns);
+    /// <summary>Why its control plane does not serve a listener of a Gateway or ListenerSet, as it has written; empty when it does, or nothing is
+    /// written.</summary>
+    public string Refusal(ObjectRef owner, string listener) =>
+        (_read.Find($"{owner.Kind} {owner.Namespace}/{owner.Name}")?["status"]?["listeners"] as JsonArray ?? [])
+            .Where(one => Text(one?["name"]) == listener).Select(one => Negative(one?["conditions"])).FirstOrDefault() ?? "";
+
+    /// <summary>Why its control plane does not take a ListenerSet, as it has written; empty when it does, or nothing is written.</summary>
+    public string Refusal(ListenerSet set) =>
+        Negative(_read.Find($"{MeshApi.ListenerSet.Name} {set.Namespace}/{set.Name}")?["status"]?["conditions"]);
+
+    private static string Negative(JsonNode? conditions) => (conditions as JsonArray ?? [])
+        .Where(condition => (Text(condition?["type"]), Text(condition?["status"])) is ("Conflicted", "True") or ("Accepted" or "ResolvedRefs", "False"))
+        .Select(condition => $"{Text(condition?["reason"])}: {Text(condition?["message"])}").FirstOrDefault() ?? "";
+
+    private StoredGateway Stored(ApiGateway gateway) => _read.ApiGateways.First(stored => ReferenceEquals(stored.Gateway, gateway));
+
+    public Service? Service(string ns, string name) => _read.Service(ns, name);
 
     /// <summary>Pods that a Service selects, without terminating ones.</summary>
     public IReadOnlyList<Pod> Behind(Service service) => service.Spec.Selector.Count == 0 ? [] :
@@ -153,20 +191,32 @@ internal sealed class ClusterObjects
 
     /// <summary>The revision or tag that injects Pods of a namespace; empty when the namespace asks for the default
     /// one.</summary>
-    public string RevisionOf(string ns) => Text(_namespaces.GetValueOrDefault(ns)?["metadata"]?["labels"]?[Labels.Revision]);
+    public string RevisionOf(string ns) => LabelsOf(ns).GetValueOrDefault(Labels.Revision, "");
 
-    public IReadOnlyDictionary<string, string> LabelsOf(string ns) =>
-        (_namespaces.GetValueOrDefault(ns)?["metadata"]?["labels"] as JsonObject ?? [])
-            .ToDictionary(pair => pair.Key, pair => Text(pair.Value), StringComparer.Ordinal);
+    public IReadOnlyDictionary<string, string> LabelsOf(string ns) => _namespaces.GetValueOrDefault(ns)?.Metadata.Labels ?? [];
 
     /// <summary>Whether the namespace asks for sidecars, or gets them without asking.</summary>
-    public bool Injects(string ns) => _namespaces.GetValueOrDefault(ns)?["metadata"]?["labels"] is JsonObject labels
-        && (Text(labels[Labels.Injection]) is { Length: > 0 } told ? told == "enabled"
-            : Text(labels[Labels.Revision]).Length > 0 || (_injectsByDefault && !DefaultInjection.Exempt.Contains(ns)));
+    public bool Injects(string ns) => _namespaces.GetValueOrDefault(ns)?.Metadata.Labels is { } labels
+        && (labels.GetValueOrDefault(Labels.Injection) is { Length: > 0 } told ? told == "enabled"
+            : labels.GetValueOrDefault(Labels.Revision) is { Length: > 0 } || (_read.InjectsByDefault && !DefaultInjection.Exempt.Contains(ns)));
+
+    /// <summary>The revision that a namespace asks for and no webhook of the cluster serves; null when one does, or no webhook is known.</summary>
+    /// <param name="served">The revisions and tags that are served.</param>
+    public string? UnservedRevision(string ns, out IReadOnlyCollection<string> served)
+    {
+        served = RevisionLabels.Served(_read);
+        return !LabelsOf(ns).ContainsKey(Labels.Injection) && RevisionOf(ns) is { Length: > 0 } asked && served.Count > 0 && !served.Contains(asked)
+            ? asked : null;
+    }
+
+    /// <summary>The webhook that would inject a Pod of a namespace if it did not demand more; null when one does inject it, or none is known.</summary>
+    public UnmetInjection? UnmetBy(Pod pod) => InjectionSelectors.Unmet(
+        [.. _read.Objects("MutatingWebhookConfiguration").SelectMany(InjectionSelectors.Read)], pod.Metadata.Namespace, LabelsOf(pod.Metadata.Namespace),
+        pod.Metadata.Labels);
 
     /// <summary>Whether others call its services by names in the zone <c>global</c>, through a gateway that routes such
     /// calls. Nobody watches such a cluster.</summary>
-    public bool IsJoinedByNames => Istio<Gateway>().Any(gateway => gateway.PassesGlobalNames);
+    public bool IsJoinedByNames => _read.IsJoinedByNames;
 
     /// <summary>The revision that injected a Pod, as the Pod records it; empty when none did.</summary>
     public static string RevisionOf(Pod pod)
@@ -183,47 +233,12 @@ internal sealed class ClusterObjects
         catch (JsonException) { return ""; }
     }
 
-    private void Add(JsonObject value)
-    {
-        var (kind, meta) = (value["kind"]?.ToString() ?? "", value["metadata"]);
-        var name = meta?["name"]?.ToString() ?? "";
-        switch (kind)
-        {
-            case "Service": _services.Add(Read<Service>(value)); break;
-            case "Pod":
-                _pods.Add(Read<Pod>(value));
-                PodNamespaces.Add(_pods[^1].Metadata.Namespace);
-                break;
-            case "EndpointSlice": _slices.Add(Read<EndpointSlice>(value)); break;
-            case "Deployment": _deployments.Add(Read<Deployment>(value)); break;
-            case "NetworkPolicy": _packets.Add(NetworkPolicy.Read(value)); break;
-            case "Namespace": _namespaces[name] = value; break;
-            case "Gateway" when MeshApi.Find(Text(value["apiVersion"]), kind) == MeshApi.ApiGateway: AddApiGateways([value]); break;
-            case not null when kind.EndsWith("Route", StringComparison.Ordinal) && MeshApi.Find(Text(value["apiVersion"]), kind) is { } route:
-                AddApiRoutes(route, [value]);
-                break;
-            // The name of a control plane with a revision contains the revision; otherwise the names are almost the same.
-            case "ConfigMap" when Text(value["data"]?["mesh"]).Length > 0 && (name == "istio" || !_settings.ContainsKey(Text(meta?["namespace"]))):
-                _settings[Text(meta?["namespace"])] = value;
-                break;
-            case "ConfigMap": break;
-            case "MutatingWebhookConfiguration":
-                _injectors.AddRange(InjectorWebhook.Read(value));
-                _injectsByDefault |= (value["webhooks"] as JsonArray ?? []).Any(webhook => Text(webhook?["name"]) == DefaultInjection.Webhook);
-                break;
-            default:
-                // Objects that the control plane cannot read do not take part in calls.
-                if (IstioConfig.Read(value, Context).Value is { } record) _istio.Add(record);
-                break;
-        }
-    }
-
     /// <summary>The name that its own control plane uses; otherwise the name in a remote injector; otherwise the name given
     /// to its proxies.</summary>
     private string FindId()
     {
         var said = ControlPlanes.Where(plane => plane.Namespace == SystemNamespace).Select(plane => plane.Cluster)
-            .Concat(_injectors.Select(injector => injector.Cluster)).FirstOrDefault(id => !string.IsNullOrEmpty(id));
+            .Concat(_read.Injectors.Select(injector => injector.Cluster)).FirstOrDefault(id => !string.IsNullOrEmpty(id));
         IsNamed = said is not null;
         return said ?? _pods.Select(NameBy).FirstOrDefault(id => id.Length > 0) ?? Context;
     }
@@ -238,12 +253,4 @@ internal sealed class ClusterObjects
     public static bool IsGateway(Pod pod) => Sidecar(pod)?.Args.Contains("router") == true;
 
     private static string Text(JsonNode? node) => node?.ToString() ?? "";
-
-    private static JsonObject Yaml(JsonNode? text)
-    {
-        try { return YamlText.Parse(text?.ToString() ?? "", "ConfigMap istio") as JsonObject ?? []; }
-        catch (ProblemException) { return []; }
-    }
-
-    private static T Read<T>(JsonObject value) => value.Deserialize(KubeJson.Of<T>())!;
 }

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Inventory;
 
@@ -12,65 +13,39 @@ internal static class ClusterObjectsReader
     /// <summary>What shows whether workloads get calls.</summary>
     internal static readonly IReadOnlyList<KindDescriptor> WorkloadKinds = [.. MeshApi.For(KindUse.Workloads)];
 
-    /// <summary>The label <c>app</c> of the webhooks of injectors.</summary>
-    internal const string Injector = "sidecar-injector";
-
-    private static readonly IReadOnlyList<KindDescriptor> ApiRoutes =
-        [.. MeshApi.All.Where(kind => kind.Group == MeshApi.HttpRoute.Group && kind.Kind.EndsWith("Route", StringComparison.Ordinal))];
+    /// <summary>They explain some failures; whoever may not read them can trace all the same.</summary>
+    private static readonly IReadOnlyList<KindDescriptor> Explaining = [.. MeshApi.For(KindUse.TraceIfAllowed)];
 
     /// <param name="namespaces">Namespaces whose Pods are read at once.</param>
     public static async Task<ClusterObjects> ReadAsync(string context, ClusterLists lists, string istioNamespace, IEnumerable<string> namespaces,
         CancellationToken stop)
     {
-        var (packets, gateways) = (NetworkPoliciesAsync(lists, stop), IfAllowedAsync(lists, MeshApi.ApiGateway, stop));
-        var routes = ApiRoutes.Select(kind => IfAllowedAsync(lists, kind, stop)).ToList();
-        var asked = MeshApi.For(KindUse.Trace).Select(kind => ListAsync(lists.ListAsync(kind, stop)))
-            .Concat(namespaces.Distinct().Select(ns => PodsAsync(lists, ns, stop)))
-            .Append(ListAsync(lists.SelectAsync(MeshApi.ConfigMap, null, Labels.Revision, null, stop))).Append(WebhooksAsync(lists, stop)).ToList();
-        var objects = await ReadAsync(context, istioNamespace, asked, namespaces);
-        var (policies, error) = await packets;
-        objects.AddNetworkPolicies(policies, error);
-        objects.AddApiGateways(await gateways);
-        for (var i = 0; i < routes.Count; i++) objects.AddApiRoutes(ApiRoutes[i], await routes[i]);
-        return objects;
-    }
-
-    /// <summary>Objects that explain some failures; whoever may not read them can trace all the same.</summary>
-    private static async Task<IReadOnlyList<JsonObject>> IfAllowedAsync(ClusterLists lists, KindDescriptor kind, CancellationToken stop)
-    {
-        try
+        var explaining = Explaining.Select(kind => IfReadableAsync(lists, kind, stop)).ToList();
+        var pods = namespaces.Distinct(StringComparer.Ordinal).Select(async ns => (ns, await PodsAsync(lists, ns, stop))).ToList();
+        var settings = lists.SelectAsync(MeshApi.ConfigMap, null, Labels.Revision, null, stop);
+        var root = RootAsync(lists, istioNamespace, stop);
+        return await ReadAsync(context, async () =>
         {
-            return await ListAsync(lists.ListAsync(kind, stop));
-        }
-        catch (Exception e) when (e is KubeException or HttpRequestException)
-        {
-            return [];
-        }
-    }
-
-    /// <summary>They explain some failures; whoever may not read them can trace all the same.</summary>
-    private static async Task<(IReadOnlyList<JsonObject> Policies, string Error)> NetworkPoliciesAsync(ClusterLists lists, CancellationToken stop)
-    {
-        try
-        {
-            return (await ListAsync(lists.ListAsync(MeshApi.NetworkPolicy, stop)), "");
-        }
-        catch (Exception e) when (e is KubeException or HttpRequestException)
-        {
-            return ([], e.Message);
-        }
+            var objects = (await ListAsync(lists, MeshApi.For(KindUse.Trace), stop)).Concat(await settings).Concat(await root);
+            var more = await Task.WhenAll(explaining);
+            var unread = Explaining.Zip(more).Where(one => one.Second is null).Select(one => one.First.Name).ToHashSet(StringComparer.Ordinal);
+            var read = ClusterInventory.From(context, objects.Concat(more.SelectMany(list => list ?? [])), unread: unread);
+            return ClusterObjects.Of(read, istioNamespace, await Task.WhenAll(pods));
+        });
     }
 
     /// <summary>Only Services, what runs behind them, and how clusters are joined.</summary>
     public static Task<ClusterObjects> WorkloadsAsync(string context, ClusterLists lists, string istioNamespace, CancellationToken stop) =>
-        ReadAsync(context, istioNamespace, WorkloadKinds.Select(kind => ListAsync(lists.ListAsync(kind, stop))).Append(WebhooksAsync(lists, stop)), []);
+        ReadAsync(context, async () => ClusterObjects.From(context, await ListAsync(lists, WorkloadKinds, stop), istioNamespace));
 
-    private static async Task<ClusterObjects> ReadAsync(string context, string istioNamespace, IEnumerable<Task<IReadOnlyList<JsonObject>>> asked,
-        IEnumerable<string> namespaces)
+    /// <summary>The Pods of a namespace.</summary>
+    public static Task<IReadOnlyList<Pod>> PodsAsync(ClusterLists lists, string ns, CancellationToken stop) => lists.ListAsync<Pod>(MeshApi.Pod, stop, ns);
+
+    private static async Task<ClusterObjects> ReadAsync(string context, Func<Task<ClusterObjects>> read)
     {
         try
         {
-            return ClusterObjects.From(context, (await Task.WhenAll(asked)).SelectMany(list => list), istioNamespace, namespaces);
+            return await read();
         }
         catch (HttpRequestException e)
         {
@@ -82,21 +57,36 @@ internal static class ClusterObjectsReader
         }
     }
 
-    private static Task<IReadOnlyList<JsonObject>> WebhooksAsync(ClusterLists lists, CancellationToken stop) =>
-        ListAsync(lists.SelectAsync(MeshApi.MutatingWebhookConfiguration, null, "app", Injector, stop));
-
-    public static Task<IReadOnlyList<JsonObject>> PodsAsync(ClusterLists lists, string ns, CancellationToken stop) =>
-        ListAsync(lists.ListAsync(MeshApi.Pod, stop, ns));
-
-    private static async Task<IReadOnlyList<JsonObject>> ListAsync(Task<IReadOnlyList<JsonObject>> listing)
+    /// <summary>The ConfigMap with the root; nothing when there is none, or it may not be read.</summary>
+    private static async Task<IEnumerable<JsonObject>> RootAsync(ClusterLists lists, string istioNamespace, CancellationToken stop)
     {
         try
         {
-            return await listing;
+            if (await lists.Client.FindAsync(Kinds.ConfigMap, istioNamespace, WellKnown.RootCertConfigMap, stop) is not { } map) return [];
+            (map["apiVersion"], map["kind"]) = (Kinds.ConfigMap.ApiVersion, Kinds.ConfigMap.Kind);
+            return [map];
         }
-        catch (KubeException e) when (e.IsNotFound)
+        catch (Exception e) when (e is KubeException or HttpRequestException)
         {
-            return []; // Istio's kinds are not defined here.
+            return [];
+        }
+    }
+
+    /// <summary>All objects of some kinds, and the webhooks of injectors.</summary>
+    private static async Task<IEnumerable<JsonObject>> ListAsync(ClusterLists lists, IEnumerable<KindDescriptor> kinds, CancellationToken stop) =>
+        (await Task.WhenAll(kinds.Select(kind => lists.ListIfDefinedAsync(kind, stop))
+            .Append(lists.SelectAsync(MeshApi.MutatingWebhookConfiguration, null, "app", InjectorWebhook.App, stop)))).SelectMany(list => list);
+
+    /// <summary>Null: they could not be read.</summary>
+    private static async Task<IReadOnlyList<JsonObject>?> IfReadableAsync(ClusterLists lists, KindDescriptor kind, CancellationToken stop)
+    {
+        try
+        {
+            return await lists.ListIfDefinedAsync(kind, stop);
+        }
+        catch (Exception e) when (e is KubeException or HttpRequestException)
+        {
+            return null;
         }
     }
 }

@@ -1,4 +1,6 @@
+using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Explain.Tracing.Reading;
 
@@ -9,6 +11,11 @@ namespace Isthmus.Explain.Tracing.Reading;
 internal sealed record ControlPlanePlace(ClusterObjects Config, ClusterObjects At, string Namespace)
 {
     public IEnumerable<Deployment> Deployments => At.ControlPlanes.Where(plane => plane.Namespace == Namespace).Select(plane => plane.Deployment);
+
+    /// <summary>Its settings: those of the revision without a name, if such a control plane runs; null when there are none.</summary>
+    public MeshMap? Map => At.MapOf(Namespace,
+        Deployments.Select(deployment => deployment.Metadata.Labels.GetValueOrDefault(Labels.Revision, "")).Order(StringComparer.Ordinal).ToList()
+            is [var first, ..] revisions && !revisions.Contains("default") ? first : "");
 
     public override string ToString() =>
         At == Config ? $"control plane of {Config.Context}" : $"control plane of {Config.Context} (namespace {Namespace} of {At.Context})";

@@ -7,5 +7,9 @@ internal readonly record struct PodRef(string Context, string Namespace, string 
 {
     public static PodRef Of(ClusterObjects cluster, Pod pod) => new(cluster.Context, pod.Metadata.Namespace, pod.Metadata.Name);
 
+    /// <summary>The command that shows a part of what its proxy has.</summary>
+    /// <param name="part">For example <c>routes</c>.</param>
+    public string Show(string part) => $"isthmus proxy-config {part} {Name}.{Namespace} --context={Context}";
+
     public override string ToString() => $"Pod {Namespace}/{Name} in {Context}";
 }

@@ -65,6 +65,9 @@ internal sealed class ProxyView
     public HostCounts CountsOf(string cluster, IEnumerable<EndpointView> endpoints) =>
         endpoints.Select(endpoint => _ejected.GetValueOrDefault((cluster, endpoint.AddressText))).Aggregate(default(HostCounts), (sum, one) => sum + one);
 
+    /// <summary>How the last call failed at each endpoint that gets none because of that; empty where the proxy does not tell.</summary>
+    public IReadOnlyList<EjectionReport> Ejections { get; private init; } = [];
+
     /// <summary>What limits of clusters have refused, by the name of the cluster.</summary>
     public IReadOnlyDictionary<string, PoolRefusals> Refusals { get; private init; } = new Dictionary<string, PoolRefusals>();
 
@@ -84,6 +87,7 @@ internal sealed class ProxyView
             CapturesDns = pod?.DnsCapture,
             CanCall = canCall,
             Refusals = PoolRefusals.Read(pod?.Refusals),
+            Ejections = pod?.Ejections ?? [],
             Stranger = program.Length == 0 ? ""
                 : pod is null ? $"{program}, not Isthmus: followed by its configuration only, no call is made or seen"
                 : canCall ? $"{program}: calls are made, and what it sees of those of others is not known"

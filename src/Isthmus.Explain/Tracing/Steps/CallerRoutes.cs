@@ -31,7 +31,8 @@ internal static class CallerRoutes
         return first;
     }
 
-    private static (string Field, string Why) Excludes(HttpMatch match, Pod caller, int port)
+    /// <summary>What of a match excludes every call of a caller to a port; empty when nothing does.</summary>
+    public static (string Field, string Why) Excludes(HttpMatch match, Pod caller, int port)
     {
         if (!match.Gateways.IsEmpty && !match.Gateways.Contains(Sidecars)) return ("gateways",
             $"is {string.Join(", ", match.Gateways)}, and the call is made by a sidecar ({Sidecars})");

@@ -4,8 +4,9 @@ using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
+using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Inventory;
 using Isthmus.Mesh.Resolve;
 using Isthmus.Proxy.Decisions;
 
@@ -32,9 +33,11 @@ internal sealed class CapacityStep(TraceFacts facts, TraceRecord record, TraceCa
                 if (service.Pods.Count > 0) Report(OtherPort(service, port));
                 continue;
             }
-            foreach (var problem in LostParts.In(service, wanted)) Report(problem);
+            foreach (var problem in LostParts.In(service, wanted, causes.Needs)) Report(problem);
             if (cluster.IsEds && Unused(host, service, port, subset, wanted, candidates) is { } unused) Report(unused);
         }
+        foreach (var other in facts.Clusters.Where(other => other != facts.Home && host.In(other) is null))
+            if (IsShared(host, other) && LostParts.WithoutService(other, host.Services) is { } orphans) Report(orphans);
     }
 
     /// <summary>How many Pods of the service are not ready, beside the endpoints that the proxy has.</summary>
@@ -49,12 +52,13 @@ internal sealed class CapacityStep(TraceFacts facts, TraceRecord record, TraceCa
     }
 
     /// <summary>The Service in the clusters whose Pods the caller may use.</summary>
-    private List<ServiceInCluster> Parts(MeshHost host) => [.. host.Services.Where(service => service.Cluster == facts.Home || IsShared(host, service))];
+    private List<ServiceInCluster> Parts(MeshHost host) =>
+        [.. host.Services.Where(service => service.Cluster == facts.Home || IsShared(host, service.Cluster))];
 
     /// <summary>For a caller without a proxy: only its own cluster's Service counts.</summary>
     public void WalkPlain(ServiceInCluster service)
     {
-        foreach (var problem in LostParts.In(service, static _ => true)) Report(problem);
+        foreach (var problem in LostParts.In(service, static _ => true, causes.Needs)) Report(problem);
     }
 
     private void Report(Problem problem) => record.Warn(Hop, "a part of the service gets no calls", problem);
@@ -77,23 +81,33 @@ internal sealed class CapacityStep(TraceFacts facts, TraceRecord record, TraceCa
             && candidates.Any(candidate => candidate.Gateway is not null || candidate.Pod is not null))
             return LostParts.NoSidecar(service, bare, ready.Count(pod => ClusterObjects.Sidecar(pod) is null), network);
         if (candidates.Any(candidate => candidate.Pod?.Cluster == service.Cluster || candidate.Gateway?.Network == network)) return null;
-        return causes.Availability.Unwatched([service]) ?? causes.Networks.Unreachable(service, port)
-            ?? causes.Networks.PlainAcrossNetworks(host, service, port, subset)
+        return OutOfView(service, network) ?? causes.Availability.Unwatched([service]) ?? causes.Visibility.LeftOut(service)
+            ?? causes.Networks.Unreachable(service, port) ?? causes.Networks.PlainAcrossNetworks(host, service, port, subset)
             ?? Faults.Of("ISM2083", service.Name, "",
                 $"has {ready.Count} ready Pod(s), of which the caller's proxy has no endpoint; why is not visible in the objects",
                 $"isthmus remote-clusters --context={facts.Home.Context}; isthmus proxy-status --context={facts.Home.Context}");
     }
 
-    /// <summary>Whether callers of other clusters use a cluster's part of a service.</summary>
-    private bool IsShared(MeshHost host, ServiceInCluster service)
+    /// <summary>A gateway that is told to see one network alone, as those between networks are; null for others.</summary>
+    private Problem? OutOfView(ServiceInCluster service, string network)
     {
-        if (facts.Home.IsJoinedByNames || service.Cluster.Error.Length > 0) return false;
+        var view = ClusterObjects.Sidecar(facts.ClientPod)?.Env.FirstOrDefault(env => env.Name == NetworkGatewayReader.NetworkView)?.Value ?? "";
+        return view.Length == 0 || view.Split(',', StringSplitOptions.TrimEntries).Contains(network) ? null
+            : Faults.Of("ISM2083", facts.Client.ToString(), $"spec.containers[*].env[{NetworkGatewayReader.NetworkView}]",
+                $"is {view}, so the gateway passes calls on to Pods of that network only, and not to those of {service.Name}, in {network}",
+                "let calls from outside enter at a gateway that is not one between networks");
+    }
+
+    /// <summary>Whether callers of other clusters use a cluster's part of a service.</summary>
+    private bool IsShared(MeshHost host, ClusterObjects cluster)
+    {
+        if (facts.Home.IsJoinedByNames || cluster.Error.Length > 0) return false;
         if (facts.ControlPlanesOf(facts.Home) is not [var plane, ..]) return false;
         // Serves one cluster alone: the other is another mesh.
-        if (plane.At != plane.Config && service.Cluster != plane.Config) return false;
+        if (plane.At != plane.Config && cluster != plane.Config) return false;
         var settings = plane.Deployments.SelectMany(ControlPlaneDeployment.Environment).ToLookup(env => env.Name, env => env.Value, StringComparer.Ordinal);
         if (settings["ENABLE_MCS_SERVICE_DISCOVERY"].Contains("true") || settings["ENABLE_MCS_CLUSTER_LOCAL"].Contains("true")) return false;
-        return !ServiceAgreement.IsClusterLocal(host.Fqdn, MeshConfigReader.ReadMesh(facts.MeshSettings("mesh")).Config);
+        return !ServiceAgreement.IsClusterLocal(host.Fqdn, facts.Settings.Mesh);
     }
 
     private Func<Pod, bool> WantedBy(MeshHost host, string subset)

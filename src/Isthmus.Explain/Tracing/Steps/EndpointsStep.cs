@@ -2,6 +2,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Diagnose;
@@ -20,19 +21,22 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
     {
         var (_, port, subset, fqdn) = ProxyTables.Split(cluster.Name);
         record.Ok("cluster", cluster.Name, ("kind", cluster.Kind), ("share", percent < 100 ? $"{percent} %" : ""),
-            ("balancing", cluster.Balancing),
+            ("balancing", cluster.Balancing), (HopFacts.ConnectFact, cluster.ConnectTimeout.ToString("g", System.Globalization.CultureInfo.InvariantCulture)),
             ("destination rule", IstioMetadata.ConfigOf(cluster.Metadata?.FilterMetadata)),
             (HopFacts.UpgradeFact,
                 cluster.IsHttp2 && DeclaredPort.Of(call) is { Protocol: Protocol.Http } ? "HTTP/2, by h2UpgradePolicy" : ""));
         if (outbound.View.Refusals.GetValueOrDefault(cluster.Name)?.Describe(RuleOf(cluster), facts.Client.ToString()) is { } refused)
             record.Warn("pool", "calls were refused a while ago", refused);
         var host = facts.Host(fqdn) ?? call.Host;
+        if (facts.Entry is not null && call.Kind == CallKinds.Grpc && !cluster.IsHttp2 && host is not null && int.TryParse(port, out var of)
+            && DeclaredPort.Of(call with { Host = host, Port = of }) is { Protocol: Protocol.Http } declared)
+            record.Fail("cluster", "the gateway speaks HTTP/1.1 there", Faults.Of("ISM2093", declared.Object, declared.Field,
+                "declares HTTP, so the gateway speaks HTTP/1.1 to it, and the call is gRPC, which needs HTTP/2", declared.Declare("grpc")));
         var candidates = finder.Of(outbound.View, cluster);
         var usable = candidates.Where(candidate => candidate.IsUsable).ToList();
         if (candidates.Count == 0)
         {
-            record.Fail("endpoints", "none", Unresolved(cluster, host)
-                ?? causes.Endpoints.NoEndpoints(host, int.TryParse(port, out var number) ? number : call.Port, subset == "-" ? "" : subset, cluster.Name));
+            record.Fail("endpoints", "none", Nowhere(cluster, host));
             return;
         }
         var capacity = new CapacityStep(facts, record, causes);
@@ -40,14 +44,15 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
         var summary = $"{usable.Count} of {candidates.Count} are usable{(others > 0 ? $"; {others} more Pod{(others == 1 ? " is" : "s are")} not ready" : "")}";
         if (usable.Count == 0)
         {
-            var at = record.Count;
+            var told = record.Count;
             record.Warn("endpoints", summary, Faults.Of("ISM2040", $"cluster {cluster.Name}", "", candidates.Any(candidate => candidate.IsEjected)
                 ? $"{AllEjected} {outbound.View.CountsOf(cluster.Name, candidates.Where(candidate => candidate.IsEjected).Select(candidate => candidate.Endpoint)).Why}"
-                : "no endpoint is healthy", "check them with 'isthmus proxy-config endpoints', and the Pods behind them"),
+                    + Detection(host, call.Port, subset == "-" ? "" : subset)
+                : "no endpoint is healthy", $"check the Pods behind them: {facts.Client.Show("endpoints")}"),
                 CandidateFinder.Addresses(candidates));
             ways.Walk(outbound, cluster, candidates, percent);
             // Connections failed for a reason. If that reason is found, it is the cause.
-            record.FailUnlessLater(at);
+            record.FailUnlessLater(told);
             return;
         }
         var ejected = candidates.Where(candidate => candidate.IsEjected).ToList();
@@ -60,10 +65,40 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
                 "check the Pods or the gateway at these addresses"), CandidateFinder.Addresses(candidates));
         }
         else record.Ok("endpoints", summary, CandidateFinder.Addresses(candidates));
+        var at = record.Count - 1;
         if (cluster.IsByDestination && causes.Endpoints.Elsewhere(host, call.Port, RuleOf(cluster)) is { } elsewhere)
             record.Fail("endpoints", $"the address that is called, {call.Destination}", elsewhere);
         capacity.Walk(facts.Host(fqdn), int.TryParse(port, out var called) ? called : call.Port, subset == "-" ? "" : subset, cluster, candidates);
-        ways.Walk(outbound, cluster, candidates, percent);
+        // Why connections there failed says more than that they did.
+        if (ways.Walk(outbound, cluster, candidates, percent) && ejected.Count > 0) record.Settle(at);
+    }
+
+    /// <summary>What takes endpoints out, and for how long; empty when no DestinationRule says so.</summary>
+    private string Detection(MeshHost? host, int port, string subset)
+    {
+        if (host is null) return "";
+        foreach (var rule in causes.Config.RulesFor(host))
+        {
+            if (TrafficPolicy.Effective(rule, rule.Subsets.FirstOrDefault(one => one.Name == subset), port).Outlier is not { } outlier) continue;
+            var errors = outlier.Consecutive5xx ?? outlier.ConsecutiveGatewayErrors;
+            var time = outlier.BaseEjectionTime?.TotalSeconds ?? 30;
+            return string.Create(System.Globalization.CultureInfo.InvariantCulture,
+                $"; outlierDetection of DestinationRule {rule.Namespace}/{rule.Name} takes each out for {time:0.###} s or longer")
+                + (errors is null ? "" : $", after {errors} errors in a row") + $", up to {outlier.MaxEjectionPercent ?? 10} % of them";
+        }
+        return "";
+    }
+
+    /// <summary>Why a cluster has no endpoint; null when it has one.</summary>
+    public Problem? Empty(ProxyView view, ClusterView cluster) =>
+        finder.Of(view, cluster).Count > 0 ? null : Nowhere(cluster, facts.Host(ProxyTables.Split(cluster.Name).Host));
+
+    private Problem Nowhere(ClusterView cluster, MeshHost? host)
+    {
+        var (_, text, subset, fqdn) = ProxyTables.Split(cluster.Name);
+        var port = int.TryParse(text, out var number) ? number : call.Port;
+        return Unresolved(cluster, host) ?? causes.Tls.WithoutCa(fqdn, port)
+            ?? causes.Endpoints.NoEndpoints(host, port, subset == "-" ? "" : subset, cluster.Name);
     }
 
     /// <summary>The proxy resolves names itself, and they have no address.</summary>
@@ -98,13 +133,15 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
             return [new(direct.Cluster, direct.Pod, call.Destination)];
         if (call.Host?.In(facts.Home) is not { } own)
         {
-            if (call.Host is null || call.Host.Services.Count == 0)
+            if (call.Host is null && causes.Networks.OfOtherNetwork(call.Destination) is { } beyond)
+                record.Fail("outside", $"{call.Destination} is in another network", beyond);
+            else if (call.Host is null || call.Host.Services.Count == 0)
                 record.Add("outside", HopStatus.Unknown, $"{call.Destination} is not a Pod or Service in these clusters", null);
             else record.Fail("endpoints", $"{call.Destination} is not reachable without a proxy",
                 causes.Hosts.Unrouted(call.Host, call.Port, call.Destination)
                     ?? Faults.Of("ISM2028", $"Service {call.Host.Namespace}/{call.Host.Name}", "",
-                        $"does not exist in {facts.Home.Context}, so only a sidecar could reach it",
-                        $"{Sidecarless.Of(facts.Home, facts.ClientPod).Remedy}; or create the Service in {facts.Home.Context} as well, with Pods of its own"));
+                        $"does not exist in {facts.Home.Context}, so its address leads nowhere without the caller's proxy",
+                        $"let the caller's proxy take the call, or create the Service in {facts.Home.Context} as well, with Pods of its own"));
             return null;
         }
         if (own.Port(call.Port) is not { } port)

@@ -4,6 +4,7 @@ using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Proxy.Decisions;
 
@@ -37,14 +38,20 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, TraceCause
         }
         var addresses = service.Status.LoadBalancer.Ingress.Select(ingress => ingress.Ip.Length > 0 ? ingress.Ip : ingress.Hostname)
             .Concat(service.Spec.ExternalIPs).ToList();
-        if (addresses.Count == 0 && service.Spec.Type != "NodePort")
+        if (addresses.Count == 0 && service.Spec.Type == "LoadBalancer")
+        {
+            var lacking = causes.Entries.WithoutAddress(entry);
+            if (entry.IsOnNodes) record.Warn("gateway", entry.Name, lacking);
+            else record.Fail("gateway", entry.Name, lacking);
+        }
+        else if (addresses.Count == 0 && service.Spec.Type != "NodePort")
             record.Warn("gateway", entry.Name,
                 Faults.Of("ISM1005", entry.Name, "status.loadBalancer", "has no external address, so clients outside do not reach it",
                     "give the cluster a load balancer, set spec.externalIPs, or make it a Service of type NodePort"));
         else record.Ok("gateway", entry.Name, ("addresses", string.Join(", ", addresses)), ("pod", facts.Client.ToString()));
         if (entry.Port(port) is not { } known)
         {
-            record.Fail("port", $"{port}", ServicePods.WithoutPort(entry, port, "use one of its ports, or add this one"));
+            record.Fail("port", $"{port}", causes.Entries.WithoutPort(entry, port));
             return null;
         }
         if (proxies.View(facts.Client, "gateway proxy") is not { } view) return null;
@@ -86,7 +93,9 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, TraceCause
         record.Ok("listener", listener.Name, ("port of the Service", $"{port} → {target}"));
         if (!LackedFilters.Pass(record, "listener", view, $"{facts.Client}", listener, target)) return null;
         var chain = listener.Choose(call.Destination, call.ClientEnd, isTls ? facts.Target.Host : null, isTls ? OfferedInTls : call.Detected);
-        if (chain is null || (isTls ? chain is { Tls: null, IsHttp: true } : chain.Tls is not null))
+        // A gateway closes what arrives at a port of which no listener is served.
+        if (chain is null || (isTls ? chain is { Tls: null, IsHttp: true } : chain.Tls is not null)
+            || (chain.IsTcp && chain.Targets is [{ Cluster: ResourceNames.BlackHole }]))
         {
             record.Fail("filter chain", $"none of {listener.Name}", causes.Entries.WithoutChain(call, listener.EndsTls));
             return null;

@@ -15,6 +15,9 @@ namespace Isthmus.Explain.Tracing.Steps;
 internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, TraceCauses causes, TracedCall call, TracedProxies proxies, PodStep pods,
     StrangerStep strangers)
 {
+    /// <summary>The hop of a policy that may deny what an ejected gateway is to pass on.</summary>
+    internal const string PolicyHop = "gateway policy";
+
     public void Walk(EndpointWay way, GatewayPlace place)
     {
         if (place.Service is not { } service || place.Cluster is not { } cluster)
@@ -30,7 +33,14 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, TraceCau
             record.Fail("gateway", summary, causes.Availability.GatewayWithoutPods(service), ("address from", place.How), ("network from", place.Label));
             return;
         }
+        if (GatewayCauses.WithoutPort(service, place.Address.Port) is { } closed)
+        {
+            record.Fail("gateway", summary, closed, ("address from", place.How), ("network from", place.Label));
+            return;
+        }
         record.Ok("gateway", summary, ("address from", place.How), ("network from", place.Label), ("pods", $"{ready.Count} ready"));
+        if (way.IsEjected && IsUnanswered(way) && causes.Policies.AtPassing(service, "connections through it fail") is { } policy)
+            record.Warn(PolicyHop, $"{service.Name} is subject to one", policy);
         if (way.Tls is not { } tls)
         {
             record.Fail("TLS", "plain text", causes.Tls.PlainToGateway(way.DestinationRule, place), ("destination rule", way.DestinationRule));
@@ -46,6 +56,10 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, TraceCau
         }
         WalkGatewayChain(way, tls, service, cluster, ready[0], view);
     }
+
+    /// <summary>Whether connections failed there, and no application answered with errors.</summary>
+    private bool IsUnanswered(EndpointWay way) =>
+        call.Sidecar?.Ejections.FirstOrDefault(one => one.Address == way.Endpoint.AddressText) is not { Status: > 0, Flag: "" or "-" };
 
     private void WalkGatewayChain(EndpointWay way, TlsView tls, ServiceInCluster service, ClusterObjects cluster, Pod pod, ProxyView view)
     {
@@ -66,8 +80,8 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, TraceCau
             || (chain is not null && !LackedFilters.Pass(record, "gateway chain", view, at, chain, null))) return;
         if (chain is not { IsTcp: true })
         {
-            record.Fail("gateway chain", $"{listener.Name}: none for this SNI",
-                causes.Gateways.GatewayWithoutChain(cluster, pod, tls.Sni, way.DestinationRule));
+            record.Fail("gateway chain", $"{listener.Name}: none for this SNI", causes.Tls.OfPolicyThrough(way.TlsBy, cluster)
+                ?? causes.Gateways.GatewayWithoutChain(cluster, pod, tls.Sni, way.DestinationRule));
             return;
         }
         var name = chain.ClusterOf(tls.Sni);

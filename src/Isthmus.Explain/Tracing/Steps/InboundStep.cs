@@ -15,12 +15,14 @@ internal sealed class InboundStep(TraceFacts facts, TraceRecord record, TraceCau
     {
         var (name, address) = (callee.Name, callee.Address);
         var caller = way is { IsMeshTls: true } ? client?.Certificate(way.Tls!.Certificate)?.Identity ?? "" : "";
-        var request = chain.IsHttp ? call.Request() : null;
+        var asked = chain.IsHttp ? call.Request() : null;
+        var request = asked is not null && way?.Outbound.Route is { } chosen ? chosen.Sent(asked, way.Cluster.Name) : asked;
         var source = way?.Through is { } gateway && IPAddress.TryParse(gateway.Pod.Status.PodIP, out var passed)
             ? new(passed, call.ClientEnd.Port) : call.ClientEnd;
         var access = new AccessStep(facts, record, causes, "inbound", view)
         {
             Through = way?.Through is { } through ? PodRef.Of(through.Cluster, through.Pod).ToString() : "",
+            Stripping = asked is { HasBearer: true } && request is { HasBearer: false } ? way!.Outbound.Rule : "",
         };
         if (!access.Walk(chain, new(request, "http", caller, source, address, way?.Tls?.Sni ?? ""), callee)) return null;
         var cluster = chain.IsTcp ? chain.Targets[0].Cluster : null;
@@ -34,7 +36,7 @@ internal sealed class InboundStep(TraceFacts facts, TraceRecord record, TraceCau
             {
                 record.Fail("inbound", $"{chain.Name}: no route",
                     Faults.Of("ISM2065", name.ToString(), $"routes {chain.RouteName}", "its proxy has no route for the request",
-                        $"isthmus proxy-config routes {name.Name}.{name.Namespace} --context={name.Context}"));
+                        name.Show("routes")));
                 return null;
             }
             cluster = forward.Targets[0].Cluster;

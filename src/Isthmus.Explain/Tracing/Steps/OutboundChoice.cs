@@ -12,4 +12,7 @@ internal sealed record OutboundChoice(ProxyView View, IReadOnlyList<TargetView> 
 {
     /// <summary>Whether the caller speaks HTTP/2.</summary>
     public bool IsHttp2 { get; init; }
+
+    /// <summary>The route of the request; null for a connection.</summary>
+    public RouteView? Route { get; init; }
 }

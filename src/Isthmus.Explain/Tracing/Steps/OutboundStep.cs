@@ -5,6 +5,9 @@ using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Model.GatewayApi;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing.Steps;
@@ -17,6 +20,18 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
 
     /// <summary>The code of injected delays: calls get through, and take longer.</summary>
     public const string Delayed = "ISM2092";
+
+    /// <summary>Whoever follows a redirect comes back to where it began.</summary>
+    public const string Loop = "ISM2113";
+
+    /// <summary>A DestinationRule for another host than the one to which a route leads.</summary>
+    private const string OtherHost = "ISM2115";
+
+    /// <summary>A VirtualService whose host a route of the Gateway API has.</summary>
+    private const string HiddenByRoute = "ISM2118";
+
+    /// <summary>A route of the Gateway API for the host, whose parent has a wrong group.</summary>
+    private const string Misgrouped = "ISM2123";
 
     /// <summary>A VirtualService for requests of a port on which proxies know none.</summary>
     public const string Untyped = "ISM2095";
@@ -40,7 +55,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
             record.Fail("filter chain", $"none of {listener.Name}",
                 DeclaredPort.Of(call)?.Contradiction(call)
                     ?? Faults.Of("ISM2021", facts.Client.ToString(), $"listener {listener.Name}", $"no filter chain accepts a connection of kind {call.Kind}",
-                        "inspect it with 'isthmus proxy-config listeners'"));
+                        facts.Client.Show("listeners")));
             return;
         }
         if (LackedFilters.Pass(record, "filter chain", view, $"{facts.Client}", chain, call.Request())) WalkChain(view, chain);
@@ -66,14 +81,14 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
     /// <summary>Requests on a port of TCP get through, but proxies only copy their bytes.</summary>
     private void WalkTcp(string summary, string rule)
     {
-        var declared = call.IsPlainHttp && DeclaredPort.Of(call) is { IsBytes: true } port ? port : null;
+        var declared = call.IsPlainHttp && DeclaredPort.Of(call) is { } port && (port.IsBytes || port.Protocol.IsTls()) ? port : null;
         var ignored = declared is null || call.Host is null ? null : causes.Config.RoutingRequests(call.Host).FirstOrDefault();
         if (ignored is not null)
         {
             record.Warn("filter chain", summary,
                 Faults.Of(Untyped, $"VirtualService {ignored.Namespace}/{ignored.Name} in {causes.Config.At.Context}", "spec.http",
                 $"has no effect: {declared!.Field} of {declared.Object} declares {declared.Name}, so proxies copy bytes there and know no requests",
-                "if the application speaks HTTP or gRPC, name the port http-… or grpc-…, or set appProtocol"),
+                call.Kind == CallKinds.Grpc ? declared.Declare("grpc") : $"if the application speaks HTTP, {declared.Declare("http")}"),
                 HopFacts.Rule(rule));
             return;
         }
@@ -98,7 +113,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
             record.Fail("route", $"no virtual host for {call.Authority}",
                 causes.Entries.Unrouted(call) ?? causes.Hosts.Unrouted(call.Host, call.Port, call.Destination)
                 ?? Faults.Of("ISM2023", $"host {call.Authority}", "", $"no virtual host in routes {choice.Table} matches it: the response is 404",
-                    "inspect them with 'isthmus proxy-config routes'"));
+                    facts.Client.Show("routes")));
             return;
         }
         if (call.Admitted is { IsUnsure: true } && choice.AsksFilters)
@@ -108,60 +123,35 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
         }
         if (choice.Route is not { } route)
         {
-            var owner = IstioMetadata.RuleOf(choice.OfFirst?.FilterMetadata);
-            if (causes.Entries.Unrouted(call) is { } unrouted)
-            {
-                record.Fail("route", $"{host}: no route for {call.Authority}", unrouted);
-                return;
-            }
-            if (choice.HasNoRoutes && call.Host is { } meant
-                && CallerRoutes.NoneFor(facts.ClientPod, call.Port, causes.Config.RoutingRequests(meant)) is { } none)
-            {
-                record.Fail("route", $"{host}: no route for {call.Path}",
-                    Faults.Of("ISM2024", $"VirtualService {none.Service.Namespace}/{none.Service.Name} in {causes.Config.At.Context}", none.Field,
-                    $"{none.Why}: no route of the host is left for this caller, and the response is 404",
-                        "correct the match, or add a route without match at the end"));
-                return;
-            }
-            if (call.Host is { } about && causes.Config.Orphaned(about) is { } orphan)
-            {
-                record.Fail("route", $"{host}: no route for {call.Path}",
-                    Faults.Of("ISM2024", $"VirtualService {orphan.Service.Namespace}/{orphan.Service.Name} in {causes.Config.At.Context}", orphan.Field,
-                        $"leaves requests to VirtualService {orphan.Delegate.Namespace}/{orphan.Delegate.Name}, which does not exist: "
-                            + $"no other route matches {call.Method} {call.Path}, and the response is 404",
-                        "create that VirtualService, without hosts, or correct its name or namespace"));
-                return;
-            }
-            var ignored = call.Host is { } called
-                ? string.Join(" and ", causes.Config.Overridden(owner, called).Select(other => $"{other.Namespace}/{other.Name}"))
-                : "";
-            record.Fail("route", $"{host}: no route for {call.Path}",
-                Faults.Of("ISM2024", causes.Config.Named("VirtualService", owner, $"virtual host {host}"),
-                IstioMetadata.IsOfGatewayApi(owner) ? "spec.rules[*].matches" : "spec.http[*].match",
-                $"none of its routes matches {call.Method} {call.Path}: the response is "
-                    + $"404{MissedClaims(choice)}{(ignored.Length > 0 ? $". VirtualService {ignored} is for the same host, and has no effect because this one is older" : "")}",
-                choice.AsksFilters && call.Admitted is { HasToken: false }
-                    ? "send a token (isthmus trace --jwt TOKEN), or add a route without claims at the end"
-                    : ignored.Length > 0
-                    ? "merge them into one VirtualService"
-                    : "add a route that matches it, or one without match at the end"));
+            var unrouted = causes.Entries.Unrouted(call);
+            record.Fail("route", $"{host}: no route for {(unrouted is null ? call.Path : call.Authority)}",
+                unrouted ?? new UnmatchedRequest(call, causes.Config).Of(choice, host));
             return;
         }
         WalkAct(view, chain, choice, route);
     }
 
-    private void WalkAct(ProxyView view, ChainView chain, RouteChoice choice, RouteView route)
+    private void WalkAct(ProxyView view, ChainView chain, RouteChoice chosen, RouteView route)
     {
-        var (host, rule) = (choice.Host, IstioMetadata.RuleOf(route.Metadata?.FilterMetadata));
+        var (host, rule) = (chosen.Host, IstioMetadata.RuleOf(route.Metadata?.FilterMetadata));
         var owner = causes.Config.Named("VirtualService", rule, $"virtual host {host}");
-        var summary = $"{host}, route {route.Name}";
-        if (call.Admitted is { } admitted && choice.AsksFilters)
+        // Rules of several routes may have one name.
+        var summary = $"{host}, route {route.Name}{(IstioMetadata.IsOfGatewayApi(rule) ? $" of {rule}" : "")}";
+        if (call.Host is { } meant && IstioMetadata.IsOfGatewayApi(rule) && meant.Namespace != facts.Client.Namespace
+            && rule.Split(' ')[1].StartsWith($"{facts.Client.Namespace}/", StringComparison.Ordinal))
+            summary += ", of the caller's namespace";
+        if (call.Admitted is { } admitted && chosen.AsksFilters)
             summary += admitted.HasToken ? ", chosen with the claims of the token" : ", chosen without claims: the call has no valid token";
+        if (chosen.RedirectsToHttps(Scheme))
+        {
+            WalkRedirectToHttps(host, rule);
+            return;
+        }
         if (route.Unread is { } unread && !LackedFilters.Pass(record, "route", view, $"{facts.Client}", summary, unread)) return;
         switch (route.Act)
         {
             case RedirectView redirect:
-                record.Ok("route", $"{summary}: responds with a redirect, {redirect.Status}", HopFacts.Rule(rule));
+                WalkRedirect(chain, $"{summary}: responds with a redirect, {redirect.Status}", owner, rule);
                 return;
             case AnswerView when host == ResourceNames.BlockAll:
                 record.Fail("route", $"no virtual host for {call.Authority}", causes.Hosts.Blocked(call));
@@ -175,18 +165,25 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
                         "route to a destination instead"),
                     HopFacts.Rule(rule));
                 return;
+            case AnswerView { Status: >= 400 } refusing when rule.Length > 0 && !IstioMetadata.IsOfGatewayApi(rule):
+                record.Warn("route", $"{summary}: responds with status {refusing.Status} directly",
+                    Faults.Of("ISM2025", owner, "spec.http[*].directResponse", $"responds with status {refusing.Status} directly, and no application is asked",
+                        "route to a destination instead, unless it is meant"), HopFacts.Rule(rule));
+                return;
             case AnswerView direct:
                 record.Ok("route", $"{summary}: responds with status {direct.Status} directly", HopFacts.Rule(rule));
                 return;
         }
         var act = (ForwardView)route.Act;
+        var rewritten = route.Rewritten(call.Path);
+        if (rewritten is not null && rewritten != call.Path) summary += $", path {rewritten}";
         var fault = route.Fault(call.Request(), "http");
         (string,
             string)[] details = [HopFacts.Rule(rule),
                 (HopFacts.TimeoutFact, act.Timeout > TimeSpan.Zero ? act.Timeout.ToString("g", CultureInfo.InvariantCulture) : ""),
-            ("retries", act.Retries is { } retries ? $"{retries} more" : ""),
+            (HopFacts.RetriesFact, act.Retries is { } retries ? $"{retries} more" : ""),
             (HopFacts.TryTimeoutFact, act.TryTimeout > TimeSpan.Zero ? act.TryTimeout.ToString("g", CultureInfo.InvariantCulture)
-                : ""), (HopFacts.DelayFact, DelayOf(fault)), (HopFacts.RewriteFact, route.Rewritten(call.Path) is { } path ? $"{call.Path} to {path}" : "")];
+                : ""), (HopFacts.DelayFact, DelayOf(fault)), (HopFacts.RewriteFact, rewritten is null ? "" : $"{call.Path} to {rewritten}")];
         if (fault?.AbortShare >= 1_000_000)
         {
             record.Fail("route", summary, Injected(fault, owner)!, details);
@@ -194,12 +191,75 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
         }
         if (Injected(fault, owner) is { } problem) record.Warn("route", summary, problem, details);
         else record.Ok("route", summary, details);
-        WalkTargets(new(view, act.Targets, rule, chain.Alpn, true) { IsHttp2 = call.Kind == CallKinds.Grpc });
+        var choice = new OutboundChoice(view, act.Targets, rule, chain.Alpn, true) { IsHttp2 = call.Kind == CallKinds.Grpc, Route = route };
+        new MirrorStep(record, causes, endpoints).Walk(choice, act);
+        Unapplied(choice);
+        Hidden(choice.Rule);
+        Ungrouped();
+        WalkTargets(choice);
     }
 
-    private string MissedClaims(RouteChoice choice) => !choice.AsksFilters ? ""
-        : call.Admitted is not { } admitted ? ". Some match claims of tokens, which only gateways know"
-        : $". Some match claims of tokens, and this call has {(admitted.HasToken ? "others" : "no valid token")}";
+    /// <summary>A route names the Service that is called, with a group that has no Services: it applies to no call.</summary>
+    private void Ungrouped()
+    {
+        if (facts.Entry is not null || call.Host is not { Services.Count: > 0 } host || causes.Config.Misgrouped(host) is not var (route, index, group)) return;
+        var (name, said) = ($"{route.Source.Kind} {route.Namespace}/{route.Name}", route.Parents[index]);
+        record.Warn("route", $"{name} does not apply", Faults.Of(Misgrouped, $"{name} in {causes.Config.At.Context}", $"spec.parentRefs[{index}].group",
+            $"is {said.Group}{(said.Written.HasFlag(ReferenceFields.Group) ? "" : ", as for all parents without a group")}, which has no kind Service: the "
+                + $"route does not apply to calls of {host.Fqdn}",
+            $"write group: {(group.Length > 0 ? group : "\"\"")}"));
+    }
+
+    /// <summary>A DestinationRule is for the host that is called, and no call to another one, to which a route leads, is subject to it.</summary>
+    private void Unapplied(OutboundChoice choice)
+    {
+        if (call.Host is not { } host || choice.Rule.Length == 0) return;
+        var others = choice.Targets.Select(target => ProxyTables.Split(target.Cluster).Host).Distinct().ToList();
+        if (others.Count == 0 || others.Contains(host.Fqdn) || others.Any(other => facts.Host(other) is not { } to || causes.Config.RulesFor(to).Count > 0)
+            || causes.Config.RulesFor(host).FirstOrDefault(one => !one.Host.StartsWith('*') && Sets(one.Policy)) is not { } rule) return;
+        record.Warn("route", "leads to another host", Faults.Of(OtherHost, $"DestinationRule {rule.Namespace}/{rule.Name} in {causes.Config.At.Context}",
+            "spec.host", $"is for {host.Fqdn}, and {causes.Config.Named("VirtualService", choice.Rule, "")} sends this call to "
+                + $"{string.Join(", ", others)}, to which its trafficPolicy does not apply",
+            "write a DestinationRule for that host with what should apply there"));
+    }
+
+    /// <summary>A route of the Gateway API takes the requests of a host, and no VirtualService for it has an effect.</summary>
+    private void Hidden(string rule)
+    {
+        if (facts.Entry is not null || call.Host is not { } host || !IstioMetadata.IsOfGatewayApi(rule)
+            || causes.Config.RoutingRequests(host).FirstOrDefault() is not { } hidden) return;
+        record.Warn("route", $"{rule} takes the requests", Faults.Of(HiddenByRoute,
+            $"VirtualService {hidden.Namespace}/{hidden.Name} in {causes.Config.At.Context}", "spec.hosts", $"is for {host.Fqdn}, and has no effect: requests of that host are subject to {rule}",
+            $"write what it does into {rule}, and delete it; or delete {rule}"));
+    }
+
+    private static bool Sets(TrafficPolicy policy) =>
+        policy.Balancing is not null || policy.Pool is not null || policy.Outlier is not null || policy.Tls is not null;
+
+    /// <summary>A client follows a redirect, which may lead back.</summary>
+    private void WalkRedirect(ChainView chain, string summary, string owner, string rule)
+    {
+        var loop = RedirectLoop.Of(chain, call.Request(), Scheme, call.Admitted?.Learned);
+        if (loop.Count == 0)
+        {
+            record.Ok("route", summary, HopFacts.Rule(rule));
+            return;
+        }
+        record.Fail("route", summary, Faults.Of(Loop, owner, causes.Config.RedirectField(rule),
+            loop is [var own] ? $"redirects {own} to itself: whoever follows it never gets an answer"
+                : $"redirects {loop[0]} to {loop[1]}, and from there requests are redirected back: whoever follows it never gets an answer",
+            "let the match leave out the address to which it redirects, or put a route with a destination for that address before it"),
+            HopFacts.Rule(rule));
+    }
+
+    private string Scheme => call.IsDecrypted || call.Kind == CallKinds.Tls ? "https" : "http";
+
+    private void WalkRedirectToHttps(string? host, string rule)
+    {
+        var summary = $"{host}: responds with a redirect to https, 301";
+        if (causes.Entries.RedirectsNowhere() is { } problem) record.Warn("route", summary, problem, HopFacts.Rule(rule));
+        else record.Ok("route", summary, HopFacts.Rule(rule));
+    }
 
     /// <summary>What a fault does to the call; null when it does nothing.</summary>
     private static Problem? Injected(FaultView? fault, string owner)
@@ -235,7 +295,8 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
                 || name.StartsWith("InboundPassthrough", StringComparison.Ordinal))
                 WalkUnrouted(name);
             else if (outbound.View.Decisions.Cluster(name) is { } cluster) endpoints.WalkCluster(outbound, cluster, percent);
-            else record.Fail("cluster", $"{name} does not exist", causes.Hosts.MissingCluster(name, outbound.Rule),
+            else record.Fail("cluster", $"{name} does not exist", name == ResourceNames.Unresolved && IstioMetadata.IsOfGatewayApi(outbound.Rule)
+                ? causes.Config.Failing(outbound.Rule, outbound.Route?.Name ?? "") : causes.Hosts.MissingCluster(name, outbound.Rule),
                 ("share", percent < 100 ? $"{percent} %" : ""));
         }
         record.EndWay();

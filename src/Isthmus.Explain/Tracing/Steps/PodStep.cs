@@ -31,17 +31,17 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, TraceCauses 
         var (own, their) = (facts.Home.NetworkOf(facts.ClientPod), cluster.NetworkOf(pod));
         if (way is { Endpoint.IsGateway: false } && cluster != facts.Home && own != their && own.Length > 0 && way.Endpoint.Address.Equals(address))
             record.Warn("network", $"{address} of {their} is called directly from {own}", causes.Networks.CalledDirectly(their, cluster));
+        if (causes.Networks.LabelledElsewhere(cluster, pod) is { } odd) record.Warn("network", $"{address} is said to be in {their}", odd);
         if (ClusterObjects.Sidecar(pod) is null)
         {
             if (way is { IsMeshTls: true })
-                record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.MeshTlsToPlain(way.DestinationRule, name), ("destination rule", way.DestinationRule));
-            else
             {
-                record.Ok("TLS",
-                    call.Kind == CallKinds.Tls ? "the application's own" : way?.Tls is null ? "plain text: the callee has no sidecar" : TlsStep.Originated(way),
-                    (HopFacts.OriginFact, way?.Tls is null ? "" : way.DestinationRule));
-                record.Add("application", HopStatus.Unknown, $"{address}: there is no proxy that can report whether it listens", null);
+                record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.MeshTlsToPlain(way.DestinationRule, name), ("destination rule", way.DestinationRule));
+                return;
             }
+            if (way?.Tls is null) record.Ok("TLS", call.Kind == CallKinds.Tls ? "the application's own" : "plain text: the callee has no sidecar");
+            else if (!Originate(way)) return;
+            record.Add("application", HopStatus.Unknown, $"{address}: its Pod has no proxy that could say whether anything listens there", null);
             return;
         }
         if (proxies.View(name, "callee") is not { } view) return;
@@ -53,16 +53,14 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, TraceCauses 
                 "let the application listen on another port, and set targetPort of the Service to it"));
             return;
         }
-        if (isAsked || !IsCapturedInbound(pod, address.Port))
+        var capture = CaptureOf(pod);
+        if (isAsked || (capture is not null && !IsCapturedInbound(capture, address.Port)))
         {
             if (way is { IsMeshTls: true } && isAsked)
                 record.Fail("inbound", $"port {address.Port} is the proxy's own", Faults.Of("ISM2050", name.ToString(), "",
                     $"its proxy speaks no mesh TLS at port {address.Port}", "set trafficPolicy.tls.mode DISABLE for the port in a DestinationRule"));
             else if (way is { IsMeshTls: true })
-                record.Fail("inbound", $"port {address.Port} is not captured",
-                    Faults.Of("ISM2050", name.ToString(), "metadata.annotations[traffic.sidecar.istio.io/excludeInboundPorts]",
-                $"port {address.Port} bypasses its proxy, so nothing terminates mesh TLS",
-                "remove the port from the annotation, or set trafficPolicy.tls.mode DISABLE in a DestinationRule"));
+                record.Fail("inbound", $"port {address.Port} is not captured", Bypassed(name, address.Port, capture!, way.Through is not null));
             else _application.Walk(callee, view, address);
             return;
         }
@@ -77,6 +75,11 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, TraceCauses 
         if (_inbound.Walk(way, callee, chain!, view, client) is { } target) _application.Walk(callee, view, target);
     }
 
+    /// <summary>TLS of its own that the caller's proxy begins with a server that has no proxy. False when no server can understand it.</summary>
+    public bool Originate(EndpointWay way) => TlsStep.BeginsTwice(way, call)
+        ? record.Fail("TLS", TlsStep.Originated(way), causes.Tls.Twice(way.TlsBy), (HopFacts.OriginFact, way.TlsBy))
+        : record.Ok("TLS", TlsStep.Originated(way), (HopFacts.OriginFact, way.TlsBy));
+
     private ChainView? ChooseInbound(EndpointWay? way, ListenerView listener, IPEndPoint address)
     {
         if (way?.Tls is { } tls) return listener.Choose(address, call.ClientEnd, tls.Sni.ToLowerInvariant(), way.Alpn);
@@ -89,18 +92,31 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, TraceCauses 
     private bool IsAskedOfProxy(Pod pod, int port) => Ports.IsOfProxy(port) && (ClusterObjects.IsGateway(pod)
         || (port is Ports.AgentStatus or Ports.ProxyReady or Ports.ProxyMetrics && call.Port == port));
 
-    private static bool IsCapturedInbound(Pod pod, int port)
+    /// <summary>Annotations name the ports that the proxy does not get, or those that it gets.</summary>
+    private static Problem Bypassed(PodRef pod, int port, CaptureSettings capture, bool isBehindGateway)
     {
-        if (pod.Spec.InitContainers.FirstOrDefault(container => container.Name is "istio-init" or "istio-validation") is not { } init) return true;
+        var (annotation, remedy) = capture.ExcludedInboundPorts.Contains(port) ? ("excludeInboundPorts", "remove the port from the annotation")
+            : ("includeInboundPorts", $"add {port} to the annotation of the Pod's template, or remove the annotation");
+        return Faults.Of("ISM2050", pod.ToString(), $"metadata.annotations[traffic.sidecar.istio.io/{annotation}]",
+            $"port {port} bypasses its proxy, so nothing terminates mesh TLS",
+            $"{remedy}{(isBehindGateway ? ": only mesh TLS passes the gateway of its network" : ", or set trafficPolicy.tls.mode DISABLE in a DestinationRule")}");
+    }
+
+    private static bool IsCapturedInbound(CaptureSettings capture, int port) =>
+        !capture.ExcludedInboundPorts.Contains(port) && (capture.InboundPorts.All || capture.InboundPorts.Items.Contains(port));
+
+    /// <summary>What a Pod's init container captures; null: everything, as far as anybody knows.</summary>
+    private static CaptureSettings? CaptureOf(Pod pod)
+    {
+        if (pod.Spec.InitContainers.FirstOrDefault(container => container.Name is "istio-init" or "istio-validation") is not { } init) return null;
         try
         {
-            var settings = CaptureFlags.Read([.. init.Command.Concat(init.Args).SkipWhile(word => !word.StartsWith('-'))], new Dictionary<string, string>());
-            return !settings.ExcludedInboundPorts.Contains(port) && (settings.InboundPorts.All || settings.InboundPorts.Items.Contains(port));
+            return CaptureFlags.Read([.. init.Command.Concat(init.Args).SkipWhile(word => !word.StartsWith('-'))], new Dictionary<string, string>());
         }
         catch (ProblemException)
         {
             // Flags of another proxy's init container count as absent.
-            return true;
+            return null;
         }
     }
 }

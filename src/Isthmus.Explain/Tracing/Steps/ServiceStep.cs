@@ -15,8 +15,7 @@ internal sealed class ServiceStep(TraceFacts facts, TraceRecord record, TraceCau
         var number = ((IPEndPoint)way.Endpoint.Address).Port;
         if (service.Port(number) is not { } port)
             record.Fail("service", service.Name,
-                Faults.Of(Faults.NoSuchPort, service.Name, "spec.ports", $"has no port {number}, which a ServiceEntry points to",
-                    "fix the ports of the ServiceEntry, or add the port to the Service"));
+                causes.Endpoints.LedToNoPort(way.Cluster.Name, service, way.Endpoint.Address, number));
         else if (service.Callees(port) is not [var first, ..] callees)
             record.Fail("service", service.Name,
                 causes.Endpoints.NoEndpointsIn(facts.Home, facts.Host($"{service.Service.Metadata.Name}.{service.Service.Metadata.Namespace}"), number, ""));

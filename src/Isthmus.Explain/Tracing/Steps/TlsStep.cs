@@ -21,16 +21,23 @@ internal sealed partial class TlsStep(TraceFacts facts, TraceRecord record, Trac
         {
             return mesh
                 ? record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.NoMeshTlsAt(name, cluster, pod, address.Port, way!.DestinationRule))
+                : way is { Tls: not null, TlsBy: { Length: > 0 } by }
+                ? record.Fail("TLS", Originated(way), causes.Tls.OriginatedToStrict(name, cluster, pod, address.Port, by), (HopFacts.OriginFact, by))
                 : record.Fail("TLS", call.Kind == CallKinds.Tls ? "the application's own TLS" : "plain text",
                     causes.Tls.PlainToStrict(name, cluster, pod, address.Port, way?.DestinationRule ?? "", call.Sidecar is not null && way is null));
         }
+        if (BeginsTwice(way, call))
+            return record.Fail("TLS", Originated(way!), causes.Tls.Twice(way!.TlsBy), (HopFacts.OriginFact, way.TlsBy));
         if (!mesh)
             return record.Ok("TLS", call.Kind == CallKinds.Tls ? "the application's own, passed through" : way?.Tls is null ? "plain text" : Originated(way),
-                (HopFacts.OriginFact, way?.Tls is null ? "" : way.DestinationRule));
+                (HopFacts.OriginFact, way?.TlsBy ?? ""));
         if (chain.Tls is not { } server)
             return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.NoMeshTlsAt(name, cluster, pod, address.Port, way!.DestinationRule));
         return WalkCertificates(way!.Tls!, server, callee, view, client);
     }
+
+    /// <summary>The caller's proxy begins TLS around that of the application, for which no server looks.</summary>
+    public static bool BeginsTwice(EndpointWay? way, TracedCall call) => call.Kind == CallKinds.Tls && way is { Tls: not null, IsMeshTls: false };
 
     /// <summary>How a connection is described whose TLS the caller's proxy adds, not that of the mesh.</summary>
     public static string Originated(EndpointWay way) => $"originated by the caller's proxy{(way.Tls!.Sni.Length > 0 ? $", for {way.Tls.Sni}" : "")}";
@@ -64,6 +71,10 @@ internal sealed partial class TlsStep(TraceFacts facts, TraceRecord record, Trac
             if (OtherDomain(own.Identity, their.Identity) is { } domain && ours.Names(domain))
                 return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.OtherTrustDomain(name, cluster, their.Identity, facts.Client, own.Identity),
                     details);
+            var path = SpiffeDomain().Replace(their.Identity, "");
+            if (ours.Peers.Select(peer => SpiffeDomain().Match(peer).Value).FirstOrDefault(other => other.Length > 0
+                && ours.Names(other + path) && other + path != their.Identity) is { } told)
+                return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.ChangedTrustDomain(name, their.Identity, told["spiffe://".Length..]), details);
             return record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.OtherIdentity(name, their.Identity, call), details);
         }
         if (!theirs.Accepts(own.Identity))
@@ -79,7 +90,7 @@ internal sealed partial class TlsStep(TraceFacts facts, TraceRecord record, Trac
             ? mine.Value + their[other.Length..]
             : null;
 
-    [GeneratedRegex("^spiffe://[^/]+")]
+    [GeneratedRegex("spiffe://[^/]+")]
     private static partial Regex SpiffeDomain();
 
     private static string Fingerprint(TrustBundle? roots) =>

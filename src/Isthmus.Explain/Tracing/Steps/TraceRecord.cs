@@ -25,7 +25,11 @@ internal sealed class TraceRecord
         new(call.Facts.Entry is { } entry
             ? $"a client outside, through {entry.Service.Metadata.Name}.{entry.Service.Metadata.Namespace}"
             : $"{call.Facts.Client.Name}.{call.Facts.Client.Namespace}",
-            call.Facts.Client.Context, call.ToString(), _hops.ToValueList(), _ways.ToValueList(), call.Facts.Call);
+            call.Facts.Client.Context, call.ToString(), _hops.ToValueList(), _ways.ToValueList(), call.Facts.Call)
+        {
+            Unread = call.Facts.Clusters.Where(cluster => cluster.Unread.Any())
+                .Select(cluster => $"{string.Join(", ", cluster.Unread)} in {cluster.Context}").ToValueList(),
+        };
 
     public void Add(string name, HopStatus status, string summary, Problem? problem, params ReadOnlySpan<(string Name, string Value)> details)
     {
@@ -71,6 +75,16 @@ internal sealed class TraceRecord
     {
         for (var i = from; i < _hops.Count; i++)
             if (_hops[i].Status == HopStatus.Failed) _hops[i] = _hops[i] with { Status = HopStatus.Warning };
+    }
+
+    /// <summary>Whether something is wrong at a hop or at one after it.</summary>
+    public bool HasProblem(int from) => _hops.Skip(from).Any(hop => hop.Problem is not null);
+
+    /// <summary>Takes the warning of a hop back, of which later hops say the cause.</summary>
+    public void Settle(int at)
+    {
+        var hop = _hops[at];
+        _hops[at] = hop with { Status = HopStatus.Ok, Summary = $"{hop.Summary}; {hop.Problem!.Message}", Problem = null };
     }
 
     /// <summary>Turns a warning into the failure, unless a later hop failed.</summary>

@@ -4,6 +4,7 @@ using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing.Steps;
@@ -17,8 +18,14 @@ internal sealed class WaysStep(TraceFacts facts, TraceRecord record, TraceCauses
 
     private const int MostWays = 12;
 
-    public void Walk(OutboundChoice outbound, ClusterView cluster, IReadOnlyList<EndpointCandidate> candidates, int percent)
+    /// <returns>Whether the fault was found on the way to an endpoint that outlier detection ejected.</returns>
+    public bool Walk(OutboundChoice outbound, ClusterView cluster, IReadOnlyList<EndpointCandidate> candidates, int percent)
     {
+        var explains = false;
+        var (_, port, _, fqdn) = ProxyTables.Split(cluster.Name);
+        var policy = causes.Config.BackendTls(fqdn, int.TryParse(port, out var number) ? number : 0);
+        var host = facts.Host(fqdn);
+        var rule = IstioMetadata.ConfigOf(cluster.Metadata?.FilterMetadata);
         foreach (var group in candidates.GroupBy(candidate => candidate.Kind, StringComparer.Ordinal))
         {
             var share = (int)Math.Round(percent * group.Sum(candidate => candidate.Share));
@@ -29,8 +36,13 @@ internal sealed class WaysStep(TraceFacts facts, TraceRecord record, TraceCauses
                 if (record.Ways >= MostWays) break;
                 record.BeginWay(candidate.Title(all), share);
                 var hops = record.Count;
-                var way = new EndpointWay(outbound, cluster, candidate.Endpoint, candidate.Endpoint.Tls,
-                    IstioMetadata.ConfigOf(cluster.Metadata?.FilterMetadata));
+                var way = new EndpointWay(outbound, cluster, candidate.Endpoint, candidate.Endpoint.Tls, rule)
+                {
+                    IsEjected = candidate.IsEjected,
+                    TlsBy = candidate.Endpoint.Tls is null ? ""
+                        : policy is not null ? $"{policy.Source.Kind} {policy.Namespace}/{policy.Source.Name}"
+                        : rule.Length > 0 ? $"DestinationRule {rule}" : "",
+                };
                 if (candidate.Gateway is { } gateway) gateways.Walk(way, gateway);
                 else if (candidate.Service is { } service) services.Walk(way, service);
                 else if (candidate.Pod is { } pod)
@@ -41,15 +53,22 @@ internal sealed class WaysStep(TraceFacts facts, TraceRecord record, TraceCauses
                 }
                 else
                 {
-                    strangers.Walk(candidate.Endpoint.AddressText, candidate.Endpoint.Workload, facts.Home, candidate.Entry);
+                    if (candidate is { Entry: null, Endpoint.Address: IPEndPoint dialled }
+                        && causes.Networks.WrittenElsewhere(host, dialled.Address) is { } beyond)
+                        record.Warn("workload", $"{dialled} is an address of another network", beyond);
+                    else strangers.Walk(candidate.Endpoint.AddressText, candidate.Endpoint.Workload, facts.Home, candidate.Entry);
                     if (way.IsMeshTls && candidate.Endpoint.HasOwnSocket && candidate.Entry is { } entry)
                         record.Add("TLS", HopStatus.Unknown, "mutual TLS of the mesh", null, (HopFacts.SealedFact, entry));
-                    if (way is { Tls: not null, IsMeshTls: false }) record.Ok("TLS", TlsStep.Originated(way), (HopFacts.OriginFact, way.DestinationRule));
+                    else if (way is { IsMeshTls: true, DestinationRule.Length: > 0 })
+                        record.Add("TLS", HopStatus.Unknown, "mutual TLS of the mesh", null, (HopFacts.SealedFact, $"DestinationRule {way.DestinationRule}"));
+                    if (way is { Tls: not null, IsMeshTls: false }) pods.Originate(way);
                 }
                 // The proxy sends no call there: its problems matter only when the other endpoints fail too.
                 if ((share == 0 || !candidate.IsUsable) && candidates.Any(other => other.IsUsable)) record.Soften(hops);
+                explains |= candidate.IsEjected && record.HasProblem(hops);
             }
         }
         record.EndWay();
+        return explains;
     }
 }

@@ -20,23 +20,30 @@ internal sealed class QuotaAdmission(IObjectStore store, TimeProvider time) : IA
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
 
     private readonly Lock _lock = new(); // guards _admitted, and the step from counting to admitting
-    private readonly Dictionary<(GroupResource Resource, string Key), (JsonObject Object, DateTimeOffset Until)> _admitted = [];
+    private readonly Dictionary<(GroupResource Resource, string Key), Admitted> _admitted = [];
+
+    /// <summary>An object that was admitted.</summary>
+    /// <param name="Before">The version that it replaces; empty for a new object.</param>
+    private readonly record struct Admitted(JsonObject Object, string Before, DateTimeOffset Until);
 
     public ValueTask MutateAsync(AdmissionRequest request, CancellationToken stop) => default;
 
-    public ValueTask ValidateAsync(AdmissionRequest request, CancellationToken stop)
+    public async ValueTask ValidateAsync(AdmissionRequest request, CancellationToken stop)
     {
-        if (request is not { Operation: "CREATE" or "UPDATE", Subresource: "", Namespace.Length: > 0, Object: { } o }) return default;
+        if (request is not { Operation: "CREATE" or "UPDATE", Subresource: "", Namespace.Length: > 0, Object: { } o }) return;
         var quotas = Quotas(request.Namespace);
-        if (quotas.Count == 0) return default;
         var resource = request.Kind.Storage;
+        quotas.RemoveAll(quota => !quota.LimitsAny(resource));
+        if (quotas.Count == 0) return;
+        List<Quota> taken;
         lock (_lock)
         {
-            foreach (var quota in quotas) Check(request, quota, resource, o);
-            if (request is { Operation: "CREATE", DryRun: false } && quotas.Exists(quota => quota.LimitsAny(resource)))
-                _admitted[(resource, StoredObject.KeyOf(request.Namespace, request.Name))] = ((JsonObject)o.DeepClone(), time.GetUtcNow() + LongestWrite);
+            taken = quotas.FindAll(quota => Takes(request, quota, resource, o));
+            if (taken.Count == 0 || request.DryRun) return;
+            _admitted[(resource, StoredObject.KeyOf(request.Namespace, request.Name))] =
+                new((JsonObject)o.DeepClone(), request.OldObject.TextAt("metadata", "resourceVersion"), time.GetUtcNow() + LongestWrite);
         }
-        return default;
+        foreach (var quota in taken) await UpdateAsync(quota, stop);
     }
 
     public async Task RunAsync(CancellationToken stop)
@@ -54,22 +61,23 @@ internal sealed class QuotaAdmission(IObjectStore store, TimeProvider time) : IA
     /// <summary>Writes the statuses of all quotas that do not say what is used.</summary>
     internal async Task UpdateAsync(CancellationToken stop)
     {
-        foreach (var stored in store.List(Quota.Resource).Items)
+        foreach (var stored in store.List(Quota.Resource).Items) await UpdateAsync(new Quota(stored), stop);
+    }
+
+    private async Task UpdateAsync(Quota quota, CancellationToken stop)
+    {
+        Dictionary<string, BigInteger> used;
+        lock (_lock) used = Used(quota);
+        var status = new JsonObject
         {
-            var quota = new Quota(stored);
-            Dictionary<string, BigInteger> used;
-            lock (_lock) used = Used(quota);
-            var status = new JsonObject
-            {
-                ["hard"] = Texts(quota.Hard.Keys.Select(name => KeyValuePair.Create(name, quota.LimitOf(name))), quota),
-                ["used"] = Texts(used, quota),
-            };
-            var tree = stored.Parse();
-            if (JsonNode.DeepEquals(tree["status"], status)) continue;
-            tree["status"] = status;
-            // One that somebody has changed has its turn in the next round.
-            await store.UpdateAsync(Quota.Resource, tree, stored, stop);
-        }
+            ["hard"] = Texts(quota.Hard.Keys.Select(name => KeyValuePair.Create(name, quota.LimitOf(name))), quota),
+            ["used"] = Texts(used, quota),
+        };
+        var tree = quota.Stored.Parse();
+        if (JsonNode.DeepEquals(tree["status"], status)) return;
+        tree["status"] = status;
+        // If somebody has changed it meanwhile, the next round takes it.
+        await store.UpdateAsync(Quota.Resource, tree, quota.Stored, stop);
     }
 
     private static JsonObject Texts(IEnumerable<KeyValuePair<string, BigInteger>> amounts, Quota quota) =>
@@ -78,9 +86,11 @@ internal sealed class QuotaAdmission(IObjectStore store, TimeProvider time) : IA
 
     private List<Quota> Quotas(string ns) => [.. store.List(Quota.Resource, ns).Items.Select(stored => new Quota(stored))];
 
-    private void Check(AdmissionRequest request, Quota quota, GroupResource resource, JsonObject o)
+    /// <summary>Whether the object takes more of a quota than before.</summary>
+    /// <exception cref="ApiException">It is more than is left.</exception>
+    private bool Takes(AdmissionRequest request, Quota quota, GroupResource resource, JsonObject o)
     {
-        if (!quota.LimitsAny(resource) || !quota.Counts(resource, o)) return;
+        if (!quota.Counts(resource, o)) return false;
         var names = quota.Hard.Keys.Where(name => QuotaUsage.ResourceOf(name) == resource).ToList();
         if (request.Operation == "CREATE" && resource == Resources.Pods && QuotaUsage.Unsaid(o, names) is { } unsaid)
             throw Forbidden(request, $"failed quota: {quota.Stored.Name}: must specify {unsaid}");
@@ -88,10 +98,10 @@ internal sealed class QuotaAdmission(IObjectStore store, TimeProvider time) : IA
         var now = QuotaUsage.Of(resource, o);
         var asked = names.Select(name => KeyValuePair.Create(name, now.GetValueOrDefault(name) - before.GetValueOrDefault(name)))
             .Where(item => item.Value > 0).ToList();
-        if (asked.Count == 0) return;
+        if (asked.Count == 0) return false;
         var used = Used(quota);
         var exceeded = asked.Where(item => used[item.Key] + item.Value > quota.LimitOf(item.Key)).OrderBy(item => item.Key, StringComparer.Ordinal).ToList();
-        if (exceeded.Count == 0) return;
+        if (exceeded.Count == 0) return true;
         throw Forbidden(request, $"exceeded quota: {quota.Stored.Name}, requested: {List(exceeded)}, "
             + $"used: {List(exceeded.Select(item => KeyValuePair.Create(item.Key, used[item.Key])))}, "
             + $"limited: {List(exceeded.Select(item => KeyValuePair.Create(item.Key, quota.LimitOf(item.Key))))}");
@@ -109,16 +119,29 @@ internal sealed class QuotaAdmission(IObjectStore store, TimeProvider time) : IA
             if (admitted.Until < now) _admitted.Remove(key);
         foreach (var resource in used.Keys.Select(QuotaUsage.ResourceOf).Distinct().ToList())
         {
-            var stored = store.List(resource, quota.Stored.Namespace).Items;
-            var known = stored.Select(item => item.Key).ToHashSet(StringComparer.Ordinal);
-            foreach (var key in known) _admitted.Remove((resource, key));
-            var pending = _admitted.Where(item => item.Key.Resource == resource
-                && item.Key.Key.StartsWith($"{quota.Stored.Namespace}/", StringComparison.Ordinal)).Select(item => item.Value.Object);
-            foreach (var item in stored.Select(item => item.Parse()).Concat(pending).Where(item => quota.Counts(resource, item)))
-                foreach (var (name, amount) in QuotaUsage.Of(resource, item))
+            var stored = store.List(resource, quota.Stored.Namespace).Items.ToDictionary(item => item.Key, item => item.Parse(), StringComparer.Ordinal);
+            var pending = new Dictionary<string, JsonObject>(StringComparer.Ordinal);
+            foreach (var (key, admitted) in _admitted.Where(item => item.Key.Resource == resource
+                && item.Key.Key.StartsWith($"{quota.Stored.Namespace}/", StringComparison.Ordinal)).ToList())
+            {
+                // The version that it replaces is gone: either it is stored itself now, or another write came first.
+                if (stored.GetValueOrDefault(key.Key).TextAt("metadata", "resourceVersion") != admitted.Before) _admitted.Remove(key);
+                else pending[key.Key] = admitted.Object;
+            }
+            foreach (var key in stored.Keys.Union(pending.Keys))
+                foreach (var (name, amount) in Greater(Of(stored.GetValueOrDefault(key)), Of(pending.GetValueOrDefault(key))))
                     if (used.TryGetValue(name, out var sum)) used[name] = sum + amount;
+
+            Dictionary<string, BigInteger> Of(JsonObject? o) => o is not null && quota.Counts(resource, o) ? QuotaUsage.Of(resource, o) : [];
         }
         return used;
+    }
+
+    /// <summary>An update may fail, so that what is stored counts until it is replaced.</summary>
+    private static Dictionary<string, BigInteger> Greater(Dictionary<string, BigInteger> stored, Dictionary<string, BigInteger> pending)
+    {
+        foreach (var (name, amount) in pending) stored[name] = BigInteger.Max(stored.GetValueOrDefault(name), amount);
+        return stored;
     }
 
     private static ApiException Forbidden(AdmissionRequest request, string why) =>

@@ -72,7 +72,7 @@ internal static class QuotaUsage
     }
 
     /// <summary>What a Pod needs while it starts, and then: init containers run one after another, and those that go on running stay.</summary>
-    private static Dictionary<string, BigInteger> Total(JsonObject pod, string kind)
+    internal static Dictionary<string, BigInteger> Total(JsonObject pod, string kind)
     {
         var (staying, start) = (new Dictionary<string, BigInteger>(StringComparer.Ordinal), new Dictionary<string, BigInteger>(StringComparer.Ordinal));
         foreach (var container in Containers(pod, "initContainers"))
@@ -95,7 +95,7 @@ internal static class QuotaUsage
         foreach (var (name, amount) in amounts) to[name] = to.GetValueOrDefault(name) + amount;
     }
 
-    private static Dictionary<string, BigInteger> Amounts(JsonNode? amounts) => (amounts as JsonObject ?? [])
+    internal static Dictionary<string, BigInteger> Amounts(JsonNode? amounts) => (amounts as JsonObject ?? [])
         .ToDictionary(item => item.Key, item => Quantity.Nanos(item.Value?.ToString() ?? "") ?? 0, StringComparer.Ordinal);
 
     private static IEnumerable<JsonObject> Containers(JsonObject pod, string list) => Json.Objects(pod.At("spec", list));

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 
 namespace Isthmus.Mesh.Config.GatewayApi;
@@ -12,6 +13,12 @@ public static class GatewayApiCrds
     /// <summary>The annotations in which definitions say which release they are of, and of which channel.</summary>
     public const string VersionAnnotation = $"{Group}/bundle-version", ChannelAnnotation = $"{Group}/channel";
 
+    /// <summary>The releases whose definitions control planes know, as messages name them.</summary>
+    public static readonly string KnownReleases = $"v1.0 to v1.{LastMinor}";
+
+    /// <summary>The minor version of the last of them.</summary>
+    private const int LastMinor = 7;
+
     /// <summary>The name of the policy and of its binding.</summary>
     public const string PolicyName = $"safe-upgrades.{Group}";
 
@@ -19,6 +26,17 @@ public static class GatewayApiCrds
     private const string Approval = "https://github.com/kubernetes-sigs/gateway-api/pull/4530";
 
     private const string File = "gateway-api.txt", Admission = "admissionregistration.k8s.io/v1", Definitions = "apiextensions.k8s.io";
+
+    /// <summary>The names of the definitions of all kinds that control planes read.</summary>
+    public static IEnumerable<string> Names => MeshApi.All.Where(kind => kind.IsOfGatewayApi).Select(kind => kind.CrdName);
+
+    /// <summary>The release that a definition says it is of; empty if it does not say.</summary>
+    public static string ReleaseOf(JsonObject definition) => definition["metadata"]?["annotations"]?[VersionAnnotation]?.ToString() ?? "";
+
+    /// <summary>Whether control planes know the definitions of a release.</summary>
+    public static bool IsKnown(string release) =>
+        release.Split('.') is ["v1", var minor, ..] && int.TryParse(minor, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            && number <= LastMinor;
 
     /// <summary>The definition of each kind; the caller owns the objects.</summary>
     public static IReadOnlyList<JsonObject> All

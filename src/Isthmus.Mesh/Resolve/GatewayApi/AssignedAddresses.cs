@@ -61,8 +61,7 @@ public sealed record AssignedAddresses(ValueList<ApiAddress> Found, ValueList<Ap
     private static ValueList<ApiAddress> Offered(ApiGateway gateway, string controller, ClusterService service)
     {
         if (!service.ExternalAddresses.IsEmpty || service.IsLoadBalancer)
-            return service.ExternalAddresses.Select(address => new ApiAddress(IPAddress.TryParse(address, out _) ? "IPAddress" : "Hostname", address))
-                .ToValueList();
+            return service.ExternalAddresses.Select(address => new ApiAddress(address.Ip is null ? "Hostname" : "IPAddress", address.ToString())).ToValueList();
         var (ips, host) = (service.ClusterIps.Select(address => Inside("IPAddress", address.ToString())), Inside("Hostname", service.Hostname));
         return gateway.Annotations.GetValueOrDefault(AddressType) switch
         {

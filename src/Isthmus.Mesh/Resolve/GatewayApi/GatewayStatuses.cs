@@ -47,6 +47,13 @@ public static class GatewayStatuses
             ListenersOf(judged, attached));
     }
 
+    /// <summary>Of a ListenerSet whose parent is no Gateway.</summary>
+    public static ListenerSetStatus OfStraySet(ListenerSet set)
+    {
+        var message = $"{set.Parent.Kind} {set.Parent.Namespace}/{set.Parent.Name} cannot take listeners: spec.parentRef must name a Gateway";
+        return new(set.Source, set.Generation, [new(Accepted, false, "Invalid", message), new("Programmed", false, "Invalid", message)], default);
+    }
+
     private static ValueList<ListenerStatus> ListenersOf(JudgedListeners judged, Func<string, int> attached) =>
         judged.Listeners.Select(listener =>
             new ListenerStatus(listener.Listener.Name, 0, listener.Kinds, attached(listener.Listener.Name), listener.Conditions)).ToValueList();

@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
@@ -39,7 +40,7 @@ public static class ListenerJudge
         [
             refusal is null ? new("Accepted", true, "Accepted", "The listener is valid") : new("Accepted", false, refusal.Reason, refusal.Message),
             refusal is not null ? new("Programmed", false, "Invalid", refusal.Message)
-                : isBlocked ? new("Programmed", false, "Invalid", $"Connections are refused: {tls.Fault!.Message}")
+                : isBlocked ? new("Programmed", false, "Invalid", $"{Unserved(tls.Tls)}: {tls.Fault!.Message}")
                 : new("Programmed", true, "Programmed", "The listener is served"),
             new("Conflicted", false, "NoConflicts", "No other listener has its place"),
             Resolved(tls.Fault, hasOtherKinds),
@@ -54,6 +55,10 @@ public static class ListenerJudge
         : hasOtherKinds ? new("ResolvedRefs", false, "InvalidRouteKinds", "allowedRoutes.kinds names kinds that the listener's protocol does not take")
         : new("ResolvedRefs", true, "ResolvedRefs", "All references lead to what they name");
 
+    /// <summary>Gateways keep the last good certificate while a Secret is missing or broken.</summary>
+    private static string Unserved(ServerTls? tls) =>
+        tls is { IsBlocked: true } ? "Connections are refused" : "Connections get the last good certificate, or are refused where there was none";
+
     /// <summary>Whether one of several certificates is there.</summary>
     private static bool HasCertificate(ServerTls? tls, ListenerReferences references) =>
         tls is not null && tls.Credentials.Any(credential => references.Secret(new(credential.Namespace, credential.Name)) is { HasPair: true });
@@ -62,6 +67,8 @@ public static class ListenerJudge
     private static ApiFault? RefusalOf(ApiListener listener)
     {
         if (listener.Port is < 1 or > MaxPort) return new("PortUnavailable", $"{listener.Port} is not a port");
+        if (listener.Protocol != "UDP" && Ports.IsOfGateway(listener.Port))
+            return new("PortUnavailable", $"port {listener.Port} belongs to the gateway's own probes and metrics: use another one");
         if (listener.Hostname.Length > 0 && HostNames.WhyInvalid(listener.Hostname) is { } why) return new("UnsupportedValue", why);
         return listener switch
         {

@@ -5,7 +5,9 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 
 /// <summary>What an analysis found, and which analyzers took part.</summary>
 /// <param name="Skipped">Those that lack an input.</param>
-public sealed record AnalysisResult(IReadOnlyList<Finding> Findings, IReadOnlyList<Analyzer> Executed, IReadOnlyList<Analyzer> Skipped);
+/// <param name="LeftOut">Clusters of the mesh that were not to be read: nothing is said to be missing that one of them may have.</param>
+public sealed record AnalysisResult(IReadOnlyList<Finding> Findings, IReadOnlyList<Analyzer> Executed, IReadOnlyList<Analyzer> Skipped,
+    IReadOnlyList<string> LeftOut);
 
 /// <summary>Finds known problems in the objects of one or more clusters and between them, as a pure function.</summary>
 public static class Analysis
@@ -25,7 +27,7 @@ public static class Analysis
         // Several objects can lead to the same problem of another one.
         var findings = executed.SelectMany(analyzer => analyzer.Check(mesh)).DistinctBy(finding => (finding.Cluster, finding.Problem))
             .Where(finding => !IsSuppressed(finding.Problem, byContext[finding.Cluster]));
-        return new([.. findings], executed, skipped);
+        return new([.. findings], executed, skipped, mesh.LeftOut);
     }
 
     private static bool IsSuppressed(Problem problem, ClusterInventory cluster)

@@ -44,7 +44,7 @@ public static class CertificateAnalysis
                 CertificateRole.WebhookBundle => OwnCodes.WebhookUntrusted.At(cluster, certificate.Owner, certificate.Field, certificate.Fault),
                 _ => null,
             };
-        var renew = Renew(certificate);
+        var renew = Renew(cluster, certificate);
         return CertificateState.TimeOf(certificate, now) switch
         {
             CertificateTime.Expired => OwnCodes.CertificateExpired.At(cluster, certificate.Owner, certificate.Field,
@@ -77,13 +77,14 @@ public static class CertificateAnalysis
             ? ""
             : $"; {certificate.NeededBy} {(certificate.NeededBy.StartsWith("each", StringComparison.Ordinal) ? "needs" : "need")} it";
 
-    private static string Renew(MeshCertificate certificate) => certificate.Role switch
+    private static string Renew(ClusterInventory cluster, MeshCertificate certificate) => certificate.Role switch
     {
         CertificateRole.Root => "replace it: isthmus ca rotate",
         CertificateRole.Authority => $"put a new one into the Secret {WellKnown.CaCerts} (isthmus ca intermediate): proxies renew their certificates at once",
         CertificateRole.Workload => "its proxy renews it: read the log of its container istio-proxy, and that of the control plane",
         CertificateRole.ControlPlane or CertificateRole.WebhookBundle => "it lasts as long as the CA: replace that",
-        CertificateRole.RemoteToken => "isthmus create-remote-secret --rotate",
+        CertificateRole.RemoteToken => WatchedCluster.Create(null, certificate.Subject.Split(' ')[^1], cluster.Context,
+            certificate.Owner.Split(' ')[^1].Split('/')[0], " --rotate"),
         _ => $"put a new one there{(certificate.RenewedBy.Length > 0 ? $" ({certificate.RenewedBy})" : "")}",
     };
 

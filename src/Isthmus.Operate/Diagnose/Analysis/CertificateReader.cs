@@ -34,7 +34,7 @@ internal sealed class CertificateReader(KubeClient client, string istioNamespace
             {
                 IsServedFromElsewhere = cluster.Trust.InstalledAt is null && ControlPlaneElsewhere.Serves(cluster, istioNamespace)
             };
-        var injecting = cluster.Objects("MutatingWebhookConfiguration").Where(value => value["metadata"]?["labels"]?["app"]?.ToString() == "sidecar-injector");
+        var injecting = cluster.Objects("MutatingWebhookConfiguration").Where(InjectorWebhook.IsInjector);
         return
         [
             .. authorities.All(now),

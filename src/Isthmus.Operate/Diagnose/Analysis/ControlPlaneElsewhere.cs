@@ -16,8 +16,7 @@ internal static class ControlPlaneElsewhere
         var services = cluster.Services.Where(service => service.Metadata.Namespace == ns && (service.Metadata.Name == WellKnown.Istiod
             || service.Metadata.Name.StartsWith($"{WellKnown.Istiod}-", StringComparison.Ordinal))).ToList();
         if (services.Exists(service => service.Spec.Selector.Count > 0)) return false;
-        return services.Count > 0 || cluster.Objects("MutatingWebhookConfiguration")
-            .Where(value => value["metadata"]?["labels"]?["app"]?.ToString() == "sidecar-injector")
+        return services.Count > 0 || cluster.Objects("MutatingWebhookConfiguration").Where(InjectorWebhook.IsInjector)
             .SelectMany(value => value["webhooks"] as JsonArray ?? []).Any(webhook => webhook?["clientConfig"]?["url"] is not null);
     }
 }

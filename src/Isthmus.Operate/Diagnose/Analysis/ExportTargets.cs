@@ -21,7 +21,7 @@ public static class ExportTargets
             from value in Kinds.SelectMany(cluster.Objects)
             from target in (value["spec"]?["exportTo"] as JsonArray ?? []).Index()
             let ns = target.Item?.ToString() ?? ""
-            where ns is not ("" or "*" or "." or "~") && !known.Contains(ns)
+            where ns is not ("" or "*" or "." or "~") && !known.Contains(ns) && mesh.ReadsAll
             select IstioCodes.ReferencedResourceNotFound.At(cluster, ClusterInventory.NameOf(value), $"spec.exportTo[{target.Index}]",
                 $"Referenced namespace not found: \"{ns}\": no cluster has it", Spelling.Nearest(ns, known) is { } near ? $"did you mean \"{near}\"?" : null,
                 Severity.Warning);

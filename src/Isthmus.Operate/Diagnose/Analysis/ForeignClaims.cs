@@ -93,7 +93,7 @@ public static class ForeignClaims
     {
         foreach (var (index, address) in entry.Addresses.Index())
         {
-            if (HostOwners.Single(address) is not { } single) continue;
+            if (address.Single is not { } single) continue;
             if (services[single.ToString()].FirstOrDefault() is { } owner) yield return HostOwners.Address(entry, index, owner);
             else if (pods[single.ToString()].FirstOrDefault(item => item.Pod.Metadata.Namespace != entry.Namespace) is { Pod: { } pod, Cluster: { } context })
                 yield return HostOwners.Address(entry, index, $"Pod {pod.Metadata.Namespace}/{pod.Metadata.Name} in {context}");

@@ -1,5 +1,6 @@
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Mesh.Resolve.GatewayApi;
 
@@ -10,7 +11,7 @@ public static class GatewayApiRoutes
 {
     public static Analyzer Analyzer { get; } = new("gatewayapi.RouteAnalyzer",
         "Checks that routes of the Gateway API attach to what they name, and that their rules apply",
-        [OwnCodes.RouteNotAttached, IstioCodes.NegativeCondition, IstioCodes.ReferencedResourceNotFound], [],
+        [OwnCodes.RouteNotAttached, GatewayApiCodes.RoutePartlyAttached, IstioCodes.NegativeCondition, IstioCodes.ReferencedResourceNotFound], [],
         mesh => mesh.GatewayApis.SelectMany(api => api.Verdicts.Routes.OrderBy(route => route.Route.Source).SelectMany(route => Check(api, route))));
 
     private static IEnumerable<Finding> Check(JudgedGatewayApi api, AttachedRoute attached)
@@ -33,6 +34,39 @@ public static class GatewayApiRoutes
                 if (finding is not null) yield return finding;
             }
         }
+        foreach (var parent in attached.Parents.Where(parent => !parent.Listeners.IsEmpty && parent.Parent is { Section: "", Port: 0 }))
+            foreach (var finding in Partly(api, attached, parent)) yield return finding;
+    }
+
+    /// <summary>Listeners of a parent that have hosts of a route, and take no routes of its namespace, while others of the parent do.</summary>
+    private static IEnumerable<Finding> Partly(JudgedGatewayApi api, AttachedRoute attached, ParentAttachment parent)
+    {
+        var route = attached.Route;
+        foreach (var judged in api.Verdicts.Listeners.Where(judged => judged.Owner == parent.Listeners[0].Owner))
+            foreach (var (index, listener) in judged.Listeners.Index())
+            {
+                if (listener is not { IsConflicted: false, Served: not null, Listener: var one } || one.Routes.Namespaces.From == NamespacesFrom.Selector
+                    || !listener.Kinds.Any(kind => kind.Kind == route.Source.Kind)
+                    || NamespaceRules.Allow(one.Routes.Namespaces, judged.Owner.Namespace, route.Namespace, _ => default)) continue;
+                var lost = (route.Hostnames.IsEmpty ? ["*"] : route.Hostnames).Where(host => (one.Hostname.Length == 0 || Hosts.Covers(one.Hostname, host))
+                    && !IsRouted(api, judged, one, host)).ToList();
+                if (lost.Count > 0)
+                    yield return GatewayApiCodes.RoutePartlyAttached.At(api.Cluster, JudgedGatewayApi.Name(judged.Owner),
+                        $"spec.listeners[{index}].allowedRoutes.namespaces",
+                        $"takes no routes of namespace {route.Namespace}, where {JudgedGatewayApi.Name(route.Source)} is, which is attached to listener "
+                            + $"{string.Join(", ", parent.Listeners.Select(taken => taken.Name))} only: calls of {string.Join(", ", lost)} at listener "
+                            + $"{one.Name} (port {one.Port}) meet no route",
+                        $"set from: All, or a selector with a label of namespace {route.Namespace}; or name the listener that is meant in the route's "
+                            + "sectionName");
+            }
+    }
+
+    /// <summary>Whether a route has a host at a listener, or at another one of its Gateway that shares the port.</summary>
+    private static bool IsRouted(JudgedGatewayApi api, JudgedListeners judged, ApiListener listener, string host)
+    {
+        var owners = api.Verdicts.Listeners.Where(other => other.Gateway.Source == judged.Gateway.Source).Select(other => other.Owner).ToHashSet();
+        return api.Verdicts.Routes.SelectMany(route => route.Parents).SelectMany(parent => parent.Listeners)
+            .Any(taken => taken.Port == listener.Port && owners.Contains(taken.Owner) && taken.Hostnames.Any(name => Hosts.Covers(name, host)));
     }
 
     /// <summary>The parent is a Service or ServiceEntry. One that was not read may be there.</summary>

@@ -67,7 +67,12 @@ public static class GatewayApiTargets
     {
         foreach (var set in api.Verdicts.ListenerSets.OrderBy(set => set.Source))
         {
-            if (JudgedGatewayApi.KindOf(set.Parent) is { } kind && api.IsMissing(kind, set.Parent.Namespace, set.Parent.Name))
+            // Whatever others serve, they serve listeners of Gateways.
+            if (set.Parent.Group == MeshApi.ApiGateway.Group && set.Parent.Kind != MeshApi.ApiGateway.Kind)
+                yield return IstioCodes.ReferencedResourceNotFound.At(api.Cluster, JudgedGatewayApi.Name(set.Source), "spec.parentRef.kind",
+                    $"Referenced {set.Parent.Kind} cannot take listeners: \"{set.Parent.Namespace}/{set.Parent.Name}\": nobody serves those of the ListenerSet",
+                    $"name a Gateway (kind {MeshApi.ApiGateway.Kind})");
+            else if (JudgedGatewayApi.KindOf(set.Parent) is { } kind && api.IsMissing(kind, set.Parent.Namespace, set.Parent.Name))
                 yield return Parent(api, set.Source, "spec.parentRef", kind, set.Parent);
             else if (api.Verdicts.OfListenerSet(set.Source) is not null)
                 foreach (var finding in Certificates(api, set.Source, set.Listeners)) yield return finding;
@@ -124,7 +129,16 @@ public static class GatewayApiTargets
         foreach (var (route, attached) in api.Verdicts.Routes.OrderBy(item => item.Route.Source))
         {
             foreach (var (i, parent) in route.Parents.Index())
-                if (JudgedGatewayApi.KindOf(parent) is { } kind && api.IsMissing(kind, parent.Namespace, parent.Name))
+                if (parent.Group == MeshApi.ServiceImport.Group && parent.Kind == MeshApi.ServiceImport.Kind)
+                    yield return IstioCodes.ReferencedResourceNotFound.At(api.Cluster, JudgedGatewayApi.Name(route.Source), $"spec.parentRefs[{i}].kind",
+                        $"Referenced ServiceImport cannot have routes: \"{parent.Namespace}/{parent.Name}\": the route applies to "
+                        + "nothing there", "name the Service (group \"\", kind Service)");
+                else if (ReferenceGroups.Meant(parent) is { } meant)
+                    yield return IstioCodes.ReferencedResourceNotFound.At(api.Cluster, JudgedGatewayApi.Name(route.Source), $"spec.parentRefs[{i}].group",
+                        $"Referenced {parent.Kind} not found: group \"{parent.Group}\""
+                        + $"{(parent.Written.HasFlag(ReferenceFields.Group) ? "" : ", that of all parents without a group,")} has no such kind: the route does "
+                        + $"not apply to {parent.Kind} {parent.Namespace}/{parent.Name}", $"write group: {(meant.Length > 0 ? meant : "\"\"")}");
+                else if (JudgedGatewayApi.KindOf(parent) is { } kind && api.IsMissing(kind, parent.Namespace, parent.Name))
                     yield return Parent(api, route.Source, $"spec.parentRefs[{i}]", kind, parent);
             // What others serve is theirs to judge.
             if (api.Verdicts.OfRoute(route.Source) is null) continue;
@@ -165,12 +179,18 @@ public static class GatewayApiTargets
         {
             NotPermitted => api.KnowsGrants ? OwnCodes.ReferenceNotGranted.At(api.Cluster, name, path,
                 $"{fault.Message}: {Loss(route, path)}", Grant(name, to)) : null,
-            "BackendNotFound" => api.Knows(to) ? IstioCodes.ReferencedResourceNotFound.At(api.Cluster, name, path,
+            "BackendNotFound" => IsMissing(api, route, to, fault) ? IstioCodes.ReferencedResourceNotFound.At(api.Cluster, name, path,
                 $"Referenced backend not found: {fault.Message}: {Loss(route, path)}") : null,
+            "InvalidKind" when ReferenceGroups.Meant(to) is { } meant => IstioCodes.NegativeCondition.At(api.Cluster, name, $"{path}.group",
+                $"ResolvedRefs is False ({fault.Reason}): {fault.Message}: {Loss(route, path)}", $"write group: {(meant.Length > 0 ? meant : "\"\"")}"),
             _ => IstioCodes.NegativeCondition.At(api.Cluster, name, path, $"ResolvedRefs is False ({fault.Reason}): {fault.Message}",
                 "refer to a Service, a ServiceImport or a Hostname, and to a port of the route's protocol"),
         };
     }
+
+    /// <summary>What the clusters that were read lack, others may have: their control plane knows.</summary>
+    private static bool IsMissing(JudgedGatewayApi api, ApiRoute route, ApiReference to, ApiFault fault) =>
+        api.SaidOfReferences(route.Source) is { } said ? said.Any(message => message.Contains(fault.Message, StringComparison.Ordinal)) : api.Knows(to);
 
     /// <summary>What happens to what is sent to a backend that cannot be used.</summary>
     private static string Loss(ApiRoute route, string path) => path.Contains("requestMirror", StringComparison.Ordinal) ? "copies of requests are lost"
@@ -220,8 +240,18 @@ public static class GatewayApiTargets
             else if (api.Knows(target) && !api.Verdicts.HasService(target.Namespace, target.Name))
                 yield return IstioCodes.ReferencedResourceNotFound.At(api.Cluster, name, $"spec.targetRefs[{i}].name",
                     $"Referenced service not found: \"{target.Namespace}/{target.Name}\": the policy has no effect");
+            else if (target.Section.Length > 0 && Ports(api, target) is { Count: > 0 } ports && !ports.Exists(port => port.Name == target.Section))
+                yield return IstioCodes.ReferencedResourceNotFound.At(api.Cluster, name, $"spec.targetRefs[{i}].sectionName",
+                    $"Referenced port not found: Service {target.Namespace}/{target.Name} has no port named \"{target.Section}\" "
+                        + $"(its ports: {string.Join(", ", ports.Select(port => $"{port.Name} {port.Port}"))}): the policy has no effect there",
+                    ports.Find(port => $"{port.Port}" == target.Section) is { Name.Length: > 0 } named ? $"write {named.Name}, the name of that port"
+                        : "write the name of a port, or leave sectionName out for all ports");
         }
     }
+
+    private static List<(string Name, int Port)> Ports(JudgedGatewayApi api, ApiReference target) =>
+        [.. api.Cluster.Services.Where(service => service.Metadata.Namespace == target.Namespace && service.Metadata.Name == target.Name)
+            .SelectMany(service => service.Spec.Ports).Select(port => (port.Name, port.Port))];
 
     /// <param name="from">As findings name it.</param>
     private static string Grant(string from, ApiReference to)

@@ -2,21 +2,25 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
-/// <summary>Gateways and routes of the Gateway API as checks of <c>verify</c>: whether they are served. Pure.</summary>
+/// <summary>Gateways, routes and definitions of the Gateway API as checks of <c>verify</c>: whether they are served, and known. Pure.</summary>
 public static class GatewayApiVerification
 {
     private const string NotProgrammed = "ISM1037", NotAccepted = "ISM1038";
 
     /// <param name="clusters">Those that are verified. One without a control plane of its own is left out: nobody reads its objects.</param>
     public static IEnumerable<Check> Checks(IReadOnlyList<ClusterInventory> clusters) =>
-        JudgedGatewayApi.Of([.. clusters.Where(cluster => cluster.Error.Length == 0)]).Where(api => MeshSnapshot.HasControlPlane(api.Cluster)).SelectMany(Of);
+        JudgedGatewayApi.Of([.. clusters.Where(cluster => cluster.Error.Length == 0)], isAll: false)
+            .Where(api => MeshSnapshot.HasControlPlane(api.Cluster)).SelectMany(Of);
 
     private static IEnumerable<Check> Of(JudgedGatewayApi api)
     {
+        foreach (var unknown in GatewayApiDefinitions.Unknown(api.Cluster))
+            yield return new(api.Cluster.Context, "definition", unknown.Problem.Object, unknown.Problem);
         foreach (var gateway in api.Verdicts.Gateways.Where(gateway => api.Verdicts.ControllerOf(gateway) is not null).OrderBy(gateway => gateway.Source))
         {
             var status = api.Find(gateway.Source)?["status"];
@@ -33,6 +37,13 @@ public static class GatewayApiVerification
                 : Wrong(NotProgrammed, api, $"Gateway {gateway.Namespace}/{gateway.Name}", wrong,
                     $"kubectl --context={api.Cluster.Context} -n {gateway.Namespace} get gateways.{MeshApi.ApiGateway.Group} {gateway.Name} -o yaml; "
                     + "'isthmus analyze' names fields at fault"));
+            // A Gateway is served while one of its listeners is.
+            foreach (var (index, listener) in gateway.Listeners.Index())
+                if (Negative((status?["listeners"] as JsonArray ?? []).FirstOrDefault(one => one?["name"]?.ToString() == listener.Name)?["conditions"],
+                    gateway.Generation.Number, "ResolvedRefs") is { } unresolved)
+                    yield return new(api.Cluster.Context, "listener", $"{listener.Name} of {gateway.Namespace}/{gateway.Name}",
+                        Wrong(NotProgrammed, api, $"Gateway {gateway.Namespace}/{gateway.Name}", unresolved,
+                            $"isthmus analyze --contexts {api.Cluster.Context} -n {gateway.Namespace}") with { Path = $"spec.listeners[{index}]" });
         }
         foreach (var route in api.Verdicts.Routes.Select(attached => attached.Route).OrderBy(route => route.Source))
         {
@@ -40,13 +51,18 @@ public static class GatewayApiVerification
                           from condition in parent.Conditions
                           where condition is { Type: "Accepted" or "ResolvedRefs", Status: false }
                           let at = $"{parent.Parent.Kind} {parent.Parent.Namespace}/{parent.Parent.Name}"
-                          select $"{condition.Type} at {at} is False ({condition.Reason}): {condition.Message}";
+                          from message in Messages(api, route, condition)
+                          select $"{condition.Type} at {at} is False ({condition.Reason}): {message}";
             foreach (var wrong in refused.Distinct())
                 yield return new(api.Cluster.Context, "route", JudgedGatewayApi.Name(route.Source),
                     Wrong(NotAccepted, api, JudgedGatewayApi.Name(route.Source), wrong,
                         $"isthmus analyze --contexts {api.Cluster.Context} -n {route.Namespace}"));
         }
     }
+
+    /// <summary>Of references, a control plane that knows more clusters than were read has the word.</summary>
+    private static IEnumerable<string> Messages(JudgedGatewayApi api, ApiRoute route, ApiCondition condition) =>
+        condition.Type == "ResolvedRefs" && api.SaidOfReferences(route.Source) is { } said ? said.Select(Visible.Text) : [condition.Message];
 
     private static string? Negative(JsonNode? conditions, long generation, string type) =>
         Current(conditions, generation, type) is { } condition && condition["status"]?.ToString() == "False"

@@ -58,7 +58,7 @@ public static class IdlePatches
 
     private static (string Field, string Message)? OfPort(MeshSnapshot mesh, EnvoyPatch patch)
     {
-        if (patch.Listener is not { Port: > 0 and var port } || !RemoteSecrets.ReadsAll(mesh)) return null;
+        if (patch.Listener is not { Port: > 0 and var port } || !mesh.ReadsAll) return null;
         return patch.Context switch
         {
             PatchContext.SidecarOutbound when port is not Core.Names.Ports.Outbound && !mesh.Hosts.HasPort(port) => ("listener.portNumber",
@@ -98,7 +98,7 @@ public static class IdlePatches
         select port.Number;
 
     private static (string Field, string Message)? OfHost(MeshSnapshot mesh, EnvoyPatch patch) =>
-        patch.Cluster is { Service: { Length: > 0 } service } && mesh.Hosts.Find(service).Count == 0 && RemoteSecrets.ReadsAll(mesh)
+        patch.Cluster is { Service: { Length: > 0 } service } && mesh.Hosts.Find(service).Count == 0 && mesh.ReadsAll
             ? ("cluster.service", $"no cluster has {service} as a Service or ServiceEntry")
             : null;
 

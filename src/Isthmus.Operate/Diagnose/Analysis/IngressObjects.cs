@@ -43,6 +43,15 @@ public static class IngressObjects
             ? (IEnumerable<Finding>)[IstioCodes.ReferencedResourceNotFound.At(cluster, name, $"{backend.Path}.{lack.Field}", lack.Message)] : []);
     }
 
+    /// <summary>The Services to which Ingress objects send requests.</summary>
+    internal static IEnumerable<(string Namespace, string Name)> BackendServices(MeshSnapshot mesh) =>
+        from cluster in mesh.Readable
+        from value in cluster.Objects("Ingress")
+        let ingress = value.Deserialize(KubeJson.Of<Ingress>())!
+        from backend in Backends(ingress)
+        where backend.Backend.Service is not null
+        select (ingress.Metadata.Namespace, backend.Backend.Service!.Name);
+
     private static IEnumerable<(string Path, IngressBackend Backend)> Backends(Ingress ingress)
     {
         if (ingress.Spec.DefaultBackend is { } fallback) yield return ("spec.defaultBackend", fallback);

@@ -12,7 +12,8 @@ public static class InjectionLabels
         get;
     } = new("injection.Analyzer", "Checks that namespaces have one injection label, the same in all clusters, and that their Pods have sidecars",
         [IstioCodes.NamespaceNotInjected, IstioCodes.InjectedByDefault, IstioCodes.PodMissingProxy, IstioCodes.MultipleInjectionLabels,
-            OwnCodes.InjectionDiffers], ["Namespace", "Pod"], mesh => mesh.Workloads.Where(HasMesh).SelectMany(area => Check(mesh, area)));
+            OwnCodes.InjectionDiffers, OwnCodes.InjectionMistyped], ["Namespace", "Pod"],
+        mesh => mesh.Workloads.Where(HasMesh).SelectMany(area => Check(mesh, area)));
 
     /// <summary>Istio's label for ambient mode.</summary>
     internal const string Mode = "istio.io/dataplane-mode";
@@ -53,6 +54,11 @@ public static class InjectionLabels
                 && labels.GetValueOrDefault(Labels.Injection, "enabled") == "enabled")
                 yield return IstioCodes.MultipleInjectionLabels.At(area.Cluster, $"Namespace {name}", "metadata.labels",
                     $"has {string.Join(" and ", several.Select(label => $"{label}={labels[label]}"))}: {several[0]} decides, and the rest has no effect");
+            if (labels.TryGetValue(Labels.Injection, out var told) && told is not ("enabled" or "disabled"))
+                yield return OwnCodes.InjectionMistyped.At(area.Cluster, $"Namespace {name}", $"metadata.labels[{Labels.Injection}]",
+                    $"is \"{told}\", which has the effect of disabled: Pods that are created in the namespace get no sidecars",
+                    $"kubectl --context={area.Cluster.Context} label namespace {name} {Labels.Injection}=enabled --overwrite, and restart its workloads; or "
+                        + "=disabled, if that is intended");
             var bare = area.In(name)
                 .Where(workload => workload is { Pod: { Spec.HostNetwork: false }, HasProxy: false }
                     && Asks(workload.Labels, workload.Pod.Metadata.Annotations) != false
@@ -62,11 +68,26 @@ public static class InjectionLabels
             if (injected == true && Says(ns) is null && labels.GetValueOrDefault(Mode) != Ambient)
                 yield return IstioCodes.InjectedByDefault.At(area.Cluster, $"Namespace {name}", "metadata.labels",
                     "has no injection label, and its Pods get sidecars: the mesh is installed with enableNamespacesByDefault",
-                    $"kubectl --context={area.Cluster.Context} label namespace {name} {Labels.Injection}=disabled, if its Pods are to have none");
+                    $"if its Pods are to have none: kubectl --context={area.Cluster.Context} label namespace {name} {Labels.Injection}=disabled");
             if (injected == true || bare.Exists(AsksForProxy))
             {
-                foreach (var pod in bare.Where(pod => injected == true || AsksForProxy(pod))) yield return IstioCodes.PodMissingProxy.At(area.Cluster,
-                    pod.Name, "", "is to have a sidecar, and has none: it is not part of the mesh");
+                var selectors = area.Cluster.Objects("MutatingWebhookConfiguration").SelectMany(InjectionSelectors.Read).ToList();
+                var served = RevisionLabels.Served(area.Cluster);
+                foreach (var pod in bare.Where(pod => injected == true || AsksForProxy(pod)))
+                {
+                    if (Revision(pod, labels) is { Length: > 0 } revision && served.Count > 0 && !served.Contains(revision))
+                    {
+                        yield return IstioCodes.PodMissingProxy.At(area.Cluster, pod.Name, "",
+                            $"is to have a sidecar, and has none: it asks for revision {revision}, which does not exist in {area.Cluster.Context}",
+                            $"set {Labels.Revision} to {string.Join(" or ", served)}, or make a tag: isthmus tag set {revision} --revision {served.Min}; "
+                                + "then restart the workload");
+                        continue;
+                    }
+                    var unmet = InjectionSelectors.Unmet(selectors, name, labels, pod.Labels);
+                    yield return IstioCodes.PodMissingProxy.At(area.Cluster, pod.Name, "", "is to have a sidecar, and has none: it is not part of the mesh"
+                        + (unmet is null ? "" : $"; {unmet.Webhook} demands {unmet.Term}"),
+                        unmet is null ? null : "remove that from the selector, or set the label, and restart the workload");
+                }
             }
             else if (injected is null && bare.Count == 0)
             {
@@ -82,7 +103,7 @@ public static class InjectionLabels
                         $"has no injection label in {area.Cluster.Context}, but in {other.Context}: {bare.Count} Pod{(bare.Count == 1 ? "" : "s")}, for "
                             + $"example {bare[0].Name}, ha{(bare.Count == 1 ? "s" : "ve")} no sidecar, and callers of other networks never reach "
                             + $"{(bare.Count == 1 ? "it" : "them")}",
-                        $"kubectl --context={area.Cluster.Context} label namespace {name} {Labels.Injection}=enabled, then restart the workloads")
+                        $"kubectl --context={area.Cluster.Context} label namespace {name} {Labels.Injection}=enabled; then restart the workloads")
                     : IstioCodes.NamespaceNotInjected.At(area.Cluster, $"Namespace {name}", "metadata.labels",
                         "has no injection label, so its Pods have no sidecars", Labelled(area, name));
             }
@@ -91,6 +112,10 @@ public static class InjectionLabels
 
     private static string Labelled(ClusterWorkloads area, string name) =>
         $"kubectl --context={area.Cluster.Context} label namespace {name} {Labels.Injection}=enabled; or =disabled, if that is intended";
+
+    /// <summary>The revision that a Pod asks for, itself or by its namespace; null: none.</summary>
+    private static string? Revision(Workload pod, Dictionary<string, string> ofNamespace) =>
+        pod.Labels.GetValueOrDefault(Labels.Revision) ?? (ofNamespace.ContainsKey(Labels.Injection) ? null : ofNamespace.GetValueOrDefault(Labels.Revision));
 
     private static bool AsksForProxy(Workload workload) => Asks(workload.Labels, workload.Pod!.Metadata.Annotations) == true;
 

@@ -6,7 +6,7 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>Injection webhooks that call a Service which does not exist, or that overlap. Pure.</summary>
 public static class InjectorWebhooks
 {
-    private const string Kind = "MutatingWebhookConfiguration", Suffix = "sidecar-injector.istio.io";
+    private const string Kind = "MutatingWebhookConfiguration";
 
     private sealed record Webhook(string Configuration, int Index, JsonObject Content);
 
@@ -20,7 +20,7 @@ public static class InjectorWebhooks
     private static IEnumerable<Webhook> Read(ClusterInventory cluster) =>
         cluster.Objects(Kind)
             .SelectMany(value => (value["webhooks"] as JsonArray ?? []).OfType<JsonObject>()
-                .Where(webhook => webhook["name"]?.ToString().EndsWith(Suffix, StringComparison.Ordinal) == true)
+                .Where(webhook => webhook["name"]?.ToString().EndsWith(InjectionSelectors.Suffix, StringComparison.Ordinal) == true)
             .Index().Select(webhook => new Webhook(value["metadata"]!["name"]!.ToString(), webhook.Index, webhook.Item)));
 
     private static IEnumerable<Finding> Check(ClusterInventory cluster, IReadOnlyList<Webhook> all)

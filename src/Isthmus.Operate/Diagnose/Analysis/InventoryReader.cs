@@ -29,8 +29,9 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
     /// <summary>The kinds of which all objects are read.</summary>
     internal static readonly IReadOnlyList<KindDescriptor> Lists = [.. MeshApi.For(KindUse.Analysis | KindUse.AnalysisIfAllowed)];
 
-    /// <summary>The settings of control planes, and the roots in all namespaces.</summary>
-    internal const string SettingsLabel = $"{ObjectLabels.Component}=Pilot", RootsField = $"metadata.name={WellKnown.RootCertConfigMap}";
+    /// <summary>What events say of refused Pods, the settings of control planes, and the roots in all namespaces.</summary>
+    internal const string RefusalsField = "reason=FailedCreate", SettingsLabel = $"{ObjectLabels.Component}=Pilot",
+        RootsField = $"metadata.name={WellKnown.RootCertConfigMap}";
 
     public async Task<ClusterInventory> ReadAsync(string context, ClusterAccess access, CancellationToken stop)
     {
@@ -65,7 +66,8 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         // What does not depend on another answer is asked at once: API servers of other regions are far away.
         var listing = Lists.Select(kind => (Kind: kind, Objects: ListAsync(lists, kind, stop))).ToList();
         var (dns, settings) = (client.FindAsync(Kinds.ConfigMap, "kube-system", "coredns", stop), SettingsAsync(client, stop));
-        var (defining, reaching) = (DefinitionsAsync(client, stop), RemotesAsync(lists, stop));
+        var (defining, reaching, losing) = (DefinitionsAsync(client, stop), RemotesAsync(lists, stop), UnlabelledSecret.ReadAsync(lists, istioNamespace, stop));
+        var refusing = RefusalsAsync(client, stop);
         var rooting = client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, null, new ListOptions { FieldSelector = RootsField }, stop);
         var asking = ProxiesAsync(client, listing.First(list => list.Kind == MeshApi.Pod).Objects, stop);
         var (trust, reports) = (TrustAsync(client, listing.First(list => list.Kind == MeshApi.Pod).Objects, rooting, asking, stop),
@@ -80,8 +82,10 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         objects.AddRange(named.Select(map => map.Found).OfType<JsonObject>().Select(map => Typed(map, Kinds.ConfigMap)));
         if (named.Any(map => !map.IsAllowed)) unread.Add(MeshApi.ConfigMap.Name);
         var cluster = ClusterInventory.From(context, objects, await trust, istioNamespace, unread);
-        var known = cluster.WithCredentials(await CredentialsAsync(client, cluster, stop)).WithSecrets(await SecretsAsync(client, cluster,
-            stop)).WithReports(await reports).WithRemoteSecrets(await reaching, MeshFactsReader.ServerOf(client));
+        var read = cluster.WithCredentials(await CredentialsAsync(client, cluster, stop)).WithSecrets(await SecretsAsync(client, cluster,
+            stop)).WithReports(await reports).WithUnlabelledSecrets(await losing).WithRefusals(await refusing);
+        var server = MeshFactsReader.ServerOf(client);
+        var known = await SeenAsync(client, await reaching, stop) is { } remotes ? read.WithRemoteSecrets(remotes, server) : read.WithoutRemoteSecrets(server);
         if (!Certificates || !known.Namespaces.Any(ns => ns.Metadata.Name == istioNamespace)) return known;
         var now = Time.GetUtcNow();
         var roots = (await rooting).FirstOrDefault(map => map.Metadata.Namespace == istioNamespace);
@@ -99,6 +103,28 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         catch (Exception e) when (e is ProblemException or HttpRequestException or KubeException)
         {
             return [];
+        }
+    }
+
+    /// <summary>The same remote secrets with where they lead, as control planes say that use them. Where the user may not read them, those of which control
+    /// planes say that they use them; null when nobody says it.</summary>
+    private async Task<ValueList<RemoteSecretFacts>?> SeenAsync(KubeClient client, ValueList<RemoteSecretFacts>? secrets, CancellationToken stop)
+    {
+        if (proxies == 0 || secrets is { IsEmpty: true }) return secrets;
+        try
+        {
+            var answer = await new MeshQuery(client, istioNamespace).WatchedAsync(stop);
+            var watched = answer.Lines;
+            return secrets is not { } read ? !answer.IsKnown ? null
+                : watched.Select(line => new RemoteSecretFacts(line.Secret, line.Id, "", null, "") { Uid = line.Uid }).ToValueList()
+                : read.Select(entry => entry with
+            {
+                Uid = watched.FirstOrDefault(line => line.Secret == entry.Secret && line.Id == entry.Cluster)?.Uid ?? "",
+            }).ToValueList();
+        }
+        catch (Exception e) when (e is ProblemException or HttpRequestException or KubeException)
+        {
+            return secrets;
         }
     }
 
@@ -122,19 +148,45 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         return definitions;
     }
 
-    /// <summary>The remote secrets; empty for users who may not read them.</summary>
-    private async Task<ValueList<RemoteSecretFacts>> RemotesAsync(ClusterLists lists, CancellationToken stop)
+    /// <summary>The remote secrets; null for users who may not read them.</summary>
+    private async Task<ValueList<RemoteSecretFacts>?> RemotesAsync(ClusterLists lists, CancellationToken stop)
     {
         try
         {
             var secrets = await lists.SelectAsync<Secret>(MeshApi.Secret, istioNamespace, Labels.MultiCluster, "true", stop);
             return secrets.OrderBy(secret => secret.Metadata.Name, StringComparer.Ordinal).SelectMany(secret => SecretFacts.Of(secret).Remote).ToValueList();
         }
-        catch (KubeException e) when (e.Code is 401 or 403 or 404)
+        catch (KubeException e) when (e.Code is 401 or 403)
         {
-            return [];
+            return null;
+        }
+        catch (KubeException e) when (e.Code == 404)
+        {
+            return default(ValueList<RemoteSecretFacts>);
         }
     }
+
+    /// <summary>StatefulSets and DaemonSets have no condition that says why their Pods are not made.</summary>
+    private static async Task<ValueMap<string>> RefusalsAsync(KubeClient client, CancellationToken stop)
+    {
+        try
+        {
+            return Refusals(await client.ListAllAsync<JsonObject>(Kinds.Event, null, new() { FieldSelector = RefusalsField }, stop));
+        }
+        catch (KubeException)
+        {
+            return default;
+        }
+    }
+
+    /// <summary>What events said last.</summary>
+    internal static ValueMap<string> Refusals(IEnumerable<JsonObject> events) =>
+        (from one in events
+         let about = one["involvedObject"]
+         where about?["kind"]?.ToString() is "StatefulSet" or "DaemonSet" && one["reason"]?.ToString() == "FailedCreate"
+         orderby one["lastTimestamp"]?.ToString() ?? "" descending
+         group one["message"]?.ToString() ?? "" by $"{about!["kind"]} {about["namespace"]}/{about["name"]}")
+        .Select(group => KeyValuePair.Create(group.Key, group.First())).ToValueMap();
 
     /// <summary>The ConfigMaps that objects of the Gateway API name.</summary>
     private static Task<(bool IsAllowed, JsonObject? Found)[]> NamedAsync(KubeClient client, ClusterInventory cluster, CancellationToken stop) =>
@@ -217,11 +269,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
     {
         try
         {
-            return await lists.ListAsync(kind, stop);
-        }
-        catch (KubeException e) when (e.IsNotFound)
-        {
-            return []; // The kinds are not defined: a cluster without a control plane.
+            return await lists.ListIfDefinedAsync(kind, stop);
         }
         catch (KubeException e) when (e.Code == 403 && kind.Has(KindUse.AnalysisIfAllowed))
         {

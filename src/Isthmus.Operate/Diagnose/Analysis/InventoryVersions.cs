@@ -12,7 +12,7 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// neither the memory nor the time of another analysis.</summary>
 public sealed class InventoryVersions(string istioNamespace)
 {
-    private const string Settings = "settings", Roots = "roots", Remotes = "remote secrets";
+    private const string Settings = "settings", Roots = "roots", Remotes = "remote secrets", Refusals = "refusals";
 
     /// <summary>Two equal answers mean that nothing changed in between.</summary>
     /// <param name="credentials">The Secrets that Gateways name.</param>
@@ -26,8 +26,9 @@ public sealed class InventoryVersions(string istioNamespace)
         [
             .. InventoryReader.Lists.Select(kind => HashAsync(kind.Plural, () => ServedLists.ListAsync<PartialObject>(client, kind, null, new(), stop))),
             HashAsync(Settings, () => client.ListAllAsync<PartialObject>(Kinds.ConfigMap, istioNamespace, settings, stop)),
-            HashAsync(Remotes, () => client.ListAllAsync<PartialObject>(Kinds.Secret, istioNamespace, new() { LabelSelector = RemoteSecretReader.Selector },
-                stop)),
+            HashAsync(Remotes, async () => [.. await client.ListAllAsync<PartialObject>(Kinds.Secret, istioNamespace,
+                new() { LabelSelector = RemoteSecretReader.Selector }, stop), .. await UnlabelledSecret.ListAsync(new(client, stop), istioNamespace, stop)]),
+            HashAsync(Refusals, () => client.ListAllAsync<PartialObject>(Kinds.Event, null, new() { FieldSelector = InventoryReader.RefusalsField }, stop)),
             HashAsync(Roots, () => client.ListAllAsync<PartialObject>(Kinds.ConfigMap, null, new() { FieldSelector = InventoryReader.RootsField }, stop)),
             FindAsync(client, Kinds.ConfigMap, "kube-system", "coredns", stop),
             FindAsync(client, Kinds.ConfigMap, istioNamespace, "istio", stop),

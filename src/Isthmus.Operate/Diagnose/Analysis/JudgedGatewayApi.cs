@@ -11,14 +11,17 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>The objects of the Gateway API of a cluster, with what its control plane says of them.</summary>
 public sealed class JudgedGatewayApi
 {
-    private JudgedGatewayApi(ClusterInventory cluster, GatewayVerdicts verdicts) => (Cluster, Verdicts) = (cluster, verdicts);
+    private readonly bool _isAll;
+
+    private JudgedGatewayApi(ClusterInventory cluster, GatewayVerdicts verdicts, bool isAll) => (Cluster, Verdicts, _isAll) = (cluster, verdicts, isAll);
 
     public ClusterInventory Cluster { get; }
 
     public GatewayVerdicts Verdicts { get; }
 
     /// <summary>One for each cluster that has such objects.</summary>
-    public static IEnumerable<JudgedGatewayApi> Of(IReadOnlyList<ClusterInventory> clusters)
+    /// <param name="isAll">Whether all clusters of the mesh are among them: one that was not read may have backends.</param>
+    public static IEnumerable<JudgedGatewayApi> Of(IReadOnlyList<ClusterInventory> clusters, bool isAll)
     {
         foreach (var cluster in clusters)
         {
@@ -29,7 +32,7 @@ public sealed class JudgedGatewayApi
                 .Select(name => cluster.Secrets.TryGetValue($"{name.Namespace}/{name.Name}", out var known)
                     ? known.Credential is { } credential ? credential with { Source = new(cluster.Context, "Secret", name.Namespace, name.Name) } : null
                     : KnownSecret.Unread(name.Namespace, name.Name)).OfType<TlsCredential>();
-            yield return new(cluster, GatewayVerdicts.Of(cluster.Context, new(cluster.Mesh ?? MeshConfig.Default, cluster.Networks), objects, secrets));
+            yield return new(cluster, GatewayVerdicts.Of(cluster.Context, new(cluster.Mesh ?? MeshConfig.Default, cluster.Networks), objects, secrets), isAll);
         }
     }
 
@@ -39,6 +42,19 @@ public sealed class JudgedGatewayApi
 
     public JsonObject? Find(ObjectRef source) => Cluster.Find(Name(source));
 
+    /// <summary>What the control plane says is wrong with the references of a route as it is, where it knows clusters that were not read; null where it
+    /// does not, or says nothing.</summary>
+    public IReadOnlyList<string>? SaidOfReferences(ObjectRef route)
+    {
+        if (_isAll || Find(route) is not { } written) return null;
+        var generation = $"{written["metadata"]?["generation"]}";
+        var said = (written["status"]?["parents"] as JsonArray ?? []).Where(parent => parent?["controllerName"]?.ToString() == GatewayClasses.Controller)
+            .SelectMany(parent => parent!["conditions"] as JsonArray ?? [])
+            .Where(condition => condition?["type"]?.ToString() == "ResolvedRefs" && $"{condition["observedGeneration"]}" == generation).ToList();
+        return said.Count == 0 ? null
+            : [.. said.Where(condition => condition!["status"]?.ToString() == "False").Select(condition => $"{condition!["message"]}").Distinct()];
+    }
+
     /// <summary>The kind of a reference to an object of the Gateway API; null: of another group, or unknown.</summary>
     public static KindDescriptor? KindOf(ApiReference reference) =>
         reference.Group != MeshApi.ApiGateway.Group ? null : MeshApi.All.FirstOrDefault(kind => kind.Group == reference.Group && kind.Kind == reference.Kind);
@@ -47,7 +63,7 @@ public sealed class JudgedGatewayApi
     public bool IsMissing(KindDescriptor kind, string ns, string name) => Cluster.Knows(kind.Name) && Cluster.Find($"{kind.Name} {ns}/{name}") is null;
 
     /// <summary>Whether a reference to a backend can be judged: what was not read may exist.</summary>
-    public bool Knows(ApiReference backend) => backend.Kind switch
+    public bool Knows(ApiReference backend) => _isAll && backend.Kind switch
     {
         "Service" => Cluster.Knows(MeshApi.Service.Name),
         "Hostname" => Cluster.Knows(MeshApi.Service.Name) && Cluster.Knows(MeshApi.ServiceEntry.Name),

@@ -11,7 +11,8 @@ public static class MeshNetworkRegistries
         get;
     } = new("multicluster.MeshNetworksAnalyzer", "Checks that the clusters in meshNetworks exist", [IstioCodes.UnknownRegistry], ["Pod"], mesh =>
     {
-        var known = mesh.Readable.SelectMany(cluster => Ids(cluster.Pods).Concat(cluster.Registries)).ToHashSet(StringComparer.Ordinal);
+        var known = mesh.Readable.SelectMany(cluster => Ids(cluster.Pods).Concat(cluster.Registries)
+            .Concat(cluster.RemoteSecrets.Select(entry => entry.Cluster))).ToHashSet(StringComparer.Ordinal);
         return known.Count == 0 ? [] :
             from cluster in mesh.Readable
             from network in cluster.Networks.Networks

@@ -10,7 +10,9 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 public sealed class MeshSnapshot
 {
     private readonly Lazy<HostTable> _hosts;
+    private readonly Lazy<RoutedHosts> _routed;
     private readonly Lazy<JudgedGatewayApi[]> _gatewayApis;
+    private readonly Lazy<string[]> _leftOut;
 
     public MeshSnapshot(IReadOnlyList<ClusterInventory> clusters)
     {
@@ -22,7 +24,10 @@ public sealed class MeshSnapshot
             [.. Readable.Where(other => other == cluster || (primaries.Count > 0 && !primaries.Contains(other))).Select(other => areas[other])]))];
         Workloads = [.. areas.Values];
         _hosts = new(() => new(Readable));
-        _gatewayApis = new(() => [.. JudgedGatewayApi.Of(Readable)]);
+        _routed = new(() => new(Readable));
+        _gatewayApis = new(() => [.. JudgedGatewayApi.Of(Readable, ReadsAll)]);
+        // One that does not answer may be any of them.
+        _leftOut = new(() => Inventories.Count > Readable.Count ? [] : [.. RemoteSecrets.LeftOut(Readable)]);
     }
 
     /// <summary>All clusters, also those that could not be read.</summary>
@@ -39,8 +44,18 @@ public sealed class MeshSnapshot
     /// <summary>The hosts that proxies know.</summary>
     public HostTable Hosts => _hosts.Value;
 
+    /// <summary>The hosts that have routes for sidecars.</summary>
+    public RoutedHosts Routed => _routed.Value;
+
     /// <summary>The readable clusters with objects of the Gateway API.</summary>
     public IReadOnlyList<JudgedGatewayApi> GatewayApis => _gatewayApis.Value;
+
+    /// <summary>Clusters that control planes of the mesh read, and that nobody was asked to read here.</summary>
+    public IReadOnlyList<string> LeftOut => _leftOut.Value;
+
+    /// <summary>Whether every cluster of the mesh was read: what no other has may be in one that was not.</summary>
+    public bool ReadsAll =>
+        Inventories.Count == Readable.Count && LeftOut.Count == 0 && Readable.All(cluster => !cluster.HidesRemoteSecrets);
 
     /// <summary>Trust domains of all control planes, with aliases; empty when no MeshConfig was read.</summary>
     public IEnumerable<string> TrustDomains =>

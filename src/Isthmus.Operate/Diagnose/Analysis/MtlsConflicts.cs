@@ -20,24 +20,30 @@ public static class MtlsConflicts
         from known in mesh.Hosts.Find(rule.Host).Where(_ => !rule.Host.StartsWith('*'))
         where known.Service is not null
         let area = mesh.Workloads.First(area => area.Cluster == known.Cluster)
-        let found = Conflict(rule, known, [.. area.Behind(known.Service!)], AcceptedTls.Owner(mesh, area))
-        where found is not null
-        select IstioCodes.MtlsConflict.At(config.Cluster, $"DestinationRule {rule.Namespace}/{rule.Name}", "spec.trafficPolicy.tls.mode", found);
+        from found in Conflicts(rule, known, [.. area.Behind(known.Service!)], AcceptedTls.Owner(mesh, area)).Take(1)
+        select IstioCodes.MtlsConflict.At(config.Cluster, $"DestinationRule {rule.Namespace}/{rule.Name}", "spec.trafficPolicy.tls.mode", found.Message,
+            found.Remedy);
 
-    private static string? Conflict(DestinationRule rule, KnownHost host, IReadOnlyList<Workload> pods, ConfigCluster owner)
+    private static IEnumerable<(string Message, string Remedy)> Conflicts(DestinationRule rule, KnownHost host, IReadOnlyList<Workload> pods,
+        ConfigCluster owner)
     {
         foreach (var port in host.Service!.Spec.Ports)
         {
             if (rule.Policy.ForPort(port.Port).Tls is not { } tls) continue;
             foreach (var pod in pods)
-            {
-                var accepts = Accepts(owner, pod, port);
-                if (tls.Mode == ClientTlsMode.IstioMutual ? accepts == MtlsMode.Disable : accepts == MtlsMode.Strict)
-                    return $"is {Spelled(tls.Mode)} for {rule.Host}, but {pod.Name} in {pod.Cluster.Context} accepts "
-                        + $"{(accepts == MtlsMode.Strict ? "only mutual TLS of the mesh (STRICT)" : pod.HasProxy ? "none (DISABLE)" : "none: it has no sidecar")} at port {port.Port}, so calls to it fail";
-            }
+                if (Conflict(rule.Host, tls.Mode, port.Port, pod, Accepts(owner, pod, port)) is { } found) yield return found;
         }
-        return null;
+    }
+
+    private static (string Message, string Remedy)? Conflict(string host, ClientTlsMode mode, int port, Workload pod, MtlsMode accepts)
+    {
+        if (mode == ClientTlsMode.IstioMutual ? accepts != MtlsMode.Disable : accepts != MtlsMode.Strict) return null;
+        var told = accepts == MtlsMode.Strict ? "only mutual TLS of the mesh (STRICT)" : pod.HasProxy ? "none (DISABLE)" : "none: it has no sidecar";
+        var plain = mode == ClientTlsMode.Disable ? ", or let the PeerAuthentication of its workloads accept plain text (PERMISSIVE)" : "";
+        return ($"is {Spelled(mode)} for {host}, but {pod.Name} in {pod.Cluster.Context} accepts {told} at port {port}, so calls to it fail",
+            accepts == MtlsMode.Strict ? $"set the mode to ISTIO_MUTUAL{plain}"
+            : pod.HasProxy ? "set the mode to DISABLE, or let the PeerAuthentication of its workloads accept mutual TLS (PERMISSIVE)"
+            : "set the mode to DISABLE, or give its Pods a sidecar");
     }
 
     private static MtlsMode Accepts(ConfigCluster owner, Workload pod, Kubernetes.Objects.ServicePort port) =>

@@ -1,5 +1,8 @@
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Resolve;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
@@ -18,13 +21,37 @@ public static class NetworkLabels
             from area in mesh.Workloads
             from workload in area.All
             let network = workload.Labels.GetValueOrDefault(Labels.Network, "")
-            where network.Length > 0 && !known.Contains(network)
+            where network.Length > 0 && !known.Contains(network) && mesh.ReadsAll
             select OwnCodes.NetworkUnknown.At(area.Cluster, workload.Name, $"metadata.labels[{Labels.Network}]",
                 $"names the network \"{network}\", which no cluster has, and no gateway leads to: other networks do not reach it",
                 Spelling.Nearest(network, known) is { } near
                     ? $"did you mean \"{near}\"?"
                     : $"use one of {string.Join(", ", known.Order(StringComparer.Ordinal))}, or remove the label");
     });
+
+    /// <summary>Pods whose own label names the network of other clusters: proxies look for them where their addresses do not lead.</summary>
+    public static Analyzer OfOthers { get; } = new("multicluster.NetworkOfOthersAnalyzer",
+        "Checks that workloads are not said to be in the networks of other clusters", [OwnCodes.NetworkOfOthers], ["Namespace", "Pod", "Service"], mesh =>
+            from area in mesh.Workloads
+            let own = Network(area.Cluster)
+            // WorkloadEntries are where their label says. Pods of one template have one cause.
+            from workload in area.All.Where(workload => workload.Pod is not null).DistinctBy(workload => OwnerOf(workload.Pod!))
+            let said = workload.Labels.GetValueOrDefault(Labels.Network, "")
+            let others = NetworkOfOthers.Clusters(said, own, Networks(area.Cluster),
+                mesh.Readable.Where(other => other != area.Cluster).Select(other => (other.Context, Network(other))))
+            where others.Count > 0
+            select OwnCodes.NetworkOfOthers.At(area.Cluster, workload.Name, $"metadata.labels[{Labels.Network}]",
+                $"is {said}, the network of {string.Join(" and ", others)}, and {area.Cluster.Context} is in {own}: callers of {said} connect to its address "
+                    + $"directly, and all others through the gateway of {said}",
+                $"remove the label from the Pod's template: the network of the cluster, {own}, then applies"));
+
+    /// <summary>What creates a Pod from a template; the Pod itself where nothing does.</summary>
+    private static (string Namespace, string Kind, string Name) OwnerOf(Pod pod) =>
+        pod.Metadata.OwnerReferences.FirstOrDefault(owner => owner.Controller == true) is { } owner
+            ? (pod.Metadata.Namespace, owner.Kind, owner.Name) : (pod.Metadata.Namespace, MeshApi.Pod.Name, pod.Metadata.Name);
+
+    private static string Network(ClusterInventory cluster) =>
+        cluster.Namespaces.FirstOrDefault(ns => ns.Metadata.Name == cluster.RootNamespace)?.Metadata.Labels.GetValueOrDefault(Labels.Network) ?? "";
 
     /// <summary>The networks of the system namespace, of gateways, and of the MeshConfig.</summary>
     private static IEnumerable<string> Networks(ClusterInventory cluster) =>

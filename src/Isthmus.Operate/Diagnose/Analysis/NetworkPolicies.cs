@@ -28,7 +28,7 @@ internal static class NetworkPolicies
     private static IEnumerable<Finding> CheckEnforcement(MeshSnapshot mesh) =>
         from cluster in mesh.Readable
         where EnforcesNone(cluster)
-        from policy in cluster.Objects("NetworkPolicy").Select(NetworkPolicy.Read)
+        from policy in cluster.NetworkPolicies
         select new Finding(cluster.Context, new("ISM1425", $"NetworkPolicy {policy.Namespace}/{policy.Name}", "spec",
             "drops nothing: the network of the Nodes, which is that of a lab, does not enforce NetworkPolicies",
             "test it in a cluster whose network plug-in enforces them; a trace with --no-call names the policy that would drop a call", Severity.Warning));
@@ -38,7 +38,7 @@ internal static class NetworkPolicies
 
     private static IEnumerable<Finding> CheckPaths(ClusterInventory cluster)
     {
-        var policies = cluster.Objects("NetworkPolicy").Select(NetworkPolicy.Read).ToList();
+        var policies = cluster.NetworkPolicies;
         var admin = cluster.Objects("AdminNetworkPolicy").Select(AdminNetworkPolicy.Read).ToList();
         if (policies.Count + admin.Count == 0) return [];
         var labels = cluster.Namespaces.ToDictionary(ns => ns.Metadata.Name, ns => (IReadOnlyDictionary<string, string>)ns.Metadata.Labels,
@@ -51,7 +51,8 @@ internal static class NetworkPolicies
                 $"{cuts.Key.What} {cuts.First().Pod.Key}{(cuts.Count() > 1 ? $" and {cuts.Count() - 1} more" : "")}", cuts.First().Remedy, Severity.Warning)));
     }
 
-    private static IEnumerable<Cut> OfControlPlane(List<NetworkPolicy> policies, List<AdminNetworkPolicy> admin, List<Pod> pods, Func<Pod, PacketEnd> end)
+    private static IEnumerable<Cut> OfControlPlane(IReadOnlyList<NetworkPolicy> policies, List<AdminNetworkPolicy> admin, List<Pod> pods,
+        Func<Pod, PacketEnd> end)
     {
         if (pods.Find(pod => pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod) is not { } istiod) yield break;
         foreach (var pod in pods.Where(pod => Workload.ProxyOf(pod.Spec) is not null))
@@ -75,7 +76,7 @@ internal static class NetworkPolicies
                 ? (Name(first), direction == PacketDirection.Egress ? "spec.egress" : "spec.ingress") : null;
     }
 
-    private static IEnumerable<Cut> OfGateways(ClusterInventory cluster, List<NetworkPolicy> policies, List<Pod> pods) =>
+    private static IEnumerable<Cut> OfGateways(ClusterInventory cluster, IReadOnlyList<NetworkPolicy> policies, List<Pod> pods) =>
         from service in cluster.Services
         where service.Metadata.Labels.ContainsKey(Labels.Network) && service.Spec.Selector.Count > 0
         from port in service.Spec.Ports.Where(port => port.Port == Ports.EastWest)

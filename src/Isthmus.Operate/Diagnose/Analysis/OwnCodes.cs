@@ -102,8 +102,9 @@ public static class OwnCodes
         "A port of a Service leads to a named port that no container has, so that the port has no endpoint.", "Correct the name, or use a number.");
 
     public static readonly AnalysisCode SubsetUnknownAtGateway = new("ISM1421", "SubsetUnknownAtGateway", Severity.Error,
-        "Calls go to a subset that the control plane of another network does not define, so that its gateways refuse them.",
-        "Apply the DestinationRule in that cluster as well.");
+        "Calls go to a subset that the control plane of another network does not define, or defines with labels that no Pod has there, so that its gateways "
+            + "refuse them.",
+        "Apply the same DestinationRule in that cluster as well.");
 
     public static readonly AnalysisCode PoliciesDiffer = new("ISM1422", "PoliciesDiffer", Severity.Warning,
         "A security policy is missing in a cluster with workloads that it selects, or differs there. Calls are checked, or not, depending on the cluster where "
@@ -167,7 +168,8 @@ public static class OwnCodes
             + "or PERMISSIVE for the port in portLevelMtls.");
 
     public static readonly AnalysisCode PolicyPortOfService = new("ISM1435", "PolicyPortOfService", Severity.Warning,
-        "A PeerAuthentication has a mode for a port that only a Service has. It counts for ports of workloads, so that the port keeps its mode.",
+        "A PeerAuthentication has a mode, or an AuthorizationPolicy a rule, for a port that only a Service has. Ports of policies are those of workloads, so "
+            + "that the port keeps its mode, and the rule matches no call.",
         "Use the number of the port that the Service leads to.");
 
     public static readonly AnalysisCode RoutesWithoutRequests = new("ISM1436", "RoutesWithoutRequests", Severity.Warning,
@@ -308,8 +310,132 @@ public static class OwnCodes
         "Select the workloads that are called: their sidecars know who calls.");
 
     public static readonly AnalysisCode PortSpokenOtherwise = new("ISM1480", "PortSpokenOtherwise", Severity.Warning,
-        "Clients speak otherwise on a port than its Service declares, as proxies of the workload have seen in the last minute: TLS, or something that is not "
+        "Clients speak another protocol on a port than its Service declares, as proxies of the workload saw in the last minute: TLS, or something that is not "
             + "HTTP, where HTTP is declared; plain HTTP where TLS is declared; or HTTP where TCP is (a note: it works, but nothing knows of requests). The "
             + "control planes say so while it lasts; the analysis of files cannot know it.",
         "Set appProtocol of the port, or name the port after what is spoken, or correct the clients.");
+
+    public static readonly AnalysisCode NetworkOfOthers = new("ISM1481", "NetworkOfOthers", Severity.Warning,
+        "The network label of a Pod names the network of other clusters, not that of its own. Callers there connect to its address directly, and all "
+            + "others go through the gateway of that network, where the Pod usually is not.",
+        "Remove the label from the template of the Pod.");
+
+    public static readonly AnalysisCode FailoverWithoutDetection = new("ISM1482", "FailoverWithoutDetection", Severity.Warning,
+        "A DestinationRule has an order of failover between localities, and no outlierDetection, without which the order has no effect: requests go to all "
+            + "localities alike.",
+        "Set outlierDetection in the same traffic policy, or in those of the subsets that routes use.");
+
+    public static readonly AnalysisCode RouteOutranked = new("ISM1483", "RouteOutranked", Severity.Warning,
+        "A rule of a route of the Gateway API is never used, because an older route of the same parents and hosts has the same matches, or one of the same age "
+            + "that comes first by name.",
+        "Change the matches of one of the routes, or keep both rules in one route, with weights if both backends are to get requests.");
+
+    public static readonly AnalysisCode RulePortUnknown = new("ISM1484", "RulePortUnknown", Severity.Warning,
+        "A DestinationRule has settings for a port that its host does not have, such as the port of the workloads. They have no effect.",
+        "Use the number of a port of the Service.");
+
+    public static readonly AnalysisCode SidecarMatchesNothing = new("ISM1485", "SidecarMatchesNothing", Severity.Warning,
+        "A host in the egress of a Sidecar matches nothing, so that proxies do not see what is meant; or a port of its ingress is that of a Service, and not "
+            + "of the workloads, so that nothing calls it.",
+        "Write hosts as NAMESPACE/HOST, with the name in full, and ports as the workloads have them.");
+
+    public static readonly AnalysisCode RequestRuleOfBytes = new("ISM1486", "RequestRuleOfBytes", Severity.Warning,
+        "An AuthorizationPolicy has rules by methods, paths, hosts, headers or tokens, and selects a workload with a port that declares TCP or TLS. Of "
+            + "connections, proxies know none of that: such a rule of ALLOW allows nobody there (a note where the workload has ports for requests as well), "
+            + "and one of DENY denies by what is left of it, often everybody.",
+        "Name the HTTP ports in the rules, or declare the port as HTTP if the application speaks it.");
+
+    public static readonly AnalysisCode PolicyOfWholeMesh = new("ISM1487", "PolicyOfWholeMesh", Severity.Info,
+        "An AuthorizationPolicy is in the root namespace, where policies apply to workloads of all namespaces. An ALLOW policy there closes every workload "
+            + "that it selects to all calls that no ALLOW policy permits.",
+        "Create it in the namespace that it is for, unless the whole mesh is meant.");
+
+    public static readonly AnalysisCode RoutesOfGatewaysOnly = new("ISM1488", "RoutesOfGatewaysOnly", Severity.Info,
+        "A VirtualService for a Service of the mesh names gateways, and not mesh. Sidecars do not follow its routes.",
+        "Add mesh to spec.gateways, unless the routes are for gateways alone.");
+
+    public static readonly AnalysisCode RedirectLoop = new("ISM1489", "RedirectLoop", Severity.Warning,
+        "A route redirects requests to where they came from: clients follow it again and again, and get no answer.",
+        "Redirect to another path, host, scheme or port, or match less.");
+
+    public static readonly AnalysisCode TriesBeyondTimeout = new("ISM1490", "TriesBeyondTimeout", Severity.Info,
+        "The timeout of a route is for all tries of a request together, and shorter than they may take by perTryTimeout. Calls that time out are tried less "
+            + "often than retries.attempts says.",
+        "Set timeout to at least perTryTimeout for each try, the first one and each of retries.attempts.");
+
+    public static readonly AnalysisCode PoolOfOne = new("ISM1491", "PoolOfOne", Severity.Info,
+        "A DestinationRule lets each proxy have one connection, request or waiting request at a time (a circuit breaker). Calls beyond that get 503 (UO) at "
+            + "once, or wait for the one before.",
+        "Raise the limit, unless that is meant.");
+
+    public static readonly AnalysisCode LastEndpointEjected = new("ISM1492", "LastEndpointEjected", Severity.Info,
+        "Outlier detection may eject all endpoints of a host that has only one. While it is ejected, calls get 503, although it may answer.",
+        "Run more replicas, or set outlierDetection.minHealthPercent, so that proxies keep calling when too few endpoints are left.");
+
+    public static readonly AnalysisCode PodRefused = new("ISM1494", "PodRefused", Severity.Error,
+        "The API server refuses the Pods of a workload: its injector, a quota, Pod Security or a limit of the namespace. Pods that ran before go on.",
+        "Correct what the message names, in the template of the Pods or in the namespace.");
+
+    public static readonly AnalysisCode RetriesWithoutCondition = new("ISM1493", "RetriesWithoutCondition", Severity.Warning,
+        "The conditions in retryOn are never met on this route, so that nothing is tried again.",
+        "Name conditions that calls of the route can meet, such as connect-failure,refused-stream,503, or leave retryOn out.");
+
+    public static readonly AnalysisCode DelegateOutside = new("ISM1495", "DelegateOutside", Severity.Error,
+        "A match of a delegate is not within that of the route that is left to it. Its requests never reach the delegate, and the others do not match it: the "
+            + "part is left out.",
+        "Write the matches of the delegate within those of the VirtualService that names it.");
+
+    public static readonly AnalysisCode PlainBehindGateway = new("ISM1496", "PlainBehindGateway", Severity.Warning,
+        "A PeerAuthentication switches mutual TLS off for workloads that other networks call through a gateway, which passes mutual TLS of the mesh only. Calls "
+            + "from there fail.",
+        "Set the mode to PERMISSIVE.");
+
+    public static readonly AnalysisCode StatefulServiceUnknown = new("ISM1497", "StatefulServiceUnknown", Severity.Warning,
+        "A StatefulSet names a Service that does not exist. Its Pods have no names of their own.",
+        "Create the Service, or the StatefulSet again with the name of another one.");
+
+    public static readonly AnalysisCode RequestPrincipalUnknown = new("ISM1498", "RequestPrincipalUnknown", Severity.Warning,
+        "An AuthorizationPolicy names a request principal of an issuer that no RequestAuthentication of its workloads has, such as one with a slash too few. No "
+            + "request has it.",
+        "Write the issuer as the RequestAuthentication has it, a slash, and the subject.");
+
+    public static readonly AnalysisCode TlsTwice = new("ISM1499", "TlsTwice", Severity.Warning,
+        "A DestinationRule begins TLS at a port that declares HTTPS or TLS, where applications begin TLS themselves. Servers get TLS within TLS, and no "
+            + "connection gets through.",
+        "Remove the TLS settings, or call the host without TLS at a port that declares HTTP.");
+
+    public static readonly AnalysisCode PortPolicyDropsTls = new("ISM1500", "PortPolicyDropsTls", Severity.Warning,
+        "A port has settings of its own in a DestinationRule, without the TLS that the rule has for the host. As in Istio, they take the place of all others: "
+            + "calls to the port are plain text.",
+        "Repeat the TLS settings for the port.");
+
+    public static readonly AnalysisCode RouteOfConsumers = new("ISM1501", "RouteOfConsumers", Severity.Info,
+        "A route of the Gateway API is for a Service of another namespace (a consumer route). It applies to callers in its own namespace only.",
+        "Create it in the namespace of the Service, unless that is meant.");
+
+    public static readonly AnalysisCode LabelledPlain = new("ISM1502", "LabelledPlain", Severity.Warning,
+        "A workload with a sidecar has a label that says it takes no mutual TLS. Gateways of other networks pass nothing else, so callers there get no endpoint "
+            + "of it.",
+        "Remove the label security.istio.io/tlsMode.");
+
+    public static readonly AnalysisCode MatchPortUnknown = new("ISM1503", "MatchPortUnknown", Severity.Warning,
+        "A match of a VirtualService names a port that its hosts do not have, such as that of the containers. It matches no request.",
+        "Use the port of the Service, or remove it.");
+
+    public static readonly AnalysisCode ServiceMissing = new("ISM1504", "ServiceMissing", Severity.Warning,
+        "A cluster runs Pods with the labels of a Service that only other clusters have. Without the Service, the mesh does not know the Pods, and no call reaches "
+            + "them.",
+        "Create the Service in each cluster that runs its Pods.");
+
+    public static readonly AnalysisCode HostsNotPassed = new("ISM1505", "HostsNotPassed", Severity.Warning,
+        "A Gateway with tls.mode AUTO_PASSTHROUGH lists hosts that no Service has. Its port is not opened, and calls of other networks do not reach the cluster.",
+        "List *.local, or the hosts that other networks call.");
+
+    public static readonly AnalysisCode DefinitionUnknown = new("ISM1506", "DefinitionUnknown", Severity.Warning,
+        "A definition of the Gateway API is of a release that control planes do not know, or does not say of which. They ignore fields that only it has.",
+        "Install the definitions of one release that control planes know, or upgrade the control planes.");
+
+    public static readonly AnalysisCode InjectionMistyped = new("ISM1509", "InjectionMistyped", Severity.Warning,
+        "The label istio-injection of a namespace is neither enabled nor disabled. It has the effect of disabled: the Pods get no sidecars.",
+        "Set it to enabled, or to disabled if that is intended.");
 }

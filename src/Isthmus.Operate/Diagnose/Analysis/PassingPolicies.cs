@@ -44,7 +44,7 @@ public static class PassingPolicies
     /// <summary>Whether all that a gateway serves passes connections to the service that their SNI names.</summary>
     private static bool OnlyPasses(ConfigCluster config, Workload workload)
     {
-        if (workload.Pod is not { } pod || Workload.ProxyOf(pod.Spec)?.Args.Contains("router") != true) return false;
+        if (workload is not { IsGateway: true, Pod: { } pod }) return false;
         var servers = config.Cluster.Istio<Gateway>().Where(gateway => LabelSelector.Selects(gateway.Selector, workload.Labels))
             .SelectMany(gateway => gateway.Servers).Select(server => server.Tls is { Mode: ServerTlsMode.AutoPassthrough });
         if (workload.Labels.GetValueOrDefault(GatewayNaming.GatewayLabel) is { Length: > 0 } label)

@@ -7,7 +7,9 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>Callers that AuthorizationPolicies name: namespaces, service accounts and trust domains that exist in no cluster match nobody. Pure.</summary>
 public static class PolicyCallers
 {
-    private sealed record Known(HashSet<string> Namespaces, HashSet<string> Accounts, HashSet<string> TrustDomains);
+    /// <param name="IsAll">Whether these are all, so that others do not exist.</param>
+    /// <param name="HasAccounts">The same of accounts.</param>
+    private sealed record Known(HashSet<string> Namespaces, HashSet<string> Accounts, HashSet<string> TrustDomains, bool IsAll, bool HasAccounts);
 
     public static Analyzer Analyzer
     {
@@ -15,18 +17,17 @@ public static class PolicyCallers
     } = new("authz.AuthorizationPoliciesAnalyzer", "Checks that the namespaces and principals of AuthorizationPolicies exist",
         [IstioCodes.ReferencedResourceNotFound, OwnCodes.CallerUnknown], ["AuthorizationPolicy", "Namespace"], mesh =>
         {
+            // Without all accounts, nothing is known of principals. Clusters that were not read may have namespaces and accounts.
             var known = new Known(
                 [.. mesh.Readable.SelectMany(cluster => cluster.Namespaces).Select(ns => ns.Metadata.Name)],
                 [.. mesh.Readable.SelectMany(cluster => cluster.Objects("ServiceAccount"))
                     .Select(account => $"{account["metadata"]?["namespace"]}/{account["metadata"]?["name"]}"),
                     .. mesh.Workloads.SelectMany(area => area.All).Select(workload => $"{workload.Namespace}/{workload.ServiceAccount}")],
                 // Policies may always say cluster.local for the trust domain of the mesh.
-                mesh.TrustDomains.Any() ? [.. mesh.TrustDomains, WellKnown.DefaultTrustDomain] : []);
-            // Without all accounts, nothing is known of principals.
-            var knowsAccounts = mesh.Knows(["Pod", "ServiceAccount"]);
+                mesh.TrustDomains.Any() ? [.. mesh.TrustDomains, WellKnown.DefaultTrustDomain] : [],
+                mesh.ReadsAll, mesh.ReadsAll && mesh.Knows(["Pod", "ServiceAccount"]));
             return mesh.Clusters.SelectMany(config => config.Cluster.Istio<AuthorizationPolicy>()
-                    .SelectMany(policy => PolicyTerm.Of(policy).SelectMany(term => Check(config, policy, term, known))))
-                .Where(finding => knowsAccounts || finding.Problem.Code != OwnCodes.CallerUnknown.Code);
+                .SelectMany(policy => PolicyTerm.Of(policy).SelectMany(term => Check(config, policy, term, known))));
         });
 
     private static IEnumerable<Finding> Check(ConfigCluster config, AuthorizationPolicy policy, PolicyTerm read, Known known)
@@ -35,6 +36,7 @@ public static class PolicyCallers
         var name = $"AuthorizationPolicy {policy.Namespace}/{policy.Name}";
         if (term.Key == RuleKeys.Namespace)
         {
+            if (!known.IsAll) yield break;
             foreach (var (field, value) in term.Values.Select(value => (path, value)).Concat(term.NotValues.Select(value => (negated, value)))
                 .Where(item => !known.Namespaces.Any(RulePattern.Of(term.Key, item.value).Covers)))
                 yield return IstioCodes.ReferencedResourceNotFound.At(config.Cluster, name, field,
@@ -58,16 +60,19 @@ public static class PolicyCallers
     /// <summary>What of a principal does not exist; empty when all does.</summary>
     private static (string What, string? Remedy) Unknown(string principal, Known known)
     {
+        if (principal.StartsWith("spiffe://", StringComparison.Ordinal))
+            return ("principals are written without spiffe://", $"write {principal["spiffe://".Length..]}");
         if (principal.Split('/') is not [var domain, "ns", var ns, "sa", var account])
             return ("it is not of the form TRUST_DOMAIN/ns/NAMESPACE/sa/ACCOUNT", null);
-        return known.TrustDomains.Count > 0 && !known.TrustDomains.Contains(domain)
+        return known.HasAccounts && known.TrustDomains.Count > 0 && !known.TrustDomains.Contains(domain)
             ? ($"no control plane has the trust domain {domain}, nor an alias of that name",
                 $"use {known.TrustDomains.First()}, or add the trust domain to trustDomainAliases of MeshConfig")
             : Unknown(ns, account, known);
     }
 
     private static (string What, string? Remedy) Unknown(string ns, string account, Known known) =>
-        !known.Namespaces.Contains(ns) ? ($"no cluster has the namespace {ns}", Meant(ns, known.Namespaces))
+        !known.HasAccounts ? ("", null)
+        : !known.Namespaces.Contains(ns) ? ($"no cluster has the namespace {ns}", Meant(ns, known.Namespaces))
         : known.Accounts.Contains($"{ns}/{account}") ? ("", null)
         : ($"no cluster has the service account {account} in namespace {ns}",
             Meant(account, known.Accounts.Where(other => other.StartsWith($"{ns}/", StringComparison.Ordinal)).Select(other => other[(ns.Length + 1)..])));

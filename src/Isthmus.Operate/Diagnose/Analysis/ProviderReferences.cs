@@ -16,14 +16,15 @@ public static class ProviderReferences
     {
         get;
     } = new("mesh.ProviderAnalyzer", "Checks that the extension providers that policies and Telemetries name exist, and that Pods are ready behind them",
-        [IstioCodes.ReferencedResourceNotFound], ["Service", "Pod"], mesh => Check(mesh.Readable));
+        [IstioCodes.ReferencedResourceNotFound], ["Service", "Pod"], mesh => Check(mesh.Readable, mesh.ReadsAll));
 
-    public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters)
+    /// <param name="isAll">Whether all clusters of the mesh are among them: one that was not read may have the service of a provider.</param>
+    private static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters, bool isAll)
     {
         var hosts = clusters.SelectMany(cluster => cluster.Services.Select(service => $"{service.Metadata.Name}.{service.Metadata.Namespace}.svc.")
             .Concat(cluster.Istio<ServiceEntry>().SelectMany(entry => entry.Hosts))).ToHashSet(StringComparer.Ordinal);
-        (string Message, string Remedy)? Lack(string provider, string service, int port, string result) =>
-            Unknown(provider, service, hosts, result) ?? Closed(provider, service, port, clusters, result) ?? Away(provider, service, clusters, result);
+        (string Message, string Remedy)? Lack(string provider, string service, int port, string result) => !isAll ? null
+            : Unknown(provider, service, hosts, result) ?? Closed(provider, service, port, clusters, result) ?? Away(provider, service, clusters, result);
         return
             (from cluster in clusters
              where cluster.Authorizers is not null

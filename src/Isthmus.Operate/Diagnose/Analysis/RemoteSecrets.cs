@@ -7,7 +7,8 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 public static class RemoteSecrets
 {
     private static readonly AnalysisCode[] Codes =
-        [OwnCodes.RemoteSecretTwice, OwnCodes.RemoteSecretUnusable, OwnCodes.RemoteSecretMisnamed, OwnCodes.RemoteSecretOfPod, OwnCodes.RemoteSecretOfItself];
+        [OwnCodes.RemoteSecretTwice, OwnCodes.RemoteSecretUnusable, OwnCodes.RemoteSecretMisnamed, OwnCodes.RemoteSecretOfPod, OwnCodes.RemoteSecretOfItself,
+            ClusterCodes.RemoteSecretUnlabelled];
 
     public static Analyzer Analyzer { get; } = new("multicluster.RemoteSecretAnalyzer",
         "Checks that control planes can read other clusters by their remote secrets",
@@ -15,9 +16,13 @@ public static class RemoteSecrets
 
     private static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters)
     {
-        var members = clusters.Select(cluster => new NamedCluster(cluster.Context, NameOf(cluster), cluster.Server)).ToList();
+        var members = clusters.Select(Member).ToList();
         foreach (var (cluster, own) in clusters.Zip(members))
         {
+            foreach (var lost in cluster.UnlabelledSecrets.Where(lost => lost.Cluster != own.Name
+                && cluster.RemoteSecrets.All(entry => entry.Cluster != lost.Cluster)))
+                yield return ClusterCodes.RemoteSecretUnlabelled.At(cluster, $"Secret {lost.Secret}", UnlabelledSecret.Path, lost.Message,
+                    lost.Remedy(cluster.Context));
             foreach (var entry in cluster.RemoteSecrets)
             {
                 var path = $"data[{entry.Cluster}]";
@@ -31,13 +36,18 @@ public static class RemoteSecrets
         }
     }
 
-    /// <summary>Whether every cluster was read that control planes of the mesh read, as far as their remote secrets say.</summary>
-    internal static bool ReadsAll(MeshSnapshot mesh)
+    /// <summary>The clusters that control planes of the mesh read, as far as their remote secrets say, and that are not among those that were read.</summary>
+    internal static IEnumerable<string> LeftOut(IReadOnlyList<ClusterInventory> clusters)
     {
-        if (mesh.Inventories.Count != mesh.Readable.Count) return false;
-        var names = mesh.Readable.Select(NameOf).ToHashSet(StringComparer.Ordinal);
-        return mesh.Readable.SelectMany(cluster => cluster.RemoteSecrets).All(entry => entry.IsConfig || names.Contains(entry.Cluster));
+        var members = clusters.Select(Member).ToList();
+        var names = clusters.SelectMany(cluster => MeshNetworkRegistries.Ids(cluster.Pods)).ToHashSet(StringComparer.Ordinal);
+        return clusters.SelectMany(cluster => cluster.RemoteSecrets).Where(entry => !entry.IsConfig && !names.Contains(entry.Cluster)
+            && !members.Exists(member => (member.Server.Length > 0 && member.Server == entry.Server) || (member.Uid.Length > 0 && member.Uid == entry.Uid)))
+            .Select(entry => entry.Cluster).Distinct().Order(StringComparer.Ordinal);
     }
+
+    private static NamedCluster Member(ClusterInventory cluster) => new(cluster.Context, NameOf(cluster), cluster.Server,
+        cluster.Namespaces.FirstOrDefault(ns => ns.Metadata.Name == "kube-system")?.Metadata.Uid ?? "");
 
     /// <summary>How its control plane calls it, or its proxies where the control plane is elsewhere; empty when nobody says it.</summary>
     private static string NameOf(ClusterInventory cluster)

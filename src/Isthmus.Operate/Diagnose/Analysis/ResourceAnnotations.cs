@@ -3,6 +3,7 @@ using System.Net;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Injection;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Inventory;
@@ -12,6 +13,8 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>Annotations of Istio in places where nothing reads them, unknown ones, and values that are not valid. Pure.</summary>
 public static class ResourceAnnotations
 {
+    private const decimal Mebibyte = 1 << 20;
+
     private const string Traffic = "traffic.sidecar.istio.io/", Readiness = "readiness.status.sidecar.istio.io/";
 
     /// <summary>They have an effect, and a setting of their own.</summary>
@@ -68,7 +71,9 @@ public static class ResourceAnnotations
     private static IEnumerable<Finding> Check(ClusterInventory cluster, string kind, string name, string prefix,
         IEnumerable<KeyValuePair<string, string>> annotations)
     {
-        foreach (var (key, value) in annotations)
+        var all = annotations.ToDictionary(StringComparer.Ordinal);
+        var refused = kind == "Pod" ? ProxyAmounts.Fault(all.GetValueOrDefault) : null;
+        foreach (var (key, value) in all)
         {
             var path = $"{prefix}metadata.annotations[{key}]";
             if (OfPods.TryGetValue(key, out var known) && !key.StartsWith("prometheus.io/", StringComparison.Ordinal))
@@ -86,6 +91,9 @@ public static class ResourceAnnotations
                 else if (known.Effect != FieldEffect.Works)
                     yield return IstioCodes.DeprecatedAnnotation.At(cluster, name, path,
                         known.Effect == FieldEffect.Refused ? "is not supported: the injector refuses the Pod" : "has no effect", known.Remedy);
+                else if (refused is var (annotation, _, reason) && annotation == key)
+                    yield return IstioCodes.InvalidAnnotation.At(cluster, name, path, $"\"{value}\" {reason}: the injector refuses the Pod",
+                        $"correct {path}, or remove it");
                 else if (WhyInvalid(key, value) is { } why) yield return IstioCodes.InvalidAnnotation.At(cluster, name, path, $"\"{value}\" {why}");
             }
             else if (OfOthers.TryGetValue(key, out var owners))
@@ -109,7 +117,14 @@ public static class ResourceAnnotations
     private static string? WhyInvalid(string key, string value) => key switch
     {
         Labels.Inject => bool.TryParse(value, out _) ? null : "is neither true nor false",
-        "sidecar.istio.io/interceptionMode" => value is "REDIRECT" or "TPROXY" or "NONE" ? null : "is not REDIRECT, TPROXY or NONE",
+        "sidecar.istio.io/interceptionMode" => value is "REDIRECT" or "NONE" ? null : "is not REDIRECT or NONE: the injector refuses the Pod",
+        "sidecar.istio.io/rewriteAppHTTPProbers" or "prometheus.istio.io/merge-metrics" => bool.TryParse(value, out _) ? null
+            : "is neither true nor false: the injector refuses the Pod",
+        "sidecar.istio.io/nativeSidecar" => bool.TryParse(value, out _) ? null : "is neither true nor false",
+        "sidecar.istio.io/logLevel" => LogLevels.Contains(value.ToLowerInvariant()) || value is "warn" or "fatal" or "none" ? null
+            : $"is not one of {string.Join(", ", LogLevels)}: the proxy does not start",
+        "sidecar.istio.io/proxyMemory" or "sidecar.istio.io/proxyMemoryLimit" => Quantity.Read(value) is > 0 and < Mebibyte
+            ? $"is less than a mebibyte: {(value.EndsWith('m') ? "m is a thousandth, so write" : "write")} {value.TrimEnd('m')}Mi" : null,
         "status.sidecar.istio.io/port" => IsPort(value) ? null : "is not a port",
         _ when key.StartsWith(Readiness, StringComparison.Ordinal) => uint.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out _)
             ? null
@@ -124,6 +139,8 @@ public static class ResourceAnnotations
             : "is not a list of CIDR ranges, separated by commas",
         _ => null,
     };
+
+    private static readonly string[] LogLevels = ["trace", "debug", "info", "warning", "error", "critical", "off"];
 
     private static string[] Parts(string value) => value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
 

@@ -37,7 +37,7 @@ public static class RevisionLabels
             $"use one of {string.Join(", ", known)}, or make a tag: isthmus tag set {asked} --revision REVISION");
 
     /// <summary>The revisions and tags that webhooks select Pods by.</summary>
-    private static SortedSet<string> Served(ClusterInventory cluster) => new(
+    internal static SortedSet<string> Served(ClusterInventory cluster) => new(
         from configuration in cluster.Objects(Webhooks)
         from webhook in (configuration["webhooks"] as JsonArray ?? []).OfType<JsonObject>()
         from selector in new[] { webhook["namespaceSelector"], webhook["objectSelector"] }.OfType<JsonObject>()

@@ -21,7 +21,7 @@ public static class RotationAnalysis
             var at = clusters.First(cluster => due.Pending[0].EndsWith($" in {cluster.Context}", StringComparison.Ordinal));
             yield return OwnCodes.RotationUnderWay.At(at, $"root {plan.Target[..16]}", "",
                 $"step {(int)due.Action + 1} of {plan.Steps.Count} is due ({due.Title}), for {Names(due)}",
-                "isthmus ca rotate --dir DIRECTORY --wait, with the directory of that root; the way back: --undo");
+                "with the directory of that root in place of DIRECTORY (the way back: --undo): isthmus ca rotate --dir DIRECTORY --wait");
         }
         // A control plane that serves another cluster says nothing about proxies of this one.
         foreach (var cluster in clusters.Where(cluster => !cluster.Trust.ServesElsewhere))

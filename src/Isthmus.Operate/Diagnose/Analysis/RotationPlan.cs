@@ -80,7 +80,7 @@ public sealed record RotationPlan(string Target, ValueList<RotationStep> Steps)
     private sealed class ClusterState(ClusterInventory cluster, HashSet<string> known)
     {
         private readonly List<MeshCertificate> _roots = [.. cluster.Certificates.Where(one => one.Role == CertificateRole.Root)];
-        private readonly List<MeshCertificate> _proxies = 
+        private readonly List<MeshCertificate> _proxies =
             [.. cluster.Certificates.Where(one => one.Role == CertificateRole.Workload && !RotationScope.IsElsewhere(one, known))];
 
         /// <summary>Whether a control plane of its own signs there.</summary>

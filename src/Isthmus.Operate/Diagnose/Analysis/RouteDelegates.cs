@@ -9,6 +9,32 @@ public static class RouteDelegates
     public static Analyzer Analyzer { get; } = new("virtualservice.DelegateAnalyzer", "Checks that the delegates of VirtualServices exist, and have no hosts",
         [OwnCodes.DelegateNotFound], ["VirtualService"], mesh => mesh.Clusters.SelectMany(Check));
 
+    public static Analyzer Matches { get; } = new("virtualservice.DelegateMatchAnalyzer",
+        "Checks that the matches of delegates lie within those of the routes that are left to them", [OwnCodes.DelegateOutside], ["VirtualService"],
+        mesh => mesh.Clusters.SelectMany(Outside));
+
+    private static IEnumerable<Finding> Outside(ConfigCluster config) =>
+        from inner in config.Cluster.Istio<VirtualService>()
+        where inner.Hosts.IsEmpty
+        let left = config.Cluster.Istio<VirtualService>().SelectMany(root => root.Http.Index()
+            .Where(route => route.Item.Delegate == new ObjectName(inner.Namespace, inner.Name)).Select(route => (Root: root, route.Index, route.Item))).ToList()
+        // Of several roots, each may have a part of the delegate.
+        where left.Count > 0 && left.TrueForAll(outer => !outer.Item.Matches.IsEmpty)
+        from route in inner.Http.Index()
+        from match in route.Item.Matches.Index()
+        let misfits = left.SelectMany(outer => outer.Item.Matches
+            .Select(wide => (outer.Root, outer.Index, Wide: wide, Field: Delegation.Misfit(wide, match.Item)))).ToList()
+        where misfits.TrueForAll(misfit => misfit.Field.Length > 0)
+        let first = misfits[0]
+        let asked = $"spec.http[{first.Index}].match of VirtualService {first.Root.Namespace}/{first.Root.Name}"
+        let isUri = first is { Field: "uri", Wide.Uri.Kind: MatchKind.Prefix } && match.Item.Uri is { Kind: MatchKind.Prefix or MatchKind.Exact }
+        select OwnCodes.DelegateOutside.At(config.Cluster, $"VirtualService {inner.Namespace}/{inner.Name}",
+            $"spec.http[{route.Index}].match[{match.Index}].{first.Field}",
+            $"is not within {asked}{(isUri ? $" (prefix {first.Wide.Uri!.Value.Value})" : "")}, which leaves requests to this delegate: "
+                + (route.Item.Matches.Count > 1 ? "this match has no effect" : "the route is left out"),
+            isUri ? $"write {first.Wide.Uri!.Value.Value.TrimEnd('/')}{match.Item.Uri!.Value.Value} there, or match more in {asked}"
+                : $"match the same there as in {asked}");
+
     private static IEnumerable<Finding> Check(ConfigCluster config)
     {
         var all = config.Cluster.Written<VirtualService>().ToDictionary(service => new ObjectName(service.Namespace, service.Name));

@@ -17,7 +17,11 @@ public static class RoutesOfBytes
             from host in service.Hosts.Index()
             let ports = mesh.Hosts.Find(host.Item).SelectMany(known => known.Protocols).Distinct().ToList()
             where ports.Count > 0 && ports.TrueForAll(port => !port.Protocol.IsHttp() && port.Protocol is not Protocol.Auto)
+            let declared = mesh.Hosts.Find(host.Item).Select(known => known.Service).OfType<Kubernetes.Objects.Service>()
+                .FirstOrDefault(known => known.Spec.Ports.Exists(port => port.AppProtocol is { Length: > 0 }))
             select OwnCodes.RoutesWithoutRequests.At(config.Cluster, $"VirtualService {service.Namespace}/{service.Name}", "spec.http",
                 $"has no effect for {host.Item}, whose ports declare no HTTP: "
-                    + $"{string.Join(", ", ports.Select(port => $"{port.Number} ({port.Protocol.ToString().ToUpperInvariant()})"))}"));
+                    + $"{string.Join(", ", ports.Select(port => $"{port.Number} ({port.Protocol.ToString().ToUpperInvariant()})"))}",
+                declared is null ? null : $"remove appProtocol from the ports of Service {declared.Key}, or set it to http, if the application speaks HTTP: it "
+                    + "counts before the name of a port; otherwise use tcp or tls routes"));
 }

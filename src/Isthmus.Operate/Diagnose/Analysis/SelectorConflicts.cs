@@ -48,7 +48,8 @@ public static class SelectorConflicts
         from item in all
         from part in UnmatchedSelectors.In(mesh, config, item.Namespace, item.Selector)
         select IstioCodes.ReferencedResourceNotFound.At(config.Cluster, item.FullName, item.Path,
-            $"Referenced selector not found: \"{part.Selector}\": no workload of {part.Place} has these labels{part.Elsewhere}");
+            $"Referenced selector not found: \"{part.Selector}\": no workload of {part.Place} has these labels{part.Elsewhere}",
+            UnmatchedSelectors.Remedy(config, item.FullName.Split(' ')[0], item.Namespace, part.Selector));
 
     private static IEnumerable<Finding> Overlapping(ConfigCluster config, IEnumerable<Choice> all, AnalysisCode code) =>
         from same in all.Where(item => !item.Selector.IsEmpty).GroupBy(item => item.Namespace)

@@ -20,7 +20,7 @@ public static class ServiceSelectors
         let near = Nearest(area, service)
         let places = isGateway ? area.Cluster.Context : string.Join(" or ", mesh.Workloads.Select(one => one.Cluster.Context))
         // Without anything similar, the workload is probably not deployed yet.
-        where isGateway || near is not null
+        where isGateway || (near is not null && mesh.ReadsAll)
         select OwnCodes.ServiceSelectsNothing.At(area.Cluster, $"Service {service.Key}", "spec.selector",
             $"selects {Text(service.Spec.Selector)}, which no workload has in {places}, so calls to it "
                 + $"find no endpoint",

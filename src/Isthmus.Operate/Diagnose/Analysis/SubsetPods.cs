@@ -16,12 +16,14 @@ public static class SubsetPods
     {
         get;
     } = new("destinationrule.PodNotSelectedAnalyzer", "Checks that the labels of subsets select workloads", [IstioCodes.SubsetSelectsNothing],
-        ["DestinationRule", "Service", "Pod"], mesh =>
-        mesh.Clusters.SelectMany(config => Check(mesh, config)));
+        // Clusters that were not read may have such workloads.
+        ["DestinationRule", "Service", "Pod"], mesh => mesh.ReadsAll ? mesh.Clusters.SelectMany(config => Check(mesh, config)) : []);
 
     private static IEnumerable<Finding> Check(MeshSnapshot mesh, ConfigCluster config)
     {
-        var used = RouteDestinations.Of(config).Where(placed => placed.Destination.Subset.Length > 0)
+        // Those of other clusters choose by the same names at the gateway here.
+        var used = mesh.Clusters.Where(other => other == config || MeshSnapshot.ShareHosts(other.Cluster, config.Cluster))
+            .SelectMany(RouteDestinations.Of).Where(placed => placed.Destination.Subset.Length > 0)
             .Select(placed => (placed.Destination.Host, placed.Destination.Subset)).ToHashSet();
         foreach (var rule in config.Cluster.Istio<DestinationRule>().Where(rule => rule.Subsets.Count > 0))
         {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Isthmus.Core.Names;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
@@ -18,6 +19,8 @@ public static class TargetPorts
         let target = port.Item.TargetPort?.ToString() ?? ""
         where target.Length > 0 && !int.TryParse(target, NumberStyles.None, CultureInfo.InvariantCulture, out _)
         let names = pods.SelectMany(pod => pod.Spec.Containers.Concat(pod.Spec.InitContainers)).SelectMany(container => container.Ports)
+            // Those of the proxy are not for calls to the application, unless they are asked for by name.
+            .Where(container => container.Name == target || !Ports.IsOfProxy(container.Number))
             .Select(container => container.Name).Where(name => name.Length > 0).Distinct().Order(StringComparer.Ordinal).ToList()
         where !names.Contains(target)
         select OwnCodes.TargetPortUnknown.At(area.Cluster, $"Service {service.Key}", $"spec.ports[{port.Index}].targetPort",

@@ -8,7 +8,7 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>Why proxies do not trust each other, and since when. Pure.</summary>
 public static class TrustAnalysis
 {
-    private static readonly string Restart = "kubectl --context={0} -n istio-system rollout restart deployment istiod, then restart the workloads";
+    private static readonly string Restart = "kubectl --context={0} -n istio-system rollout restart deployment istiod; then restart the workloads";
 
     public static Analyzer Analyzer { get; } = new("trust.RootAnalyzer", "Checks that all control planes, namespaces and proxies have the same root",
         [OwnCodes.RootNotInForce, OwnCodes.LeftoverRoot, OwnCodes.StaleRootOfNamespace, OwnCodes.RootsDiffer, OwnCodes.StaleRootOfProxy], [],

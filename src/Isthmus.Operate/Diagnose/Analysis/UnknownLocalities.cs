@@ -16,7 +16,7 @@ public static class UnknownLocalities
     private static IEnumerable<Finding> Check(MeshSnapshot mesh)
     {
         // Workloads of a cluster that was not read may be anywhere.
-        if (!RemoteSecrets.ReadsAll(mesh)) return [];
+        if (!mesh.ReadsAll) return [];
         var known = Known(mesh).Where(locality => !locality.IsUnknown).Distinct().Order().ToList();
         return
             from config in mesh.Clusters
@@ -46,13 +46,18 @@ public static class UnknownLocalities
     private static string Label(Dictionary<string, string> labels, string name) => labels.GetValueOrDefault(name, "");
 
     private static IEnumerable<(string Path, LocalityLbSetting Setting)> Settings(DestinationRule rule) =>
+        from place in Policies(rule)
+        where place.Policy.Balancing?.Locality is not null
+        select ($"{place.Path}.loadBalancer.localityLbSetting", place.Policy.Balancing!.Locality!);
+
+    /// <summary>The traffic policies of a rule, as they are written.</summary>
+    internal static IEnumerable<(string Path, TrafficPolicy Policy)> Policies(DestinationRule rule) =>
         from policy in rule.Subsets.Index().Select(subset => ($"spec.subsets[{subset.Index}].trafficPolicy", subset.Item.Policy))
             .Prepend(("spec.trafficPolicy", rule.Policy))
         where policy.Item2 is not null
         from item in policy.Item2!.Ports.Index().Select(port => ($"{policy.Item1}.portLevelSettings[{port.Index}]", port.Item.Policy))
             .Prepend((policy.Item1, policy.Item2))
-        where item.Item2.Balancing?.Locality is not null
-        select ($"{item.Item1}.loadBalancer.localityLbSetting", item.Item2.Balancing!.Locality!);
+        select (item.Item1, item.Item2);
 
     private static IEnumerable<(string Path, string Name, string Effect)> Wrong(LocalityLbSetting setting, List<Locality> known)
     {

@@ -31,7 +31,28 @@ public static class UnmatchedSelectors
         from item in Selecting(config)
         from part in In(mesh, config, item.Source.Namespace, item.Selector)
         select IstioCodes.NoMatchingWorkloads.At(config.Cluster, $"{item.Source.Kind} {item.Source.Namespace}/{item.Source.Name}",
-            Path(item.Selector, item.Path), $"no workload of {part.Place} has the labels {part.Selector}{part.Elsewhere}");
+            Path(item.Selector, item.Path), $"no workload of {part.Place} has the labels {part.Selector}{part.Elsewhere}",
+            Remedy(config, item.Source.Kind, item.Source.Namespace, part.Selector));
+
+    /// <summary>What helps where a part of an object's selector selects nothing; null where only what the code says does.</summary>
+    internal static string? Remedy(ConfigCluster config, string kind, string ns, WorkloadSelector part)
+    {
+        var all = config.Reach.SelectMany(area => area.All).ToList();
+        var there = all.Where(workload => part.Selects(workload.Labels)).Select(workload => workload.Namespace).Distinct()
+            .Order(StringComparer.Ordinal).ToList();
+        if (part.IsOfGateways)
+            return there.Count == 0 ? $"name a Gateway of namespace {ns} whose Pods run, or create Gateway {part.Gateways[0]} there"
+                : $"move the {kind} to namespace {there[0]}, where Gateway {part.Gateways[0]} is: targetRefs are of its own namespace";
+        var own = all.Where(workload => workload.Namespace == ns);
+        if (there.Count == 1 && !own.Any(workload => part.Labels.Any(label => workload.Labels.ContainsKey(label.Key))))
+            return $"move the {kind} to namespace {there[0]}, where such workloads are, or correct the selector";
+        var seen = all.Where(workload => config.Scope(ns, part) is not { } only || workload.Namespace == only).ToList();
+        foreach (var (key, value) in part.Labels)
+            if (seen.Select(workload => workload.Labels.GetValueOrDefault(key)).OfType<string>().FirstOrDefault(has => has != value
+                && Spelling.IsMistyped(value, has)) is { } near) return $"did you mean {key}={near}?";
+        // The stages of an application have the same labels. If Pods elsewhere have them, the object most likely waits for Pods of its own namespace.
+        return there.Count > 0 ? "correct the selector, or wait for the Pods" : null;
+    }
 
     /// <summary>It may be there for Pods to come, or in the wrong namespace.</summary>
     private static IEnumerable<Finding> Empty(MeshSnapshot mesh) =>
@@ -39,7 +60,9 @@ public static class UnmatchedSelectors
         from policy in config.Cluster.Istio<AuthorizationPolicy>()
         where policy.Selector.IsEmpty && policy.Namespace != config.Cluster.RootNamespace && !config.Selected(policy.Namespace, policy.Selector).Any()
         select IstioCodes.NoMatchingWorkloads.At(config.Cluster, $"AuthorizationPolicy {policy.Namespace}/{policy.Name}", "",
-            $"namespace {policy.Namespace} has no workloads", severity: Severity.Info);
+            $"namespace {policy.Namespace} has no workloads",
+            $"move it to the namespace of the workloads that it is for, or delete it; it has an effect once namespace {policy.Namespace} has a Pod",
+            severity: Severity.Info);
 
     private static IEnumerable<(ObjectRef Source, string Path, WorkloadSelector Selector)> Selecting(ConfigCluster config)
     {

@@ -9,6 +9,8 @@ public static class UnusedPods
     private static readonly string[] Failures = ["CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CreateContainerConfigError",
         "CreateContainerError", "RunContainerError"];
 
+    private const string ProxyImage = "sidecar.istio.io/proxyImage";
+
     public static Analyzer Analyzer
     {
         get;
@@ -26,6 +28,12 @@ public static class UnusedPods
                 + $"{area.Cluster.Context}{(others == 0 ? ", and no other Pod is ready" : $": {others} other Pod{(others == 1 ? " answers" : "s answer")} in its place")}",
             RemedyOf(area.Cluster.Context, workload.Pod!, failed), others > 0 ? Severity.Warning : null));
 
+    /// <summary>What says the image: that of the proxy is not in the template.</summary>
+    private static string Place(Pod pod, ContainerStatus failed) => failed.Name is not ("istio-proxy" or "istio-init" or "istio-validation")
+        ? $"image {failed.Image} in the template of the Pod"
+        : pod.Metadata.Annotations.ContainsKey(ProxyImage) ? $"the annotation {ProxyImage} in the template of the Pod ({failed.Image})"
+        : $"the image of proxies, {failed.Image} (values.global.hub and tag of the control plane)";
+
     /// <summary>Only a container that has run has a log.</summary>
     private static string RemedyOf(string context, Pod pod, ContainerStatus failed)
     {
@@ -34,7 +42,7 @@ public static class UnusedPods
         {
             "CrashLoopBackOff" => $"{kubectl} -n {ns} logs {pod.Metadata.Name} -c {failed.Name} --previous",
             "ErrImagePull" or "ImagePullBackOff" or "InvalidImageName" =>
-                $"correct image {failed.Image} in the template of the Pod, or let the Node pull it: {kubectl} -n {ns} describe pod {pod.Metadata.Name}",
+                $"correct {Place(pod, failed)}, or let the Node pull it: {kubectl} -n {ns} describe pod {pod.Metadata.Name}",
             _ => $"{kubectl} -n {ns} describe pod {pod.Metadata.Name}",
         };
     }

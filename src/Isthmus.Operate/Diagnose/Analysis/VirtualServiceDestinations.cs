@@ -1,3 +1,4 @@
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
@@ -14,13 +15,14 @@ public static class VirtualServiceDestinations
         [IstioCodes.ReferencedResourceNotFound, IstioCodes.DestinationPortRequired], ["VirtualService", "Service"],
         mesh => mesh.Clusters.SelectMany(config => RouteDestinations.Of(config).Select(placed => Check(mesh, config, placed)).OfType<Finding>()));
 
+    /// <summary>Clusters that were not read may have hosts and ports.</summary>
     private static Finding? Check(MeshSnapshot mesh, ConfigCluster config, PlacedDestination placed)
     {
         var to = placed.Destination;
         if (to.Host is "" or "*") return null;
         var known = mesh.Hosts.Find(to.Host);
         if (known.Count == 0)
-            return IstioCodes.ReferencedResourceNotFound.At(config.Cluster, placed.Name, $"{placed.Path}.host",
+            return !mesh.ReadsAll ? null : IstioCodes.ReferencedResourceNotFound.At(config.Cluster, placed.Name, $"{placed.Path}.host",
                 $"Referenced host not found: \"{to.Host}\": no cluster has it as a Service or ServiceEntry, so {placed.Loss}",
                 Nearest(mesh, to.Host));
         if (!known.Any(host => host.IsVisibleTo(placed.Owner.Namespace)))
@@ -30,7 +32,7 @@ public static class VirtualServiceDestinations
         var ports = known.SelectMany(host => host.Ports).Distinct().Order().ToList();
         if (to.Port != 0)
         {
-            return ports.Contains(to.Port) ? null
+            return ports.Contains(to.Port) || !mesh.ReadsAll ? null
                 : IstioCodes.ReferencedResourceNotFound.At(config.Cluster, placed.Name, $"{placed.Path}.port.number",
                     $"Referenced host:port not found: \"{to.Host}:{to.Port}\": it has {(ports.Count == 0 ? "no ports" : string.Join(", ", ports))}, "
                         + $"so {placed.Loss}",
@@ -40,10 +42,10 @@ public static class VirtualServiceDestinations
         if (ports.Count < 2) return null;
         var arrival = ArrivalPorts(mesh, config, placed.Owner).ToList();
         if (arrival.Count == 0)
-            return IstioCodes.DestinationPortRequired.At(config.Cluster, placed.Name, placed.Path,
+            return placed.Owner.ForSidecars && !mesh.ReadsAll ? null : IstioCodes.DestinationPortRequired.At(config.Cluster, placed.Name, placed.Path,
                 $"{to.Host} has several ports ({string.Join(", ", ports)}), and nothing says at which one requests arrive", severity: Severity.Info);
         var missing = arrival.Except(ports).ToList();
-        return missing.Count == 0 ? null
+        return missing.Count == 0 || !mesh.ReadsAll ? null
             : IstioCodes.DestinationPortRequired.At(config.Cluster, placed.Name, placed.Path,
                 $"{to.Host} has several ports ({string.Join(", ", ports)}), but not {string.Join(", ", missing)}, at which requests arrive");
     }
@@ -57,7 +59,9 @@ public static class VirtualServiceDestinations
             .Distinct().Order();
 
     private static string? Nearest(MeshSnapshot mesh, string host) =>
-        host.Split('.') is not [var name, var ns, "svc", ..] ? null
+        host.Split('.') is [var first, var second] && mesh.Readable.Any(cluster => cluster.Service(second, first) is not null)
+            ? $"write {first}.{second}.svc.{WellKnown.DefaultDomainSuffix}: a name with a dot is taken as it is written"
+        : host.Split('.') is not [var name, var ns, "svc", ..] ? null
         : mesh.Readable.SelectMany(cluster => cluster.Services).FirstOrDefault(service => service.Metadata.Name == name) is { } elsewhere
         ? $"write the host as {HostTable.NameOf(elsewhere)}, or create Service {ns}/{name}"
         : Spelling.Nearest(name,

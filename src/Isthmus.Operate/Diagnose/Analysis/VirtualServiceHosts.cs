@@ -14,6 +14,8 @@ public static class VirtualServiceHosts
     } = new("virtualservice.HostAnalyzer", "Checks that the Services exist whose routes VirtualServices define for sidecars",
         [IstioCodes.ReferencedResourceNotFound], ["VirtualService", "Service"], mesh =>
         from config in mesh.Clusters
+        // Clusters that were not read may have them.
+        where mesh.ReadsAll
         from service in config.Cluster.Istio<VirtualService>()
         where service.ForSidecars
         from host in service.Hosts.Index()

@@ -14,6 +14,9 @@ public sealed record Workload(ClusterInventory Cluster, string Name, string Name
     /// <summary>Whether a proxy handles its traffic; a template would get one.</summary>
     public bool HasProxy => Pod is null || ProxyOf(Pod.Spec) is not null;
 
+    /// <summary>Whether its proxy is a gateway of its own, and not that of an application.</summary>
+    public bool IsGateway => Pod is not null && ProxyOf(Pod.Spec)?.Args.Contains("router") == true;
+
     /// <summary>The proxy of a Pod: a sidecar, a native sidecar, or the gateway itself; null when it has none.</summary>
     public static Container? ProxyOf(PodSpec spec) => spec.Containers.Concat(spec.InitContainers).FirstOrDefault(container => container.Name == Proxy);
 }
@@ -22,6 +25,7 @@ public sealed record Workload(ClusterInventory Cluster, string Name, string Name
 public sealed class ClusterWorkloads
 {
     private readonly ILookup<string, Workload> _byNamespace;
+    private readonly Lazy<ILookup<string, Service>> _services;
 
     internal ClusterWorkloads(ClusterInventory cluster)
     {
@@ -35,6 +39,8 @@ public sealed class ClusterWorkloads
             template.Spec.ServiceAccountName is { Length: > 0 } account ? account : "default", null));
         All = [.. pods, .. entries, .. templates];
         _byNamespace = All.ToLookup(workload => workload.Namespace, StringComparer.Ordinal);
+        _services = new(() => cluster.Services.Where(service => service.Spec.Selector.Count > 0)
+            .ToLookup(service => service.Metadata.Namespace, StringComparer.Ordinal));
     }
 
     public ClusterInventory Cluster { get; }
@@ -42,6 +48,10 @@ public sealed class ClusterWorkloads
     public IReadOnlyList<Workload> All { get; }
 
     public IEnumerable<Workload> In(string ns) => _byNamespace[ns];
+
+    /// <summary>The Services that select a workload.</summary>
+    public IEnumerable<Service> ServicesOf(Workload workload) =>
+        _services.Value[workload.Namespace].Where(service => LabelSelector.Selects(service.Spec.Selector, workload.Labels));
 
     /// <summary>The Pods that a Service selects.</summary>
     public IEnumerable<Workload> Behind(Service service) => Behind(service, In(service.Metadata.Namespace).Where(workload => workload.Pod is not null));

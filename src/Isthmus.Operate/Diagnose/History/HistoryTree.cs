@@ -12,7 +12,8 @@ public static class HistoryTree
         ["changes"] = new JsonArray([.. history.Changes.Select(change => (JsonNode)Of(change))]),
         ["controlPlanes"] = new JsonArray([.. history.ControlPlanes.Select(plane => (JsonNode)new JsonObject
         {
-            ["context"] = plane.Context, ["istiod"] = plane.Pod, ["since"] = plane.Since is { } since ? Text(since) : null, ["forgotten"] = plane.Forgotten,
+            ["context"] = plane.Context, ["istiod"] = plane.Pod, ["since"] = plane.Since is { } since ? Text(since) : null,
+            ["restarted"] = plane.Restarted is { } restarted ? Text(restarted) : null, ["forgotten"] = plane.Forgotten,
         })]),
         ["withoutHistory"] = new JsonArray([.. history.WithoutHistory.Select(plane => (JsonNode)new JsonObject
         {
@@ -33,12 +34,14 @@ public static class HistoryTree
         };
         if (change.User.Length > 0) line["userProven"] = change.IsUserProven;
         if (change.ResourceVersion.Length > 0) line["resourceVersion"] = change.ResourceVersion;
+        if (change.Fields.Count > 0) line["fields"] = Texts(change.Fields);
         if (change.IsEverything) line["everything"] = true;
         if (change.IsAtGateways) line["gateways"] = true;
         if (change.Hosts.Count > 0) line["hosts"] = Texts(change.Hosts);
         if (change.Workloads.Length > 0) line["workloads"] = change.Workloads;
         if (change.ReadyEndpoints is { } ready)
             line["readyEndpoints"] = new JsonObject { ["before"] = ready.Before, ["fewest"] = ready.Fewest, ["after"] = ready.After };
+        if (change.Cause.Length > 0) line["cause"] = change.Cause;
         if (change.Secret.Length > 0) (line["secret"], line["services"]) = (change.Secret, change.LostServices);
         if (change.Proxies is { } proxies) line["proxies"] = proxies;
         if (change.ChangesInPush > 1) line["changesInPush"] = change.ChangesInPush;

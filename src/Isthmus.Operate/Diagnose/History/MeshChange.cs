@@ -1,5 +1,6 @@
 using System.Globalization;
 using Isthmus.Core.Collections;
+using Isthmus.Graph.History;
 using Isthmus.Reports;
 
 namespace Isthmus.Operate.Diagnose.History;
@@ -20,6 +21,9 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
 
     /// <summary>Empty: unknown.</summary>
     public string FieldManager { get; init; } = "";
+
+    /// <summary>The paths of fields that were changed, at most five; <c>…</c> at the end stands for more. Empty: unknown.</summary>
+    public ValueList<string> Fields { get; init; }
 
     /// <summary>Empty: no webhook of the mesh saw the write.</summary>
     public string User { get; init; } = "";
@@ -53,6 +57,9 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
 
     /// <summary>Of endpoints: how many were ready before, at least, and after.</summary>
     public (int Before, int Fewest, int After)? ReadyEndpoints { get; init; }
+
+    /// <summary>Of endpoints: what was done to their workload at that time; empty: unknown.</summary>
+    public string Cause { get; init; } = "";
 
     /// <summary>Of a cluster that left: the remote secret that named it; empty: unknown.</summary>
     public string Secret { get; init; } = "";
@@ -90,6 +97,10 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
         }
     }
 
+    /// <summary>The first of the fields that were changed, in a few words; empty: unknown.</summary>
+    public string FirstFields => Fields.Count <= 2 ? string.Join(", ", Fields)
+        : $"{string.Join(", ", Fields.Take(2))}{(Fields.Contains(ChangedFields.More) ? ", …" : string.Create(CultureInfo.InvariantCulture, $" and {Fields.Count - 2} more"))}";
+
     /// <summary>What it did, in a few words.</summary>
     public string Effect
     {
@@ -97,7 +108,7 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
         {
             if (ReadyEndpoints is { } ready)
                 return string.Create(CultureInfo.InvariantCulture,
-                    $"{ready.Before} → {ready.After} ready{(ready.Fewest < Math.Min(ready.Before, ready.After) ? $", meanwhile {ready.Fewest}" : "")}");
+                    $"{ready.Before} → {ready.After} ready{(ready.Fewest < Math.Min(ready.Before, ready.After) ? $", meanwhile {ready.Fewest}" : "")}{(Cause.Length > 0 ? $": {Cause}" : "")}");
             if (Kind == "Cluster" && Verb == "left" && Secret.Length > 0)
                 return string.Create(CultureInfo.InvariantCulture,
                     $"Secret {Secret} is gone, so {LostServices} service{(LostServices == 1 ? "" : "s")} of {Name} {(LostServices == 1 ? "is" : "are")} no "
@@ -123,14 +134,14 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
             line.Verb ?? "")
         {
             First = line.First ?? default, Last = line.Last ?? default, Count = Math.Max(1, line.Count ?? 1), FieldManager = line.FieldManager ?? "",
-            User = line.User ?? "", IsUserProven = line.UserProven == true, Proxies = line.Proxies, ControlPlanes = [controlPlane],
+            User = line.User ?? "", IsUserProven = line.UserProven == true, Proxies = line.Proxies, ControlPlanes = [line.Istiod ?? controlPlane],
             Hosts = (line.Hosts ?? []).ToValueList(), IsEverything = line.Everything == true, IsAtGateways = line.Gateways == true,
             Workloads = line.Workloads is { Namespace.Length: > 0 } some ? $"{some.Namespace}/{(labels.Count == 0 ? "*" : string.Join(',', labels))}" : "",
             Resources = (line.Resources ?? []).Select(type => new ChangedResources(type.Key, type.Value.Proxies, type.Value.Count,
                 (type.Value.Names ?? []).ToValueList())).ToValueList(),
             ChangesInPush = Math.Max(1, line.ChangesInPush ?? 1), Secret = line.Secret ?? "", LostServices = line.Services ?? 0,
             ReadyEndpoints = line.Endpoints is { } counts ? (Ready(counts.Before), Ready(counts.Fewest), Ready(counts.After)) : null,
-            ResourceVersion = line.ResourceVersion ?? "",
+            ResourceVersion = line.ResourceVersion ?? "", Fields = (line.Fields ?? []).ToValueList(),
         };
     }
 

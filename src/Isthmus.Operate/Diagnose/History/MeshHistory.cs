@@ -9,7 +9,14 @@ namespace Isthmus.Operate.Diagnose.History;
 /// <summary>A control plane that remembers changes.</summary>
 /// <param name="Since">Since when; null if it is not ready yet.</param>
 /// <param name="Forgotten">How many changes it dropped because there were too many.</param>
-public sealed record Rememberer(string Context, string Pod, DateTimeOffset? Since, long Forgotten);
+public sealed record Rememberer(string Context, string Pod, DateTimeOffset? Since, long Forgotten)
+{
+    /// <summary>The name of its cluster in the mesh.</summary>
+    public string Cluster { get; init; } = "";
+
+    /// <summary>When this Pod began to remember; it has what is older from earlier Pods. Null: it has nothing from others.</summary>
+    public DateTimeOffset? Restarted { get; init; }
+}
 
 /// <summary>A control plane that keeps no history: it is not of Isthmus, or older than this command.</summary>
 /// <param name="Why">Which of these, as what follows its name.</param>
@@ -50,8 +57,19 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
         var pages = answers.SelectMany(answer => answer.Pages).ToList();
         return new(
             Merge(pages.SelectMany(page => (page.Answer.Changes ?? []).Select(line => MeshChange.Read(line, page.Pod, page.Answer.Cluster)))),
-            [.. pages.Select(page => new Rememberer(page.Context, page.Pod, page.Answer.Since, page.Answer.Forgotten ?? 0))],
+            [.. pages.Select(page => new Rememberer(page.Context, page.Pod, page.Answer.Since, page.Answer.Forgotten ?? 0)
+            {
+                Cluster = page.Answer.Cluster, Restarted = page.Answer.Restarted,
+            })],
             [.. answers.SelectMany(answer => answer.Without)], [.. answers.SelectMany(answer => answer.Silent)]);
+    }
+
+    /// <summary>With who scaled or rolled out the workloads behind endpoints, as far as their objects tell.</summary>
+    public async Task<MeshHistory> NameWritersAsync(IEnumerable<KubeClient> clients, WorkloadLists lists, CancellationToken stop)
+    {
+        var byName = clients.Join(ControlPlanes, client => client.Access.Name, plane => plane.Context, (client, plane) => (plane.Cluster, Client: client))
+            .DistinctBy(one => one.Cluster).ToDictionary(one => one.Cluster, one => one.Client, StringComparer.Ordinal);
+        return this with { Changes = await WorkloadWrites.NameAsync(Changes, byName, lists, stop) };
     }
 
     private static async Task<(IReadOnlyList<(string Context, string Pod, HistoryReport Answer)> Pages, IReadOnlyList<Forgetter> Without,
@@ -85,7 +103,10 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
     public static IReadOnlyList<MeshChange> Merge(IEnumerable<MeshChange> changes)
     {
         var merged = new List<MeshChange>();
-        foreach (var group in changes.GroupBy(change => (change.Cluster, change.Kind, change.Namespace, change.Name, change.Verb)))
+        // What several Pods know of what one of them saw: a Pod that began while an earlier one still ran has an older state of what that one has.
+        var distinct = changes.GroupBy(change => (change.Cluster, change.Kind, change.Namespace, change.Name, change.Verb, change.First, change.FieldManager,
+            change.User, change.ControlPlanes)).Select(same => same.MaxBy(change => (change.Count, change.Proxies is not null))!);
+        foreach (var group in distinct.GroupBy(change => (change.Cluster, change.Kind, change.Namespace, change.Name, change.Verb)))
         {
             var ofObject = new List<MeshChange>();
             foreach (var change in group.OrderBy(change => change.Last))
@@ -119,6 +140,7 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
     {
         First = a.First < b.First ? a.First : b.First, Last = a.Last > b.Last ? a.Last : b.Last, Count = Math.Max(a.Count, b.Count),
         FieldManager = a.FieldManager.Length > 0 ? a.FieldManager : b.FieldManager, User = UserOf(a, b).User, IsUserProven = UserOf(a, b).IsUserProven,
+        Fields = a.Fields.IsEmpty ? b.Fields : a.Fields,
         Proxies = a.Proxies is { } one && b.Proxies is { } two ? one + two : a.Proxies ?? b.Proxies,
         ControlPlanes = a.ControlPlanes.Concat(b.ControlPlanes).ToValueList(),
         ChangesInPush = Math.Max(a.ChangesInPush, b.ChangesInPush),

@@ -2,6 +2,7 @@ using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Packing;
 
@@ -29,33 +30,10 @@ public sealed class BugReport(IReadOnlyList<ClusterAccess> clusters, BugReportRe
     {
         var taken = time.GetUtcNow();
         await using var pack = new PackWriter(file, taken);
-        var entries = await Task.WhenAll(clusters.Select(access => ReadAsync(access, pack, stop)));
-        await AddReachAsync(entries, pack, stop);
-        var manifest = new PackManifest(taken, request.MadeBy, request.Context, request.IstioNamespace, entries, pack.Count);
-        await pack.AddAsync(PackLayout.Manifest, manifest.Tree(), stop);
-        return manifest;
-    }
-
-    /// <summary>Asks proxies to connect to the gateways of other networks: a snapshot cannot.</summary>
-    private async Task AddReachAsync(IEnumerable<PackedClusterEntry> entries, PackWriter pack, CancellationToken stop)
-    {
-        var answering = clusters.Where(access => entries.Any(entry => entry.Context == access.Name && entry is { Error: "", Objects: > 0 })).ToList();
-        if (answering.Count < 2) return;
-        var clients = answering.Select(access => new KubeClient(access, "isthmus-bug-report")).ToList();
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        limit.CancelAfter(request.Timeout);
+        var clients = clusters.Select(access => new KubeClient(access, "isthmus-bug-report") { RequestTimeout = Patience }).ToList();
         try
         {
-            var reader = new MeshFactsReader(request.IstioNamespace);
-            var reached = await StepAsync("mesh", "connections to gateways", async () =>
-                await GatewayReachReader.ReadAsync(
-                    await Task.WhenAll(clients.Select(client => reader.ReadPatientlyAsync(new(client, limit.Token), limit.Token))), clients, limit.Token));
-            foreach (var near in reached.Where(reach => reach.Proxy.Length > 0).GroupBy(reach => reach.From, StringComparer.Ordinal))
-                await pack.AddAsync(PackLayout.Reach(near.Key), PackedReach.Tree(near), stop);
-        }
-        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
-        {
-            // Then 'verify' says that the snapshot does not hold the answer.
+            return await WriteAsync(pack, taken, [.. clients.Select(client => new ClusterLists(client, stop))], stop);
         }
         finally
         {
@@ -63,13 +41,43 @@ public sealed class BugReport(IReadOnlyList<ClusterAccess> clusters, BugReportRe
         }
     }
 
-    private async Task<PackedClusterEntry> ReadAsync(ClusterAccess access, PackWriter pack, CancellationToken stop)
+    private async Task<PackManifest> WriteAsync(PackWriter pack, DateTimeOffset taken, IReadOnlyList<ClusterLists> lists, CancellationToken stop)
     {
-        using var client = new KubeClient(access, "isthmus-bug-report") { RequestTimeout = Patience };
+        var entries = await Task.WhenAll(lists.Select(cluster => ReadAsync(cluster, pack, stop)));
+        await AddReachAsync([.. lists.Zip(entries).Where(one => one.Second is { Error: "", Objects: > 0 }).Select(one => one.First)], pack, stop);
+        var manifest = new PackManifest(taken, request.MadeBy, request.Context, request.IstioNamespace, entries, pack.Count);
+        await pack.AddAsync(PackLayout.Manifest, manifest.Tree(), stop);
+        return manifest;
+    }
+
+    /// <summary>Asks proxies to connect to the gateways of other networks: a snapshot cannot.</summary>
+    private async Task AddReachAsync(IReadOnlyList<ClusterLists> answering, PackWriter pack, CancellationToken stop)
+    {
+        if (answering.Count < 2) return;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         limit.CancelAfter(request.Timeout);
-        var objects = new ObjectCollector(client, pack);
-        var reports = new PodCollector(client, pack, request.Since);
+        try
+        {
+            var reader = new MeshFactsReader(request.IstioNamespace);
+            var reached = await StepAsync("mesh", "connections to gateways", async () =>
+                await GatewayReachReader.ReadAsync(await Task.WhenAll(answering.Select(cluster => reader.ReadPatientlyAsync(cluster, limit.Token))),
+                    [.. answering.Select(cluster => cluster.Client)], limit.Token));
+            foreach (var near in reached.Where(reach => reach.Proxy.Length > 0).GroupBy(reach => reach.From, StringComparer.Ordinal))
+                await pack.AddAsync(PackLayout.Reach(near.Key), PackedReach.Tree(near), stop);
+        }
+        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        {
+            // Then 'verify' says that the snapshot does not hold the answer.
+        }
+    }
+
+    private async Task<PackedClusterEntry> ReadAsync(ClusterLists lists, PackWriter pack, CancellationToken stop)
+    {
+        var access = lists.Client.Access;
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        limit.CancelAfter(request.Timeout);
+        var objects = new ObjectCollector(lists, pack);
+        var reports = new PodCollector(lists.Client, pack, request.Since);
         var (planes, proxies, error, isLate) = (new List<Pod>(), new List<Pod>(), "", false);
         try
         {

@@ -11,14 +11,14 @@ using Isthmus.Operate.Inventory;
 namespace Isthmus.Operate.Diagnose.Packing;
 
 /// <summary>Packs the objects of one cluster that the commands read, and of Secrets only what was found about them.</summary>
-internal sealed class ObjectCollector(KubeClient client, PackWriter pack)
+internal sealed class ObjectCollector(ClusterLists lists, PackWriter pack)
 {
     private const string LastApplied = "kubectl.kubernetes.io/last-applied-configuration";
 
     private readonly Dictionary<string, KubeException> _unread = new(StringComparer.Ordinal);
     private readonly List<JsonObject> _objects = [];
 
-    private string Context => client.Access.Name;
+    private string Context => lists.Client.Access.Name;
 
     /// <summary>How many objects were packed.</summary>
     internal int Count { get; private set; }
@@ -30,7 +30,7 @@ internal sealed class ObjectCollector(KubeClient client, PackWriter pack)
     internal async Task<IReadOnlyList<Pod>> RunAsync(CancellationToken stop)
     {
         await pack.AddAsync(PackLayout.ServerVersion(Context),
-            System.Text.Encoding.UTF8.GetString(await client.RawAsync(HttpMethod.Get, "/version", null, stop)), stop);
+            System.Text.Encoding.UTF8.GetString(await lists.Client.RawAsync(HttpMethod.Get, "/version", null, stop)), stop);
         foreach (var some in MeshApi.For(KindUse.BugReport).Chunk(8)) await Task.WhenAll(some.Select(kind => AddAsync(kind, stop)));
         var pods = _objects.Where(value => value["kind"]?.ToString() == "Pod").Select(value => value.Deserialize(KubeJson.Of<Pod>())!).ToList();
         await AddSecretsAsync(stop);
@@ -45,10 +45,10 @@ internal sealed class ObjectCollector(KubeClient client, PackWriter pack)
     {
         try
         {
-            var read = await ServedLists.ListAsync<JsonObject>(client, kind, null, new(), stop);
-            var items = read.Where(PackedMaps.IsNeeded).Select(PackedMaps.Trimmed).ToList();
-            lock (_objects) _objects.AddRange(items.Select(item => (JsonObject)item.DeepClone()));
-            await AddAsync(kind.Resource, items, stop);
+            var items = (await lists.ListAsync(kind, stop)).Where(PackedMaps.IsNeeded).ToList();
+            lock (_objects) _objects.AddRange(items);
+            // Others read the same objects: what is packed of them is a copy.
+            await AddAsync(kind.Resource, [.. items.Select(item => (JsonObject)PackedMaps.Trimmed(item).DeepClone())], stop);
         }
         catch (KubeException e)
         {
@@ -71,9 +71,9 @@ internal sealed class ObjectCollector(KubeClient client, PackWriter pack)
     {
         try
         {
-            var found = (await client.ListAllAsync<Secret>(Kinds.Secret, null, new ListOptions { LabelSelector = $"{Labels.MultiCluster}=true" }, stop))
-                .ToList();
-            foreach (var (ns, name) in Named()) found.AddRange(await client.FindAsync<Secret>(Kinds.Secret, ns, name, stop) is { } secret ? [secret] : []);
+            var found = (await lists.SelectAsync<Secret>(MeshApi.Secret, null, Labels.MultiCluster, "true", stop)).ToList();
+            foreach (var (ns, name) in Named())
+                found.AddRange(await lists.Client.FindAsync<Secret>(Kinds.Secret, ns, name, stop) is { } secret ? [secret] : []);
             await AddAsync(Kinds.Secret, [.. found.DistinctBy(secret => secret.Key).Select(Described)], stop);
         }
         catch (KubeException e)

@@ -43,6 +43,9 @@ public sealed class OperatorSpec
     /// <summary>A control plane in another cluster reads the mesh's configuration here.</summary>
     public bool IsConfigCluster => (bool?)Value("global", "configCluster") ?? false;
 
+    /// <summary>Other clusters call Services here by names of the global zone, through the ingress gateway (replicated control planes).</summary>
+    public bool JoinsByNames => (bool?)Value("global", "multiCluster", "enabled") ?? false;
+
     /// <summary>Whether CNI agents capture the traffic of Pods: those of this installation, or others that the values announce.</summary>
     public bool UsesNodeAgent => (bool?)Value("istio_cni", "enabled") ?? (bool?)Value("pilot", "cni", "enabled") ?? Enabled("cni");
 

@@ -9,6 +9,9 @@ namespace Isthmus.Operate.Install.Render;
 /// <summary>A gateway: its proxy comes from the injection template <c>gateway</c>, so it always fits the control plane (charts <c>gateways/*</c>).</summary>
 internal sealed class GatewayObjects
 {
+    /// <summary>The mode of a gateway that chooses clusters by SNI, as its node metadata says it.</summary>
+    internal const string RouterMode = "ISTIO_META_ROUTER_MODE", SniDnat = "sni-dnat";
+
     private static readonly string EastWest = Core.Names.Ports.EastWest.ToString(System.Globalization.CultureInfo.InvariantCulture);
 
     private readonly OperatorSpec _spec;
@@ -39,8 +42,8 @@ internal sealed class GatewayObjects
 
     private JsonObject Values(string name) => _spec.Value("gateways", name)?.DeepClone() as JsonObject ?? [];
 
-    /// <summary>Whether other clusters call global-zone names through it (replicated control planes).</summary>
-    private bool JoinsClusters => ReplicatedObjects.GatewaysEnabled(_spec) && _identity["istio"] == "ingressgateway";
+    /// <summary>Whether other clusters call global-zone names through it.</summary>
+    private bool JoinsClusters => _spec.JoinsByNames && _identity["istio"] == "ingressgateway";
 
     internal static IEnumerable<JsonObject> Build(OperatorSpec spec, JsonObject gateway, bool egress) => new GatewayObjects(spec, gateway, egress).Build();
 
@@ -128,7 +131,7 @@ internal sealed class GatewayObjects
         };
         var containerPorts = new JsonArray([.. Ports().Select(port => (JsonNode)IstiodObjects.ContainerPort((int?)port["targetPort"] ?? (int)port["port"]!))]);
         var env = new JsonArray(IstiodObjects.Value("ISTIO_META_UNPRIVILEGED_POD", "true"));
-        if (JoinsClusters) env.Add((JsonNode)IstiodObjects.Value(ReplicatedObjects.RouterMode, ReplicatedObjects.SniDnat));
+        if (JoinsClusters) env.Add((JsonNode)IstiodObjects.Value(RouterMode, SniDnat));
         foreach (var (name, value) in _values["env"] as JsonObject ?? []) env.Add((JsonNode)IstiodObjects.Value(name, value?.ToString() ?? ""));
         foreach (var entry in k8s?["env"] as JsonArray ?? []) env.Add(entry?.DeepClone());
         var container = new JsonObject

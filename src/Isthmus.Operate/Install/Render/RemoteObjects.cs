@@ -1,9 +1,10 @@
-using System.Net;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
+using Isthmus.Core.Net;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Remote;
+using Isthmus.Mesh.Model;
 using Isthmus.Operate.Install.Operator;
 using static Isthmus.Operate.Install.Render.ObjectLabels;
 
@@ -57,10 +58,10 @@ internal static class RemoteObjects
             IstiodObjects.Port("tcp-webhook", 443, webhook));
         service["spec"] = new JsonObject { ["ports"] = ports };
         // With several primaries, proxies that lose one connect to another.
-        var addresses = address.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).ToValueList();
-        if (!addresses.All(one => IPAddress.TryParse(one, out _)))
+        var places = address.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(EndpointAddress.Parse).ToValueList();
+        if (places.Any(place => place.Ip is null))
         {
-            if (addresses.Count > 1)
+            if (places.Count > 1)
                 throw new ProblemException("spec.values.global.remotePilotAddress", $"'{address}' is a list that contains a host name",
                     "use several IP addresses, or one host name with several addresses");
             service["metadata"]!["annotations"] = new JsonObject { [Annotations.ControlPlaneHost] = address };
@@ -68,6 +69,6 @@ internal static class RemoteObjects
             yield break;
         }
         yield return service;
-        foreach (var slice in ControlPlaneSlices.Slices(service, addresses)) yield return slice;
+        foreach (var slice in ControlPlaneSlices.Slices(service, places.Select(place => place.Ip).OfType<Address>().ToValueList())) yield return slice;
     }
 }

@@ -62,10 +62,6 @@ internal static class WebhookObjects
 
     internal static bool InjectsByDefault(OperatorSpec spec) => (bool?)spec.Value("sidecarInjectorWebhook", "enableNamespacesByDefault") ?? false;
 
-    /// <summary>Whether an installed webhook injects Pods of namespaces that do not request it.</summary>
-    internal static bool InjectsByDefault(JsonObject configuration) =>
-        (configuration["webhooks"] as JsonArray ?? []).Any(webhook => webhook?["name"]?.ToString() == DefaultInjection.Webhook);
-
     private static JsonObject Injector(string name, JsonObject client, JsonObject[] namespaces, JsonObject[] objects) => new()
     {
         ["name"] = name,

@@ -114,6 +114,43 @@ public sealed class QuotaAdmissionTests : IDisposable
         Assert.Contains("requested: services.nodeports=2, used: services.nodeports=0, limited: services.nodeports=1", e.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>As of two updates at once: the second counts the first before it is stored, and what is stored if the first fails.</summary>
+    [Fact]
+    public async Task An_admitted_update_counts_until_it_is_stored_or_must_have_ended()
+    {
+        await QuotaAsync("rq", "\"services.nodeports\": 2");
+        foreach (var name in (string[])["a", "b"])
+            await _rig.PutAsync(new("", "services"), $$$"""{"metadata": {"namespace": "n", "name": "{{{name}}}"}, "spec": {"type": "ClusterIP", "ports": [{"port": 1}]} }""");
+        await UpdateAsync("a", 2);
+        var e = await Assert.ThrowsAsync<ApiException>(() => UpdateAsync("b", 1));
+        Assert.Contains("requested: services.nodeports=1, used: services.nodeports=2, limited: services.nodeports=2", e.Message, StringComparison.Ordinal);
+        _rig.Clock.Now += TimeSpan.FromMinutes(1);
+        await UpdateAsync("b", 1);
+
+        async Task UpdateAsync(string name, int ports)
+        {
+            var stored = _rig.Objects.Find(new("", "services"), "n", name)!.Parse();
+            var next = (JsonObject)stored.DeepClone();
+            next["spec"] = new JsonObject
+            {
+                ["type"] = "NodePort", ["ports"] = new JsonArray([.. Enumerable.Range(1, ports).Select(port => (JsonNode)new JsonObject { ["port"] = port })]),
+            };
+            var request = _rig.Request(_rig.Kind("", "v1", "services"), "UPDATE", next, ns: "n");
+            await _quotas.ValidateAsync(new Isthmus.Lab.ApiServer.Admission.AdmissionRequest
+            {
+                Attributes = request.Attributes, Kind = request.Kind, Operation = "UPDATE", Object = next, OldObject = stored, Options = [],
+            }, default);
+        }
+    }
+
+    [Fact]
+    public async Task What_is_admitted_is_in_the_status_at_once()
+    {
+        await QuotaAsync("rq", "\"count/secrets\": 5");
+        Assert.Null(await WhyAsync("secrets", """{"metadata": {"name": "a"}}"""));
+        Assert.Equal("1", _rig.Objects.Find(Quotas, "n", "rq")!.Parse().TextAt("status", "used", "count/secrets"));
+    }
+
     [Fact]
     public async Task The_status_says_what_is_used()
     {

@@ -119,6 +119,21 @@ public sealed class CelTests
             SchemaRules.Validate(JsonNode.Parse("""{"spec": {"immutable": "y", "replicas": 0}}"""), old, schema, "").Select(error => error.ToString()));
     }
 
+    /// <summary>An expression without a value of one line leaves the message as it is.</summary>
+    [Theory]
+    [InlineData("'%d of %s'.format([self.replicas, self.mode])", "7 of Lax")]
+    [InlineData("string(self.nosuch)", "fewer")]
+    [InlineData("'  '", "fewer")]
+    [InlineData(@"'a\nb'", "fewer")]
+    [InlineData("self.replicas", "fewer")]
+    [InlineData("isSemver(self.mode) ? 'a' : 'b'", "fewer")]
+    public void A_message_may_be_an_expression(string expression, string message)
+    {
+        var rule = Assert.Single(SchemaRule.Read(new JsonArray(
+            new JsonObject { ["rule"] = "self.replicas < 5", ["message"] = "fewer", ["messageExpression"] = expression })));
+        Assert.Equal($"Invalid value: \"object\": {message}", rule.Check(JsonNode.Parse(Self), null, "spec", "object")!.Detail);
+    }
+
     [Fact]
     public void No_text_breaks_the_reader_or_the_evaluation() => Prop.ForAll(
         Gen.Elements("self", "oldSelf", ".", "a", "mode", "(", ")", "[", "]", "'x'", "\"", "1", "2.5", "+", "-", "==", "&&", "||", "!", "?", ":", ",", "has",

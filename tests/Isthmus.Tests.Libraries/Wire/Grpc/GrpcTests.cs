@@ -1,7 +1,13 @@
 using System.Net;
 using System.Net.Sockets;
+using Isthmus.Testing;
 using Isthmus.Wire.Grpc;
 using Isthmus.Wire.Istio;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Xunit;
 
 namespace Isthmus.Tests.Libraries.Wire.Grpc;
@@ -205,5 +211,55 @@ public sealed class GrpcTests
         await call.DisposeAsync();
 
         await gone.Task.WaitAsync(Stop);
+    }
+
+    /// <summary>A client that leaves while it is read from is no fault of the server's. Its readers learn of it before the request is over.</summary>
+    [Theory]
+    [InlineData(true, 0)]
+    [InlineData(false, 1)]
+    public async Task A_connection_that_breaks_is_logged_only_if_the_client_is_still_there(bool leaves, int logged)
+    {
+        using var aborted = new CancellationTokenSource();
+        var log = new Log();
+        await using var app = WebApplication.CreateSlimBuilder().Build();
+        app.MapUnary(GrpcRig.Method, (_, _) => throw new IOException("The client reset the request stream."));
+        var endpoint = Assert.Single(((IEndpointRouteBuilder)app).DataSources.SelectMany(source => source.Endpoints));
+        var clock = new ManualClock();
+        var http = new DefaultHttpContext
+        {
+            RequestAborted = aborted.Token, Request = { Method = "POST", ContentType = "application/grpc", Body = new MemoryStream(new byte[5]) },
+            RequestServices = new ServiceCollection().AddSingleton<ILoggerFactory>(log).AddSingleton<TimeProvider>(clock).BuildServiceProvider(),
+        };
+        var ended = endpoint.RequestDelegate!(http);
+        Assert.False(ended.IsCompleted);
+        if (leaves) await aborted.CancelAsync();
+        else clock.Advance(TimeSpan.FromSeconds(1));
+        try { await ended.WaitAsync(Stop); }
+        catch (InvalidOperationException)
+        {
+            // Without a server, a response has no trailers.
+        }
+        Assert.Equal(logged, log.Lines);
+    }
+
+    private sealed class Log : ILoggerFactory, ILogger
+    {
+        internal int Lines { get; private set; }
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public void AddProvider(ILoggerProvider provider)
+        {
+        }
+
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        void ILogger.Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Lines++;
+
+        public void Dispose()
+        {
+        }
     }
 }

@@ -153,6 +153,23 @@ public sealed class CertificateTests
         }).MustHold(200);
     }
 
+    /// <summary>A server that had them would end each handshake.</summary>
+    [Theory]
+    [InlineData("nistP256", false, "")]
+    [InlineData("nistP521", false, "")]
+    [InlineData("secp256k1", false, "holds a certificate with an EC key of the curve secp256k1, which TLS clients do not know")]
+    [InlineData("nistP256", true, "holds a private key that is encrypted: store it without a passphrase")]
+    public void Pairs_that_no_server_can_use_are_told(string curve, bool isEncrypted, string why)
+    {
+        using var key = ECDsa.Create(ECCurve.CreateFromFriendlyName(curve));
+        using var certificate = new CertificateRequest("CN=a", key, HashAlgorithmName.SHA256).CreateSelfSigned(Now.AddDays(-1), Now.AddDays(1));
+        var text = isEncrypted
+            ? key.ExportEncryptedPkcs8PrivateKeyPem("secret", new(PbeEncryptionAlgorithm.Aes128Cbc, HashAlgorithmName.SHA256, 1))
+            : key.ExportPkcs8PrivateKeyPem();
+        var said = Keys.WhyUnusable(certificate.ExportCertificatePem(), text);
+        Assert.True(why.Length == 0 ? said.Length == 0 : said.StartsWith(why, StringComparison.OrdinalIgnoreCase), said);
+    }
+
     [Fact]
     public void Key_survives_a_round_trip_as_text_and_a_broken_one_is_never_repeated()
     {

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Isthmus.Rigs.Servers;
+using Isthmus.Testing;
 using Isthmus.Tests.Libraries.Wire.Grpc;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Grpc;
@@ -33,9 +34,9 @@ public sealed class XdsEndToEndTests
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var running = client.RunAsync(ended.Token);
 
-        feeds.Snapshots.Writer.TryWrite(Snapshot("1", (C, "a", "1"), (E, "a", "1")));
+        feeds.Offer(Snapshot("1", (C, "a", "1"), (E, "a", "1")));
         Assert.Equal("a@1", await sink.WaitAsync(E, stop));
-        feeds.Snapshots.Writer.TryWrite(Snapshot("2", (C, "a", "1"), (E, "a", "2")));
+        feeds.Offer(Snapshot("2", (C, "a", "1"), (E, "a", "2")));
         Assert.Equal("a@2", await sink.WaitAsync(E, stop));
 
         Assert.Equal("Bearer t", feeds.Authorization);
@@ -69,6 +70,23 @@ public sealed class XdsEndToEndTests
     }
 
     [Fact]
+    public async Task A_client_that_has_taken_what_is_offered_again_leaves_its_place_to_the_next()
+    {
+        var stop = TestContext.Current.CancellationToken;
+        var again = new OfferedAgain(Snapshot("1", (E, "a", "1")));
+        var feeds = new FeedsByNode(new() { ["one"] = again, ["two"] = new SameForAll(Snapshot("1", (C, "a", "1"))) });
+        await using var rig = await GrpcRig.StartAsync(new XdsServer(feeds, new(FirstStates: new(1, TimeSpan.FromMinutes(5), TimeProvider.System)),
+            new Random(1)).Map);
+        await using var first = rig.Channel.Open(AdsMethods.Delta, new(), stop);
+        await using var second = rig.Channel.Open(AdsMethods.Delta, new(), stop);
+        // It waits for a type that is not served.
+        await first.WriteAsync(new() { Node = new Node { Id = "one" }, TypeUrl = C }, stop);
+        await again.AskedAgain.WaitAsync(stop);
+        await second.WriteAsync(new() { Node = new Node { Id = "two" }, TypeUrl = C }, stop);
+        Assert.Equal(C, (await second.ReadAsync(stop))!.TypeUrl);
+    }
+
+    [Fact]
     public async Task A_client_that_waits_gets_the_newest_snapshot_and_none_of_those_before()
     {
         var stop = TestContext.Current.CancellationToken;
@@ -82,7 +100,7 @@ public sealed class XdsEndToEndTests
         var answer = await first.ReadAsync(stop);
         // The second stream waits for its turn, and meanwhile everything changes ten times.
         await second.WriteAsync(new() { Node = new Node { Id = "two" }, TypeUrl = C }, stop);
-        await burst.AllTaken.WaitAsync(stop);
+        await burst.AllOffered.WaitAsync(stop);
 
         await first.WriteAsync(new() { TypeUrl = C, ResponseNonce = answer!.Nonce }, stop);
         Assert.Equal("10", (await second.ReadAsync(stop))!.SystemVersionInfo);
@@ -100,7 +118,7 @@ public sealed class XdsEndToEndTests
         var sink = new NotifyingSink();
         var running = Reporting(rig, sink, () => { Interlocked.Increment(ref asked); return Volatile.Read(ref now); }).RunAsync(ended.Token);
         // Nothing is lost, which needs no report.
-        feeds.Snapshots.Writer.TryWrite(Snapshot("1", (C, "a", "1")));
+        feeds.Offer(Snapshot("1", (C, "a", "1")));
         await AskedAsync();
         Assert.False(feeds.Reports.Reader.TryRead(out _));
         Volatile.Write(ref now, Loss("one"));
@@ -108,16 +126,17 @@ public sealed class XdsEndToEndTests
         await AskedAsync();
         Assert.False(feeds.Reports.Reader.TryRead(out _));
         // Responses go on meanwhile.
-        feeds.Snapshots.Writer.TryWrite(Snapshot("2", (C, "a", "1"), (E, "a", "2")));
+        feeds.Offer(Snapshot("2", (C, "a", "1"), (E, "a", "2")));
         Assert.Equal("a@2", await sink.WaitAsync(E, stop));
         Volatile.Write(ref now, new());
         Assert.Empty((await feeds.Reports.Reader.ReadAsync(stop)).Losses);
         await ended.CancelAsync();
         await running;
 
-        async Task AskedAsync()
+        Task AskedAsync()
         {
-            for (var from = Volatile.Read(ref asked); Volatile.Read(ref asked) < from + 3;) await Task.Delay(1, stop);
+            var from = Volatile.Read(ref asked);
+            return Eventually.TrueAsync(() => Volatile.Read(ref asked) >= from + 3);
         }
     }
 
@@ -136,7 +155,7 @@ public sealed class XdsEndToEndTests
         var running = Reporting(rig, sink, () => throw new InvalidOperationException("nobody wants to know")).RunAsync(ended.Token);
         for (var i = 1; i <= 3; i++)
         {
-            feeds.Snapshots.Writer.TryWrite(Snapshot($"{i}", (C, "a", "1"), (E, "a", $"{i}")));
+            feeds.Offer(Snapshot($"{i}", (C, "a", "1"), (E, "a", $"{i}")));
             Assert.Equal($"a@{i}", await sink.WaitAsync(E, stop));
         }
         Assert.False(feeds.Reports.Reader.TryRead(out _));
@@ -188,18 +207,52 @@ public sealed class XdsEndToEndTests
     private sealed class Burst(IReadOnlyList<XdsSnapshot> snapshots) : IXdsFeed
     {
         private readonly TaskCompletionSource _all = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private int _next;
+        private volatile XdsSnapshot? _newest;
 
-        /// <summary>Completes when the server asks for a snapshot after the last.</summary>
-        public Task AllTaken => _all.Task;
+        /// <summary>Completes when the last is offered.</summary>
+        public Task AllOffered => _all.Task;
 
-        public async ValueTask<XdsSnapshot> NextAsync(XdsSnapshot? last, CancellationToken stop)
+        public void Follow(Action offered)
         {
-            if (_next < snapshots.Count) return snapshots[_next++];
-            _all.TrySetResult();
-            await Task.Delay(Timeout.Infinite, stop);
-            throw new OperationCanceledException(stop);
+            foreach (var snapshot in snapshots)
+            {
+                _newest = snapshot;
+                offered();
+            }
+            _all.SetResult();
         }
+
+        public XdsSnapshot? Newer(XdsSnapshot? last) => ReferenceEquals(_newest, last) ? null : _newest;
+
+        public void Observe(XdsEvent happened)
+        {
+        }
+
+        public ValueTask DisposeAsync() => default;
+    }
+
+    /// <summary>Offers a snapshot again when it is taken.</summary>
+    private sealed class OfferedAgain(XdsSnapshot snapshot) : IXdsFeed
+    {
+        private readonly TaskCompletionSource _again = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private Action? _offered;
+
+        public Task AskedAgain => _again.Task;
+
+        public void Follow(Action offered)
+        {
+            _offered = offered;
+            offered();
+        }
+
+        public XdsSnapshot? Newer(XdsSnapshot? last)
+        {
+            if (last is null) return snapshot;
+            _again.TrySetResult();
+            return null;
+        }
+
+        public void Took(XdsSnapshot snapshot) => _offered!();
 
         public void Observe(XdsEvent happened)
         {
@@ -212,11 +265,9 @@ public sealed class XdsEndToEndTests
     {
         public ValueTask<IXdsFeed> OpenAsync(XdsClientHello client, CancellationToken stop) => new(this);
 
-        public async ValueTask<XdsSnapshot> NextAsync(XdsSnapshot? last, CancellationToken stop)
-        {
-            if (last is not null) await Task.Delay(Timeout.Infinite, stop);
-            return snapshot;
-        }
+        public void Follow(Action offered) => offered();
+
+        public XdsSnapshot? Newer(XdsSnapshot? last) => last is null ? snapshot : null;
 
         public void Observe(XdsEvent happened)
         {
@@ -244,7 +295,9 @@ public sealed class XdsEndToEndTests
 
     private sealed class FakeFeeds : IXdsFeeds, IXdsFeed
     {
-        public Channel<XdsSnapshot> Snapshots { get; } = Channel.CreateUnbounded<XdsSnapshot>();
+        private readonly List<Action> _streams = []; // Locked with the newest.
+        private XdsSnapshot? _newest;
+
         public int Refusals { get; set; }
         public string? Authorization { get; private set; }
         public Channel<TelemetryReport> Reports { get; } = Channel.CreateUnbounded<TelemetryReport>();
@@ -258,7 +311,29 @@ public sealed class XdsEndToEndTests
             return new(this);
         }
 
-        public ValueTask<XdsSnapshot> NextAsync(XdsSnapshot? last, CancellationToken stop) => Snapshots.Reader.ReadAsync(stop);
+        /// <summary>To the streams that are open, and to the next ones.</summary>
+        public void Offer(XdsSnapshot snapshot)
+        {
+            lock (_streams)
+            {
+                _newest = snapshot;
+                foreach (var stream in _streams) stream();
+            }
+        }
+
+        public void Follow(Action offered)
+        {
+            lock (_streams)
+            {
+                _streams.Add(offered);
+                if (_newest is not null) offered();
+            }
+        }
+
+        public XdsSnapshot? Newer(XdsSnapshot? last)
+        {
+            lock (_streams) return ReferenceEquals(_newest, last) ? null : _newest;
+        }
 
         public void Observe(XdsEvent happened)
         {

@@ -243,11 +243,9 @@ public sealed class XdsLimitsTests
     {
         private static readonly XdsSnapshot Only = XdsRig.Snapshot("1", (C, "a", "1"), (E, "a", "1"));
 
-        public async ValueTask<XdsSnapshot> NextAsync(XdsSnapshot? last, CancellationToken stop)
-        {
-            if (last is not null) await Task.Delay(Timeout.Infinite, stop);
-            return Only;
-        }
+        public void Follow(Action offered) => offered();
+
+        public XdsSnapshot? Newer(XdsSnapshot? last) => last is null ? Only : null;
 
         public void Observe(XdsEvent happened)
         {

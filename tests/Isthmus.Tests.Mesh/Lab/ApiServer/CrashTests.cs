@@ -8,6 +8,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Lab.ApiServer.Pki;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.Lab.ApiServer;
@@ -56,7 +57,7 @@ public sealed class CrashTests : IAsyncLifetime
             using var writing = CancellationTokenSource.CreateLinkedTokenSource(Stop);
             var prefix = $"r{round}";
             var writers = Enumerable.Range(0, 4).Select(writer => WriteAsync($"{prefix}w{writer}", acknowledged, writing.Token)).ToList();
-            await UntilAsync(() => acknowledged.Keys.Count(name => name.StartsWith(prefix, StringComparison.Ordinal)) > 20 + random.Next(60));
+            await Eventually.TrueAsync(() => acknowledged.Keys.Count(name => name.StartsWith(prefix, StringComparison.Ordinal)) > 20 + random.Next(60));
             Kill();
             await writing.CancelAsync();
             await Task.WhenAll(writers);
@@ -123,7 +124,7 @@ public sealed class CrashTests : IAsyncLifetime
         _server = Process.Start(start)!;
         _server.BeginErrorReadLine();
         _server.BeginOutputReadLine();
-        await UntilAsync(async () =>
+        await Eventually.TrueAsync(async () =>
         {
             Assert.False(_server.HasExited, "the API server ended");
             try
@@ -144,14 +145,6 @@ public sealed class CrashTests : IAsyncLifetime
         _server.WaitForExit();
         _server.Dispose();
         _server = null;
-    }
-
-    private static Task UntilAsync(Func<bool> holds) => UntilAsync(() => Task.FromResult(holds()));
-
-    private static async Task UntilAsync(Func<Task<bool>> holds)
-    {
-        for (var begun = Stopwatch.GetTimestamp(); !await holds(); await Task.Delay(20, Stop))
-            Assert.True(Stopwatch.GetElapsedTime(begun) < TimeSpan.FromMinutes(2), "waited too long");
     }
 
     private static long Version(JsonNode o) => long.Parse((string)o["metadata"]!["resourceVersion"]!, CultureInfo.InvariantCulture);

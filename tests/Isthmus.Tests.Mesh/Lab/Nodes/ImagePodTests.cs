@@ -26,7 +26,7 @@ public sealed class ImagePodTests
         rig.Apply(Pod("a", "tiny:1", "env: [{name: FROM_POD, value: \"two\\nlines\"}]"));
         var status = await rig.ReadyAsync("a");
         var (id, home) = user == "web" ? ("33\n33 44", "/srv") : ("0\n0", "/root");
-        await Until(async () => (await rig.LogAsync("a", "main")).EndsWith(home + "\n", StringComparison.Ordinal));
+        await Eventually.TrueAsync(async () => (await rig.LogAsync("a", "main")).EndsWith(home + "\n", StringComparison.Ordinal));
         Assert.Equal($"/entry default\nit's \"me\"\n{id}\n/made/for/it\n{home}\n", await rig.LogAsync("a", "main"));
         Assert.StartsWith("sha256:", (string?)status["containerStatuses"]![0]!["imageID"], StringComparison.Ordinal);
         // A command in the container has the same identity, environment and directory, and the image's programs.
@@ -103,11 +103,12 @@ public sealed class ImagePodTests
             "args: [sh, -c, \"trap 'echo asked; exit 0' USR1; tty; while :; do /busybox sleep 0.05; done\"]\n    tty: true\n    stdin: true"));
         var status = await rig.ReadyAsync("a");
         Assert.StartsWith("docker.io/library/scratch@sha256:", (string?)status["containerStatuses"]![0]!["imageID"], StringComparison.Ordinal);
-        await Until(async () => (await rig.LogAsync("a", "main")).Contains("/dev/pts/0", StringComparison.Ordinal));
+        await Eventually.TrueAsync(async () => (await rig.LogAsync("a", "main")).Contains("/dev/pts/0", StringComparison.Ordinal));
         Assert.Equal((0, "root\n"), await rig.ExecAsync("a", "main", "/busybox", "sh", "-c", "echo root"));
         var saw = "";
         Delete(rig, pod, 30);
-        await Until(async () => (saw = await rig.LogAsync("a", "main") is { Length: > 0 } log ? log : saw).Length > 0 && rig.Api.Removed.Contains("a"));
+        await Eventually.TrueAsync(async () =>
+            (saw = await rig.LogAsync("a", "main") is { Length: > 0 } log ? log : saw).Length > 0 && rig.Api.Removed.Contains("a"));
         var ended = rig.Api.Statuses["a"]["containerStatuses"]![0]!["state"]!["terminated"];
         Assert.Equal(0, (int)ended!["exitCode"]!);
     }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
+using Isthmus.Testing;
 using Xunit;
 using static Isthmus.Tests.Mesh.Lab.Nodes.PodSteps;
 
@@ -18,17 +19,17 @@ public sealed class PodEndTests
             """));
         var address = (string)(await rig.ReadyAsync("a"))["podIP"]!;
         rig.Api.ReadyAddresses[address] = true;
-        await Until(async () => (await rig.LogAsync("a", "main")).Contains("up"));
+        await Eventually.TrueAsync(async () => (await rig.LogAsync("a", "main")).Contains("up"));
         Delete(rig, pod, 10);
         // It asks repeatedly, and leaves the Pod alone meanwhile.
-        await Until(() => Task.FromResult(rig.Api.ReadinessQuestions > 3));
+        await Eventually.TrueAsync(() => rig.Api.ReadinessQuestions > 3);
         Assert.Equal("up\n", await rig.LogAsync("a", "main"));
         var saw = "";
         rig.Api.Removing = async () => saw = await rig.LogAsync("a", "main");
         rig.Api.ReadyAddresses[address] = false;
-        await Until(() => Task.FromResult(rig.Api.Removed.Contains("a")));
+        await Eventually.TrueAsync(() => rig.Api.Removed.Contains("a"));
         Assert.Equal("up\nhook\nbye\n", saw);
-        await Until(() => Task.FromResult(!Directory.Exists(rig.Context.Settings.PodDirectory("uid-a"))));
+        await Eventually.TrueAsync(() => !Directory.Exists(rig.Context.Settings.PodDirectory("uid-a")));
         Assert.Empty(Directory.GetFiles("/run/netns"));
     }
 
@@ -40,7 +41,7 @@ public sealed class PodEndTests
         await rig.ReadyAsync("a");
         var clock = Stopwatch.StartNew();
         Delete(rig, pod, 1);
-        await Until(() => Task.FromResult(rig.Api.Removed.Contains("a")));
+        await Eventually.TrueAsync(() => rig.Api.Removed.Contains("a"));
         Assert.True(clock.Elapsed.TotalSeconds >= 0.5, $"killed after {clock.Elapsed}");
         Assert.Equal(137, (int)rig.Api.Statuses["a"]["containerStatuses"]![0]!["state"]!["terminated"]!["exitCode"]!);
     }
@@ -53,7 +54,7 @@ public sealed class PodEndTests
         await rig.ReadyAsync("a");
         rig.Api.UnexpectedFailures = 2;
         Delete(rig, pod, 10);
-        await Until(() => Task.FromResult(rig.Api.Removed.Contains("a")));
+        await Eventually.TrueAsync(() => rig.Api.Removed.Contains("a"));
         await EventAsync(rig, e => (string?)e["reason"] == "FailedSync" && ((string)e["message"]!).EndsWith("nobody expects this", StringComparison.Ordinal));
     }
 
@@ -66,7 +67,7 @@ public sealed class PodEndTests
         await first.CrashAsync();
         await using var second = NodeRig.Start(first.State, first.Api);
         Delete(second, pod, 0);
-        await Until(() => Task.FromResult(!Directory.Exists(second.Context.Settings.PodDirectory("uid-a"))));
+        await Eventually.TrueAsync(() => !Directory.Exists(second.Context.Settings.PodDirectory("uid-a")));
         Assert.Contains("a", second.Api.Removed);
         Assert.Empty(Directory.GetFiles("/run/netns"));
         Assert.Empty(await second.Network.AttachedAsync(TestContext.Current.CancellationToken));
@@ -84,7 +85,7 @@ public sealed class PodEndTests
         await first.ExecAsync("b", "main", "touch", "/tmp/go");
         await first.CrashAsync();
         var ends = first.Context.Settings.PodDirectory("uid-b");
-        await Until(() => Task.FromResult(new DirectoryInfo(ends).EnumerateFiles("*.exit", SearchOption.AllDirectories).Any(file => file.Length > 0)));
+        await Eventually.TrueAsync(() => new DirectoryInfo(ends).EnumerateFiles("*.exit", SearchOption.AllDirectories).Any(file => file.Length > 0));
 
         await using var second = NodeRig.Start(first.State, first.Api);
         first.Api.Statuses.Clear();
@@ -95,7 +96,7 @@ public sealed class PodEndTests
         Assert.Equal((string?)before["podIP"], (string?)after["podIP"]);
         Assert.Equal(5, (int)(await second.PhaseAsync("b", "Failed"))["containerStatuses"]![0]!["state"]!["terminated"]!["exitCode"]!);
         // Nothing written while nobody read is lost, and nothing arrives twice.
-        await Until(async () => (await second.LogAsync("a", "main")).Count(letter => letter == '\n') > 50);
+        await Eventually.TrueAsync(async () => (await second.LogAsync("a", "main")).Count(letter => letter == '\n') > 50);
         var lines = (await second.LogAsync("a", "main")).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse).ToList();
         Assert.Equal(Enumerable.Range(1, lines.Count), lines);
     }
@@ -129,7 +130,7 @@ public sealed class PodEndTests
             """));
         await rig.ReadyAsync("a");
         Delete(rig, pod, 30);
-        await Until(() => Task.FromResult(rig.Api.Removed.Contains("a")));
+        await Eventually.TrueAsync(() => rig.Api.Removed.Contains("a"));
         var message = (string)rig.Api.Statuses["a"]["initContainerStatuses"]![0]!["state"]!["terminated"]!["message"]!;
         Assert.Equal(["hook", "hook", "app", "two", "one"], message.Split('\n', StringSplitOptions.RemoveEmptyEntries));
 
@@ -156,7 +157,7 @@ public sealed class PodEndTests
             """));
         await rig.ReadyAsync("a");
         Delete(rig, pod, 10);
-        await Until(() => Task.FromResult(rig.Api.Removed.Contains("a")));
+        await Eventually.TrueAsync(() => rig.Api.Removed.Contains("a"));
         bool IsFailure(JsonObject e) => (string?)e["reason"] == "FailedPreStopHook";
         if (message is not null) await EventAsync(rig, IsFailure);
         var failures = rig.Api.Events.Where(IsFailure).Select(e => (string)e["message"]!).ToList();
@@ -177,7 +178,7 @@ public sealed class PodEndTests
             """));
         await rig.ReadyAsync("a");
         Delete(rig, pod, 1);
-        await Until(() => Task.FromResult(rig.Api.Removed.Contains("a")));
+        await Eventually.TrueAsync(() => rig.Api.Removed.Contains("a"));
         var status = rig.Api.Statuses["a"];
         Assert.Equal(137, (int)status["containerStatuses"]![0]!["state"]!["terminated"]!["exitCode"]!);
         Assert.Equal("asked", ((string?)status["initContainerStatuses"]![0]!["state"]!["terminated"]!["message"])?.Trim());

@@ -1,3 +1,4 @@
+using Isthmus.Testing;
 using Xunit;
 using static Isthmus.Tests.Mesh.Lab.Nodes.PodSteps;
 
@@ -49,6 +50,6 @@ public sealed class PodNamesTests
         rig.Api.ConfigMaps["default/ca"] = new() { Data = { ["root.pem"] = "new" } };
         rig.Api.ConfigMaps["default/crl"] = new() { Data = { ["crl.pem"] = "er" } };
         rig.Pods.Refresh("default");
-        await Until(async () => (await rig.ExecAsync("a", "main", read)).Output == "newer");
+        await Eventually.TrueAsync(async () => (await rig.ExecAsync("a", "main", read)).Output == "newer");
     }
 }

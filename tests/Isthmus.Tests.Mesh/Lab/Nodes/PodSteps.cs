@@ -1,6 +1,6 @@
-using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.Lab.Nodes;
@@ -46,15 +46,5 @@ internal static class PodSteps
     };
 
     /// <summary>Waits for an event: they are written in the background, in any case after what they tell of.</summary>
-    internal static Task EventAsync(NodeRig rig, Func<JsonObject, bool> wanted) => Until(() => Task.FromResult(rig.Api.Events.Any(wanted)));
-
-    internal static async Task Until(Func<Task<bool>> holds)
-    {
-        var clock = Stopwatch.StartNew();
-        while (!await holds())
-        {
-            Assert.True(clock.Elapsed.TotalSeconds < 60, "it never held");
-            await Task.Delay(10, TestContext.Current.CancellationToken);
-        }
-    }
+    internal static Task EventAsync(NodeRig rig, Func<JsonObject, bool> wanted) => Eventually.TrueAsync(() => rig.Api.Events.Any(wanted));
 }

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using System.Diagnostics;
 using System.Globalization;
+using Isthmus.Testing;
 using Xunit;
 using static Isthmus.Tests.Mesh.Lab.Nodes.PodSteps;
 
@@ -18,7 +19,7 @@ public sealed class PodTests
         Assert.Equal("Running", (string?)status["phase"]);
         Assert.StartsWith("10.244.0.", (string?)status["podIP"], StringComparison.Ordinal);
         Assert.StartsWith("isthmus://", (string?)status["containerStatuses"]![0]!["containerID"], StringComparison.Ordinal);
-        await Until(async () => await rig.LogAsync("a", "main") is var log && log.Contains("hello\n") && log.Contains("oops\n"));
+        await Eventually.TrueAsync(async () => await rig.LogAsync("a", "main") is var log && log.Contains("hello\n") && log.Contains("oops\n"));
         await EventAsync(rig, e => (string?)e["reason"] == "Started");
         Assert.Equal((0, "a\n"), await rig.ExecAsync("a", "main", "hostname"));
         var (_, addresses) = await rig.ExecAsync("a", "main", "ip", "-o", "-4", "addr", "show", "eth0");
@@ -32,7 +33,7 @@ public sealed class PodTests
         await using var rig = NodeRig.Start();
         rig.Apply(Yaml("a", "tty; exec sleep 1000", "    tty: true\n    stdin: true"));
         await rig.ReadyAsync("a");
-        await Until(async () => (await rig.LogAsync("a", "main")).Contains("/dev/pts/0"));
+        await Eventually.TrueAsync(async () => (await rig.LogAsync("a", "main")).Contains("/dev/pts/0"));
         var (_, listed) = await rig.ExecAsync("a", "main", "sh", "-c", "ls /proc/1/fd | tr '\\n' ' '");
         Assert.Equal("0 1 2 ", listed);
     }
@@ -171,7 +172,7 @@ public sealed class PodTests
         Assert.Equal("word", (await rig.ExecAsync("a", "main", "printenv", "P")).Output.Trim());
         rig.Api.ConfigMaps["default/c"] = new() { Data = { ["k"] = "two", ["new"] = "x" } };
         rig.Pods.Refresh("default");
-        await Until(async () => (await rig.ExecAsync("a", "main", "cat", "/etc/conf/k", "/etc/conf/new")).Output == "twox");
+        await Eventually.TrueAsync(async () => (await rig.ExecAsync("a", "main", "cat", "/etc/conf/k", "/etc/conf/new")).Output == "twox");
         Assert.NotEqual(0, (await rig.ExecAsync("a", "main", "touch", "/etc/conf/x")).Code);
     }
 
@@ -210,7 +211,7 @@ public sealed class PodTests
         Assert.Equal("ContainerCreating", (string?)status["containerStatuses"]![0]!["state"]!["waiting"]!["reason"]);
         var said = () => rig.Api.Events.Where(one => (string?)one["reason"] == "FailedMount")
             .Select(one => DateTimeOffset.Parse((string)one["lastTimestamp"]!, CultureInfo.InvariantCulture)).ToList();
-        await Until(() => Task.FromResult(said() is [var first, .., var last] && last - first >= TimeSpan.FromSeconds(2)));
+        await Eventually.TrueAsync(() => said() is [var first, .., var last] && last - first >= TimeSpan.FromSeconds(2));
         Assert.InRange(said().Count, 2, 8);
         rig.Api.ConfigMaps["default/later"] = new() { Data = { ["x"] = "1" } };
         rig.Pods.Refresh("default");
@@ -230,7 +231,7 @@ public sealed class PodTests
             "  ephemeralContainers: [{name: debugger, image: host.lab.internal/rootfs, command: [sh, -c, 'ip -o -4 addr show eth0; while [ ! -e /tmp/go ]; do "
                 + "sleep 0.1; done; exit 3']}]"));
         await rig.StatusAsync("a", one => one["ephemeralContainerStatuses"]?[0]?["state"]?["running"] is not null);
-        await Until(async () => (await rig.LogAsync("a", "debugger")).Contains(address));
+        await Eventually.TrueAsync(async () => (await rig.LogAsync("a", "debugger")).Contains(address));
         await rig.ExecAsync("a", "debugger", "touch", "/tmp/go");
         var status = await rig.StatusAsync("a", one => (int?)one["ephemeralContainerStatuses"]?[0]?["state"]?["terminated"]?["exitCode"] == 3);
         // The Pod is unaffected.

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Inventory;
 using Xunit;

@@ -33,8 +33,24 @@ internal static class GatewayApiCases
         new("IST0101", "c1 TCPRoute shop/raw spec.rules[0].backendRefs[0]", Join(Fronted, Gateway(Raw), Api("TCPRoute", "shop", "raw",
             To.Replace("name: web", "name: wev", StringComparison.Ordinal))), Join(Fronted, Gateway(Raw), Api("TCPRoute", "shop", "raw", To)),
             "connections that it would get, end"),
+        new("ISM1483", "c1 HTTPRoute shop/route spec.rules[0]", Join(Fronted, Gateway(Http), Route(To), Route(To, "before")),
+            Join(Fronted, Gateway(Http), Route(To.Replace("[{backendRefs", "[{matches: [{path: {value: /cart} }], backendRefs", StringComparison.Ordinal)),
+                Route(To, "before")), "HTTPRoute shop/before, which comes first by name, since both are of one age, has the same matches"),
+        new("ISM1483", "c1 HTTPRoute shop/before spec.rules[0]", Join(Fronted, Gateway(Http), Aged(Route(To), 1), Aged(Route(To, "before"), 2)),
+            Join(Fronted, Gateway(Http), Route(To)), "HTTPRoute shop/route, which is older, has the same matches"),
         new("IST0101", "c1 ListenerSet shop/more spec.parentRef.name", Join(Fronted, Gateway(Http), Route(To), Set("font", Shop)), Good,
             "Gateway not found: \"shop/font\""),
+        new("IST0101", "c1 ListenerSet shop/more spec.parentRef.kind", Join(Good, Set("more, kind: ListenerSet", Shop)), Good,
+            "Referenced ListenerSet cannot take listeners: \"shop/more\""),
+        new("IST0101", "c1 GRPCRoute shop/calls spec.parentRefs[0].kind", Join(Good, Api("GRPCRoute", "shop", "calls", Imported)), Good,
+            "Referenced ServiceImport cannot have routes: \"shop/web\""),
+        new("IST0101", "c1 HTTPRoute shop/route spec.parentRefs[0].group", Join(Fronted, Route(Parent("kind: Service, name: web"))),
+            Join(Fronted, Route(Parent("kind: Service, group: '', name: web"))), "that of all parents without a group, has no such kind"),
+        new("IST0101", "c1 HTTPRoute shop/route spec.parentRefs[0].group", Join(Fronted, Route(Parent("kind: Service, group: core, name: web"))),
+            Join(Fronted, Route(Parent("kind: Service, group: '', name: web"))),
+            "group \"core\" has no such kind: the route does not apply to Service shop/web"),
+        new("IST0171", "c1 HTTPRoute shop/route spec.rules[0].backendRefs[0].group", Join(Fronted, Gateway(Http),
+            Route(Backend("group: net.gke.io, kind: ServiceImport, name: web, port: 80"))), Good, "net.gke.io/ServiceImport are not supported"),
         new("IST0101", "c1 Gateway.gateway.networking.k8s.io shop/front spec.gatewayClassName", Join(Fronted, Gateway(Http, "gatewayClassName: istioo"),
             Route(To)), Good, "istioo"),
         new("IST0101", "c1 Gateway.gateway.networking.k8s.io shop/front spec.infrastructure.parametersRef",
@@ -46,6 +62,8 @@ internal static class GatewayApiCases
             Join(Good, Policy("web", "{group: certificates.k8s.io, kind: ClusterTrustBundle, name: ca}")), Good,
             "ClusterTrustBundle ca does not exist, or has no spec.trustBundle"),
         new("IST0101", "c1 BackendTLSPolicy shop/tls spec.targetRefs[0].name", Join(Good, Policy("wev")), Good, "shop/wev"),
+        new("IST0101", "c1 BackendTLSPolicy shop/tls spec.targetRefs[0].sectionName", Join(Good, Policy("web, sectionName: '80'")), Good,
+            "has no port named \"80\""),
         new("IST0101", "c1 XBackendTrafficPolicy shop/again spec.targetRefs[0].name", Join(Good, Traffic("{group: '', kind: Service, name: wev}")),
             Join(Good, Traffic("{group: '', kind: Service, name: web}")), "shop/wev"),
         new("IST0101", "c1 XBackendTrafficPolicy shop/again spec.targetRefs[0].kind",
@@ -92,6 +110,25 @@ internal static class GatewayApiCases
                 StringComparison.Ordinal))), Good, "PartiallyInvalid"),
         new("IST0171", "c1 UDPRoute shop/dns spec.parentRefs[0]", Join(Good, Api("UDPRoute", "shop", "dns", Parent("kind: Service, group: '', name: web"))),
             Good, "UDPRoutes apply at Gateways"),
+        new("ISM1511", "c1 Gateway.gateway.networking.k8s.io shop/front spec.listeners[1].allowedRoutes.namespaces",
+            Join(Fronted, Gateway($"{Anyone}, {Alt}"), Route(Parent("name: front, namespace: shop"), ns: "other"),
+                Route($"hostnames: [own.example], {To}", "own")),
+            Join(Fronted, Gateway($"{Anyone}, {Alt}"), Route(Parent("name: front, namespace: shop, sectionName: http"), ns: "other"),
+                Route($"hostnames: [own.example], {To}", "own")),
+            "no routes of namespace other, where HTTPRoute other/route is, which is attached to listener http only: calls of * at listener alt (port 81)"),
+        // What backends declare
+        new("ISM1510", "c1 TLSRoute shop/raw spec.rules[0].backendRefs[0].port", Join(Fronted, Gateway(Passing), Api("TLSRoute", "shop", "raw", Named)),
+            Join(Fronted.Replace("{name: http, port: 80}", "{name: tls, port: 80}", StringComparison.Ordinal), Gateway(Passing),
+                Api("TLSRoute", "shop", "raw", Named)),
+            "is 80 of Service shop/web, which declares HTTP, and listener raw of shop/front passes TLS on without ending it"),
+        new("ISM1510", "c1 HTTPRoute shop/route spec.rules[0].backendRefs[0].port", Join(Encrypted, Gateway(Http), Route(To)),
+            Join(Encrypted, Gateway(Http), Route(To), Istio("DestinationRule", "shop", "web",
+                "host: web.shop.svc.cluster.local, trafficPolicy: {tls: {mode: SIMPLE, caCertificates: system} }")),
+            "which declares HTTPS, and nothing begins TLS there"),
+        new("ISM1510", "c1 GRPCRoute shop/calls spec.rules[0].backendRefs[0].port", Join(Fronted, Gateway(Http), Api("GRPCRoute", "shop", "calls", To)),
+            Join(Fronted.Replace("{name: http, port: 80}", "{name: grpc, port: 80}", StringComparison.Ordinal), Gateway(Http),
+                Api("GRPCRoute", "shop", "calls", To)),
+            "which declares HTTP, and it is called with HTTP/1.1, over which gRPC does not work"),
         // Istio's own kinds, for the same Pods
         new("ISM1474", "c1 Gateway shop/own spec.servers[0].hosts[0]", Join(Good, Istio("Gateway", "shop", "own",
             $"selector: {{ {Group}/gateway-name: front}}, servers: [{{port: {{number: 80, name: http, protocol: HTTP}}, hosts: ['*.example'] }}]"), Served,
@@ -118,6 +155,10 @@ internal static class GatewayApiCases
             Join(Good, Definition("tlsroutes", "v1.4.1", "v1alpha2")),
             Join(Good, Definition("tlsroutes", "v1.5.0", "v1"), Definition("grpcroutes", "v1.4.1", "v1"), Definition("udproutes", "v1.0.0", "v1alpha2")),
                 "serves v1alpha2: API servers refuse a TLSRoute of version v1"),
+        new("ISM1506", $"c1 CustomResourceDefinition httproutes.{Group} metadata.annotations[{Group}/bundle-version]",
+            Join(Good, Definition("httproutes", "v1.9.0", "v1")), Join(Good, Definition("httproutes", "v1.7.0", "v1")), "is 'v1.9.0'"),
+        new("ISM1506", $"c1 CustomResourceDefinition gateways.{Group} metadata.annotations[{Group}/bundle-version]",
+            Join(Good, Definition("gateways", "''", "v1")), Join(Good, Definition("gateways", "v1.6.1", "v1")), "is missing"),
         // What a control plane has written
         new("IST0171", "c1 Gateway.gateway.networking.k8s.io shop/front status.conditions", Join(Fronted, Route(To), Gateway(Http).Replace("spec:",
             "status: {conditions: [{type: Programmed, status: 'False', reason: AddressNotAssigned, message: no address}] }, spec:", StringComparison.Ordinal)),
@@ -138,7 +179,16 @@ internal static class GatewayApiCases
 
     private const string Open = "gatewayClassName: istio, allowedListeners: {namespaces: {from: Same} }";
 
+    private const string Imported = "parentRefs: [{group: multicluster.x-k8s.io, kind: ServiceImport, name: web}], "
+        + "rules: [{backendRefs: [{name: web, port: 80}] }]";
+
     private const string Put = "rules: [{to: [{operation: {methods: [PUT]} }] }]";
+
+    private const string Anyone = "{name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All} } }",
+        Alt = "{name: alt, port: 81, protocol: HTTP}", Passing = "{name: raw, port: 443, protocol: TLS, tls: {mode: Passthrough} }",
+        Named = "hostnames: [web.example], " + To;
+
+    private static string Encrypted => Fronted.Replace("{name: http, port: 80}", "{name: https, port: 80}", StringComparison.Ordinal);
 
     private static string Definition(string plural, string release, string version) =>
         $$"""{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: {{plural}}.{{Group}}, annotations: { {{Group}}/bundle-version: {{release}} } }, spec: {versions: [{name: {{version}}, served: true}] } }""";
@@ -174,6 +224,8 @@ internal static class GatewayApiCases
 
     private static string Grant(string from, string to) =>
         Api("ReferenceGrant", "other", "grant", $$"""from: [{group: {{Group}}, kind: {{from}}, namespace: shop}], to: [{group: '', kind: {{to}} }]""");
+
+    private static string Aged(string route, int day) => route.Replace("2026-01-01T", $"2026-01-0{day}T", StringComparison.Ordinal);
 
     private static string Api(string kind, string ns, string name, string spec)
     {

@@ -1,5 +1,6 @@
 using Isthmus.Core.Problems;
 using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Inventory;
 using Xunit;
 using static Isthmus.Tests.Operate.Diagnose.Analysis.MeshText;
 
@@ -68,6 +69,36 @@ public sealed class GatewayApiDescriptionTests
         Assert.Equal([("Gateway", "ISM1037"), ("route", "ISM1038")], Rows(Status("status: 'False', reason: Pending")));
         var good = Status("status: 'True', reason: Programmed").Replace("sectionName: https", "sectionName: http", StringComparison.Ordinal);
         Assert.Equal([("Gateway", "")], Rows(good));
+        var unresolved = good.Replace("status: {conditions", "status: {listeners: [{name: http, conditions: [{type: ResolvedRefs, status: 'False', reason: "
+            + "InvalidCertificateRef, message: Secret shop/front does not exist}] }], conditions", StringComparison.Ordinal);
+        Assert.Equal([("Gateway", ""), ("listener", "ISM1037")], Rows(unresolved));
+        Assert.Equal("spec.listeners[0]", GatewayApiVerification.Checks(Clusters(unresolved)).Last().Problem!.Path);
+        Assert.Equal([("definition", "ISM1506"), ("Gateway", "")], Rows(MeshText.Join(good, "{apiVersion: apiextensions.k8s.io/v1, "
+            + "kind: CustomResourceDefinition, metadata: {name: httproutes.gateway.networking.k8s.io, annotations: "
+            + "{gateway.networking.k8s.io/bundle-version: v1.9.0} } }")));
+    }
+
+    /// <summary>A cluster that was not read may have the backend. Of what it lacks, the control plane names only a part.</summary>
+    [Theory]
+    [InlineData("status: 'True', message: all", "", "")]
+    [InlineData("status: 'False', message: Service shop/gone does not exist", "Service shop/gone does not exist", "IST0101")]
+    [InlineData("status: 'False', observedGeneration: 7, message: of another state", "Service shop/far does not exist; Service shop/gone does not exist", "")]
+    public void Where_other_clusters_were_not_read_the_control_plane_has_the_word_about_references(string condition, string verified, string analyzed)
+    {
+        var text = Join(Mesh, GatewayApiCases.Route("parentRefs: [{name: front}], rules: [{backendRefs: [{name: far, port: 80}, {name: gone, port: 80}] }]",
+            "away").Replace("spec:", "status: {parents: [{controllerName: istio.io/gateway-controller, conditions: [{type: ResolvedRefs, "
+            + $"{condition}}}] }}] }}, spec:", StringComparison.Ordinal));
+        var known = Clusters(text);
+        IReadOnlyList<ClusterInventory> apart = [known[0].WithRemoteSecrets([new("istio-system/two", "two", "https://10.0.0.2", null, "")], "")];
+        Assert.Equal(verified, Said(apart));
+        Assert.Equal(analyzed, Codes(apart));
+        // Nothing else is in the mesh.
+        Assert.Equal("IST0101 IST0101", Codes(known));
+
+        static string Said(IReadOnlyList<ClusterInventory> clusters) => string.Join(' ', GatewayApiVerification.Checks(clusters)
+            .Where(check => check.Found == "HTTPRoute shop/away").Select(check => check.Problem!.Message.Split("): ")[1]));
+        static string Codes(IReadOnlyList<ClusterInventory> clusters) => string.Join(' ', Isthmus.Operate.Diagnose.Analysis.Analysis.Run(clusters)
+            .Where(finding => finding.Problem.Object == "HTTPRoute shop/away").Select(finding => finding.Problem.Code));
     }
 
     [Fact]

@@ -15,15 +15,16 @@ public sealed class InventoryReaderTests
     [Fact]
     public async Task Questions_that_need_no_other_answer_are_asked_at_once_and_Secrets_are_not_needed()
     {
-        // Besides the lists: DNS, settings (two), the namespace, control planes, roots, three Secrets, remote secrets, and four definitions of the Gateway API.
-        var expected = InventoryReader.Lists.Count + 14;
+        // Besides the lists: DNS, settings (two), the namespace, control planes, roots, three Secrets, remote secrets, those without
+        // their label, events, twelve definitions of the Gateway API.
+        var expected = InventoryReader.Lists.Count + 24;
         var (asked, all) = (0, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
         {
             if (Interlocked.Increment(ref asked) == expected) all.TrySetResult();
             await all.Task.WaitAsync(context.RequestAborted);
             var path = context.Request.Path.Value!;
-            var status = path.Contains("/secrets/", StringComparison.Ordinal) ? 403 : path.Contains("/configmaps/", StringComparison.Ordinal) ? 404 : 200;
+            var status = path.Contains("/secrets", StringComparison.Ordinal) ? 403 : path.Contains("/configmaps/", StringComparison.Ordinal) ? 404 : 200;
             context.Response.StatusCode = status;
             context.Response.ContentType = "application/json";
             await context.Response.WriteAsync((status != 200 ? new JsonObject { ["kind"] = "Status", ["code"] = status, ["message"] = "refused by test" }
@@ -38,5 +39,6 @@ public sealed class InventoryReaderTests
         Assert.Equal("", cluster.Error);
         Assert.Equal(expected, asked);
         Assert.True(cluster.Trust.HasIstio);
+        Assert.True(cluster.HidesRemoteSecrets);
     }
 }

@@ -16,11 +16,18 @@ internal static class MultiClusterCases
     private const string Elsewheres =
         "{apiVersion: v1, kind: Namespace, metadata: {name: mesh-system, annotations: {topology.istio.io/controlPlaneClusters: cluster1} } }";
 
+    /// <summary>The subset two has labels there that no Pod has.</summary>
+    private static string Drifted => Istio("DestinationRule", "shop", "web",
+            "host: web, subsets: [{name: one, labels: {app: web} }, {name: two, labels: {version: v9} }]");
+
     private static readonly string Elsewhere = Primary.Replace("network1", "network2", StringComparison.Ordinal);
 
     private static readonly string Strict = Istio("PeerAuthentication", "shop", "strict", "mtls: {mode: STRICT}, selector: {matchLabels: {app: api} }");
 
     private static readonly string Tokens = Istio("RequestAuthentication", "istio-system", "tokens", "jwtRules: [{issuer: 'https://issuer.example'}]");
+
+    private static string Export(string name) =>
+        $"{{apiVersion: multicluster.x-k8s.io/v1alpha1, kind: ServiceExport, metadata: {{name: {name}, namespace: shop}} }}";
 
     internal static AnalyzerCase[] All { get; } =
     [
@@ -28,8 +35,9 @@ internal static class MultiClusterCases
             Two(Web, Web), "port 81 of c2 does not exist in c1"),
         new("IST0170", "c2 Service shop/web spec.clusterIP", Two(Web, Web.Replace("clusterIP: 10.0.0.1", "clusterIP: None", StringComparison.Ordinal)),
             Two(Web, Web), "headless in c2"),
+        new("ISM1508", "c1 ServiceExport shop/wev metadata.name", Join(Web, Export("wev")), Join(Web, Export("web")), "no cluster has it"),
         new("ISM1416", "c2 Namespace shop metadata.labels", Two(Web, Join(Root, Namespace("shop", ""), Bare("shop", "web-2", "app: web"))),
-            Two(Web, Join(Root, Namespace("shop"), Pod("shop", "web-2", "app: web"))), "in c1"),
+            Two(Web, Join(Root, Namespace("shop"), Service("shop", "web", "app: web"), Pod("shop", "web-2", "app: web"))), "in c1"),
         new("ISM1418", "c2 Pod shop/web-2 status.containerStatuses",
             Two(Web,
                 Join(Root, Namespace("shop"), Service("shop", "web", "app: web"),
@@ -38,10 +46,26 @@ internal static class MultiClusterCases
         new("ISM1414", "c2 Pod shop/web-2 metadata.labels[topology.istio.io/network]",
             Two(Web, Join(Root, Namespace("shop"), Pod("shop", "web-2", "topology.istio.io/network: netwrok1"))),
             Two(Web, Join(Root, Namespace("shop"), Pod("shop", "web-2", "topology.istio.io/network: network1"))), "\"netwrok1\""),
+        new("ISM1481", "c2 Pod shop/web-2 metadata.labels[topology.istio.io/network]",
+            Two(Web, Join(Root.Replace("network1", "network2", StringComparison.Ordinal), Namespace("shop"),
+                Pod("shop", "web-2", "topology.istio.io/network: network1"))),
+            Two(Web, Join(Root.Replace("network1", "network2", StringComparison.Ordinal), Namespace("shop"),
+                Pod("shop", "web-2", "topology.istio.io/network: network2"))), "is network1, the network of c1, and c2 is in network2"),
+        // A VM is where its entry says, and Pods of one ReplicaSet are one finding, which their Deployment does not repeat.
+        new("ISM1481", "c2 Pod shop/web-2 metadata.labels[topology.istio.io/network]",
+            Two(Web, Join(Root.Replace("network1", "network2", StringComparison.Ordinal), Namespace("shop"), Deployment("shop", "web", Astray),
+                OfReplicaSet("web-2"), OfReplicaSet("web-3"))),
+            Two(Web, Join(Root.Replace("network1", "network2", StringComparison.Ordinal), Namespace("shop"),
+                Istio("WorkloadEntry", "shop", "vm", $"address: 10.9.9.9, labels: {{ {Astray} }}"))), "and all others through the gateway of network1"),
         new("ISM1413", "c2 VirtualService shop/route spec", Two(Join(Primary, Route("web")), Join(Primary, Route("web.shop.svc.cluster.local, weight: 1"))),
             Two(Join(Primary, Route("web")), Join(Primary, Route("web.shop.svc.cluster.local"))), "VirtualService shop/route of c1"),
         new("ISM1421", "c2 DestinationRule shop/web spec.subsets", Two(Join(Primary, Subsets("one", "two"), ToSubset("two")), Join(Elsewhere, Subsets("one"))),
             Two(Join(Primary, Subsets("one", "two"), ToSubset("two")), Join(Elsewhere, Subsets("one", "two"))), "VirtualService shop/route of c1"),
+        new("ISM1421", "c2 DestinationRule shop/web spec.subsets[1].labels",
+            Two(Join(Primary, Subsets("one", "two"), ToSubset("two")), Join(Elsewhere, Drifted)),
+            Two(Join(Primary, Subsets("one", "two"), ToSubset("two")), Join(Elsewhere, Subsets("one", "two"))), "which no Pod has there"),
+        new("ISM1496", "c2 PeerAuthentication shop/mtls spec.mtls.mode", Two(Join(Primary, Mtls("PERMISSIVE")), Join(Elsewhere, Mtls("DISABLE"))),
+            Two(Join(Primary, Mtls("PERMISSIVE")), Join(Elsewhere, Mtls("PERMISSIVE"))), "is DISABLE for workloads of Service shop/web in c2"),
         new("ISM1422", "c2 AuthorizationPolicy shop/allow spec", Two(Join(Primary, Allow("GET")), Primary),
             Two(Join(Primary, Allow("GET")), Join(Primary, Allow("GET"))), "would select Pod shop/web-1: calls that end there are not subject to it"),
         new("ISM1422", "c1 AuthorizationPolicy shop/allow spec", Two(Primary, Join(Primary, Allow("GET"))),
@@ -74,6 +98,11 @@ internal static class MultiClusterCases
         new("IST0101", "c1 VirtualService shop/route spec.http[0].route[0].destination.host", Two(Join(Primary, Route("api")), Primary),
             Two(Join(Primary, Route("api")), Join(Primary, Service("shop", "api", "app: api"), Pod("shop", "api-1", "app: api"))), "no cluster has it"),
     ];
+
+    private const string Astray = "topology.istio.io/network: network1";
+
+    private static string OfReplicaSet(string name) => Pod("shop", name, Astray).Replace("namespace: shop,",
+        "namespace: shop, ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: web, uid: a, controller: true}],", StringComparison.Ordinal);
 
     private static string Two(string one, string two) => $"{one}\n{Next}\n{two}";
 

@@ -64,11 +64,11 @@ internal static class PolicyCases
             "no workload of the mesh has the labels app=wev"),
         new("IST0127", "c1 AuthorizationPolicy istio-system/own spec.targetRefs",
             Join(Web, GatewayPod("shop", "door"), Targeting("AuthorizationPolicy", "istio-system", "own", "action: DENY", "door")),
-            Join(Web, GatewayPod("istio-system", "door"), Targeting("AuthorizationPolicy", "istio-system", "own", "action: DENY", "door")),
+            Join(Web, GatewayPod("shop", "door"), Targeting("AuthorizationPolicy", "shop", "own", "action: DENY", "door")),
             "no workload of namespace istio-system has the labels gateway.networking.k8s.io/gateway-name=door"),
         new("IST0101", "c1 Telemetry istio-system/own spec.targetRefs",
             Join(Web, GatewayPod("shop", "door"), Targeting("Telemetry", "istio-system", "own", Metrics, "door")),
-            Join(Web, GatewayPod("istio-system", "door"), Targeting("Telemetry", "istio-system", "own", Metrics, "door")),
+            Join(Web, GatewayPod("shop", "door"), Targeting("Telemetry", "shop", "own", Metrics, "door")),
             "no workload of namespace istio-system has these labels"),
         // One Gateway does not excuse that another is missing.
         new("IST0101", "c1 Telemetry shop/own spec.targetRefs",

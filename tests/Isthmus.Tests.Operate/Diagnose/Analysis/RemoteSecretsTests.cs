@@ -1,5 +1,6 @@
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Inventory;
 using Xunit;
@@ -34,6 +35,39 @@ public sealed class RemoteSecretsTests
         Assert.Contains("that one calls itself two", finding.Problem.Message, StringComparison.Ordinal);
         var twice = Assert.Single(Check(Entry("two", Server2), Entry("two", Server2) with { Secret = "istio-system/zwei" }));
         Assert.Equal(("ISM1024", "Secret istio-system/zwei"), (twice.Problem.Code, twice.Problem.Object));
+    }
+
+    /// <summary>Its address is none that a kubeconfig has, and its control plane says which cluster answers there.</summary>
+    [Theory]
+    [InlineData("uid-one", "names cluster two, and its credentials lead to c1, which is cluster one: Namespace kube-system has the UID uid-one there")]
+    [InlineData("uid-three", "lead to a cluster that is not among these contexts")]
+    [InlineData("uid-two", "")]
+    [InlineData("", "")]
+    public void Credentials_of_another_cluster_are_told_by_what_answers(string uid, string says)
+    {
+        var findings = Check(Entry("two", "https://balancer.example.com") with { Uid = uid }).ToList();
+        Assert.Equal(says.Length == 0, findings.Count == 0);
+        if (says.Length == 0) return;
+        Assert.Equal(("ISM1026", "Secret istio-system/two"), (findings[0].Problem.Code, findings[0].Problem.Object));
+        Assert.Contains(says, findings[0].Problem.Message, StringComparison.Ordinal);
+        Assert.StartsWith("isthmus create-remote-secret --context=c2 --name=two | kubectl apply -f - --context=c1", findings[0].Problem.Remedy,
+            StringComparison.Ordinal);
+    }
+
+    /// <summary>The same of what a control plane watches, by a Secret or a file.</summary>
+    [Theory]
+    [InlineData("u1", "istio-system/remote", "names cluster east2, and its credentials lead to c1, which is cluster east1: Namespace kube-system has",
+        "isthmus create-remote-secret --context=c2 --name=east2 | kubectl apply -f - --context=c1")]
+    [InlineData("u9", "/etc/remotes/east2", "lead to a cluster that is not among these contexts", "mount a kubeconfig of c2 in its place")]
+    [InlineData("u2", "istio-system/remote", "", "")]
+    [InlineData("", "istio-system/remote", "", "")]
+    public void A_cluster_that_is_watched_under_the_name_of_another_is_told(string uid, string place, string says, string remedy)
+    {
+        var problem = RemoteSecretFaults.Astray("c1", "istio-system", new("east2", place, "synced", "") { Uid = uid },
+            [new("c1", "east1", "", "u1"), new("c2", "east2", "", "u2")]);
+        Assert.Equal(says.Length > 0 ? "ISM1026" : null, problem?.Code);
+        Assert.Contains(says, problem?.Message ?? "", StringComparison.Ordinal);
+        Assert.Equal(remedy, problem?.Remedy ?? "");
     }
 
     /// <summary>It does no harm, but somebody meant another cluster.</summary>
@@ -75,6 +109,88 @@ public sealed class RemoteSecretsTests
         }
     }
 
+    [Theory]
+    [InlineData("istio-remote-secret-two", null, null, "two")]
+    [InlineData("other", "two", "false", "two")]
+    [InlineData("other", null, null, null)]
+    [InlineData("istio-remote-secret-two", null, "true", null)]
+    [InlineData("istio-kubeconfig", "two", null, null)]
+    public void A_remote_secret_without_its_label_is_known_by_its_annotation_or_name(string name, string? annotation, string? label, string? cluster)
+    {
+        var secret = new Isthmus.Kubernetes.Objects.PartialObject { Metadata = new() { Name = name, Namespace = "istio-system" } };
+        if (annotation is not null) secret.Metadata.Annotations["networking.istio.io/cluster"] = annotation;
+        if (label is not null) secret.Metadata.Labels["istio/multiCluster"] = label;
+        Assert.Equal(cluster, UnlabelledSecret.Of(secret).SingleOrDefault()?.Cluster);
+    }
+
+    [Fact]
+    public void A_remote_secret_without_its_label_is_found_unless_another_is_in_its_place()
+    {
+        var one = Cluster("c1", "one", Server1).WithUnlabelledSecrets([new("istio-system/istio-remote-secret-two", "two", "")]);
+        var finding = Assert.Single(Isthmus.Operate.Diagnose.Analysis.Analysis.Run([one, Cluster("c2", "two", Server2)]));
+        Assert.Equal(("ISM1507", "Secret istio-system/istio-remote-secret-two", "metadata.labels[istio/multiCluster]"),
+            (finding.Problem.Code, finding.Problem.Object, finding.Problem.Path));
+        Assert.Empty(Isthmus.Operate.Diagnose.Analysis.Analysis.Run([one.WithRemoteSecrets([Entry("two", Server2)], Server1), Cluster("c2", "two", Server2)]));
+        Assert.Empty(Isthmus.Operate.Diagnose.Analysis.Analysis.Run(
+            [Cluster("c1", "one", Server1).WithUnlabelledSecrets([new("istio-system/istio-remote-secret-one", "one", "")])]));
+    }
+
+    /// <summary>Of a cluster that control planes read and nobody else was asked to read, nothing is said to be missing.</summary>
+    [Fact]
+    public void A_cluster_that_was_left_out_is_told_and_may_have_what_others_lack()
+    {
+        var one = ClusterInventory.From("c1", Cluster("c1", "one", Server1).AllObjects.Concat(Clusters(Join(Namespace("shop"),
+            Service("shop", "web", "app: web"), Pod("shop", "web-1", "app: web"),
+            Istio("DestinationRule", "shop", "web", "host: web, subsets: [{name: v2, labels: {version: v2} }]")))[0].AllObjects));
+        Assert.Contains(Isthmus.Operate.Diagnose.Analysis.Analysis.Examine([one]).Findings, finding => finding.Problem.Code == "IST0173");
+        var alone = Isthmus.Operate.Diagnose.Analysis.Analysis.Examine([one.WithRemoteSecrets([Entry("two", Server2)], Server1)]);
+        Assert.Equal(["two"], alone.LeftOut);
+        Assert.DoesNotContain(alone.Findings, finding => finding.Problem.Code == "IST0173");
+        Assert.Empty(Isthmus.Operate.Diagnose.Analysis.Analysis.Examine([one.WithRemoteSecrets([Entry("two", Server2)], Server1),
+            Cluster("c2", "two", Server2)]).LeftOut);
+    }
+
+    /// <summary>A cluster may have no proxy that says its name, and one that does not answer may be the one that is named.</summary>
+    [Fact]
+    public void A_cluster_that_was_read_or_does_not_answer_is_not_left_out()
+    {
+        var one = Cluster("c1", "one", Server1);
+        var nameless = ClusterInventory.From("c2", Clusters("{apiVersion: v1, kind: Namespace, metadata: {name: kube-system, uid: uid-two} }")[0].AllObjects)
+            .WithRemoteSecrets([], Server2);
+        Assert.Empty(LeftOut(one.WithRemoteSecrets([Entry("two", Server2)], Server1), nameless));
+        Assert.Empty(LeftOut(one.WithRemoteSecrets([Entry("two", "https://balancer.example.com") with { Uid = "uid-two" }], Server1), nameless));
+        Assert.Empty(LeftOut(one.WithRemoteSecrets([Entry("two", Server2)], Server1), ClusterInventory.Unreadable("c2", "is down")));
+        Assert.Equal(["three"], LeftOut(one.WithRemoteSecrets([Entry("two", Server2), Entry("three", "https://192.0.2.3:6443")], Server1), nameless));
+
+        static IReadOnlyList<string> LeftOut(params ClusterInventory[] clusters) => Isthmus.Operate.Diagnose.Analysis.Analysis.Examine(clusters).LeftOut;
+    }
+
+    /// <summary>Whoever may not read the remote secrets does not know which clusters there are. What no cluster can change is said all the same.</summary>
+    [Fact]
+    public void Without_remote_secrets_nothing_is_missing_and_what_is_wrong_by_itself_is_told()
+    {
+        var one = ClusterInventory.From("c1", Cluster("c1", "one", Server1).AllObjects.Concat(Clusters(Join(Web,
+            Service("shop", "two", "app: web", "{name: http, port: 80}, {name: more, port: 81}"),
+            Istio("ServiceEntry", "stock", "own", "hosts: [own.example], exportTo: ['.'], location: MESH_EXTERNAL, resolution: DNS, ports: "
+                + "[{number: 80, name: http, protocol: HTTP}]"),
+            Istio("VirtualService", "shop", "web", "hosts: [web], http: [{route: [{destination: {host: absent} }]}]"),
+            Istio("VirtualService", "shop", "own", "gateways: [front], hosts: [web.example], http: [{route: [{destination: {host: own.example} }]}, "
+                + "{route: [{destination: {host: two} }]}]"),
+            Istio("AuthorizationPolicy", "shop", "web", "rules: [{from: [{source: {principals: ['spiffe://cluster.local/ns/shop/sa/default', "
+                + "cluster.local/ns/absent/sa/absent]} }]}]")))[0].AllObjects));
+        Assert.Equal(["absent", "absent"], Said(one).Where(said => said == "absent"));
+        Assert.Equal(["IST0112", "own.example", "spiffe"], Said(one.WithoutRemoteSecrets(Server1)).Order(StringComparer.Ordinal));
+
+        static IEnumerable<string> Said(ClusterInventory cluster) =>
+            from finding in Isthmus.Operate.Diagnose.Analysis.Analysis.Run([cluster])
+            let message = finding.Problem.Message
+            where finding.Problem.Code is "IST0112" || message.Contains("matches no caller", StringComparison.Ordinal)
+                || message.Contains("Referenced host not found", StringComparison.Ordinal)
+            select message.Contains("own.example", StringComparison.Ordinal) ? "own.example"
+                : message.Contains("spiffe://", StringComparison.Ordinal) ? "spiffe"
+                : message.Contains("absent", StringComparison.Ordinal) ? "absent" : finding.Problem.Code;
+    }
+
     private static IEnumerable<Finding> Check(params RemoteSecretFacts[] entries) =>
         Isthmus.Operate.Diagnose.Analysis.Analysis.Run([Cluster("c1", "one", Server1).WithRemoteSecrets(entries.ToValueList(), Server1),
             Cluster("c2", "two", Server2)]);
@@ -83,6 +199,7 @@ public sealed class RemoteSecretsTests
 
     private static ClusterInventory Cluster(string context, string name, string server) =>
         ClusterInventory.From(context, Clusters(Join(MeshText.Root, Workload("istio-system", "istiod-1", "app: istiod", $"containers: [{{name: discovery, "
-            + $"env: [{{name: CLUSTER_ID, value: {name}}}]}}]")))[0].AllObjects)
+            + $"env: [{{name: CLUSTER_ID, value: {name}}}]}}]"),
+            $"{{apiVersion: v1, kind: Namespace, metadata: {{name: kube-system, uid: uid-{name}}}}}"))[0].AllObjects)
             .WithRemoteSecrets([], server);
 }

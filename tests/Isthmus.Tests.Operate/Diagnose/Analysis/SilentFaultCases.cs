@@ -53,6 +53,18 @@ internal static class SilentFaultCases
                     "host: web, subsets: [{name: v1, labels: {version: v1}, trafficPolicy: {loadBalancer: {localityLbSetting: {failover: [{from: north, to: "
                         + "west}]} } } }]")),
             Join(Web, Node("")), "north is the locality of nothing"),
+        new("ISM1482", "c1 DestinationRule shop/web spec.trafficPolicy.loadBalancer.localityLbSetting.failover",
+            Join(Placed, Entry("west/c"), Fails("north", "west").Replace(", outlierDetection: {consecutive5xxErrors: 5}", "", StringComparison.Ordinal)),
+            Join(Placed, Entry("west/c"), Fails("north", "west")), "has no effect without outlierDetection"),
+        // A subset adds detection to the failover of its rule; the policy of a port takes the place of all that the rule says.
+        new("ISM1482", "c1 DestinationRule shop/web spec.trafficPolicy.loadBalancer.localityLbSetting.failover",
+            Join(Placed, Entry("west/c"), Undetected($"trafficPolicy: {{ {Failover} }}, subsets: [{{name: v1, labels: {{version: v1}} }}]")),
+            Join(Placed, Entry("west/c"), Undetected($"trafficPolicy: {{ {Failover} }}, subsets: [{{name: v1, labels: {{version: v1}}, trafficPolicy: "
+                + $"{{ {Detection} }} }}]")), "go to all localities alike"),
+        new("ISM1482", "c1 DestinationRule shop/web spec.trafficPolicy.portLevelSettings[0].loadBalancer.localityLbSetting.failover",
+            Join(Placed, Entry("west/c"), Undetected($"trafficPolicy: {{ {Detection}, portLevelSettings: [{{port: {{number: 80}}, {Failover} }}] }}")),
+            Join(Placed, Entry("west/c"), Undetected($"trafficPolicy: {{portLevelSettings: [{{port: {{number: 80}}, {Failover}, {Detection} }}] }}")),
+            "has no effect without outlierDetection"),
         new("ISM1438", "c1 EnvoyFilter shop/web spec.configPatches[0].match.context", Join(Web, Patch("GATEWAY", "")), Join(Web, Patch("SIDECAR_INBOUND", "")),
             "are no gateways"),
         new("ISM1438", "c1 EnvoyFilter shop/web spec.configPatches[0].match.listener.portNumber", Join(Web, Patch("SIDECAR_OUTBOUND", "portNumber: 8123, ")),
@@ -133,6 +145,11 @@ internal static class SilentFaultCases
     private static string Shares(string from, string to) =>
         Istio("DestinationRule", "shop", "web",
             $"host: web, trafficPolicy: {{loadBalancer: {{localityLbSetting: {{distribute: [{{from: '{from}', to: {{'{to}': 100}} }}]}} }} }}");
+
+    private const string Failover = "loadBalancer: {localityLbSetting: {failover: [{from: north, to: west}]} }",
+        Detection = "outlierDetection: {consecutive5xxErrors: 5}";
+
+    private static string Undetected(string spec) => Istio("DestinationRule", "shop", "web", $"host: web, {spec}");
 
     private static string Fails(string from, string to) =>
         Istio("DestinationRule", "shop", "web",

@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Inventory;
 using Xunit;

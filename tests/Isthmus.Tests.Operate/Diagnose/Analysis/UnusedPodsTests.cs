@@ -19,4 +19,17 @@ public sealed class UnusedPodsTests
             found => found.Problem.Code == "ISM1418");
         Assert.Contains(remedy, finding.Problem.Remedy, StringComparison.Ordinal);
     }
+
+    /// <summary>The image of a proxy is not in the template of its Pod.</summary>
+    [Theory]
+    [InlineData("sidecar.istio.io/proxyImage: 'proxy:none'", "correct the annotation sidecar.istio.io/proxyImage in the template of the Pod (proxy:none)")]
+    [InlineData("a: b", "correct the image of proxies, proxy:none (values.global.hub and tag")]
+    public void The_image_of_a_proxy_is_corrected_where_it_is_said(string annotation, string remedy)
+    {
+        var pod = Pod("shop", "web-1", "app: web",
+            status: "containerStatuses: [{name: istio-proxy, image: 'proxy:none', state: {waiting: {reason: ImagePullBackOff} } }]")
+            .Replace("metadata: {", $"metadata: {{annotations: {{{annotation}}}, ", StringComparison.Ordinal);
+        var finding = Assert.Single(Analyze(Join(Root, Namespace("shop"), Service("shop", "web", "app: web"), pod)), found => found.Problem.Code == "ISM1418");
+        Assert.StartsWith(remedy, finding.Problem.Remedy, StringComparison.Ordinal);
+    }
 }

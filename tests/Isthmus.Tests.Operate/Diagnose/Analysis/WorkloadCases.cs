@@ -12,6 +12,11 @@ internal static class WorkloadCases
     private static string Injector(string client) =>
         $$"""{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: istio-sidecar-injector}, webhooks: [{name: rev.namespace.sidecar-injector.istio.io, clientConfig: {{client}} }] }""";
 
+    /// <summary>An injector that wants another label of namespaces, beside that of injection.</summary>
+    private const string Demanding = "{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: demanding}, "
+        + "webhooks: [{name: namespace.sidecar-injector.istio.io, clientConfig: {url: 'https://istiod.example/inject'}, "
+        + "namespaceSelector: {matchLabels: {istio-injection: enabled, env: prod} } }]}";
+
     internal static AnalyzerCase[] All { get; } =
     [
         new("IST0102", "c1 Namespace shop metadata.labels", Join(Root, Namespace("shop", ""), Bare("shop", "web-1", "app: web")),
@@ -20,6 +25,9 @@ internal static class WorkloadCases
             Join(Root, Namespace("empty", "istio-injection: disabled"), Namespace("default", ""), Namespace("metallb-system", ""),
                 Namespace("other", "istio.io/dataplane-mode: ambient")),
             "Pods that are created in it"),
+        new("ISM1509", "c1 Namespace shop metadata.labels[istio-injection]", Join(Root, Namespace("shop", "istio-injection: 'true'"),
+            Bare("shop", "web-1", "app: web")), Join(Root, Namespace("shop", "istio-injection: disabled"), Bare("shop", "web-1", "app: web")),
+            "is \"true\", which has the effect of disabled"),
         new("IST0148", "c1 Namespace shop metadata.labels", Join(Root, Namespace("shop", ""), ByDefault),
             Join(Root, Namespace("shop", "istio-injection: disabled"), Namespace("local-path-storage", ""), ByDefault), "enableNamespacesByDefault"),
         new("IST0148", "c1 Namespace shop metadata.labels", Join(Root, Namespace("shop", ""),
@@ -31,6 +39,8 @@ internal static class WorkloadCases
         new("IST0103", "c1 Pod shop/web-1", Join(Root, Namespace("shop"), Bare("shop", "web-1", "app: web")),
             Join(Root, Namespace("shop"), Bare("shop", "web-1", "app: web, sidecar.istio.io/inject: 'false'"),
                 Bare("shop", "job-1", "a: b").Replace("phase: Running", "phase: Succeeded", StringComparison.Ordinal))),
+        new("IST0103", "c1 Pod shop/web-3", Join(Root, Namespace("shop"), Demanding, Bare("shop", "web-3", "app: web")),
+            Join(Root, Namespace("shop"), Demanding, Pod("shop", "web-3", "app: web")), "webhooks[0].namespaceSelector demands env in (prod)"),
         new("IST0123", "c1 Namespace shop metadata.labels", Join(Root, Namespace("shop", "istio-injection: enabled, istio.io/rev: canary")),
             Join(Root, Namespace("shop", "istio.io/rev: canary"))),
         new("ISM1409", "c1 Namespace shop metadata.labels[pod-security.kubernetes.io/enforce]",
@@ -53,6 +63,21 @@ internal static class WorkloadCases
             "readiness.status.sidecar.istio.io/periodSeconds: soon", "is not a number"),
         Annotated("IST0125", "c1 Deployment shop/web spec.template.metadata.annotations[status.sidecar.istio.io/port]", "", "status.sidecar.istio.io/port: '0'",
             "is not a port"),
+        Annotated("IST0125", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/proxyCPU]", "", "sidecar.istio.io/proxyCPU: lots",
+            "\"lots\" is not an amount of cpu, such as 100m: the injector refuses the Pod"),
+        Annotated("IST0125", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/proxyMemoryLimit]", "",
+            "sidecar.istio.io/proxyMemory: 256Mi, sidecar.istio.io/proxyMemoryLimit: 128Mi", "is below the request, sidecar.istio.io/proxyMemory: 256Mi"),
+        Annotated("IST0125", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/proxyMemory]", "",
+            "sidecar.istio.io/proxyMemory: 128m", "m is a thousandth, so write 128Mi"),
+        Annotated("IST0125", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/logLevel]", "", "sidecar.istio.io/logLevel: verbose",
+            "is not one of trace, debug"),
+        Annotated("IST0125", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/rewriteAppHTTPProbers]", "",
+            "sidecar.istio.io/rewriteAppHTTPProbers: 'no'", "the injector refuses the Pod"),
+        new("IST0103", "c1 Pod shop/web-1", Join(Root, Injecting("canary"), Namespace("shop", "istio.io/rev: old"), Bare("shop", "web-1", "app: web")),
+            Join(Root, Injecting("canary"), Namespace("shop", "istio.io/rev: canary"), Pod("shop", "web-1", "app: web")),
+            "it asks for revision old, which does not exist in c1"),
+        new("ISM1494", "c1 Deployment shop/web status.conditions", Join(Web, Refused("True")), Join(Web, Refused("False")),
+            "its Pods are refused: admission webhook denied the request"),
         new("IST0125", "c1 Namespace shop metadata.annotations[networking.istio.io/traffic-distribution]", Join(Root, Spread("Nearby")),
             Join(Root, Spread("PreferSameZone")), "is not PreferClose"),
         Annotated("IST0135", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/statsInclusionPrefixes]", "",
@@ -182,6 +207,14 @@ internal static class WorkloadCases
 
     private static string Spread(string value) =>
         $$"""{apiVersion: v1, kind: Namespace, metadata: {name: shop, annotations: {networking.istio.io/traffic-distribution: {{value}} } } }""";
+
+    private static string Injecting(string revision) =>
+        "{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: injector}, webhooks: [{name: "
+            + "rev.namespace.sidecar-injector.istio.io, clientConfig: {url: 'https://10.0.0.9/inject'}, namespaceSelector: {matchExpressions: [{key: "
+            + $"istio.io/rev, operator: In, values: [{revision}] }}] }} }}] }}";
+
+    private static string Refused(string status) => Deployment("shop", "web", "app: web")[..^2]
+        + $", status: {{conditions: [{{type: ReplicaFailure, status: '{status}', reason: FailedCreate, message: admission webhook denied the request}}] }} }}";
 
     private static AnalyzerCase Annotated(string code, string where, string own, string template, string says)
     {

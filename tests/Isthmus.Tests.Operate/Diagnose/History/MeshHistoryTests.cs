@@ -1,8 +1,13 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose.History;
 using Isthmus.Reports;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Operate.Diagnose.History;
@@ -10,7 +15,7 @@ namespace Isthmus.Tests.Operate.Diagnose.History;
 /// <summary>What the lines of a history say.</summary>
 public sealed class MeshHistoryTests
 {
-    private static MeshChange Read(string line, string cluster = "c2") => 
+    private static MeshChange Read(string line, string cluster = "c2") =>
         MeshChange.Read(StrictJson.Parse(line, ControlPlaneReports.Default.ChangeReport), "istiod-1", cluster);
 
     private static MeshChange Endpoints(int before, int fewest, int after) => Read(
@@ -32,6 +37,148 @@ public sealed class MeshHistoryTests
         var silent = Assert.Single(history.Silent);
         Assert.Equal(("Pod istio-system/istiod-2", Severity.Error), (silent.Object, silent.Severity));
         Assert.EndsWith("which changes it saw is not known", silent.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_two_replicas_know_from_one_earlier_Pod_is_one_change()
+    {
+        const string line = """
+            {"first": "2026-11-22T08:00:00Z", "last": "2026-11-22T08:00:01Z", "cluster": "c1", "kind": "Service", "namespace": "shop", "name": "a",
+             "verb": "created", "istiod": "istiod-0", "proxies": 3}
+            """;
+        var other = MeshChange.Read(StrictJson.Parse(line, ControlPlaneReports.Default.ChangeReport), "istiod-2", "c2");
+        var change = Assert.Single(MeshHistory.Merge([Read(line), other]));
+        Assert.Equal((3, "istiod-0"), (change.Proxies, Assert.Single(change.ControlPlanes)));
+    }
+
+    [Fact]
+    public void Of_what_an_earlier_Pod_still_added_to_a_change_the_newest_state_is_shown()
+    {
+        const string line = """{"first": "2026-11-22T08:00:00Z", "last": "LAST", "cluster": "c1", "kind": "Service", "name": "a", "verb": "changed", "istiod": "istiod-0" MORE}""";
+        MeshChange Of(string last, string more) => Read(line.Replace("LAST", last, StringComparison.Ordinal).Replace("MORE", more, StringComparison.Ordinal));
+        var (kept, grown) = (Of("2026-11-22T08:00:01Z", ", \"proxies\": 1"), Of("2026-11-22T08:00:30Z", ", \"count\": 3"));
+        Assert.Equal(3, Assert.Single(MeshHistory.Merge([kept, grown])).Count);
+        Assert.Equal(3, Assert.Single(MeshHistory.Merge([grown, kept])).Count);
+        // The same change before and after it was pushed.
+        Assert.Equal(1, Assert.Single(MeshHistory.Merge([Of("2026-11-22T08:00:01Z", ""), kept])).Proxies);
+        Assert.Equal(1, Assert.Single(MeshHistory.Merge([kept, Of("2026-11-22T08:00:01Z", "")])).Proxies);
+    }
+
+    [Fact]
+    public void Endpoints_name_who_scaled_or_rolled_out_their_workload_shortly_before()
+    {
+        var at = new DateTimeOffset(2026, 11, 22, 8, 0, 0, TimeSpan.Zero);
+        var change = Endpoints(2, 0, 0) with { Name = "orders.shop.svc.cluster.local", First = at, Last = at };
+        var service = JsonSerializer.Deserialize("""{"metadata": {"name": "orders", "namespace": "shop"}, "spec": {"selector": {"app": "orders"}}}""",
+            KubeJson.Of<Service>())!;
+        Assert.Equal(("kubectl", "2 → 0 ready: Deployment shop/orders-v1 was scaled to 0"), Named(Deployment("orders", "f:replicas", "07:59:30")));
+        Assert.Equal(("kubectl", "2 → 0 ready: Deployment shop/orders-v1 was rolled out"),
+            Named(Deployment("orders", "f:template", "07:59:30"), Replicas("orders-v1", "07:59:31")));
+        // The time is that of any write of this manager, be it of the replicas or of a label.
+        foreach (var sets in (ReplicaSet[][])[[], [Replicas("orders-v1", "07:40:00")], [Replicas("orders-v2", "07:59:31")]])
+        {
+            Assert.Equal(("kubectl", "2 → 0 ready: Deployment shop/orders-v1 was changed"),
+                Named(Deployment("orders", "f:replicas\": {}, \"f:template", "07:59:30"), sets));
+        }
+        Assert.Equal(("", "2 → 0 ready"), Named(Deployment("orders", "f:replicas", "07:30:00")));
+        Assert.Equal(("", "2 → 0 ready"), Named(Deployment("orders", "f:replicas", "08:00:30")));
+        Assert.Equal(("", "2 → 0 ready"), Named(Deployment("others", "f:replicas", "07:59:30")));
+
+        (string, string) Named(string deployment, params ReplicaSet[] sets)
+        {
+            var named = WorkloadWrites.Name(change, new([service], [new("Deployment", (JsonObject)JsonNode.Parse(deployment)!)],
+                [.. sets.SelectMany(WorkloadLists.Made)]));
+            return (named.FieldManager, named.Effect);
+        }
+
+        static ReplicaSet Replicas(string owner, string time) => JsonSerializer.Deserialize($$$"""
+            {"metadata": {"creationTimestamp": "2026-11-22T{{{time}}}Z", "ownerReferences": [{"kind": "Deployment", "name": "{{{owner}}}"}]} }
+            """, KubeJson.Of<ReplicaSet>())!;
+
+        static string Deployment(string app, string field, string time) => $$$"""
+            {"metadata": {"name": "orders-v1", "namespace": "shop", "managedFields": [
+             {"manager": "kubectl", "subresource": "scale", "time": "2026-11-22T{{{time}}}Z", "fieldsV1": {"f:spec": {"{{{field}}}": {} } } } ] }, "spec": {"replicas": 0, "template": {"metadata": {"labels": {"app": "{{{app}}}" } } } } }
+            """;
+    }
+
+    [Fact]
+    public async Task The_namespaces_that_changed_last_are_read_first()
+    {
+        var asked = new EmptyCluster();
+        using var client = new KubeClient(new() { Name = "here", Server = new("https://here.test"), StandIn = asked });
+        // The first one changed just now, too.
+        var changes = Enumerable.Range(0, 25).Append(0).Select(i => Endpoints(1, 0, 0) with { Name = $"orders.shop-{i}.svc.cluster.local" }).ToList();
+        var (clock, clients) = (new ManualClock(), new Dictionary<string, KubeClient> { ["c1"] = client });
+        var lists = new WorkloadLists(clock);
+        Assert.Equal(changes, await WorkloadWrites.NameAsync(changes, clients, lists, TestContext.Current.CancellationToken));
+        Assert.Equal(Enumerable.Range(6, 19).Append(0).Select(i => $"shop-{i}").Order(StringComparer.Ordinal),
+            asked.Paths.Select(path => path.Split('/')[^2]).Distinct().Order(StringComparer.Ordinal));
+        // Who asks again soon gets what was read.
+        var first = asked.Paths.Count;
+        await WorkloadWrites.NameAsync(changes, clients, lists, TestContext.Current.CancellationToken);
+        Assert.Equal(first, asked.Paths.Count);
+        clock.Advance(TimeSpan.FromMinutes(1));
+        await WorkloadWrites.NameAsync(changes, clients, lists, TestContext.Current.CancellationToken);
+        Assert.Equal(2 * first, asked.Paths.Count);
+    }
+
+    /// <summary>What a user may not read stays empty, and is not asked for each time.</summary>
+    [Theory]
+    [InlineData(500, false)]
+    [InlineData(429, false)]
+    [InlineData(403, true)]
+    public async Task Lists_that_failed_for_a_moment_are_read_again(int code, bool isKept)
+    {
+        var asked = new EmptyCluster { Code = code };
+        using var client = new KubeClient(new() { Name = "here", Server = new("https://here.test"), StandIn = asked });
+        var lists = new WorkloadLists(new ManualClock());
+        var stop = TestContext.Current.CancellationToken;
+        Assert.Empty((await lists.OfAsync(client, "c1", "shop", stop)).Services);
+        var first = asked.Paths.Count;
+        asked.Code = 200;
+        await lists.OfAsync(client, "c1", "shop", stop);
+        Assert.Equal(isKept, first == asked.Paths.Count);
+        var second = asked.Paths.Count;
+        await lists.OfAsync(client, "c1", "shop", stop);
+        Assert.Equal(second, asked.Paths.Count);
+    }
+
+    [Theory]
+    [InlineData("StatefulSet", "f:replicas", "", "StatefulSet shop/orders-v1 was scaled to 0")]
+    [InlineData("StatefulSet", "f:template", "StatefulSet", "StatefulSet shop/orders-v1 was rolled out")]
+    [InlineData("DaemonSet", "f:template", "DaemonSet", "DaemonSet shop/orders-v1 was rolled out")]
+    [InlineData("DaemonSet", "f:template", "StatefulSet", "DaemonSet shop/orders-v1 was changed")]
+    public void Endpoints_name_who_changed_other_workloads_as_well(string kind, string field, string revisionOf, string cause)
+    {
+        var at = new DateTimeOffset(2026, 11, 22, 8, 0, 0, TimeSpan.Zero);
+        var change = Endpoints(2, 0, 0) with { Name = "orders.shop.svc.cluster.local", First = at, Last = at };
+        var service = JsonSerializer.Deserialize("""{"metadata": {"name": "orders", "namespace": "shop"}, "spec": {"selector": {"app": "orders"}}}""",
+            KubeJson.Of<Service>())!;
+        var workload = (JsonObject)JsonNode.Parse($$$"""
+            {"metadata": {"name": "orders-v1", "namespace": "shop", "managedFields": [
+             {"manager": "kubectl", "time": "2026-11-22T07:59:30Z", "fieldsV1": {"f:spec": {"{{{field}}}": {} } } } ] }, "spec": {"replicas": 0, "template": {"metadata": {"labels": {"app": "orders" } } } } }
+            """)!;
+        var named = WorkloadWrites.Name(change, new([service], [new(kind, workload)], [new(revisionOf, "orders-v1", at.AddSeconds(-29))]));
+        Assert.Equal(("kubectl", cause), (named.FieldManager, named.Cause));
+    }
+
+    private sealed class EmptyCluster : ClusterStandIn
+    {
+        internal ConcurrentQueue<string> Paths { get; } = [];
+
+        /// <summary>What it answers about Services.</summary>
+        internal int Code { get; set; } = 200;
+
+        public override DateTimeOffset TakenAt => DateTimeOffset.UnixEpoch;
+
+        public override StandInAnswer Ask(string path)
+        {
+            Paths.Enqueue(path.Split('?')[0]);
+            if (Code != 200 && path.Contains("/services", StringComparison.Ordinal)) return StandInAnswer.Refused(Code, "", "not now");
+            return StandInAnswer.Ok("""{"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": []}""");
+        }
+
+        public override StandInAnswer AskPod(string ns, string pod, int port, PodRequest request) => throw new HttpRequestException("connection refused");
     }
 
     [Fact]

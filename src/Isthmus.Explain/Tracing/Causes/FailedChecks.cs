@@ -1,0 +1,45 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Explain.Tracing.Causes;
+
+/// <summary>Readiness probes that ask the application for what it does not have.</summary>
+internal static partial class FailedChecks
+{
+    /// <summary>A probe of a path that the application does not know, or of a port on which nothing listens; null for others.</summary>
+    /// <param name="like">Who else is like the Pod; empty when nobody is.</param>
+    /// <param name="listening">Where programs of the Pod listen; null when nobody knows.</param>
+    public static Problem? Of(ClusterObjects cluster, Pod pod, string like, IReadOnlyList<int>? listening = null)
+    {
+        // Whoever else is asked may be anywhere.
+        if (ReadinessCheck.Of(pod) is not { Host: "" } check) return null;
+        var (kind, name) = ServicePods.OwnerOf(pod);
+        var field = $"{(kind == "Pod" ? "spec" : "spec.template.spec")}.containers[{check.Index}].readinessProbe.{check.Kind}";
+        var owner = $"{kind} {pod.Metadata.Namespace}/{name} in {cluster.Context}";
+        var edit = kind == "Pod" ? "in its manifest, and create the Pod again"
+            : $"kubectl --context={cluster.Context} -n {pod.Metadata.Namespace} edit {kind.ToLowerInvariant()} {name}";
+        if (check.Number > 0 && listening is { Count: > 0 } && !listening.Contains(check.Number))
+            return Faults.Of("ISM2047", owner, $"{field}.port",
+                $"is {check.Port}, where nothing listens in Pod {pod.Metadata.Name}, so it is not ready{like}: its programs listen on {string.Join(", ", listening)}",
+                $"set it to the port of the application, {string.Join(" or ", listening)}: {edit}");
+        return Status().Match(cluster.FailedCheck(pod) ?? "") is { Success: true } answer && check.Kind == "httpGet"
+            && int.Parse(answer.Groups[1].Value, CultureInfo.InvariantCulture) is var status and >= 400 and < 500
+            ? Faults.Of("ISM2047", owner, $"{field}.path",
+                $"is {check.Path}, and container {check.Container} of Pod {pod.Metadata.Name} answers {status} to it at port {check.Port}, so the Pod is not ready{like}",
+                $"set it to a path that the application answers with 200: {edit}")
+            : null;
+    }
+
+    /// <summary>What came of the check, as the end of a sentence; empty when that is not known.</summary>
+    public static string Describe(ClusterObjects cluster, Pod pod) =>
+        ReadinessCheck.Of(pod) is not null && cluster.FailedCheck(pod) is { Length: > 0 } said ? $": {said}" : "";
+
+    /// <summary>As kubelets write it.</summary>
+    [GeneratedRegex(@"statuscode: (\d{3})\b")]
+    private static partial Regex Status();
+}

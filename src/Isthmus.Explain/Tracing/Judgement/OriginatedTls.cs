@@ -1,0 +1,79 @@
+using System.Text.RegularExpressions;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Causes;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Mesh.Model.GatewayApi;
+
+namespace Isthmus.Explain.Tracing.Judgement;
+
+/// <summary>What is wrong with TLS of its own that the caller's proxy begins, and that fails.</summary>
+/// <param name="where">The other end.</param>
+/// <param name="hasSidecar">Whether a proxy of the mesh is there.</param>
+internal sealed partial class OriginatedTls(TraceFacts facts, string where, bool hasSidecar)
+{
+    /// <param name="by">The kind and name of the object that asks for TLS.</param>
+    /// <param name="detail">What the caller's proxy says.</param>
+    public Problem Of(string by, string detail)
+    {
+        var at = facts.ConfigOf(facts.Home);
+        var policy = at.BackendTlsPolicies.FirstOrDefault(one => by == $"{one.Source.Kind} {one.Namespace}/{one.Source.Name}");
+        var owner = $"{by} in {at.Context}";
+        return policy is null ? OfRule(owner, detail) : OfPolicy(owner, by, policy, detail.Split("; ")[^1]);
+    }
+
+    private Problem OfRule(string owner, string detail)
+    {
+        if (UnreadFile().Match(detail) is { Success: true } unread)
+        {
+            var (isRoot, file) = (unread.Groups[1].Value == "file-root", unread.Groups[2].Value);
+            return Faults.Of("ISM2089", owner, $"spec.trafficPolicy.tls.{(isRoot ? "caCertificates" : "clientCertificate")}",
+                $"names {file.Replace("~", " and ", StringComparison.Ordinal)}, which the proxy of {facts.Client} cannot read, so it begins no TLS with "
+                    + where,
+                "mount the files into the proxies of callers (annotations sidecar.istio.io/userVolume and sidecar.istio.io/userVolumeMount of their Pods), or "
+                    + "name a Secret in credentialName");
+        }
+        return Faults.Of("ISM2089", owner,
+            "spec.trafficPolicy.tls", $"makes the caller's proxy begin TLS with {where}, which fails: {detail.Split("; ")[^1]}",
+            hasSidecar ? $"{TlsCauses.AgainBy(facts)}: the callee has a sidecar"
+                : IsRefused(detail)
+                ? "set caCertificates to the CA of the server, and sni or subjectAltNames to a name in its certificate"
+                : "if the server speaks plain text at this port, remove trafficPolicy.tls");
+    }
+
+    private Problem OfPolicy(string owner, string by, BackendTlsPolicy policy, string said)
+    {
+        var without = TlsCauses.Without(facts.ConfigOf(facts.Home), by);
+        if (!IsRefused(said))
+        {
+            return Faults.Of("ISM2089", owner, "spec.targetRefs", $"makes the caller's proxy begin TLS with {where}, which fails: {said}",
+                hasSidecar ? $"{without}: the callee has a sidecar, and the mesh encrypts calls without the policy"
+                    : $"if the server speaks plain text at this port: {without}; or name the port that speaks TLS in sectionName");
+        }
+        if (said.Contains("SAN", StringComparison.Ordinal))
+        {
+            return policy.SubjectAltNames.IsEmpty
+                ? Faults.Of("ISM2089", owner, "spec.validation.hostname", $"is {policy.Hostname}, and the certificate of {where} is not for that name: {said}",
+                    "set it to a name in the certificate of the server")
+                : Faults.Of("ISM2089", owner, "spec.validation.subjectAltNames",
+                    $"has {string.Join(", ", policy.SubjectAltNames.Select(name => name.Value))}, and the certificate of {where} has none of these: {said}",
+                    "add a name that is in the certificate of the server");
+        }
+        var named = string.Join(", ", policy.CaCertificates.Select(reference =>
+            reference.IsTrustBundle ? $"{reference.Kind} {reference.Name}" : $"{reference.Kind} {reference.Namespace}/{reference.Name}"));
+        return named.Length == 0
+            ? Faults.Of("ISM2089", owner, "spec.validation.wellKnownCACertificates",
+                $"trusts the CAs of the caller's system, and none of these issued the certificate of {where}: {said}",
+                "name the CA of the server in caCertificateRefs instead")
+            : Faults.Of("ISM2089", owner, "spec.validation.caCertificateRefs",
+                $"trusts the CAs of {named}, and none of these issued the certificate of {where}: {said}",
+                "put the CA that issued it there, or name another object that has it");
+    }
+
+    /// <summary>The server speaks TLS, and the proxy does not accept who it is.</summary>
+    private static bool IsRefused(string said) => said.Contains("CERTIFICATE_VERIFY_FAILED", StringComparison.Ordinal);
+
+    /// <summary>Files that a proxy names with what it lacks.</summary>
+    [GeneratedRegex(@"(file-root|file-cert):(\S+?)(?=[;,}\s]|$)")]
+    private static partial Regex UnreadFile();
+}

@@ -1,0 +1,61 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Explain.Tracing.Judgement;
+
+/// <summary>The application does not know the path, and a route for its host, which may have been meant to change it, is for callers of other
+/// namespaces.</summary>
+internal static class RoutesOfOthers
+{
+    public const string Code = "ISM2120";
+
+    public static CallTrace Tell(CallTrace trace, MadeCall call, TraceFacts facts)
+    {
+        var hops = trace.Hops.ToList();
+        var at = call.Status == 404 && facts.Entry is null ? hops.FindIndex(hop => hop is { Name: "route", Status: HopStatus.Ok }
+            && hop.Facts.All(fact => fact.Name is not (HopFacts.RuleFact or HopFacts.ApiRuleFact))) : -1;
+        if (at < 0 || facts.Host(facts.Target.Host, facts.Client.Namespace) is not { } host
+            || (Exported(facts, host) ?? OfConsumers(facts, host)) is not { } other) return trace;
+        hops[at] = hops[at] with { Status = HopStatus.Warning, Problem = other with { Severity = Severity.Warning } };
+        return trace with { Hops = hops.ToValueList() };
+    }
+
+    /// <summary>A VirtualService that is not exported to the caller's namespace.</summary>
+    private static Problem? Exported(TraceFacts facts, MeshHost host)
+    {
+        var config = new CallerConfig(facts);
+        var path = facts.Target.Path.Length > 0 ? facts.Target.Path : "/";
+        if (config.At.Istio<VirtualService>().FirstOrDefault(one => one.ForSidecars && one.Hosts.Any(name => Hosts.Covers(name, host.Fqdn)) && !config.Sees(one)
+            && one.Http.Any(rule => CallJudgement.WouldChange(rule, path))) is not { } hidden) return null;
+        var (name, own, isTold) = ($"VirtualService {hidden.Namespace}/{hidden.Name} in {config.At.Context}", facts.Client.Namespace, !hidden.ExportTo.IsEmpty);
+        var to = isTold ? hidden.ExportTo : facts.Settings.Mesh.DefaultVirtualServiceExportTo;
+        return Faults.Of(Code, isTold ? name : $"MeshConfig of {config.At.Context}", isTold ? "spec.exportTo" : "defaultVirtualServiceExportTo",
+            $"is {string.Join(", ", to)}, so that {(isTold ? "it" : name)} is not exported to namespace {own}, this call is not subject to it, "
+                + "and the answer is 404",
+            isTold ? $"add {own} to it, if callers there should be subject to the rule"
+                : $"set exportTo: ['*'] in {name}; or remove defaultVirtualServiceExportTo");
+    }
+
+    /// <summary>A route of the Gateway API in a namespace that is neither that of the Service nor the caller's.</summary>
+    private static Problem? OfConsumers(TraceFacts facts, MeshHost host)
+    {
+        var config = facts.ConfigOf(facts.Home);
+        var path = facts.Target.Path.Length > 0 ? facts.Target.Path : "/";
+        foreach (var route in config.ApiRoutes.Where(route => route.Namespace != host.Namespace && route.Namespace != facts.Client.Namespace
+            && route.Rules.Any(rule => CallJudgement.WouldChange(rule, path))))
+        {
+            var index = route.Parents.ToList().FindIndex(parent => parent is { Kind: "Service", Group: "" } && parent.Name == host.Name
+                && parent.Namespace == host.Namespace);
+            if (index < 0) continue;
+            return Faults.Of(Code, $"{route.Source.Kind} {route.Namespace}/{route.Name} in {config.Context}", "metadata.namespace",
+                $"is {route.Namespace}, and its parent, Service {host.Namespace}/{host.Name}, is in {host.Namespace}: it applies to callers in {route.Namespace} "
+                    + "only, this call is not subject to it, and the answer is 404",
+                $"if all callers should be subject to it, create it in namespace {host.Namespace}; if those of {facts.Client.Namespace}, in that");
+        }
+        return null;
+    }
+}

@@ -1,0 +1,61 @@
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Proxy.Decisions;
+
+namespace Isthmus.Explain.Tracing.Steps;
+
+/// <summary>Why none of the routes of its host is for a request.</summary>
+internal sealed class UnmatchedRequest(TracedCall call, CallerConfig config)
+{
+    private string Answer => call.Kind == CallKinds.Grpc ? "grpc-status 12 (UNIMPLEMENTED)" : "404";
+
+    /// <param name="host">The virtual host.</param>
+    public Problem Of(RouteChoice choice, string host)
+    {
+        if (choice.HasNoRoutes && call.Host is { } meant && CallerRoutes.NoneFor(call.Facts.ClientPod, call.Port, config.RoutingRequests(meant)) is { } none)
+        {
+            return Faults.Of("ISM2024", $"VirtualService {none.Service.Namespace}/{none.Service.Name} in {config.At.Context}", none.Field,
+                $"{none.Why}: no route of the host is left for this caller, and the response is {Answer}",
+                "correct the match, or add a route without match at the end");
+        }
+        if (call.Host is { } about && config.Orphaned(about) is { } orphan)
+        {
+            return Faults.Of("ISM2024", $"VirtualService {orphan.Service.Namespace}/{orphan.Service.Name} in {config.At.Context}", orphan.Field,
+                $"leaves requests to VirtualService {orphan.Delegate.Namespace}/{orphan.Delegate.Name}, which does not exist: "
+                    + $"no other route matches {call.Method} {call.Path}, and the response is {Answer}",
+                "create that VirtualService, without hosts, or correct its name or namespace");
+        }
+        var origins = choice.Origins.Select(origin => IstioMetadata.RuleOf(origin?.FilterMetadata)).ToList();
+        return OfRules(choice, host, origins.FirstOrDefault() ?? "", origins.Where(origin => origin.Length > 0).Distinct());
+    }
+
+    /// <param name="owner">The object of the first route; empty when nobody knows.</param>
+    private Problem OfRules(RouteChoice choice, string host, string owner, IEnumerable<string> owners)
+    {
+        var ignored = call.Host is { } called
+            ? string.Join(" and ", config.Overridden(owner, called).Select(other => $"{other.Namespace}/{other.Name}"))
+            : "";
+        var isClaimed = choice.AsksFilters && call.Admitted is { HasToken: false };
+        var nearest = choice.AsksFilters ? null : new NearestRoute(config, call).Among(owners);
+        var rule = nearest?.Owner ?? owner;
+        var unmatched = $"none of its routes matches {call.Method} {call.Path}: the response is {Answer}";
+        return Faults.Of("ISM2024", config.Named("VirtualService", rule, $"virtual host {host}"),
+            nearest?.Field ?? (IstioMetadata.IsOfGatewayApi(rule) ? "spec.rules[*].matches" : "spec.http[*].match"),
+            $"{unmatched}{MissedClaims(choice)}{(nearest is null ? "" : $". The nearest is for {nearest.Why}")}{OfConsumers(rule)}"
+                + (ignored.Length > 0 ? $". VirtualService {ignored} is for the same host, and has no effect because this one is older" : ""),
+            isClaimed ? "send a token (isthmus trace --jwt TOKEN), or add a route without claims at the end"
+                : ignored.Length > 0 ? "merge them into one VirtualService"
+                : nearest is { Remedy.Length: > 0 } ? $"{nearest.Remedy}, or add a route without match at the end"
+                : "add a route that matches it, or one without match at the end");
+    }
+
+    /// <summary>A route of the Gateway API in the caller's own namespace decides about all requests of its callers to a host of another one.</summary>
+    private string OfConsumers(string rule) => IstioMetadata.IsOfGatewayApi(rule) && call.Host is { } host && host.Namespace != call.Facts.Client.Namespace
+        && rule.Split(' ')[1].StartsWith($"{call.Facts.Client.Namespace}/", StringComparison.Ordinal)
+            ? $". It is in the caller's namespace {call.Facts.Client.Namespace}, whose calls of {host.Fqdn} have its routes only" : "";
+
+    private string MissedClaims(RouteChoice choice) => !choice.AsksFilters ? ""
+        : call.Admitted is not { } admitted ? ". Some match claims of tokens, which only gateways know"
+        : $". Some match claims of tokens, and this call has {(admitted.HasToken ? "others" : "no valid token")}";
+}

@@ -1,0 +1,17 @@
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Operate.Diagnose.Analysis;
+
+/// <summary>Codes of our own about what routes of the Gateway API lead to.</summary>
+public static class GatewayApiCodes
+{
+    public static readonly AnalysisCode BackendSpeaksElse = new("ISM1510", "BackendSpeaksElse", Severity.Warning,
+        "A route of the Gateway API leads to a port that declares another protocol than the route sends: TLS to a port of HTTP, requests in plain text to a "
+            + "port of HTTPS, or gRPC to a port of HTTP/1.1. Calls fail.",
+        "Lead to a port of that protocol, or declare what the application speaks.");
+
+    public static readonly AnalysisCode RoutePartlyAttached = new("ISM1511", "RoutePartlyAttached", Severity.Info,
+        "A route of the Gateway API is attached to some listeners of its parent only: others that have its hosts take no routes of its namespace, and no route "
+            + "there has these hosts.",
+        "Allow the namespace of the route in spec.listeners[].allowedRoutes, or name the listener that is meant in sectionName.");
+}

@@ -1,0 +1,59 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+using Isthmus.Operate.Inventory;
+
+namespace Isthmus.Operate.Diagnose;
+
+/// <summary>Finds objects of a cluster that name others which do not exist or do not work.</summary>
+internal static class DanglingReferences
+{
+    /// <summary>Injection webhooks that no API server can call: their Service is missing or has no endpoints.</summary>
+    public static async Task<IEnumerable<Problem>> DeadWebhooksAsync(ClusterLists lists, Task<IReadOnlyList<Service>> servicing,
+        IReadOnlyList<InjectorWebhook> injectors, CancellationToken stop)
+    {
+        var (services, problems) = (await servicing, new List<Problem>());
+        foreach (var configuration in injectors.Where(injector => injector.Service.Length > 0)
+            .GroupBy(injector => injector.Configuration, StringComparer.Ordinal))
+        {
+            var name = $"MutatingWebhookConfiguration {configuration.Key}";
+            foreach (var (ns, service) in configuration.Select(injector => (injector.Namespace, injector.Service)).Distinct())
+            {
+                var found = services.FirstOrDefault(one => one.Metadata.Namespace == ns && one.Metadata.Name == service);
+                if (found is { Spec.ExternalName.Length: > 0 }) continue;
+                if (found is null)
+                {
+                    problems.Add(new("ISM1008", name, "webhooks[*].clientConfig.service", $"Service {ns}/{service} does not exist, so no Pod can be injected",
+                        "install the control plane again; or, if it is gone for good: "
+                            + $"kubectl --context={lists.Client.Access.Name} delete mutatingwebhookconfiguration {configuration.Key}"));
+                    continue;
+                }
+                // A Service without a selector may have Endpoints that someone wrote, as in the older form of
+                // primary-remote.
+                if (await MeshFactsReader.ReadyAsync(lists, found, stop) == 0
+                    && (await lists.Client.FindAsync<Endpoints>(Kinds.Endpoints, ns, service, stop))?.Subsets.Any(subset => subset.Addresses.Count > 0) != true)
+                    problems.Add(new("ISM1008", name, "webhooks[*].clientConfig.service",
+                        $"Service {ns}/{service} has no ready endpoint, so no Pod can be injected",
+                        $"kubectl --context={lists.Client.Access.Name} -n {ns} describe service {service}"));
+            }
+        }
+        return problems;
+    }
+
+    /// <summary>VirtualServices bound to Gateways that do not exist: a bare name means a Gateway of their own namespace.</summary>
+    public static async Task<IEnumerable<Problem>> LooseRoutesAsync(ClusterLists lists, IReadOnlyList<JsonObject> gateways, CancellationToken stop)
+    {
+        var routes = await lists.ListIfDefinedAsync(MeshApi.VirtualService, stop);
+        var known = gateways.Select(gateway => $"{gateway["metadata"]?["namespace"]}/{gateway["metadata"]?["name"]}").ToHashSet(StringComparer.Ordinal);
+        return from route in routes
+               let ns = route["metadata"]?["namespace"]?.ToString() ?? ""
+               from item in (route["spec"]?["gateways"] as JsonArray ?? []).Select((gateway, index) => (Name: gateway?.ToString() ?? "", Index: index))
+               let full = item.Name.Contains('/', StringComparison.Ordinal) ? item.Name : $"{ns}/{item.Name}"
+               where item.Name is not ("mesh" or "") && !known.Contains(full)
+               let elsewhere = known.FirstOrDefault(other => other.EndsWith($"/{item.Name.Split('/')[^1]}", StringComparison.Ordinal))
+               select new Problem("ISM1031", $"VirtualService {ns}/{route["metadata"]?["name"]}", $"spec.gateways[{item.Index}]",
+                   $"Gateway {full} does not exist, so what it routes is not exposed",
+                   elsewhere is null ? "create the Gateway, or name another one" : $"write {elsewhere}, or put both in one namespace");
+    }
+}

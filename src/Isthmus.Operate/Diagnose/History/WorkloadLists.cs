@@ -1,0 +1,69 @@
+using System.Text.Json.Nodes;
+using Isthmus.Graph.Settings;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Inventory;
+
+namespace Isthmus.Operate.Diagnose.History;
+
+/// <summary>A Deployment, StatefulSet or DaemonSet.</summary>
+internal sealed record ListedWorkload(string Kind, JsonObject Object);
+
+/// <summary>When the template of a workload became another one: a ReplicaSet or ControllerRevision was made.</summary>
+internal sealed record MadeRevision(string OwnerKind, string OwnerName, DateTimeOffset At);
+
+/// <summary>The Services and workloads of a namespace, from which its endpoints follow.</summary>
+internal sealed record WorkloadObjects(IReadOnlyList<Service> Services, IReadOnlyList<ListedWorkload> Workloads, IReadOnlyList<MadeRevision> Revisions);
+
+/// <summary>The Services and workloads of namespaces, from which their endpoints follow. Lists are kept for 15 seconds. From any thread.</summary>
+public sealed class WorkloadLists(TimeProvider time)
+{
+    private static readonly TimeSpan MostAge = TimeSpan.FromSeconds(15);
+
+    private readonly Lock _guard = new(); // Guards the next.
+    private readonly Dictionary<(string Cluster, string Namespace), (DateTimeOffset At, WorkloadObjects Objects)> _read = [];
+
+    /// <param name="cluster">Its name in the mesh.</param>
+    internal async Task<WorkloadObjects> OfAsync(KubeClient client, string cluster, string ns, CancellationToken stop)
+    {
+        lock (_guard)
+        {
+            foreach (var (place, read) in _read.ToList())
+                if (time.GetUtcNow() - read.At > MostAge) _read.Remove(place);
+            if (_read.TryGetValue((cluster, ns), out var known)) return known.Objects;
+        }
+        var (objects, isWhole) = await ReadAsync(client, ns, stop);
+        // What failed for a moment is asked for again.
+        if (!isWhole) return objects;
+        lock (_guard) _read[(cluster, ns)] = (time.GetUtcNow(), objects);
+        return objects;
+    }
+
+    private static async Task<(WorkloadObjects Objects, bool IsWhole)> ReadAsync(KubeClient client, string ns, CancellationToken stop)
+    {
+        var isWhole = true;
+        var (services, replicaSets, revisions) = (ListAsync<Service>(Kinds.Service), ListAsync<ReplicaSet>(Kinds.ReplicaSet),
+            ListAsync<ControllerRevision>(Kinds.ControllerRevision));
+        var workloads = await Task.WhenAll(WorkloadTemplate.Kinds.Select(async kind =>
+            (await ListAsync<JsonObject>(kind.Resource)).Select(one => new ListedWorkload(kind.Kind, one))));
+        var made = (await replicaSets).Cast<KubeObject>().Concat(await revisions);
+        return (new(await services, [.. workloads.SelectMany(all => all)], [.. made.SelectMany(Made)]), isWhole);
+
+        // Empty where it cannot be read: then the cause is not known.
+        async Task<IReadOnlyList<T>> ListAsync<T>(ResourceKind kind) where T : class
+        {
+            try
+            {
+                return await client.ListAllAsync<T>(kind, ns, new ListOptions(), stop);
+            }
+            catch (Exception e) when (ApiTrouble.Is(e, stop))
+            {
+                if (e is not KubeException { Code: 403 }) isWhole = false;
+                return [];
+            }
+        }
+    }
+
+    internal static IEnumerable<MadeRevision> Made(KubeObject revision) => revision.Metadata.CreationTimestamp is not { } at ? []
+        : revision.Metadata.OwnerReferences.Select(owner => new MadeRevision(owner.Kind, owner.Name, at));
+}

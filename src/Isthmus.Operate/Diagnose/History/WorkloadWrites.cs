@@ -1,0 +1,77 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Operate.Diagnose.History;
+
+/// <summary>
+/// Who scaled or rolled out the workloads behind endpoints that came or went. Control planes do not watch workloads, but a Deployment, StatefulSet or DaemonSet
+/// names the last writer of each field (<c>metadata.managedFields</c>), and when that one last wrote any of its fields. That it wrote the template at that
+/// time is known only if a ReplicaSet or ControllerRevision was made then, and that it wrote the number of replicas only if it writes nothing else.
+/// </summary>
+internal static class WorkloadWrites
+{
+    private const int MostNamespaces = 20;
+
+    /// <summary>Endpoints follow a write, as soon as Pods have ended or are ready.</summary>
+    private static readonly TimeSpan Before = TimeSpan.FromMinutes(2), After = TimeSpan.FromSeconds(2);
+
+    /// <summary>A revision follows the write of a template. Times are whole seconds.</summary>
+    private static readonly TimeSpan Rollout = TimeSpan.FromSeconds(10), Second = TimeSpan.FromSeconds(1);
+
+    /// <summary>The changes, those of endpoints with their causes as far as they are known.</summary>
+    /// <param name="clients">By the name that the mesh has for a cluster.</param>
+    internal static async Task<IReadOnlyList<MeshChange>> NameAsync(IReadOnlyList<MeshChange> changes, IReadOnlyDictionary<string, KubeClient> clients,
+        WorkloadLists lists, CancellationToken stop)
+    {
+        var places = changes.Where(change => change.ReadyEndpoints is not null && clients.ContainsKey(change.Cluster))
+            .Reverse().Select(change => (change.Cluster, HostOf(change).Namespace)).Where(place => place.Namespace.Length > 0).Distinct()
+            .Take(MostNamespaces);
+        var read = (await Task.WhenAll(places.Select(async place =>
+            (place, Objects: await lists.OfAsync(clients[place.Cluster], place.Cluster, place.Namespace, stop)))))
+            .ToDictionary(one => one.place, one => one.Objects);
+        return [.. changes.Select(change => change.ReadyEndpoints is not null && read.TryGetValue((change.Cluster, HostOf(change).Namespace), out var objects)
+            ? Name(change, objects) : change)];
+    }
+
+    /// <summary>The change with the latest write of a workload behind its host that can be its cause.</summary>
+    internal static MeshChange Name(MeshChange change, WorkloadObjects objects)
+    {
+        var selector = objects.Services.FirstOrDefault(service => service.Metadata.Name == HostOf(change).Name)?.Spec.Selector;
+        if (selector is not { Count: > 0 }) return change;
+        var write = objects.Workloads.Where(workload => LabelSelector.Selects(selector, LabelsOf(workload.Object)))
+            .SelectMany(workload => Writes(workload, objects.Revisions))
+            .Where(one => one.At >= change.First - Before && one.At <= change.Last + After).OrderBy(one => one.At).LastOrDefault();
+        return write is null ? change : change with { FieldManager = write.Manager, Cause = write.What };
+    }
+
+    private sealed record FieldWrite(DateTimeOffset At, string Manager, string What);
+
+    /// <summary>HOST is NAME.NAMESPACE.svc and so on.</summary>
+    private static (string Name, string Namespace) HostOf(MeshChange change) => change.Name.Split('.') is [var name, var ns, "svc", ..] ? (name, ns) : ("", "");
+
+    private static Dictionary<string, string> LabelsOf(JsonObject workload) =>
+        (workload["spec"]?["template"]?["metadata"]?["labels"] as JsonObject ?? []).ToDictionary(label => label.Key, label => $"{label.Value}",
+            StringComparer.Ordinal);
+
+    private static IEnumerable<FieldWrite> Writes(ListedWorkload workload, IReadOnlyList<MadeRevision> revisions)
+    {
+        var metadata = workload.Object["metadata"]!;
+        var name = $"{workload.Kind} {metadata["namespace"]}/{metadata["name"]}";
+        foreach (var entry in metadata["managedFields"] as JsonArray ?? [])
+        {
+            if (entry?["fieldsV1"]?["f:spec"] is not JsonObject fields || entry["manager"]?.ToString() is not { } manager
+                || !DateTimeOffset.TryParse(entry["time"]?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at))
+                continue;
+            if (fields.ContainsKey("f:replicas") && !fields.ContainsKey("f:template"))
+                yield return new(at, manager, $"{name} was scaled to {workload.Object["spec"]?["replicas"]}");
+            else if (fields.ContainsKey("f:template"))
+                yield return new(at, manager,
+                    revisions.Any(made => IsOf(made, workload.Kind, metadata, at)) ? $"{name} was rolled out" : $"{name} was changed");
+        }
+    }
+
+    private static bool IsOf(MadeRevision made, string kind, JsonNode workload, DateTimeOffset at) =>
+        made.OwnerKind == kind && made.OwnerName == workload["name"]?.ToString() && made.At >= at - Second && made.At <= at + Rollout;
+}

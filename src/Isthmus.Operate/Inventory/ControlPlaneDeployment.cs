@@ -1,0 +1,23 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Operate.Inventory;
+
+/// <summary>A Deployment of a control plane.</summary>
+/// <param name="Cluster">The cluster whose configuration it reads and whose workloads it serves, by the name that it
+/// uses.</param>
+internal sealed record ControlPlaneDeployment(Deployment Deployment, string Cluster)
+{
+    public string Namespace => Deployment.Metadata.Namespace;
+
+    public static bool IsOne(Deployment deployment) => deployment.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod;
+
+    public static ControlPlaneDeployment Read(Deployment deployment) => new(deployment,
+        Environment(deployment).FirstOrDefault(env => env.Name == "CLUSTER_ID").Value ?? "");
+
+    /// <summary>The environment variables that the Deployment sets for its containers.</summary>
+    public static IEnumerable<(string Name, string Value)> Environment(Deployment deployment) =>
+        (deployment.Spec.Template["spec"]?["containers"] as JsonArray ?? []).SelectMany(container => container?["env"] as JsonArray ?? [])
+            .Select(env => (env?["name"]?.ToString() ?? "", env?["value"]?.ToString() ?? ""));
+}

@@ -1,0 +1,43 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
+
+namespace Isthmus.Operate.Inventory;
+
+/// <summary>An injection webhook of a cluster. It shows where the cluster finds its control plane, and which name the
+/// control plane uses for the cluster.</summary>
+/// <param name="Namespace">The namespace of the Service that it calls; empty when it calls an address.</param>
+/// <param name="Cluster">The cluster name in the path, which is present when the control plane runs elsewhere; else
+/// empty.</param>
+internal sealed record InjectorWebhook(string Configuration, string Namespace, string Service, string Cluster)
+{
+    /// <summary>The label <c>app</c> of their configurations.</summary>
+    public const string App = "sidecar-injector";
+
+    public static bool IsInjector(JsonObject configuration) => configuration["metadata"]?["labels"]?["app"]?.ToString() == App;
+
+    /// <summary>Whether Pods of namespaces that do not request it are injected.</summary>
+    public static bool InjectsByDefault(JsonObject configuration) =>
+        (configuration["webhooks"] as JsonArray ?? []).Any(webhook => webhook?["name"]?.ToString() == DefaultInjection.Webhook);
+
+    public static IEnumerable<InjectorWebhook> Read(JsonObject configuration) =>
+        (configuration["webhooks"] as JsonArray ?? []).Select(webhook => webhook?["clientConfig"]).OfType<JsonObject>().Select(client =>
+        {
+            var path = client["service"]?["path"]?.ToString()
+                ?? (Uri.TryCreate(client["url"]?.ToString(), UriKind.Absolute, out var url) ? url.AbsolutePath : "");
+            return new InjectorWebhook(configuration["metadata"]?["name"]?.ToString() ?? "", client["service"]?["namespace"]?.ToString() ?? "",
+                client["service"]?["name"]?.ToString() ?? "",
+                path.Split('/') is ["", "inject", "cluster", var name, ..]
+                    ? Uri.UnescapeDataString(name).Replace("--slash--", "/", StringComparison.Ordinal)
+                    : "");
+        }).Distinct();
+
+    /// <summary>
+    /// The system namespace of a cluster: the one whose control plane injects the Pods of this cluster. A namespace that
+    /// only runs the control plane of another cluster does not count. Without webhooks it is <paramref name="given"/>.
+    /// </summary>
+    public static string SystemNamespace(IEnumerable<InjectorWebhook> webhooks, string given)
+    {
+        var found = webhooks.Select(webhook => webhook.Namespace).Where(ns => ns.Length > 0).Distinct().Order(StringComparer.Ordinal).ToList();
+        return found.Count == 0 || found.Contains(given) ? given : found[0];
+    }
+}

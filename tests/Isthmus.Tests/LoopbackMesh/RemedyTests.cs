@@ -56,7 +56,7 @@ public sealed class RemedyTests(LoopbackMeshRig mesh) : IAsyncLifetime
         new("passing", "$passing/hello", "ISM2110", "choose another algorithm"),
         new("delayed", "$delayed/hello", "ISM2087", "remove the fault"),
         new("webs", "$webs:8443/status/200", "ISM2078", "name the port http"),
-        new("mistaken", "$mistaken/hello", "ISM2089", "set ISTIO_MUTUAL: the callee has a sidecar"),
+        new("mistaken", "$mistaken/hello", "ISM2089", "remove trafficPolicy.tls, or set ISTIO_MUTUAL"),
         new("opened", "$opened/hello", "ISM2066", "set trafficPolicy.tls.mode DISABLE"),
         new("closed", "$closed/hello", "ISM2057", "or set ISTIO_MUTUAL"),
         new("limited", "$limited/hello", "ISM2094", "raise token_bucket"),

@@ -94,11 +94,13 @@ internal sealed class TlsCauses(TraceFacts facts, TraceNeeds needs, CallerConfig
             : Faults.Of("ISM2089", $"{by} in {config.At.Context}", "spec.targetRefs", why, Without(config.At, by));
     }
 
-    /// <summary>The caller's proxy begins TLS of its own at a workload that accepts only the mesh's.</summary>
+    /// <summary>The caller's proxy begins TLS of its own at a sidecar that accepts no TLS but the mesh's.</summary>
     /// <param name="by">The kind and name of the object that asks for it.</param>
-    public Problem OriginatedToStrict(PodRef callee, ClusterObjects cluster, Pod pod, int port, string by)
+    /// <param name="takesPlain">Whether the sidecar accepts plain text, too.</param>
+    public Problem OriginatedToSidecar(PodRef callee, ClusterObjects cluster, Pod pod, int port, string by, bool takesPlain)
     {
-        var strict = PolicyOf(cluster, pod, port) is { } policy ? $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster} is STRICT"
+        var strict = takesPlain ? $"port {port} there accepts only mesh TLS and plain text"
+            : PolicyOf(cluster, pod, port) is { } policy ? $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster} is STRICT"
             : $"{callee} accepts only mesh TLS";
         var isRule = by.StartsWith("DestinationRule ", StringComparison.Ordinal);
         return Faults.Of("ISM2089", $"{by} in {config.At.Context}", isRule ? "spec.trafficPolicy.tls.mode" : "spec.targetRefs",

@@ -71,7 +71,7 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, TraceCauses 
         }
         if (!LackedFilters.Pass(record, "inbound", view, $"{name}", listener, address.Port)) return;
         var chain = ChooseInbound(way, listener, address);
-        if (!_tls.Walk(way, callee, chain, view, client)) return;
+        if (!_tls.Walk(way, callee, chain, listener, view, client)) return;
         if (_inbound.Walk(way, callee, chain!, view, client) is { } target) _application.Walk(callee, view, target);
     }
 

@@ -12,7 +12,7 @@ namespace Isthmus.Explain.Tracing.Steps;
 /// certificates.</summary>
 internal sealed partial class TlsStep(TraceFacts facts, TraceRecord record, TraceCauses causes, TracedCall call)
 {
-    public bool Walk(EndpointWay? way, Callee callee, ChainView? chain, ProxyView view, ProxyView? client)
+    public bool Walk(EndpointWay? way, Callee callee, ChainView? chain, ListenerView listener, ProxyView view, ProxyView? client)
     {
         var (cluster, pod, address) = callee;
         var name = callee.Name;
@@ -22,7 +22,9 @@ internal sealed partial class TlsStep(TraceFacts facts, TraceRecord record, Trac
             return mesh
                 ? record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.NoMeshTlsAt(name, cluster, pod, address.Port, way!.DestinationRule))
                 : way is { Tls: not null, TlsBy: { Length: > 0 } by }
-                ? record.Fail("TLS", Originated(way), causes.Tls.OriginatedToStrict(name, cluster, pod, address.Port, by), (HopFacts.OriginFact, by))
+                ? record.Fail("TLS", Originated(way),
+                    causes.Tls.OriginatedToSidecar(name, cluster, pod, address.Port, by, listener.Choose(address, call.ClientEnd, null, []) is not null),
+                    (HopFacts.OriginFact, by))
                 : record.Fail("TLS", call.Kind == CallKinds.Tls ? "the application's own TLS" : "plain text",
                     causes.Tls.PlainToStrict(name, cluster, pod, address.Port, way?.DestinationRule ?? "", call.Sidecar is not null && way is null));
         }

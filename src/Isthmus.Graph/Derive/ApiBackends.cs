@@ -11,8 +11,9 @@ namespace Isthmus.Graph.Derive;
 /// <param name="services">The hosts of the mesh.</param>
 /// <param name="aliases">Names that stand for other hosts.</param>
 /// <param name="grants">The permissions to refer to objects of a namespace, by its cluster and name.</param>
+/// <param name="multiCluster">Says whether imports have hosts.</param>
 internal sealed class ApiBackends(Live<string, MeshService> services, Live<string, HostAlias> aliases,
-    Live<(string Cluster, string Namespace), ValueList<ReferenceGrant>> grants)
+    Live<(string Cluster, string Namespace), ValueList<ReferenceGrant>> grants, MultiClusterSettings multiCluster)
 {
     private const string Istio = "networking.istio.io", MultiCluster = "multicluster.x-k8s.io";
 
@@ -30,22 +31,18 @@ internal sealed class ApiBackends(Live<string, MeshService> services, Live<strin
             ("", "Service") => Host(read, route, to, $"{to.Name}.{to.Namespace}.svc.{WellKnown.DefaultDomainSuffix}"),
             (Istio, "Hostname") when to.Namespace != route.Namespace => BackendTarget.Missing("InvalidKind", $"{Name(to)}: a Hostname has no namespace"),
             (Istio, "Hostname") => Host(read, route, to, to.Name, route.Namespace),
-            (MultiCluster, "ServiceImport") => Import(read, route, to),
+            // Without hosts of imports, those of Services span the clusters.
+            (MultiCluster, "ServiceImport") => Host(read, route, to, multiCluster.Host ? MultiClusterSettings.HostOf(to.Name, to.Namespace)
+                : $"{to.Name}.{to.Namespace}.svc.{WellKnown.DefaultDomainSuffix}"),
             _ => BackendTarget.Missing("InvalidKind", $"{Name(to)}: backends of kind {(to.Group.Length > 0 ? $"{to.Group}/" : "")}{to.Kind} are not supported"),
         };
-    }
-
-    /// <summary>The host over all clusters that export it; without such hosts, those of Services are.</summary>
-    private BackendTarget Import(Reader read, ApiRoute route, ApiReference to)
-    {
-        var shared = MultiClusterSettings.HostOf(to.Name, to.Namespace);
-        return Host(read, route, to, read.Get(services, shared) is null ? $"{to.Name}.{to.Namespace}.svc.{WellKnown.DefaultDomainSuffix}" : shared);
     }
 
     private BackendTarget Host(Reader read, ApiRoute route, ApiReference to, string host, string? caller = null)
     {
         var service = read.Get(services, read.Get(aliases, host)?.Target ?? host);
-        if (service is null && read.Get(aliases, host) is null) return BackendTarget.Missing("BackendNotFound", $"{Name(to)} does not exist");
+        if (service is null && read.Get(aliases, host) is null) return BackendTarget.Missing("BackendNotFound", IsImport(to) && multiCluster.Host
+                ? $"{Name(to)} does not exist: no cluster exports the Service" : $"{Name(to)} does not exist");
         if (service is not null && caller is not null && !service.VisibleTo(caller))
             return BackendTarget.Missing("BackendNotFound", $"{Name(to)} is not exported to namespace {caller}");
         if (to.Port == 0) return BackendTarget.Missing("BackendNotFound", $"{Name(to)}: port is required");
@@ -58,6 +55,8 @@ internal sealed class ApiBackends(Live<string, MeshService> services, Live<strin
                     + $"{(isUdp ? "one that is" : "another one")}");
         return new(new(host, "", to.Port), null);
     }
+
+    private static bool IsImport(ApiReference to) => to is { Group: MultiCluster, Kind: "ServiceImport" };
 
     private static string Name(ApiReference to) => $"{to.Kind} {to.Namespace}/{to.Name}";
 }

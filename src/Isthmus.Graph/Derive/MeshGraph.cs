@@ -34,8 +34,9 @@ public sealed class MeshGraph
         Sources = new(Graph);
         var policies = new PolicyIndex(Sources);
         _workloads = new(Sources);
-        _hosts = new(Sources, multiCluster ?? MultiClusterSettings.Default);
-        var exports = new MultiClusterHosts(Sources, multiCluster ?? MultiClusterSettings.Default, _hosts);
+        multiCluster ??= MultiClusterSettings.Default;
+        _hosts = new(Sources, multiCluster);
+        var exports = new MultiClusterHosts(Sources, multiCluster, _hosts);
         // Hosts whose definition lists no clusters must still know which clusters exist.
         _clusterIds = Sources.Clusters.GroupBy(_ => "", "clusters together")
             .Derive((_, contacts) => One("", new ClusterIds(contacts.Select(contact => contact.Cluster).Order(StringComparer.Ordinal).ToValueList())),
@@ -127,7 +128,7 @@ public sealed class MeshGraph
                 "destination rules of others' hosts"),
                 "claims");
 
-        ApiBackends = new(Services, _aliases, grants);
+        ApiBackends = new(Services, _aliases, grants, multiCluster);
         var apiRoutes = new ApiRouteDerivation(Sources, Services, GatewayApi.Routes, GatewayApi.Attached, ApiBackends);
         RouteStatuses = apiRoutes.Statuses;
         PolicyStatuses = new BackendPolicyStatuses<BackendTlsPolicy>(

@@ -133,10 +133,7 @@ public sealed record DiscoverySettings
             PushThrottle = Count(environment, "PILOT_PUSH_THROTTLE", DefaultPushThrottle),
             Xds = LimitSettings.Xds(environment),
             Webhook = WebhookSettings.Read(environment),
-            MultiCluster = new(
-                Text("ENABLE_MCS_HOST", "true") == "true", Text("ENABLE_MCS_SERVICE_DISCOVERY", "false") == "true",
-                Text("ENABLE_MCS_CLUSTER_LOCAL", "false") == "true", Text("ENABLE_MCS_AUTO_EXPORT", "false") == "true",
-                Text("MCS_API_GROUP", MultiClusterSettings.Default.ApiGroup), Text("MCS_API_VERSION", MultiClusterSettings.Default.ApiVersion)),
+            MultiCluster = MultiClusterSettings.Read(environment),
             BlockedKeyRanges = Ranges(environment, "BLOCKED_CIDRS_IN_JWKS_URIS"),
             AllocatedRanges = AllocatedRangeSettings.Read(environment),
             Ignored = IgnoredResources.Read(environment) with { LeavesGatewayApi = !api.Reads },

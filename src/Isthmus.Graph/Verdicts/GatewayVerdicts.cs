@@ -28,12 +28,13 @@ public sealed class GatewayVerdicts
 
     /// <param name="cluster">The cluster whose objects of the Gateway API apply.</param>
     /// <param name="settings">Its MeshConfig.</param>
+    /// <param name="multiCluster">What its control plane is told of the multi-cluster services API.</param>
     /// <param name="objects">The objects of all clusters, each with its cluster; others than the verdicts depend on may be among them.</param>
     /// <param name="secrets">What Secrets of the cluster hold.</param>
-    public static GatewayVerdicts Of(string cluster, MeshSettings settings, IReadOnlyList<(string Cluster, JsonObject Item)> objects,
-        IEnumerable<TlsCredential> secrets)
+    public static GatewayVerdicts Of(string cluster, MeshSettings settings, MultiClusterSettings multiCluster,
+        IReadOnlyList<(string Cluster, JsonObject Item)> objects, IEnumerable<TlsCredential> secrets)
     {
-        var writer = new MeshWriter(new MeshGraph(), new(), new(MultiClusterSettings.Default, "", Revision, NullLogger<MeshKinds>.Instance));
+        var writer = new MeshWriter(new MeshGraph(multiCluster), new(), new(multiCluster, "", Revision, NullLogger<MeshKinds>.Instance));
         foreach (var name in objects.Select(item => item.Cluster).Append(cluster).Distinct()) writer.PutContact(new(name, name == cluster, true, true, 0));
         var sources = writer.Mesh.Sources;
         sources.Settings.Put("", settings);

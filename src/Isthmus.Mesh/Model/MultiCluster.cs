@@ -16,6 +16,17 @@ public sealed record MultiClusterSettings(bool Host, bool Discovery, bool Cluste
 
     public const string Domain = "clusterset.local";
 
+    /// <param name="environment">The value of an environment variable of the control plane; null or empty: it is not set.</param>
+    public static MultiClusterSettings Read(Func<string, string?> environment)
+    {
+        return new(Is("ENABLE_MCS_HOST", Default.Host), Is("ENABLE_MCS_SERVICE_DISCOVERY", Default.Discovery),
+            Is("ENABLE_MCS_CLUSTER_LOCAL", Default.ClusterLocal), Is("ENABLE_MCS_AUTO_EXPORT", Default.AutoExport),
+            Text("MCS_API_GROUP") ?? Default.ApiGroup, Text("MCS_API_VERSION") ?? Default.ApiVersion);
+
+        string? Text(string name) => environment(name) is { Length: > 0 } value ? value : null;
+        bool Is(string name, bool otherwise) => Text(name) is { } value ? value == "true" : otherwise;
+    }
+
     /// <summary>The host of the cluster set for a Service.</summary>
     public static string HostOf(string name, string ns) => $"{name}.{ns}.svc.{Domain}";
 }

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
 
 namespace Isthmus.Operate.Inventory;
 
@@ -20,4 +21,11 @@ internal sealed record ControlPlaneDeployment(Deployment Deployment, string Clus
     public static IEnumerable<(string Name, string Value)> Environment(Deployment deployment) =>
         (deployment.Spec.Template["spec"]?["containers"] as JsonArray ?? []).SelectMany(container => container?["env"] as JsonArray ?? [])
             .Select(env => (env?["name"]?.ToString() ?? "", env?["value"]?.ToString() ?? ""));
+
+    /// <summary>What control planes of one mesh are told of the multi-cluster services API.</summary>
+    public static MultiClusterSettings MultiCluster(IEnumerable<Deployment> deployments)
+    {
+        var told = deployments.SelectMany(Environment).ToLookup(env => env.Name, env => env.Value, StringComparer.Ordinal);
+        return MultiClusterSettings.Read(name => told[name].FirstOrDefault());
+    }
 }

@@ -165,7 +165,8 @@ public sealed class GatewayApiRoutesTests
             "{backendRefs: [{name: far, port: 80}, {group: multicluster.x-k8s.io, kind: ServiceImport, name: orders, port: 80}]}"));
         var caller = rig.Sidecar("c1");
         rig.Push();
-        Assert.Equal(["outbound|80||far.shop.svc.cluster.local", "outbound|80||orders.shop.svc.cluster.local"], Clusters());
+        Assert.Equal(["outbound|80||far.shop.svc.cluster.local", ResourceNames.Unresolved], Clusters());
+        Assert.Equal("ResolvedRefs=False BackendNotFound", Conditions(rig, "r").Last());
         rig.Writer.PutMultiCluster("c2", new() { ["kind"] = "ServiceExport", ["metadata"] = new JsonObject { ["name"] = "far", ["namespace"] = "shop" } });
         rig.Writer.PutMultiCluster("c1", new() { ["kind"] = "ServiceExport", ["metadata"] = new JsonObject { ["name"] = "orders", ["namespace"] = "shop" } });
         rig.Push();

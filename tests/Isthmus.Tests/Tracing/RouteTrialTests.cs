@@ -112,6 +112,8 @@ public sealed class RouteTrialTests
     [InlineData("group: core, name: orders, port: 80", "group", "is \"core\"", "write group: \"\"")]
     [InlineData("group: multicluster.x-k8s.io, kind: ServiceImport, name: orders, port: 8080", "port", "names port 8080",
         "write 80: 8080 is the port of its Pods")]
+    [InlineData("group: multicluster.x-k8s.io, kind: ServiceImport, name: ledger, port: 80", "kind", "is ServiceImport, and no cluster exports Service shop/ledger",
+        "create a ServiceExport shop/ledger in each cluster whose Pods are meant")]
     [InlineData("name: ordrs, port: 80", "name", "names Service shop/ordrs", "create what is missing")]
     [InlineData("name: orders", "port", "names no port of Service shop/orders", "write the number")]
     public void A_backend_that_a_route_cannot_use_is_told_with_its_field(string backend, string field, string says, string remedy)
@@ -183,6 +185,10 @@ public sealed class RouteTrialTests
             { {{{Api}}}, kind: Gateway, metadata: {name: front, namespace: edge}, spec: {gatewayClassName: istio, {{{more}}}listeners: {{{listeners}}} }, status: {attachedListenerSets: 1}}
             ---
             { {{{Api}}}, kind: ListenerSet, metadata: {name: more, namespace: shop}, spec: {parentRef: { {{{Front}}} }, listeners: [{name: alt, port: 8080, protocol: HTTP}]}}
+            ---
+            {apiVersion: multicluster.x-k8s.io/v1alpha1, kind: ServiceExport, metadata: {name: orders, namespace: shop} }
+            ---
+            {apiVersion: v1, kind: Service, metadata: {name: ledger, namespace: shop}, spec: {selector: {app: ledger}, ports: [{name: http, port: 80}]}}
             ---
             {{{Route("HTTPRoute", "more", "parentRefs: [{group: gateway.networking.k8s.io, kind: ListenerSet, name: more}]")}}}
             ---

@@ -9,6 +9,7 @@ using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Mesh.Resolve.GatewayApi;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Explain.Tracing.Facts;
 
@@ -102,6 +103,8 @@ internal sealed class CallerConfig(TraceFacts facts)
         if (to.Kind is not ("Service" or "ServiceImport")) return null;
         if (facts.Host($"{to.Name}.{to.Namespace}") is not { Services: [_, ..] services })
             return (".name", $"names {to.Kind} {to.Namespace}/{to.Name}, which does not exist", "create what is missing, or correct the reference");
+        if (to.Kind == "ServiceImport" && Unexported(to)) return (".kind", $"is ServiceImport, and no cluster exports Service {to.Namespace}/{to.Name}",
+            $"create a ServiceExport {to.Namespace}/{to.Name} in each cluster whose Pods are meant; or write kind: Service, without the group");
         if (to.Port == 0) return (".port", $"names no port of {to.Kind} {to.Namespace}/{to.Name}", "write the number of the port");
         if (services.Any(service => service.Port(to.Port) is not null)) return null;
         var ports = services[0].Service.Spec.Ports;
@@ -109,6 +112,11 @@ internal sealed class CallerConfig(TraceFacts facts)
             ports.Find(port => port.TargetPort?.ToString() == $"{to.Port}") is { } leading ? $"write {leading.Port}: {to.Port} is the port of its Pods"
                 : ports is [var only] ? $"write {only.Port}" : "write one of its ports");
     }
+
+    /// <summary>Whether nothing gives an import a host.</summary>
+    private bool Unexported(ApiReference import) => facts.Clusters.All(cluster => cluster.Error.Length == 0)
+        && facts.ControlPlanesOf(facts.Home) is [var plane, ..] && ControlPlaneDeployment.MultiCluster(plane.Deployments).Host
+        && !facts.Clusters.Any(cluster => cluster.ServiceExports.Contains((import.Namespace, import.Name)));
 
     /// <summary>A route of the Gateway API that is meant for the calls of a host, and gives its parent a group that has no such kind; null for none.</summary>
     public (ApiRoute Route, int Parent, string Group)? Misgrouped(MeshHost host)

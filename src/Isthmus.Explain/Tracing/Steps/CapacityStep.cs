@@ -105,8 +105,7 @@ internal sealed class CapacityStep(TraceFacts facts, TraceRecord record, TraceCa
         if (facts.ControlPlanesOf(facts.Home) is not [var plane, ..]) return false;
         // Serves one cluster alone: the other is another mesh.
         if (plane.At != plane.Config && cluster != plane.Config) return false;
-        var settings = plane.Deployments.SelectMany(ControlPlaneDeployment.Environment).ToLookup(env => env.Name, env => env.Value, StringComparer.Ordinal);
-        if (settings["ENABLE_MCS_SERVICE_DISCOVERY"].Contains("true") || settings["ENABLE_MCS_CLUSTER_LOCAL"].Contains("true")) return false;
+        if (ControlPlaneDeployment.MultiCluster(plane.Deployments) is { Discovery: true } or { ClusterLocal: true }) return false;
         return !ServiceAgreement.IsClusterLocal(host.Fqdn, facts.Settings.Mesh);
     }
 

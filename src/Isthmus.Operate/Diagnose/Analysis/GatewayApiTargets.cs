@@ -180,7 +180,9 @@ public static class GatewayApiTargets
             NotPermitted => api.KnowsGrants ? OwnCodes.ReferenceNotGranted.At(api.Cluster, name, path,
                 $"{fault.Message}: {Loss(route, path)}", Grant(name, to)) : null,
             "BackendNotFound" => IsMissing(api, route, to, fault) ? IstioCodes.ReferencedResourceNotFound.At(api.Cluster, name, path,
-                $"Referenced backend not found: {fault.Message}: {Loss(route, path)}") : null,
+                $"Referenced backend not found: {fault.Message}: {Loss(route, path)}",
+                to.Kind == MeshApi.ServiceImport.Kind ? $"create a ServiceExport {to.Namespace}/{to.Name} in each cluster whose Pods are meant, or name "
+                    + "the Service (kind: Service, without the group)" : null) : null,
             "InvalidKind" when ReferenceGroups.Meant(to) is { } meant => IstioCodes.NegativeCondition.At(api.Cluster, name, $"{path}.group",
                 $"ResolvedRefs is False ({fault.Reason}): {fault.Message}: {Loss(route, path)}", $"write group: {(meant.Length > 0 ? meant : "\"\"")}"),
             _ => IstioCodes.NegativeCondition.At(api.Cluster, name, path, $"ResolvedRefs is False ({fault.Reason}): {fault.Message}",

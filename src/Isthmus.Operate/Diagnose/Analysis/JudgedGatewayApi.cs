@@ -11,9 +11,10 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>The objects of the Gateway API of a cluster, with what its control plane says of them.</summary>
 public sealed class JudgedGatewayApi
 {
-    private readonly bool _isAll;
+    private readonly bool _isAll, _hasImportHosts;
 
-    private JudgedGatewayApi(ClusterInventory cluster, GatewayVerdicts verdicts, bool isAll) => (Cluster, Verdicts, _isAll) = (cluster, verdicts, isAll);
+    private JudgedGatewayApi(ClusterInventory cluster, GatewayVerdicts verdicts, bool isAll, bool hasImportHosts) =>
+        (Cluster, Verdicts, _isAll, _hasImportHosts) = (cluster, verdicts, isAll, hasImportHosts);
 
     public ClusterInventory Cluster { get; }
 
@@ -32,7 +33,10 @@ public sealed class JudgedGatewayApi
                 .Select(name => cluster.Secrets.TryGetValue($"{name.Namespace}/{name.Name}", out var known)
                     ? known.Credential is { } credential ? credential with { Source = new(cluster.Context, "Secret", name.Namespace, name.Name) } : null
                     : KnownSecret.Unread(name.Namespace, name.Name)).OfType<TlsCredential>();
-            yield return new(cluster, GatewayVerdicts.Of(cluster.Context, new(cluster.Mesh ?? MeshConfig.Default, cluster.Networks), objects, secrets), isAll);
+            var planes = cluster.ControlPlanes.Any() ? cluster.ControlPlanes : clusters.SelectMany(other => other.ControlPlanes);
+            var multiCluster = ControlPlaneDeployment.MultiCluster(planes.Select(plane => plane.Deployment));
+            var settings = new MeshSettings(cluster.Mesh ?? MeshConfig.Default, cluster.Networks);
+            yield return new(cluster, GatewayVerdicts.Of(cluster.Context, settings, multiCluster, objects, secrets), isAll, multiCluster.Host);
         }
     }
 
@@ -67,7 +71,7 @@ public sealed class JudgedGatewayApi
     {
         "Service" => Cluster.Knows(MeshApi.Service.Name),
         "Hostname" => Cluster.Knows(MeshApi.Service.Name) && Cluster.Knows(MeshApi.ServiceEntry.Name),
-        "ServiceImport" => Cluster.Knows(MeshApi.Service.Name),
+        "ServiceImport" => Cluster.Knows(MeshApi.Service.Name) && (!_hasImportHosts || Cluster.Knows(MeshApi.ServiceExport.Name)),
         "ServiceEntry" => Cluster.Knows(MeshApi.ServiceEntry.Name),
         _ => true,
     };

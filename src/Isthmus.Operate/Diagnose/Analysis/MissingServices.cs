@@ -36,9 +36,8 @@ public static class MissingServices
             $"create the Service in {missing.Key.Cluster.Context} as well: {Create(missing.Key.Cluster.Context, first.service)}"));
 
     /// <summary>Whether its control plane shares only Services that are exported.</summary>
-    private static bool NeedsExports(ClusterInventory cluster) => cluster.ControlPlanes
-        .SelectMany(plane => ControlPlaneDeployment.Environment(plane.Deployment))
-        .Any(env => env is { Name: "ENABLE_MCS_SERVICE_DISCOVERY" or "ENABLE_MCS_CLUSTER_LOCAL", Value: "true" });
+    private static bool NeedsExports(ClusterInventory cluster) =>
+        ControlPlaneDeployment.MultiCluster(cluster.ControlPlanes.Select(plane => plane.Deployment)) is { Discovery: true } or { ClusterLocal: true };
 
     /// <summary>Whether calls reach a Pod by another name.</summary>
     private static bool IsTaken(ClusterWorkloads area, Workload pod) => area.ServicesOf(pod).Any()

@@ -51,6 +51,9 @@ internal static class GatewayApiCases
             "group \"core\" has no such kind: the route does not apply to Service shop/web"),
         new("IST0171", "c1 HTTPRoute shop/route spec.rules[0].backendRefs[0].group", Join(Fronted, Gateway(Http),
             Route(Backend("group: net.gke.io, kind: ServiceImport, name: web, port: 80"))), Good, "net.gke.io/ServiceImport are not supported"),
+        new("IST0101", "c1 HTTPRoute shop/route spec.rules[0].backendRefs[0]", Join(Fronted, Gateway(Http),
+            Route(Backend("group: multicluster.x-k8s.io, kind: ServiceImport, name: web, port: 80"))), Join(Fronted, Gateway(Http),
+            Route(Backend("group: multicluster.x-k8s.io, kind: ServiceImport, name: web, port: 80")), Exported), "no cluster exports the Service"),
         new("IST0101", "c1 Gateway.gateway.networking.k8s.io shop/front spec.gatewayClassName", Join(Fronted, Gateway(Http, "gatewayClassName: istioo"),
             Route(To)), Good, "istioo"),
         new("IST0101", "c1 Gateway.gateway.networking.k8s.io shop/front spec.infrastructure.parametersRef",
@@ -181,6 +184,8 @@ internal static class GatewayApiCases
 
     private const string Imported = "parentRefs: [{group: multicluster.x-k8s.io, kind: ServiceImport, name: web}], "
         + "rules: [{backendRefs: [{name: web, port: 80}] }]";
+
+    private const string Exported = "{apiVersion: multicluster.x-k8s.io/v1alpha1, kind: ServiceExport, metadata: {name: web, namespace: shop} }";
 
     private const string Put = "rules: [{to: [{operation: {methods: [PUT]} }] }]";
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
 
@@ -9,7 +10,7 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 public static class GatewayWorkloads
 {
     public static Analyzer Analyzer { get; } = new("gateway.IngressGatewayPortAnalyzer", "Checks that Gateways select Pods, whose Service has the ports",
-        [IstioCodes.ReferencedResourceNotFound, IstioCodes.GatewayPortNotOnService], ["Gateway", "Pod", "Service"],
+        [IstioCodes.ReferencedResourceNotFound, IstioCodes.GatewayPortNotOnService, OwnCodes.GatewayPortTaken], ["Gateway", "Pod", "Service"],
         mesh => mesh.Clusters.SelectMany(config => config.Cluster.Written<Gateway>().SelectMany(gateway => Check(mesh, config, gateway))));
 
     private static IEnumerable<Finding> Check(MeshSnapshot mesh, ConfigCluster config, Gateway gateway)
@@ -32,10 +33,16 @@ public static class GatewayWorkloads
                 var services = area.Cluster.Services.Where(service => served.Exists(workload => workload.Namespace == service.Metadata.Namespace
                     && service.Spec.Selector.Count > 0 && LabelSelector.Selects(service.Spec.Selector, workload.Labels)))
                     .ToList();
-                // Without a Service, clients use ports of the node.
-                if (services.Count == 0
-                    || services.SelectMany(service => service.Spec.Ports).Any(port => port.Port == server.Port || Target(port, served) == server.Port))
+                var ports = services.SelectMany(service => service.Spec.Ports).ToList();
+                var targets = ports.Where(port => port.Port == server.Port).Select(port => Target(port, served)).DefaultIfEmpty(server.Port).Distinct().ToList();
+                if (served.Count > 0 && targets.TrueForAll(Ports.IsOfGateway))
+                {
+                    yield return OwnCodes.GatewayPortTaken.At(config.Cluster, name, $"spec.servers[{i}].port.number",
+                        $"leads to port {targets[0]} of the Pods in {area.Cluster.Context}, which need it for their own probes and metrics: nothing serves it");
                     continue;
+                }
+                // Without a Service, clients use ports of the node.
+                if (services.Count == 0 || ports.Exists(port => port.Port == server.Port || Target(port, served) == server.Port)) continue;
                 yield return IstioCodes.GatewayPortNotOnService.At(config.Cluster, name, $"spec.servers[{i}].port.number",
                     $"the Pods listen on port {server.Port}, which Service {string.Join(", ", services.Select(service => service.Key))} of "
                         + $"{area.Cluster.Context} does not have");

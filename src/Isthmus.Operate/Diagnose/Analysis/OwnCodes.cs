@@ -435,6 +435,10 @@ public static class OwnCodes
         "A definition of the Gateway API is of a release that control planes do not know, or does not say of which. They ignore fields that only it has.",
         "Install the definitions of one release that control planes know, or upgrade the control planes.");
 
+    public static readonly AnalysisCode GatewayPortTaken = new("ISM1512", "GatewayPortTaken", Severity.Error,
+        "A server of a Gateway has a port that the Pods of the gateway need themselves (15000, 15004, 15020, 15021, 15090). Nothing serves it.",
+        "Use another port, or let the Service of the gateway lead it to another targetPort.");
+
     public static readonly AnalysisCode InjectionMistyped = new("ISM1509", "InjectionMistyped", Severity.Warning,
         "The label istio-injection of a namespace is neither enabled nor disabled. It has the effect of disabled: the Pods get no sidecars.",
         "Set it to enabled, or to disabled if that is intended.");

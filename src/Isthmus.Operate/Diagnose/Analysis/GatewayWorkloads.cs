@@ -34,7 +34,7 @@ public static class GatewayWorkloads
                     && service.Spec.Selector.Count > 0 && LabelSelector.Selects(service.Spec.Selector, workload.Labels)))
                     .ToList();
                 var ports = services.SelectMany(service => service.Spec.Ports).ToList();
-                var targets = ports.Where(port => port.Port == server.Port).Select(port => Target(port, served)).DefaultIfEmpty(server.Port).Distinct().ToList();
+                var targets = ports.Where(port => port.Port == server.Port).Select(port => Target(port, served)).DefaultIfEmpty(server.Port).ToList();
                 if (served.Count > 0 && targets.TrueForAll(Ports.IsOfGateway))
                 {
                     yield return OwnCodes.GatewayPortTaken.At(config.Cluster, name, $"spec.servers[{i}].port.number",

@@ -49,6 +49,7 @@ public static class WorkloadVerification
         {
             var problems = hosts.SelectMany(host => host.Where(service => service.Cluster == cluster).SelectMany(service => Lost(service, host))).Distinct()
                 .Concat(Alone(cluster)).Concat(Misnamed(cluster)).ToList();
+            problems.AddRange(UninjectedPods.In(cluster, problems.Select(problem => problem.Object).ToHashSet(StringComparer.Ordinal)));
             foreach (var problem in problems) yield return new(cluster.Context, What, problem.Object, problem);
             if (problems.Count == 0)
                 yield return new(cluster.Context, What,

@@ -1,4 +1,5 @@
 using Isthmus.Core.Names;
+using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
 
@@ -37,8 +38,23 @@ internal readonly record struct Sidecarless(string Object, string Field, string 
             {
                 Because = $"is \"{told}\", which has the effect of disabled: {name} ",
             };
-        return cluster.Injects(ns) ? new(name, Label, "restart the Pod: its namespace is injected, and the Pod is older than that")
+        return cluster.Injects(ns)
+            ? new(name, Label,
+                $"restart the Pod: its namespace is injected, and it was made before that, or while no webhook injected it ({Again(cluster, pod)})")
             : new(name, Label, $"label {Enabled(cluster, ns)} (or the Pod {Labels.Inject}=true) and restart the Pod");
+    }
+
+    /// <summary>How a Pod is made anew.</summary>
+    private static string Again(ClusterObjects cluster, Pod pod)
+    {
+        var (kind, owner) = ServicePods.OwnerOf(pod);
+        var kubectl = $"kubectl --context={cluster.Context} -n {pod.Metadata.Namespace}";
+        return kind switch
+        {
+            "Deployment" or "StatefulSet" or "DaemonSet" => $"{kubectl} rollout restart {kind.ToLowerInvariant()}/{owner}",
+            "Pod" => $"create {kind} {owner} again",
+            _ => $"{kubectl} delete pod {pod.Metadata.Name}: its {kind} makes another one",
+        };
     }
 
     private static string Enabled(ClusterObjects cluster, string ns) => $"namespace {ns} in {cluster.Context} {Labels.Injection}=enabled";

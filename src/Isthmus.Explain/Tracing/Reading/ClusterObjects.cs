@@ -200,6 +200,9 @@ internal sealed class ClusterObjects
         && (labels.GetValueOrDefault(Labels.Injection) is { Length: > 0 } told ? told == "enabled"
             : labels.GetValueOrDefault(Labels.Revision) is { Length: > 0 } || (_read.InjectsByDefault && !DefaultInjection.Exempt.Contains(ns)));
 
+    /// <summary>Whether a namespace is not for applications.</summary>
+    public bool IsOfSystem(string ns) => ns == SystemNamespace || MeshSnapshot.IsSystem(_read, ns);
+
     /// <summary>The revision that a namespace asks for and no webhook of the cluster serves; null when one does, or no webhook is known.</summary>
     /// <param name="served">The revisions and tags that are served.</param>
     public string? UnservedRevision(string ns, out IReadOnlyCollection<string> served)

@@ -1,0 +1,56 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Kubernetes.Yaml;
+using Xunit;
+
+namespace Isthmus.Tests.Tracing;
+
+/// <summary><c>verify</c> warns of Pods without a sidecar in namespaces that are injected, also in a mesh of one network, where their calls get
+/// through.</summary>
+public sealed class UninjectedPodTests
+{
+    private const string Owned = "labels: {app: web, pod-template-hash: 5d9}, ownerReferences: [{kind: ReplicaSet, name: web-5d9, controller: true}]";
+
+    [Theory]
+    [InlineData(Owned, "kubectl --context=c1 -n shop rollout restart deployment/web")]
+    [InlineData("ownerReferences: [{kind: StatefulSet, name: db, controller: true}]", "kubectl --context=c1 -n shop rollout restart statefulset/db")]
+    [InlineData("ownerReferences: [{kind: Job, name: sum, controller: true}]", "kubectl --context=c1 -n shop delete pod web-1: its Job makes another one")]
+    [InlineData("labels: {app: web}", "create Pod web-1 again")]
+    public void A_Pod_that_is_older_than_the_label_is_warned_of_with_what_gives_it_a_sidecar(string metadata, string remedy)
+    {
+        var problem = Assert.Single(Verified("istio-injection: enabled", Pod("web-1", metadata)));
+        Assert.Equal(("ISM2051", Severity.Warning, "Pod shop/web-1 in c1"), (problem.Code, problem.Severity, problem.Object));
+        Assert.Contains("has no sidecar, although its namespace is injected", problem.Message, StringComparison.Ordinal);
+        Assert.Contains(remedy, problem.Remedy, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Pods_of_one_workload_are_one_warning() => Assert.Contains("like 1 more of Deployment shop/web",
+        Assert.Single(Verified("istio-injection: enabled", Pod("web-1", Owned), Pod("web-2", Owned))).Message, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("", "labels: {app: web}", "")]
+    [InlineData("istio-injection: disabled", "labels: {app: web}", "")]
+    [InlineData("istio.io/dataplane-mode: ambient", "labels: {app: web}", "")]
+    [InlineData("istio-injection: enabled", "labels: {sidecar.istio.io/inject: 'false'}", "")]
+    [InlineData("istio-injection: enabled", "annotations: {sidecar.istio.io/inject: 'false'}", "")]
+    [InlineData("istio-injection: enabled", "annotations: {kubernetes.io/config.mirror: '1'}", "")]
+    [InlineData("istio-injection: enabled", "deletionTimestamp: '2026-06-01T00:00:00Z'", "")]
+    [InlineData("istio-injection: enabled", "labels: {app: web}", "hostNetwork: true, ")]
+    [InlineData("istio-injection: enabled", "labels: {app: web}", "initContainers: [{name: istio-proxy, restartPolicy: Always}], ")]
+    public void A_Pod_that_is_to_have_none_is_as_it_should_be(string labels, string metadata, string spec) =>
+        Assert.Empty(Verified(labels, Pod("web-1", metadata, spec)));
+
+    private static string Pod(string name, string metadata, string spec = "") =>
+        $"{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: shop, {metadata}}}, spec: {{{spec}containers: [{{name: web}}]}}, "
+            + "status: {phase: Running, podIP: 10.1.0.5, conditions: [{type: Ready, status: 'True'}]}}";
+
+    private static List<Problem> Verified(string labels, params IEnumerable<string> pods)
+    {
+        var objects = YamlText.ParseAll(string.Join("\n---\n",
+            [$"{{apiVersion: v1, kind: Namespace, metadata: {{name: shop, labels: {{{labels}}}}}}}", .. pods]), "c1").OfType<JsonObject>();
+        return [.. WorkloadVerification.Run([ClusterObjects.From("c1", objects)]).Select(check => check.Problem).OfType<Problem>()];
+    }
+}

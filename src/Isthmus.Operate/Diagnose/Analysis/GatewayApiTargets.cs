@@ -38,11 +38,7 @@ public static class GatewayApiTargets
             var name = JudgedGatewayApi.Name(gateway.Source);
             if (api.Verdicts.ControllerOf(gateway) is not { } controller)
             {
-                if (api.Cluster.Knows(MeshApi.GatewayClass.Name) && api.Cluster.Find($"{MeshApi.GatewayClass.Name} {gateway.Class}") is null)
-                    yield return IstioCodes.ReferencedResourceNotFound.At(api.Cluster, name, "spec.gatewayClassName",
-                        $"Referenced gateway class not found: \"{gateway.Class}\": nobody serves the Gateway",
-                        $"use a class that exists (those of the mesh: {string.Join(", ", GatewayClasses.BuiltIn.Select(known => known.Name))}), "
-                        + "or install the controller of this one");
+                if (UnservedGateways.Of(api, gateway) is { } unserved) yield return unserved;
                 continue;
             }
             if (!GatewayClasses.Deploys(controller)) continue;

@@ -21,8 +21,15 @@ public static class GatewayApiVerification
     {
         foreach (var unknown in GatewayApiDefinitions.Unknown(api.Cluster))
             yield return new(api.Cluster.Context, "definition", unknown.Problem.Object, unknown.Problem);
-        foreach (var gateway in api.Verdicts.Gateways.Where(gateway => api.Verdicts.ControllerOf(gateway) is not null).OrderBy(gateway => gateway.Source))
+        foreach (var gateway in api.Verdicts.Gateways.OrderBy(gateway => gateway.Source))
         {
+            if (api.Verdicts.ControllerOf(gateway) is null)
+            {
+                if (UnservedGateways.Of(api, gateway)?.Problem is { } unserved)
+                    yield return new(api.Cluster.Context, "Gateway", $"{gateway.Namespace}/{gateway.Name} of class {gateway.Class}",
+                        unserved with { Code = NotProgrammed, Object = $"Gateway {gateway.Namespace}/{gateway.Name} in {api.Cluster.Context}" });
+                continue;
+            }
             var status = api.Find(gateway.Source)?["status"];
             var conditions = status?["conditions"];
             var wrong = Negative(conditions, gateway.Generation.Number, "Accepted") ?? Negative(conditions, gateway.Generation.Number, "Programmed");

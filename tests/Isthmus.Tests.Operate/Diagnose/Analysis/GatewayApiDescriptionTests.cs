@@ -78,6 +78,31 @@ public sealed class GatewayApiDescriptionTests
             + "{gateway.networking.k8s.io/bundle-version: v1.9.0} } }")));
     }
 
+    /// <summary>What another controller serves is not the mesh's; what nobody serves is somebody's mistake.</summary>
+    [Theory]
+    [InlineData("", "error: \"isto\": nobody serves the Gateway; did you mean istio?")]
+    [InlineData("status: 'Unknown', reason: Pending", "warning: Accepted is Unknown (Pending): Waiting for controller; example.com/theirs")]
+    [InlineData("status: 'False', reason: InvalidParameters", "warning: Accepted is False (InvalidParameters): Waiting for controller; example.com/theirs")]
+    [InlineData("status: 'True', reason: Accepted", null)]
+    public void A_Gateway_whose_class_nobody_serves_is_a_row(string accepted, string? says)
+    {
+        var text = Join(Web, Istiod, GatewayApiCases.Gateway("{name: http, port: 80, protocol: HTTP}")).Replace("gatewayClassName: istio",
+            "gatewayClassName: isto", StringComparison.Ordinal);
+        if (accepted.Length > 0)
+            text = Join(text, "{apiVersion: gateway.networking.k8s.io/v1, kind: GatewayClass, metadata: {name: isto}, spec: {controllerName: "
+                + $"example.com/theirs}}, status: {{conditions: [{{type: Accepted, {accepted}, message: Waiting for controller}}] }} }}");
+        var check = GatewayApiVerification.Checks(Clusters(text)).SingleOrDefault();
+        var found = Isthmus.Operate.Diagnose.Analysis.Analysis.Run(Clusters(text)).SingleOrDefault(finding => finding.Problem.Path == "spec.gatewayClassName");
+        Assert.Equal((says is null, says is null), (check is null, found is null));
+        if (check?.Problem is not { } problem) return;
+        Assert.Equal(("ISM1037", "Gateway shop/front in c1", "shop/front of class isto"), (problem.Code, problem.Object, check.Found));
+        var (severity, message, remedy) = (says!.Split(": ")[0], says[(says.IndexOf(' ', StringComparison.Ordinal) + 1)..].Split("; ")[0], says.Split("; ")[1]);
+        Assert.Equal(severity, problem.Severity.ToString().ToLowerInvariant());
+        Assert.EndsWith(message, problem.Message, StringComparison.Ordinal);
+        Assert.Contains(remedy, problem.Remedy, StringComparison.Ordinal);
+        Assert.Equal((problem.Message, problem.Severity), (found!.Problem.Message, found.Problem.Severity));
+    }
+
     /// <summary>A cluster that was not read may have the backend. Of what it lacks, the control plane names only a part.</summary>
     [Theory]
     [InlineData("status: 'True', message: all", "", "")]

@@ -141,7 +141,7 @@ public static class TraceText
             foreach (var delay in trace.Hops.Select(hop => hop.Problem).Where(problem => problem?.Code == OutboundStep.Delayed))
                 text.Append(CultureInfo.InvariantCulture, $" {delay!.Object} {delay.Message}.");
             var warnings = trace.Hops.Count(hop => hop.Status == HopStatus.Warning);
-            text.Append(warnings == 0 ? "\n" : string.Create(CultureInfo.InvariantCulture, $" {warnings} warning{(warnings == 1 ? "" : "s")}: see above.\n"));
+            text.Append(warnings == 0 ? "\n" : $" {Counted.Of(warnings, "warning")}: see above.\n");
             return;
         }
         text.Append(CultureInfo.InvariantCulture,

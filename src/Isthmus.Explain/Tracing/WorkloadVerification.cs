@@ -53,7 +53,7 @@ public static class WorkloadVerification
             foreach (var problem in problems) yield return new(cluster.Context, What, problem.Object, problem);
             if (problems.Count == 0)
                 yield return new(cluster.Context, What,
-                    $"all Pods of {hosts.Count(host => host.Exists(service => service.Cluster == cluster))} Services are ready", null);
+                    $"all Pods of {Counted.Of(hosts.Count(host => host.Exists(service => service.Cluster == cluster)), "Service")} are ready", null);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
 
 namespace Isthmus.Explain.WhatIf;
 
@@ -16,7 +17,7 @@ internal static class FieldChanges
     {
         var all = Walk("", before, after).Where(field => !field.Path.Contains(Bookkeeping, StringComparison.Ordinal)).ToList();
         foreach (var (path, old, now) in all.Take(Most)) yield return $"{path}: {Shown(old)} → {Shown(now)}";
-        if (all.Count > Most) yield return $"and {all.Count - Most} more fields";
+        if (all.Count > Most) yield return $"and {Counted.Of(all.Count - Most, "more field")}";
     }
 
     private static IEnumerable<(string Path, JsonNode? Before, JsonNode? After)> Walk(string path, JsonNode? before, JsonNode? after)

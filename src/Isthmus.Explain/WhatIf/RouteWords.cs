@@ -97,7 +97,7 @@ internal static class RouteWords
                 : $"all to {Destination(Text(At(to, "cluster")), host)}");
             if (At(to, "timeout") is { } timeout && Text(timeout) is not ("0s" or "0")) parts.Add($"timeout {timeout}");
             if (At(to, "retry_policy") is { } retry && !IsDefault(retry))
-                parts.Add($"{Text(At(retry, "num_retries")) switch { "" => "1", var count => count }} retries on {At(retry, "retry_on")}");
+                parts.Add($"{Text(At(retry, "num_retries")) switch { "" or "1" => "1 retry", var count => $"{count} retries" }} on {At(retry, "retry_on")}");
             foreach (var (field, word) in ((string, string)[])[("prefix_rewrite", "path rewritten to"), ("host_rewrite_literal", "host rewritten to")])
                 if (Text(At(to, field)) is { Length: > 0 } text) parts.Add($"{word} {text}");
             foreach (var mirror in At(to, "request_mirror_policies") as JsonArray ?? [])

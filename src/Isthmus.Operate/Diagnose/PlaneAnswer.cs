@@ -63,7 +63,7 @@ public sealed record PlaneAnswer(string Pod, string Release, JsonNode? Answer, s
         };
     }
 
-    private static string Unreadable(string why, int items = 0) => $"answers {(items > 0 ? $"{items} item{(items == 1 ? "" : "s")} " : "")}in a form that this "
+    private static string Unreadable(string why, int items = 0) => $"answers {(items > 0 ? $"{Counted.Of(items, "item")} " : "")}in a form that this "
         + $"program does not read ({Visible.Text(why)})";
 
     /// <summary>One that has not answered yet.</summary>

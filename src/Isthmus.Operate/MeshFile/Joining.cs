@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
@@ -80,6 +81,6 @@ internal sealed class Joining(ClusterLink link, MeshLinks links)
     private static string Several(IReadOnlyList<string> names, string one, string? many = null)
     {
         var more = names.Count > MostNames ? $" and {names.Count - MostNames} more" : "";
-        return $"{names.Count} {(names.Count == 1 ? one : many ?? $"{one}s")} ({string.Join(", ", names.Take(MostNames))}{more})";
+        return $"{Counted.Of(names.Count, one, many)} ({string.Join(", ", names.Take(MostNames))}{more})";
     }
 }

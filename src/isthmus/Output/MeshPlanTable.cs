@@ -1,4 +1,5 @@
 using System.Globalization;
+using Isthmus.Core.Problems;
 using Isthmus.Operate.MeshFile;
 
 namespace Isthmus.Output;
@@ -12,8 +13,8 @@ internal static class MeshPlanTable
     {
         var networks = mesh.Clusters.Select(cluster => cluster.Network).Distinct().Count();
         Console.WriteLine(
-            $"Mesh {mesh.Name}: {Count(mesh.Clusters.Count, "cluster")}, {Count(networks, "network")}, "
-                + $"{Count(mesh.Clusters.Count(cluster => cluster.IsPrimary), "control plane")}.");
+            $"Mesh {mesh.Name}: {Counted.Of(mesh.Clusters.Count, "cluster")}, {Counted.Of(networks, "network")}, "
+                + $"{Counted.Of(mesh.Clusters.Count(cluster => cluster.IsPrimary), "control plane")}.");
         if (!plan.IsEmpty)
         {
             TextTable.Write(["CLUSTER", "PART", "ACTION", "OBJECTS"],
@@ -59,6 +60,4 @@ internal static class MeshPlanTable
     private static string Place(string cluster) => cluster.Length == 0 ? "(files)" : cluster;
 
     private static string Action(ChangeKind kind) => kind.ToString().ToLowerInvariant();
-
-    private static string Count(int number, string word) => string.Create(CultureInfo.InvariantCulture, $"{number} {word}{(number == 1 ? "" : "s")}");
 }

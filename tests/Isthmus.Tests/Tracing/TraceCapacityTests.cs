@@ -75,7 +75,7 @@ public sealed class TraceCapacityTests
     {
         var scenario = new TraceScenario { Call = new("GET /", true, 200, 3, "10.1.0.5:8080", "-", "", []) };
         Inject(scenario, "crash loop");
-        Assert.Equal("1 of 1 are usable; 1 more Pod is not ready", Assert.Single(scenario.Walk().Hops, hop => hop.Name == "endpoints").Summary);
+        Assert.Equal("1 of 1 is usable; 1 more Pod is not ready", Assert.Single(scenario.Walk().Hops, hop => hop.Name == "endpoints").Summary);
         Assert.Equal("2 of 2 are usable", Assert.Single(new TraceScenario().Walk().Hops, hop => hop.Name == "endpoints").Summary);
     }
 

@@ -238,6 +238,7 @@ public sealed class TraceOutcomeTests
     [InlineData("""{"name": "cx_connect_fail", "value": "3"}, {"name": "rq_error", "value": "3"}, {"name": "rq_total", "value": "3"}""",
         "because 3 connections failed")]
     [InlineData("""{"name": "rq_timeout", "value": "2"}""", "because 2 requests timed out")]
+    [InlineData("""{"name": "cx_connect_fail", "value": "1"}, {"name": "rq_timeout", "value": "1"}""", "because 1 connection failed, and 1 request timed out")]
     [InlineData("", "because calls kept failing")]
     public void An_ejection_says_what_was_counted(string stats, string why)
     {

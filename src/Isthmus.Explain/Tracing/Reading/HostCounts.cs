@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
 
 namespace Isthmus.Explain.Tracing.Reading;
 
@@ -27,10 +28,10 @@ internal readonly record struct HostCounts(long Errors, long Requests, long Unco
         get
         {
             var causes = new List<string>();
-            if (Unconnected > 0) causes.Add(FormattableString.Invariant($"{Unconnected} connections failed"));
-            if (TimedOut > 0) causes.Add(FormattableString.Invariant($"{TimedOut} requests timed out"));
+            if (Unconnected > 0) causes.Add($"{Counted.Of(Unconnected, "connection")} failed");
+            if (TimedOut > 0) causes.Add($"{Counted.Of(TimedOut, "request")} timed out");
             if (Errors > Unconnected)
-                causes.Add(FormattableString.Invariant($"{Errors} of {Requests} requests failed: 5xx of the application, or no response"));
+                causes.Add(FormattableString.Invariant($"{Errors} of {Counted.Of(Requests, "request")} failed: 5xx of the application, or no response"));
             return causes.Count > 0 ? $"because {string.Join(", and ", causes)}" : "because calls kept failing";
         }
     }

@@ -28,7 +28,7 @@ internal sealed record PoolRefusals(long Count, TimeSpan Ago)
     public Problem? Describe(string rule, string caller) =>
         Ago > Recent ? null : Faults.Of("ISM2097", rule.Length > 0 ? $"DestinationRule {rule}" : caller, "spec.trafficPolicy.connectionPool",
         string.Create(CultureInfo.InvariantCulture,
-            $"its limits have refused {Count} {(Count == 1 ? "call" : "calls")} of this caller, the last one {Text(Ago)} ago: as many connections or requests "
+            $"its limits have refused {Counted.Of(Count, "call")} of this caller, the last one {Text(Ago)} ago: as many connections or requests "
                 + $"as they allow were in use"),
         "raise maxConnections, http1MaxPendingRequests or http2MaxRequests, or add Pods");
 

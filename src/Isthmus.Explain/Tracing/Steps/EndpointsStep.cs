@@ -41,7 +41,8 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
         }
         var capacity = new CapacityStep(facts, record, causes);
         var others = capacity.NotReady(host, subset == "-" ? "" : subset, candidates);
-        var summary = $"{usable.Count} of {candidates.Count} are usable{(others > 0 ? $"; {others} more Pod{(others == 1 ? " is" : "s are")} not ready" : "")}";
+        var summary = $"{usable.Count} of {candidates.Count} {(usable.Count == 1 ? "is" : "are")} usable"
+            + (others > 0 ? $"; {others} more Pod{(others == 1 ? " is" : "s are")} not ready" : "");
         if (usable.Count == 0)
         {
             var told = record.Count;
@@ -156,7 +157,7 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
             record.Fail("endpoints", "none", causes.Endpoints.NoEndpoints(call.Host, call.Port, "", ""));
             return null;
         }
-        record.Ok("service", $"{own.Name} → {found.Count} Pods", ("by", "the kernel's Service rules"));
+        record.Ok("service", $"{own.Name} → {Counted.Of(found.Count, "Pod")}", ("by", "the kernel's Service rules"));
         new CapacityStep(facts, record, causes).WalkPlain(own);
         return found;
     }

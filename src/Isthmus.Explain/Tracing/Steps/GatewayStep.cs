@@ -110,13 +110,13 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, TraceCau
         var list = endpoints.Take(8).Select(endpoint => (endpoint.AddressText, endpoint.Health)).ToArray();
         if (usable.Count == 0)
         {
-            record.Fail("gateway endpoints", $"0 of {endpoints.Count} are usable",
+            record.Fail("gateway endpoints", $"0 of {endpoints.Count} {(usable.Count == 1 ? "is" : "are")} usable",
                 Faults.Of("ISM2040", $"cluster {local.Name} of {PodRef.Of(cluster, gateway)}", "", "no endpoint is healthy",
                     "check the Pods behind them"),
                 list);
             return;
         }
-        record.Ok("gateway endpoints", $"{usable.Count} of {endpoints.Count} are usable", list);
+        record.Ok("gateway endpoints", $"{usable.Count} of {endpoints.Count} {(usable.Count == 1 ? "is" : "are")} usable", list);
         var next = (IPEndPoint)usable[0].Address;
         // A gateway may lead to any cluster in its network.
         if (facts.PodAt(next.Address, usable[0].Workload.Cluster, cluster, cluster.NetworkOf(gateway)) is not { } found)

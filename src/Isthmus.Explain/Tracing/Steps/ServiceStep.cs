@@ -1,4 +1,5 @@
 using System.Net;
+using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
@@ -21,7 +22,7 @@ internal sealed class ServiceStep(TraceFacts facts, TraceRecord record, TraceCau
                 causes.Endpoints.NoEndpointsIn(facts.Home, facts.Host($"{service.Service.Metadata.Name}.{service.Service.Metadata.Namespace}"), number, ""));
         else
         {
-            record.Ok("service", $"{service.Name} → {callees.Count} Pods", ("by", "the kernel's Service rules"));
+            record.Ok("service", $"{service.Name} → {Counted.Of(callees.Count, "Pod")}", ("by", "the kernel's Service rules"));
             record.Packets(causes.Packets.ToPod(first));
             pods.Walk(way, first, way.Outbound.View);
         }

@@ -95,7 +95,7 @@ public static class CertificateAnalysis
             ? string.Create(CultureInfo.InvariantCulture, $"{left.TotalDays:0} days")
             : left.TotalHours >= 2
             ? string.Create(CultureInfo.InvariantCulture, $"{left.TotalHours:0} hours")
-            : string.Create(CultureInfo.InvariantCulture, $"{Math.Max(1, left.TotalMinutes):0} minutes");
+            : Counted.Of(Math.Max(1, (long)Math.Round(left.TotalMinutes)), "minute");
     }
 
     private static string Time(DateTimeOffset? time) => string.Create(CultureInfo.InvariantCulture, $"{time?.UtcDateTime:yyyy-MM-dd HH:mm} UTC");

@@ -1,4 +1,5 @@
 using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Inventory;
 
@@ -100,7 +101,7 @@ public static class InjectionLabels
             {
                 yield return Elsewhere(mesh, area, name) is { } other
                     ? OwnCodes.InjectionDiffers.At(area.Cluster, $"Namespace {name}", "metadata.labels",
-                        $"has no injection label in {area.Cluster.Context}, but in {other.Context}: {bare.Count} Pod{(bare.Count == 1 ? "" : "s")}, for "
+                        $"has no injection label in {area.Cluster.Context}, but in {other.Context}: {Counted.Of(bare.Count, "Pod")}, for "
                             + $"example {bare[0].Name}, ha{(bare.Count == 1 ? "s" : "ve")} no sidecar, and callers of other networks never reach "
                             + $"{(bare.Count == 1 ? "it" : "them")}",
                         $"kubectl --context={area.Cluster.Context} label namespace {name} {Labels.Injection}=enabled; then restart the workloads")

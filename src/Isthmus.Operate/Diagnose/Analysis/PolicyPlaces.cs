@@ -1,3 +1,4 @@
+using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
@@ -20,7 +21,7 @@ public static class PolicyPlaces
             .Where(workload => workload.HasProxy && !MeshSnapshot.IsSystem(workload.Cluster, workload.Namespace))
             .Select(workload => workload.Namespace).Distinct().Order(StringComparer.Ordinal).ToList()
         where met.Count > 0
-        let more = met.Count > Named ? $" and {met.Count - Named} others" : ""
+        let more = met.Count > Named ? $" and {Counted.Of(met.Count - Named, "other")}" : ""
         let namespaces = $"namespace{(met.Count == 1 ? "" : "s")} {string.Join(", ", met.Take(Named))}{more}"
         let effect = policy.Action == PolicyAction.Deny ? "what it denies is denied there" : "calls there fail unless some ALLOW policy permits them"
         select OwnCodes.PolicyOfWholeMesh.At(config.Cluster, $"AuthorizationPolicy {policy.Namespace}/{policy.Name}", "metadata.namespace",

@@ -34,7 +34,7 @@ public static class RulesOfBytes
                 && read.Path.StartsWith($"spec.rules[{rule.Index}].", StringComparison.Ordinal))
             let places = string.Join(", ", met.Take(Named).Select(port =>
                 $"{port.Port} ({port.Protocol.ToString().ToUpperInvariant()}) of Service {port.Service}"))
-                + (met.Count > Named ? $" and {met.Count - Named} others" : "")
+                + (met.Count > Named ? $" and {Counted.Of(met.Count - Named, "other")}" : "")
             select policy.Action == PolicyAction.Deny
                 ? OwnCodes.RequestRuleOfBytes.At(config.Cluster, NameOf(policy), read.Term.Values.IsEmpty ? read.Negated : read.Path,
                     $"only requests have it, and of connections to port {places} proxies know none: the rule denies "

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
 using Isthmus.Graph.History;
 using Isthmus.Reports;
 
@@ -111,7 +112,7 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
                     $"{ready.Before} → {ready.After} ready{(ready.Fewest < Math.Min(ready.Before, ready.After) ? $", meanwhile {ready.Fewest}" : "")}{(Cause.Length > 0 ? $": {Cause}" : "")}");
             if (Kind == "Cluster" && Verb == "left" && Secret.Length > 0)
                 return string.Create(CultureInfo.InvariantCulture,
-                    $"Secret {Secret} is gone, so {LostServices} service{(LostServices == 1 ? "" : "s")} of {Name} {(LostServices == 1 ? "is" : "are")} no "
+                    $"Secret {Secret} is gone, so {Counted.Of(LostServices, "service")} of {Name} {(LostServices == 1 ? "is" : "are")} no "
                         + $"longer known");
             if (Verb == "invalid") return "has errors: the last good configuration stays in force";
             if (Proxies is null) return "";
@@ -121,7 +122,7 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
             var shared = ChangesInPush > 1
                 ? string.Create(CultureInfo.InvariantCulture, $", with {ChangesInPush - 1} other change{(ChangesInPush > 2 ? "s" : "")}")
                 : "";
-            return string.Create(CultureInfo.InvariantCulture, $"{types} at {Proxies} {(Proxies == 1 ? "proxy" : "proxies")}{shared}");
+            return string.Create(CultureInfo.InvariantCulture, $"{types} at {Counted.Of(Proxies.Value, "proxy", "proxies")}{shared}");
         }
     }
 

@@ -85,7 +85,8 @@ public sealed class BugReport(IReadOnlyList<ClusterAccess> clusters, BugReportRe
             planes = [.. pods.Where(pod => pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod)];
             proxies = [.. pods.Where(pod => IsAsked(pod, request.Proxies))];
             await StepAsync(access.Name, "control planes", () => EachAsync(planes, pod => reports.AddControlPlaneAsync(pod, limit.Token)));
-            await StepAsync(access.Name, $"{proxies.Count} proxies", () => EachAsync(proxies, pod => reports.AddProxyAsync(pod, limit.Token)));
+            await StepAsync(access.Name, Counted.Of(proxies.Count, "proxy", "proxies"),
+                () => EachAsync(proxies, pod => reports.AddProxyAsync(pod, limit.Token)));
             await StepAsync(access.Name, "CNI agents",
                 () => EachAsync(pods.Where(pod => pod.Metadata.Labels.GetValueOrDefault("k8s-app") == "istio-cni-node"),
                     pod => reports.AddLogsAsync(pod, "install-cni", limit.Token)));

@@ -31,8 +31,8 @@ public static class MigrationLevels
         // Istio gives these no effect either, or only a name in statistics.
         ("Gateway", MigrationLevel.Note, "servers[].name servers[].defaultEndpoint"),
         ("VirtualService", MigrationLevel.Note, "http[].match[].statPrefix"),
-        ("Sidecar", MigrationLevel.Note, "egress[].port.name egress[].port.targetPort ingress[].port.targetPort ingress[].bind"),
-        ("Sidecar", MigrationLevel.Differs, "egress[].port.protocol inboundConnectionPool ingress[].connectionPool"),
+        ("Sidecar", MigrationLevel.Note, "egress[].port.targetPort ingress[].port.targetPort ingress[].bind"),
+        ("Sidecar", MigrationLevel.Differs, "inboundConnectionPool ingress[].connectionPool"),
         ("DestinationRule", MigrationLevel.Differs, "*.outlierDetectionHttpErrorCodes"),
         ("EnvoyFilter", MigrationLevel.Differs, "configPatches[].patch.filterClass"),
         // It works as before for Pods whose proxy stays Envoy; of a patch, only Envoy knows.

@@ -181,7 +181,7 @@ internal static class NetworkingSchemas
             ("connectionPool", InboundPool)).Requiring("port"))),
         ("inboundConnectionPool", InboundPool),
         ("egress",
-            List(Object(("port", Object(("number", Unsigned), ("name", Idle(Text)), ("protocol", Idle(Text)), ("targetPort", Idle(Unsigned)))), ("bind", Text),
+            List(Object(("port", Object(("number", Unsigned), ("name", Text), ("protocol", Text), ("targetPort", Idle(Unsigned)))), ("bind", Text),
                 ("captureMode", OneOf("DEFAULT", "IPTABLES", "NONE")), ("hosts", Texts))
                 .Requiring("hosts"))),
         ("outboundTrafficPolicy", Object(("mode", OneOf("REGISTRY_ONLY", "ALLOW_ANY")), ("egressProxy", Destination))));

@@ -3,6 +3,7 @@ using Isthmus.Core.Collections;
 namespace Isthmus.Mesh.Model;
 
 /// <param name="Port">0: every port that no other listener names.</param>
+/// <param name="Protocol">What clients speak on it; <see cref="Protocol.Auto"/>: what the Services of the port declare.</param>
 /// <param name="Hosts">As written: <c>namespace/host</c>, where a namespace is <c>*</c> or <c>.</c>, too; those with <c>~</c> before it are
 /// excluded, whatever the others say.</param>
 public sealed record SidecarEgress(int Port, string PortName, Protocol Protocol, string Bind, ValueList<string> Hosts);

@@ -252,10 +252,18 @@ public static class SidecarHosts
         var others = sidecar.Egress.Any(egress => egress.Port == 0 && Selects(egress, scope, service));
         var hasPorts = sidecar.Egress.Any(egress => egress.Port != 0);
         if (!hasPorts) return others ? service : null;
-        var seen = service.Ports.Where(port => sidecar.Egress.Any(egress => egress.Port == port.Number)
-            ? sidecar.Egress.Any(egress => egress.Port == port.Number && Selects(egress, scope, service)) : others).ToValueList();
-        return seen.IsEmpty ? null : seen.Count == service.Ports.Count ? service : service with { Ports = seen };
+        var seen = service.Ports.SelectMany(SeenAs).ToValueList();
+        return seen.IsEmpty ? null : seen.Equals(service.Ports) ? service : service with { Ports = seen };
+
+        IEnumerable<ServicePort> SeenAs(ServicePort port) => !sidecar.Egress.Any(egress => egress.Port == port.Number) ? others ? [port] : []
+            : sidecar.Egress.FirstOrDefault(egress => egress.Port == port.Number && Selects(egress, scope, service)) is { } narrow
+            ? [Spoken(port, narrow.Protocol)] : [];
     }
+
+    /// <summary>A port with the protocol of the Sidecar's listener. Which version of HTTP the endpoints speak, only their Service says.</summary>
+    private static ServicePort Spoken(ServicePort port, Protocol declared) => declared is Protocol.Auto or Protocol.Udp || declared == port.Protocol
+        || port.Protocol == Protocol.Udp || (declared.IsHttp() && port.Protocol.IsHttp()) ? port
+        : port with { Protocol = declared.IsHttp() ? Protocol.Http : declared };
 
     private static bool Selects(SidecarEgress egress, ProxyScope scope, MeshService service)
     {

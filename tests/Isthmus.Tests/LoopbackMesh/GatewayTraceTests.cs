@@ -60,13 +60,14 @@ public sealed class GatewayTraceTests(LoopbackMeshRig mesh, FaultyServices servi
           gateways: [istio-system/$door]
           http:
           - {name: admins, match: [{uri: {prefix: /hello}, headers: {'@request.auth.claims.group': {exact: admin}}}], route: [{destination: {host: $both.$ns.svc.cluster.local, port: {number: 18081}}}]}
+          - {name: guarded, match: [{uri: {prefix: /guarded}}], route: [{destination: {host: $tokened.$ns.svc.cluster.local}}]}
           - {name: others, match: [{uri: {prefix: /hello}}], redirect: {uri: /login}}
           - {name: staff, match: [{uri: {prefix: /staff}, headers: {'@request.auth.claims.group': {exact: admin}}}], redirect: {uri: /desk}}
         ---
         apiVersion: security.istio.io/v1beta1
         kind: RequestAuthentication
         metadata: {name: $claimed, namespace: istio-system, annotations: {in-cluster: cluster1}}
-        spec: {selector: {matchLabels: {istio: eastwestgateway}}, jwtRules: [{issuer: $claimed, jwks: 'KEYS'}]}
+        spec: {selector: {matchLabels: {istio: eastwestgateway}}, jwtRules: [{issuer: $claimed, jwks: 'KEYS'}, {issuer: $issuer, jwks: 'KEYS'}]}
         ---
         apiVersion: security.istio.io/v1beta1
         kind: AuthorizationPolicy
@@ -137,6 +138,18 @@ public sealed class GatewayTraceTests(LoopbackMeshRig mesh, FaultyServices servi
             await ExpectWithAsync("", "$claimed.example.com/hello/vault", "(ISM2064)", "object  AuthorizationPolicy istio-system/$claimed in cluster1",
                 "denies requests without a valid token");
             await ExpectWithAsync(admin, "$claimed.example.com/hello/vault", "✔ The call would get through; it was not made.");
+
+            // The gateway takes the token out of the request, unless it is told not to.
+            var ofCallee = services.Tokens.Sign(InjectedFault.Claims(services, 1));
+            await ExpectWithAsync(ofCallee, "$claimed.example.com/guarded", "(ISM2064)", "object  RequestAuthentication istio-system/$claimed in cluster1",
+                "field   spec.jwtRules[1].forwardOriginalToken", "takes the token out of the request", "AuthorizationPolicy $ns/$tokened in cluster1 wants one",
+                "set it to true");
+            await ExpectWithAsync(admin, "$claimed.example.com/guarded", "(ISM2064)", "object  AuthorizationPolicy $ns/$tokened in cluster1",
+                "send a token of $issuer");
+            await ExpectWithAsync("", "$claimed.example.com/guarded", "(ISM2064)", "object  AuthorizationPolicy $ns/$tokened in cluster1", "--jwt TOKEN");
+            await mesh.ApplyAsync("cluster1", services.Fill(Tokens.Replace("issuer: $issuer, jwks: 'KEYS'",
+                "issuer: $issuer, jwks: 'KEYS', forwardOriginalToken: true", StringComparison.Ordinal)));
+            await ExpectWithAsync(ofCallee, "$claimed.example.com/guarded", "✔ The call would get through; it was not made.");
         }
         finally
         {

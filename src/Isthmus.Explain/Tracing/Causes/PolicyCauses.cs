@@ -15,6 +15,8 @@ namespace Isthmus.Explain.Tracing.Causes;
 /// <summary>Which AuthorizationPolicy denies a call, and what the call lacks.</summary>
 internal sealed partial class PolicyCauses(TraceFacts facts)
 {
+    private readonly ChangedRequests _changed = new(facts);
+
     /// <summary>The policy and the rule that a filter's rule was made from; empty when the name is not one of the control plane's.</summary>
     public static string Describe(string rule) =>
         PolicyRule().Match(rule) is { Success: true } made
@@ -82,23 +84,37 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
     private (string Why, string Remedy) Tokenless(Callee callee, CallAttributes call)
     {
         var config = facts.ConfigOf(callee.Cluster);
-        var labels = callee.Pod.Metadata.Labels.ToValueMap();
-        var reading = config.Istio<RequestAuthentication>().Where(one => one.AppliesTo(callee.Pod.Metadata.Namespace, facts.RootNamespace, labels)
-            && !one.Rules.IsEmpty).ToList();
+        var reading = Reading(callee);
         if (reading.Count == 0)
         {
             return ($"carries no valid token: no RequestAuthentication applies to {callee.Name}, so its proxy checks none",
                 $"create a RequestAuthentication with the issuer in namespace {callee.Name.Namespace} in {config.Context}, or allow the call without a token");
         }
-        var rules = reading.SelectMany(one => one.Rules).ToList();
-        if (!call.HasBearer || rules.Exists(IsOfBearer))
+        var rules = TokenRules(callee);
+        if (call is { HasBearer: false, Changes: not { Admitted.Asked.HasBearer: true } })
             return ("carries no valid token", "send a token (isthmus trace --jwt TOKEN), or allow the call without one");
+        if (!call.HasBearer || rules.Exists(IsOfBearer))
+        {
+            var issuers = string.Join(", ", rules.Select(rule => rule.Issuer).Distinct());
+            return ($"carries no token that {callee.Name} accepts: its RequestAuthentications are for {issuers}",
+                $"send a token of {issuers}, or allow the call without one");
+        }
         var places = rules.SelectMany(rule => rule.FromHeaders.Select(header => $"header {header.Name}")
             .Concat(rule.FromParams.Select(name => $"query parameter {name}")).Concat(rule.FromCookies.Select(name => $"cookie {name}"))).Distinct().ToList();
         return ($"carries its token in the header Authorization, where RequestAuthentication {reading[0].Namespace}/{reading[0].Name} does not look for one: "
             + $"it reads {string.Join(", ", places)}",
             $"send the token there, or add {{name: Authorization, prefix: \"Bearer \"}} to fromHeaders of its jwtRules");
     }
+
+    /// <summary>The RequestAuthentications by which the callee's proxy reads tokens.</summary>
+    private List<RequestAuthentication> Reading(Callee callee)
+    {
+        var labels = callee.Pod.Metadata.Labels.ToValueMap();
+        return [.. facts.ConfigOf(callee.Cluster).Istio<RequestAuthentication>().Where(one =>
+            one.AppliesTo(callee.Pod.Metadata.Namespace, facts.RootNamespace, labels) && !one.Rules.IsEmpty)];
+    }
+
+    private List<TokenRule> TokenRules(Callee callee) => [.. Reading(callee).SelectMany(one => one.Rules)];
 
     /// <summary>Whether tokens of an issuer are read from the header Authorization: by default, or because the rule says so.</summary>
     private static bool IsOfBearer(TokenRule rule) => (rule.FromHeaders.IsEmpty && rule.FromParams.IsEmpty && rule.FromCookies.IsEmpty)
@@ -160,17 +176,21 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
             && rule.From.SelectMany(source => source).Concat(rule.When)
                 .Any(term => term.Key.StartsWith("request.auth.", StringComparison.Ordinal) && !term.NotValues.IsEmpty))
         {
-            if (Stripped(policy, callee, call) is { } stripped) return stripped;
+            if (_changed.TokenTaken(policy, TokenRules(callee), call, $"{callee.Name} {Denial(call)}") is { } taken) return taken;
             var (why, remedy) = Tokenless(callee, call);
             return Faults.Of("ISM2064", policy, field, $"denies requests without a valid token at {callee.Name}, and this one {why}: the response is 403",
                 remedy);
         }
+        // A rule that the request has come to match on its way.
+        var turned = rule?.To.SelectMany(operation => operation).Concat(rule.When).FirstOrDefault(term => call.Satisfies(term) && !call.AskedSatisfies(term));
+        if (turned is not null && _changed.HeaderTaken($"{policy}, {field},", turned, call, $"{callee.Name} {Denial(call)}") is { } lost) return lost;
         if (rule is not null && Excepting(rule, field, call) is { } lacking)
         {
             return Faults.Of("ISM2064", policy, lacking.Field,
                 $"does not except {lacking.Value}, so that the rule denies {call.Caller} at {callee.Name}: {Outcome(call)}", $"add {lacking.Value} there");
         }
-        return Faults.Of("ISM2064", policy, field, $"denies {call.Caller} at {callee.Name}: {Outcome(call)}",
+        var told = turned is null ? "" : _changed.Told(turned, call);
+        return Faults.Of("ISM2064", policy, field, $"denies {call.Caller} at {callee.Name}{told}: {Outcome(call)}",
             rule is { From.IsEmpty: true, When.IsEmpty: true }
                 ? $"name in {field}.from whom it denies (notPrincipals for those who may call), or delete the rule: without from, it denies everybody"
                 : rule is not null && rule.From.Any(source => source.All(term => term.Values.IsEmpty))
@@ -220,7 +240,10 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
         }
         var has = call.Of(term.Key);
         var isOfToken = term.Key.StartsWith("request.auth.", StringComparison.Ordinal);
-        if (isOfToken && !call.HasToken && Stripped(Name(near.Policy, config), callee, call) is { } stripped) return stripped;
+        var owner = Name(near.Policy, config);
+        if ((isOfToken && !call.HasToken ? _changed.TokenTaken(owner, TokenRules(callee), call, $"{callee.Name} {Denial(call)}")
+            : call.AskedSatisfies(term) ? _changed.HeaderTaken($"{owner}, {field},", term, call, $"{callee.Name} {Denial(call)}") : null) is { } taken)
+            return taken;
         var (actual, remedy) = isOfToken && !call.HasToken ? Tokenless(callee, call)
             : isOfToken && has.Count == 0 ? Unclaimed(term, call)
             : term.Key is RuleKeys.SourceIp or RuleKeys.RemoteIp && call.Through.Length > 0
@@ -230,23 +253,21 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
                 && term.Key is RuleKeys.Principal or RuleKeys.Namespace or RuleKeys.ServiceAccount or RuleKeys.TrustDomain
             ? Anonymous()
             : (has.Count > 0 ? $"has {string.Join(", ", has)}" : $"has none{(field.Contains(".when[", StringComparison.Ordinal) ? $" ({term.Key})" : "")}",
-                has.Count > 0 && !term.Values.IsEmpty ? $"add {has[0]} there" : "change the rule, or the call");
+                Added(term, call));
         var more = near.Misses.Count > 1 ? $" (and {near.Misses.Count - 1} more of the rule does not match)" : "";
-        return Faults.Of("ISM2064", Name(near.Policy, config), field,
+        return Faults.Of("ISM2064", owner, field,
             $"{(term.Values.IsEmpty ? $"does not allow {string.Join(", ", term.NotValues)}" : $"allows {string.Join(", ", term.Values)} only")}, and "
-                + $"this call {actual}{Domains(term, has)}{more}: {callee.Name} {Denial(call)}{others}",
+                + $"this call {actual}{_changed.Told(term, call)}{Domains(term, has)}{more}: {callee.Name} {Denial(call)}{others}",
             remedy);
     }
 
-    /// <summary>A route takes the token out of the request that a policy wants; null when none does.</summary>
-    private Problem? Stripped(string policy, Callee callee, CallAttributes call)
+    /// <summary>How a rule comes to allow what a call has, or the call to have what the rule allows.</summary>
+    private string Added(RuleTerm term, CallAttributes call)
     {
-        if (call.Stripping.Length == 0) return null;
-        var isOfApi = IstioMetadata.IsOfGatewayApi(call.Stripping);
-        return Faults.Of("ISM2064", $"{(isOfApi ? "" : "VirtualService ")}{call.Stripping} in {facts.ConfigOf(facts.Home).Context}",
-            isOfApi ? "spec.rules[*].filters" : "spec.http[*].headers.request",
-            $"takes the header Authorization out of the request, or writes another one, so that it has no token for {policy}: {callee.Name} {Denial(call)}",
-            "remove authorization there");
+        var instead = _changed.Writer(term, call) is var (owner, field) ? $", or change {field} of {owner}" : "";
+        return call.Of(term.Key) is [var has, ..] && !term.Values.IsEmpty ? $"add {has} there{instead}"
+            : RouteEdits.HeaderOf(term.Key) is { Length: > 0 } header && term.Values is [var wanted, ..] && call.Asked(term.Key).Count == 0
+            ? $"send the header (isthmus trace -H '{header}: {wanted}'), or change the rule" : $"change the rule, or the call{instead}";
     }
 
     /// <summary>Why a call shows no identity, and what gives it one.</summary>

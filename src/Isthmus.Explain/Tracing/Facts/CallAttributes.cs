@@ -20,8 +20,8 @@ internal sealed partial class CallAttributes(string identity, AskedRequest? requ
     /// <summary>The gateway whose address the call comes from; empty: it comes from the caller itself.</summary>
     public string Through { get; init; } = "";
 
-    /// <summary>The object whose route took the token out of the request, as <see cref="IstioMetadata.RuleOf"/> names it; empty: none did.</summary>
-    public string Stripping { get; init; } = "";
+    /// <summary>What the request was before; null: nothing is known to have changed it.</summary>
+    public RequestChanges? Changes { get; init; }
 
     /// <summary>The request has a token where proxies read tokens unless told otherwise.</summary>
     public bool HasBearer => request is { HasBearer: true };
@@ -39,7 +39,12 @@ internal sealed partial class CallAttributes(string identity, AskedRequest? requ
     public bool HasToken => Of(RuleKeys.RequestPrincipal).Count > 0;
 
     /// <summary>The values of an attribute; none when the call does not have it.</summary>
-    public IReadOnlyList<string> Of(string key)
+    public IReadOnlyList<string> Of(string key) => Of(key, request);
+
+    /// <summary>The values that an attribute had before routes changed the request.</summary>
+    public IReadOnlyList<string> Asked(string key) => Of(key, Changes?.Asked ?? request);
+
+    private IReadOnlyList<string> Of(string key, AskedRequest? request)
     {
         var parts = identity.StartsWith(Scheme, StringComparison.Ordinal) ? identity[Scheme.Length..].Split('/') : [];
         var (ns, account) = parts is [_, "ns", var first, "sa", var second] ? (first, second) : ("", "");
@@ -65,12 +70,14 @@ internal sealed partial class CallAttributes(string identity, AskedRequest? requ
     }
 
     /// <summary>Whether the call satisfies one attribute of a rule.</summary>
-    public bool Satisfies(RuleTerm term)
-    {
-        var values = Of(term.Key);
-        return (term.Values.IsEmpty || term.Values.Any(wanted => values.Any(value => IsMatch(term.Key, wanted, value))))
+    public bool Satisfies(RuleTerm term) => Satisfies(term, Of(term.Key));
+
+    /// <summary>Whether it did before routes changed the request.</summary>
+    public bool AskedSatisfies(RuleTerm term) => Satisfies(term, Asked(term.Key));
+
+    private static bool Satisfies(RuleTerm term, IReadOnlyList<string> values) =>
+        (term.Values.IsEmpty || term.Values.Any(wanted => values.Any(value => IsMatch(term.Key, wanted, value))))
             && !term.NotValues.Any(unwanted => values.Any(value => IsMatch(term.Key, unwanted, value)));
-    }
 
     private static bool IsMatch(string key, string wanted, string value)
     {

@@ -58,10 +58,11 @@ internal sealed record TracedCall(TraceFacts Facts, ProxyView? Sidecar, MeshHost
 }
 
 /// <summary>What the filters of a gateway made of a call from outside.</summary>
+/// <param name="Asked">The request of the client.</param>
 /// <param name="Request">The request that it passes on: it may have removed the token.</param>
 /// <param name="Learned">What they learned of the request.</param>
 /// <param name="IsUnsure">Only the gateway itself can check the token.</param>
-internal sealed record Admission(AskedRequest Request, LearnedFacts? Learned, bool IsUnsure)
+internal sealed record Admission(AskedRequest Asked, AskedRequest Request, LearnedFacts? Learned, bool IsUnsure)
 {
     public bool HasToken => Learned?.Find("istio_authn", []) is not null;
 }

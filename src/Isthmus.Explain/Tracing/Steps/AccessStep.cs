@@ -24,8 +24,8 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, TraceCaus
     /// <summary>The gateway whose address the call comes from; empty: it comes from the caller itself.</summary>
     public string Through { get; init; } = "";
 
-    /// <summary>The object whose route takes the token out of the request, as <see cref="IstioMetadata.RuleOf"/> names it; empty: none does.</summary>
-    public string Stripping { get; init; } = "";
+    /// <summary>What the request was before; null: nothing is known to have changed it.</summary>
+    public RequestChanges? Changes { get; init; }
 
     /// <summary>Whether an attribute of rules is one that is not known of this call.</summary>
     public Func<string, bool> IsUnknown { get; init; } = static _ => false;
@@ -67,7 +67,7 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, TraceCaus
             record.Fail(hop, $"{chain.Name}: denied",
                 causes.Policies.Denied(at, verdict.Rule, new(asked.Identity, request, asked.Source, at.Address, asked.ServerName, Learned)
                 {
-                    Through = Through, Stripping = Stripping,
+                    Through = Through, Changes = Changes,
                 }));
             return false;
         }

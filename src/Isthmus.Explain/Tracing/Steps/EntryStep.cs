@@ -66,6 +66,7 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, TraceCause
     {
         var chain = arrival.Chain;
         var request = chain.IsHttp ? call.Request() : null;
+        var asked = request?.Copy();
         // Only a client outside has an address, and perhaps a certificate.
         var access = new AccessStep(facts, record, causes, "policy", arrival.View)
         {
@@ -78,7 +79,7 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, TraceCause
             new(request, chain.Tls is null ? "http" : "https", "", end, call.Destination, chain.Tls is null ? "" : facts.Target.Host), at))
             return false;
         if (access.Allowing.Length > 0) record.Ok("policy", $"{chain.Name}: allowed", ("allowed by", access.Allowing));
-        if (request is not null) call = call with { Admitted = new(request, access.Learned, access.IsUnsure) };
+        if (request is not null) call = call with { Admitted = new(asked!, request, access.Learned, access.IsUnsure) };
         return true;
     }
 

@@ -22,7 +22,7 @@ internal sealed class InboundStep(TraceFacts facts, TraceRecord record, TraceCau
         var access = new AccessStep(facts, record, causes, "inbound", view)
         {
             Through = way?.Through is { } through ? PodRef.Of(through.Cluster, through.Pod).ToString() : "",
-            Stripping = asked is { HasBearer: true } && request is { HasBearer: false } ? way!.Outbound.Rule : "",
+            Changes = asked is null ? null : new(asked, call.Admitted, way?.Outbound.Rule ?? "", way?.Outbound.Route?.Name ?? ""),
         };
         if (!access.Walk(chain, new(request, "http", caller, source, address, way?.Tls?.Sni ?? ""), callee)) return null;
         var cluster = chain.IsTcp ? chain.Targets[0].Cluster : null;

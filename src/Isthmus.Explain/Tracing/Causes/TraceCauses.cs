@@ -15,6 +15,7 @@ internal sealed class TraceCauses
         Policies = new(facts);
         Entries = new(facts, Config, new(facts, needs, Config));
         Packets = new(facts);
+        Origination = new(facts, Config);
         var subsets = new SubsetCauses(facts, Config);
         Gateways = new(facts, needs, Availability, subsets);
         Networks = new(facts, Config, Gateways, Tls);
@@ -43,6 +44,8 @@ internal sealed class TraceCauses
     public GatewayCauses Gateways { get; }
 
     public TlsCauses Tls { get; }
+
+    public OriginationCauses Origination { get; }
 
     public PolicyCauses Policies { get; }
 

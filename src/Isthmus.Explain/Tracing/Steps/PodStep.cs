@@ -39,7 +39,11 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, TraceCauses 
                 record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.MeshTlsToPlain(way.DestinationRule, name), ("destination rule", way.DestinationRule));
                 return;
             }
-            if (way?.Tls is null) record.Ok("TLS", call.Kind == CallKinds.Tls ? "the application's own" : "plain text: the callee has no sidecar");
+            if (way?.Tls is null)
+            {
+                if (way is null || !InPlainText(way, cluster))
+                    record.Ok("TLS", call.Kind == CallKinds.Tls ? "the application's own" : "plain text: the callee has no sidecar");
+            }
             else if (!Originate(way)) return;
             record.Add("application", HopStatus.Unknown, $"{address}: its Pod has no proxy that could say whether anything listens there", null);
             return;
@@ -73,6 +77,21 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, TraceCauses 
         var chain = ChooseInbound(way, listener, address);
         if (!_tls.Walk(way, callee, chain, listener, view, client)) return;
         if (_inbound.Walk(way, callee, chain!, view, client) is { } target) _application.Walk(callee, view, target);
+    }
+
+    /// <summary>Requests go in plain text to a port that declares TLS. False where they may, or an answer shows that they may.</summary>
+    public bool InPlainText(EndpointWay way, ClusterObjects at)
+    {
+        if (way.Tls is not null
+            || causes.Origination.InPlainText(call, way.Cluster.Name, way.Outbound.IsHttp ? way.Outbound.Rule : null, at) is not { } problem) return false;
+        const string Summary = "plain text, to a port that declares TLS";
+        var made = facts.Call is { } one && one.Upstream == way.Endpoint.AddressText ? one : null;
+        // Many servers that speak TLS answer 400 to a request without it. What does not listen says nothing of it.
+        if (made is { Answered: true, Status: not 400 } && MadeCall.Failures(made.Flags).Count == 0) return false;
+        if (made is null ? facts.Call is null && problem.Code != OriginationCauses.Nothing : !made.IsOutOfTime && !made.HasFlag("UF"))
+            record.Fail("TLS", Summary, problem);
+        else record.Add("TLS", HopStatus.Unknown, Summary, problem);
+        return true;
     }
 
     /// <summary>TLS of its own that the caller's proxy begins with a server that has no proxy. False when no server can understand it.</summary>

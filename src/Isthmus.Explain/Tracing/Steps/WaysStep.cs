@@ -62,6 +62,7 @@ internal sealed class WaysStep(TraceFacts facts, TraceRecord record, TraceCauses
                     else if (way is { IsMeshTls: true, DestinationRule.Length: > 0 })
                         record.Add("TLS", HopStatus.Unknown, "mutual TLS of the mesh", null, (HopFacts.SealedFact, $"DestinationRule {way.DestinationRule}"));
                     if (way is { Tls: not null, IsMeshTls: false }) pods.Originate(way);
+                    else pods.InPlainText(way, facts.Home);
                 }
                 // The proxy sends no call there: its problems matter only when the other endpoints fail too.
                 if ((share == 0 || !candidate.IsUsable) && candidates.Any(other => other.IsUsable)) record.Soften(hops);

@@ -14,6 +14,7 @@ public static class Analyzers
         VirtualServiceHosts.Analyzer,
         VirtualServiceGateways.Analyzer,
         VirtualServiceDestinations.Analyzer,
+        DestinationProtocols.Analyzer,
         RouteDelegates.Analyzer,
         RouteDelegates.Matches,
         RoutesOfBytes.Analyzer,

@@ -46,7 +46,7 @@ public static class GatewayApiProtocols
                 : null;
         if (kind is not ("HTTPRoute" or "GRPCRoute")) return null;
         if (declared.IsTls())
-            return BeginsTls(mesh, api, to, host) ? null
+            return TlsOrigination.MayBegin(mesh, api.Cluster, host) ? null
                 : ("nothing begins TLS there: requests are sent in plain text",
                     $"create a BackendTLSPolicy for Service {to.Name} in namespace {to.Namespace}, or a DestinationRule with trafficPolicy.tls; or, if the "
                     + "application speaks plain HTTP, name the port http");
@@ -56,16 +56,7 @@ public static class GatewayApiProtocols
             : null;
     }
 
-    /// <summary>Whether something begins TLS to a port, or nobody knows.</summary>
-    private static bool BeginsTls(MeshSnapshot mesh, JudgedGatewayApi api, ApiReference to, string host) => !api.Cluster.Knows(MeshApi.BackendTlsPolicy.Name)
-        || api.Verdicts.Policies.SelectMany(policy => policy.Targets).Any(target => target.Kind == "Service" && target.Namespace == to.Namespace
-            && target.Name == to.Name)
-        || RulesFor(mesh, host).Any(policy => policy.Tls is not null || policy.Ports.Any(port => port.Policy.Tls is not null));
-
     private static bool UpgradesToHttp2(MeshSnapshot mesh, string host) => mesh.Clusters.Any(config => config.Cluster.Mesh?.UpgradeToHttp2 == true)
-        || RulesFor(mesh, host).Any(policy => policy.Pool?.UpgradeToHttp2 == true || policy.Ports.Any(port => port.Policy.Pool?.UpgradeToHttp2 == true));
-
-    private static IEnumerable<TrafficPolicy> RulesFor(MeshSnapshot mesh, string host) =>
-        mesh.Clusters.SelectMany(config => config.Cluster.Istio<DestinationRule>()).Where(rule => Hosts.Covers(rule.Host, host))
-            .SelectMany(rule => rule.Subsets.Select(subset => subset.Policy).OfType<TrafficPolicy>().Prepend(rule.Policy));
+        || TlsOrigination.RulesFor(mesh, host).Any(policy => policy.Pool?.UpgradeToHttp2 == true
+            || policy.Ports.Any(port => port.Policy.Pool?.UpgradeToHttp2 == true));
 }

@@ -34,8 +34,24 @@ internal static class RoutingCases
         Istio("VirtualService", "shop", "front", "gateways: [front], hosts: [web.example], http: [{route: [{destination: {host: web} }] }]"),
         Istio("Gateway", "shop", "front", "selector: {app: web}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [web.example]}]"));
 
+    /// <summary>It speaks TLS, and has no sidecar.</summary>
+    private static readonly string Sealed = Join(Service("shop", "sealed", "app: sealed", "{name: https, port: 443}"),
+        Bare("shop", "sealed-1", "app: sealed, sidecar.istio.io/inject: 'false'"));
+
+    private const string ToSealed = "http: [{route: [{destination: {host: sealed, port: {number: 443} } }] }]", Origination =
+        "host: sealed, trafficPolicy: {tls: {mode: SIMPLE, caCertificates: system} }";
+
     internal static AnalyzerCase[] All { get; } =
     [
+        new("ISM1510", "c1 VirtualService shop/front spec.http[0].route[0].destination.host",
+            Join(Web, Sealed, Front.Replace("{host: web}", "{host: sealed}", StringComparison.Ordinal)),
+            Join(Web, Sealed, Front.Replace("{host: web}", "{host: sealed}", StringComparison.Ordinal), Istio("DestinationRule", "shop", "sealed",
+                Origination)),
+            "leads to port 443 of Service shop/sealed, which declares HTTPS, and nothing begins TLS there"),
+        new("ISM1510", "c1 VirtualService shop/route spec.http[0].route[0].destination.port.number",
+            Join(Web, Sealed, Istio("VirtualService", "shop", "route", $"hosts: [web], {ToSealed}")),
+            Join(Web, Sealed, Istio("VirtualService", "shop", "route", $"hosts: [web], {ToSealed}"), Istio("DestinationRule", "shop", "sealed", Origination)),
+            "requests are sent in plain text"),
         Host("IST0101", "spec.http[0].route[0].destination.host", "hosts: [web], http: [{route: [{destination: {host: wev} }] }]", ToWeb,
             "\"wev.shop.svc.cluster.local\""),
         Host("IST0101", "spec.http[0].mirror.host", "hosts: [web], http: [{route: [{destination: {host: web} }], mirror: {host: gone} }]",

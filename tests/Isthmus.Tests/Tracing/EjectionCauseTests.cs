@@ -42,6 +42,9 @@ public sealed class EjectionCauseTests
         TraceWalkTests.Inject(scenario, "another root, and taken out for it");
         scenario.Client = scenario.Client.Replace("\"pod\": {", $"\"pod\": {{\"ejections\": [{{\"cluster\": \"outbound|80||{TraceScenario.Fqdn}\", "
             + "\"address\": \"10.1.0.5:8080\", \"flag\": \"UF\", \"reason\": \"TLS_error\"}], ", StringComparison.Ordinal);
-        Assert.Equal("ISM1010", scenario.Walk().Failure?.Problem?.Code);
+        var trace = scenario.Walk();
+        Assert.Equal("ISM1010", trace.Failure?.Problem?.Code);
+        // What helps is said once.
+        Assert.Equal(("ISM2040", ""), trace.Hops.Where(hop => hop.Name == "endpoints").Select(hop => (hop.Problem?.Code, hop.Problem?.Remedy)).Single());
     }
 }

@@ -77,6 +77,11 @@ internal sealed class ApiEntryCauses(TraceFacts facts, CallerConfig config, Cred
         return ending is null ? null : (ending.OwnerName, $"{ending.Field}.tls{(field.Length > 0 ? $".{field}" : "")}");
     }
 
+    /// <summary>That no listener takes TLS for a host at a port; null when one does, or nobody knows.</summary>
+    public string? TakesTls(string host, params IReadOnlyList<int> ports) =>
+        _listeners.Serving.Any(_listeners.HasUnread) || _listeners.At(ports).Exists(one => one.Listener.Tls is not null && one.Covers(host)) ? null
+            : $"no listener of {string.Join(", ", _listeners.Serving.Select(NameOf))} takes TLS";
+
     /// <summary>Why no route takes a request for a host; null when objects do not show it.</summary>
     /// <param name="ports">The port of the Service, and that of the Pod.</param>
     public Problem? Unrouted(string host, params IReadOnlyList<int> ports)

@@ -237,6 +237,37 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
             $"add a server with protocol HTTPS, port 443, tls.credentialName and host {facts.Target.Host}, or remove httpsRedirect");
     }
 
+    /// <summary>A route redirects requests to https, at a port where the gateway takes no TLS for their host; null when it does, or the redirect leads to
+    /// another host.</summary>
+    /// <param name="call">The call.</param>
+    /// <param name="location">Where the redirect leads.</param>
+    /// <param name="owner">The object with the route.</param>
+    /// <param name="field">That of the redirect.</param>
+    public Problem? LeadsNowhere(TracedCall call, string location, string owner, string field)
+    {
+        var host = call.Authority.Split(':')[0];
+        if (facts.Entry is null || !Uri.TryCreate(location, UriKind.Absolute, out var to) || to.Scheme != Uri.UriSchemeHttps
+            || !to.Host.Equals(host, StringComparison.OrdinalIgnoreCase)) return null;
+        int[] ports = [to.Port, .. from service in facts.Home.Services
+                                   where facts.Home.Behind(service).Contains(facts.ClientPod)
+                                   let port = new ServiceInCluster(facts.Home, service).Port(to.Port)
+                                   where port is not null
+                                   select ServiceInCluster.TargetOf(port, facts.ClientPod)];
+        if (Serving().SelectMany(gateway => gateway.Servers).Any(server => server.Tls is { HttpsRedirect: false } && ports.Contains(server.Port)
+            && server.Hosts.Any(pattern => Hosts.Covers(Bare(pattern), host)))) return null;
+        var (takers, remedy) = ("no Gateway of these Pods has a server with TLS",
+            $"a server with protocol HTTPS, port {to.Port}, tls.credentialName and host {host}");
+        if (Api is { Apply: true } api)
+        {
+            if (api.TakesTls(host, ports) is not { Length: > 0 } without) return null;
+            (takers, remedy) = (without, $"a listener with protocol HTTPS, port {to.Port}, tls.certificateRefs and hostname {host}");
+        }
+        return Faults.Of("ISM2053", owner, field,
+            $"sends requests to https://{host}{(to.IsDefaultPort ? "" : $":{to.Port}")}, and {takers} for this host at port {to.Port}: clients that follow "
+                + "find nothing, unless a load balancer before the gateway ends TLS",
+            $"add {remedy}, or remove the redirect");
+    }
+
     /// <summary>Why a gateway does not get a VirtualService that is bound to it; null when it does.</summary>
     private Problem? Withheld(VirtualService service, IReadOnlyList<(Gateway Gateway, GatewayServer Server)> servers, string host)
     {

@@ -19,7 +19,18 @@ internal static class CallJudgement
     private static readonly HashSet<string> Explaining = ["ISM2012", "ISM2013", "ISM2014", "ISM2015", "ISM2017", "ISM2018", "ISM2020", "ISM1003", "ISM1018",
         "ISM1019", "ISM1020", "ISM1021", "ISM1026", "ISM1005", "ISM1007", "ISM1014", "ISM1016", "ISM2048", "ISM2093", "ISM2105", "ISM2117"];
 
-    public static CallTrace Judge(TracedCall traced, CallTrace trace)
+    public static CallTrace Judge(TracedCall traced, CallTrace trace) => OneRemedy(Outcome(traced, trace));
+
+    /// <summary>Connections failed, and endpoints were ejected, for the reason that a later hop gives: what helps is said there.</summary>
+    private static CallTrace OneRemedy(CallTrace trace) => trace.Failure is not { } failure ? trace : trace with
+    {
+        Hops = trace.Hops.TakeWhile(hop => !ReferenceEquals(hop, failure)).Select(hop =>
+            hop.Problem?.Message.StartsWith(EndpointsStep.AllEjected, StringComparison.Ordinal) == true
+                ? hop with { Problem = hop.Problem with { Remedy = "" } } : hop)
+            .Concat(trace.Hops.SkipWhile(hop => !ReferenceEquals(hop, failure))).ToValueList(),
+    };
+
+    private static CallTrace Outcome(TracedCall traced, CallTrace trace)
     {
         var facts = traced.Facts;
         if (facts.Call is { } made && Arrived(facts, made))

@@ -151,7 +151,8 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
         switch (route.Act)
         {
             case RedirectView redirect:
-                WalkRedirect(chain, $"{summary}: responds with a redirect, {redirect.Status}", owner, rule);
+                WalkRedirect(chain, $"{summary}: responds with a redirect, {redirect.Status}", owner, rule,
+                    route.Location(call.Request(), Scheme) ?? "");
                 return;
             case AnswerView when host == ResourceNames.BlockAll:
                 record.Fail("route", $"no virtual host for {call.Authority}", causes.Hosts.Blocked(call));
@@ -237,12 +238,14 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
         policy.Balancing is not null || policy.Pool is not null || policy.Outlier is not null || policy.Tls is not null;
 
     /// <summary>A client follows a redirect, which may lead back.</summary>
-    private void WalkRedirect(ChainView chain, string summary, string owner, string rule)
+    private void WalkRedirect(ChainView chain, string summary, string owner, string rule, string location)
     {
         var loop = RedirectLoop.Of(chain, call.Request(), Scheme, call.Admitted?.Learned);
         if (loop.Count == 0)
         {
-            record.Ok("route", summary, HopFacts.Rule(rule));
+            if (causes.Entries.LeadsNowhere(call, location, owner, causes.Config.RedirectField(rule)) is { } nowhere)
+                record.Warn("route", summary, nowhere, HopFacts.Rule(rule));
+            else record.Ok("route", summary, HopFacts.Rule(rule));
             return;
         }
         record.Fail("route", summary, Faults.Of(Loop, owner, causes.Config.RedirectField(rule),

@@ -47,16 +47,13 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
 
     private const string Seen = "which changes it saw";
 
-    /// <summary>Control planes note one change at slightly different times.</summary>
-    private static readonly TimeSpan AtOnce = TimeSpan.FromSeconds(5);
-
     /// <summary>Asks the control planes of all clusters that have one.</summary>
     public static async Task<MeshHistory> AskAsync(IEnumerable<(KubeClient Client, string Namespace)> places, HistoryQuestion question, CancellationToken stop)
     {
         var answers = await Task.WhenAll(places.Select(place => AskAsync(place.Client, place.Namespace, question.Path, stop)));
         var pages = answers.SelectMany(answer => answer.Pages).ToList();
         return new(
-            Merge(pages.SelectMany(page => (page.Answer.Changes ?? []).Select(line => MeshChange.Read(line, page.Pod, page.Answer.Cluster)))),
+            MergedChanges.Of(pages.SelectMany(page => (page.Answer.Changes ?? []).Select(line => MeshChange.Read(line, page.Pod, page.Answer.Cluster)))),
             [.. pages.Select(page => new Rememberer(page.Context, page.Pod, page.Answer.Since, page.Answer.Forgotten ?? 0)
             {
                 Cluster = page.Answer.Cluster, Restarted = page.Answer.Restarted,
@@ -98,55 +95,4 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
             return ([], [], [new ProblemException($"cluster {context}", e is HttpRequestException http ? Unreachable.Describe(http) : e.Message).Problem]);
         }
     }
-
-    /// <summary>Joins what several control planes saw of one change.</summary>
-    public static IReadOnlyList<MeshChange> Merge(IEnumerable<MeshChange> changes)
-    {
-        var merged = new List<MeshChange>();
-        // What several Pods know of what one of them saw: a Pod that began while an earlier one still ran has an older state of what that one has.
-        var distinct = changes.GroupBy(change => (change.Cluster, change.Kind, change.Namespace, change.Name, change.Verb, change.First, change.FieldManager,
-            change.User, change.ControlPlanes)).Select(same => same.MaxBy(change => (change.Count, change.Proxies is not null))!);
-        foreach (var group in distinct.GroupBy(change => (change.Cluster, change.Kind, change.Namespace, change.Name, change.Verb)))
-        {
-            var ofObject = new List<MeshChange>();
-            foreach (var change in group.OrderBy(change => change.Last))
-            {
-                var same = ofObject.FindIndex(other => IsSame(other, change));
-                if (same < 0) ofObject.Add(change);
-                else ofObject[same] = Join(ofObject[same], change);
-            }
-            merged.AddRange(ofObject);
-        }
-        // Pods that come and go while as many are ready change nothing for callers.
-        return [.. merged.Where(change => change.ReadyEndpoints is not { } ready || ready.Before != ready.After || ready.Fewest < ready.After)
-            .OrderBy(change => change.Last).ThenBy(change => change.Object, StringComparer.Ordinal)];
-    }
-
-    private static bool IsSame(MeshChange a, MeshChange b) =>
-        !a.ControlPlanes.Intersect(b.ControlPlanes).Any() && ((a.ResourceVersion.Length > 0 && a.ResourceVersion == b.ResourceVersion)
-            || (a.ResourceVersion.Length == 0 && b.ResourceVersion.Length == 0 && a.ReadyEndpoints == b.ReadyEndpoints
-                && (b.Last - a.Last).Duration() < AtOnce));
-
-    /// <summary>A proven user counts before one who is not, and of two that are not proven and differ, none does.</summary>
-    private static (string User, bool IsUserProven) UserOf(MeshChange a, MeshChange b) =>
-        a.IsUserProven || b.User.Length == 0
-            ? (a.User, a.IsUserProven)
-            : b.IsUserProven || a.User.Length == 0
-            ? (b.User, b.IsUserProven)
-            : (a.User == b.User ? a.User : "", false);
-
-    /// <summary>Each control plane knows its own proxies, and the webhook of only one was asked.</summary>
-    private static MeshChange Join(MeshChange a, MeshChange b) => a with
-    {
-        First = a.First < b.First ? a.First : b.First, Last = a.Last > b.Last ? a.Last : b.Last, Count = Math.Max(a.Count, b.Count),
-        FieldManager = a.FieldManager.Length > 0 ? a.FieldManager : b.FieldManager, User = UserOf(a, b).User, IsUserProven = UserOf(a, b).IsUserProven,
-        Fields = a.Fields.IsEmpty ? b.Fields : a.Fields,
-        Proxies = a.Proxies is { } one && b.Proxies is { } two ? one + two : a.Proxies ?? b.Proxies,
-        ControlPlanes = a.ControlPlanes.Concat(b.ControlPlanes).ToValueList(),
-        ChangesInPush = Math.Max(a.ChangesInPush, b.ChangesInPush),
-        Resources = a.Resources.Concat(b.Resources).GroupBy(type => type.Type)
-            .Select(group => new ChangedResources(group.Key, group.Sum(type => type.Proxies), group.Max(type => type.Count),
-                group.SelectMany(type => type.Names).Distinct().ToValueList()))
-            .ToValueList(),
-    };
 }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Json;
@@ -47,7 +48,7 @@ public sealed class MeshHistoryTests
              "verb": "created", "istiod": "istiod-0", "proxies": 3}
             """;
         var other = MeshChange.Read(StrictJson.Parse(line, ControlPlaneReports.Default.ChangeReport), "istiod-2", "c2");
-        var change = Assert.Single(MeshHistory.Merge([Read(line), other]));
+        var change = Assert.Single(MergedChanges.Of([Read(line), other]));
         Assert.Equal((3, "istiod-0"), (change.Proxies, Assert.Single(change.ControlPlanes)));
     }
 
@@ -57,11 +58,36 @@ public sealed class MeshHistoryTests
         const string line = """{"first": "2026-11-22T08:00:00Z", "last": "LAST", "cluster": "c1", "kind": "Service", "name": "a", "verb": "changed", "istiod": "istiod-0" MORE}""";
         MeshChange Of(string last, string more) => Read(line.Replace("LAST", last, StringComparison.Ordinal).Replace("MORE", more, StringComparison.Ordinal));
         var (kept, grown) = (Of("2026-11-22T08:00:01Z", ", \"proxies\": 1"), Of("2026-11-22T08:00:30Z", ", \"count\": 3"));
-        Assert.Equal(3, Assert.Single(MeshHistory.Merge([kept, grown])).Count);
-        Assert.Equal(3, Assert.Single(MeshHistory.Merge([grown, kept])).Count);
+        Assert.Equal(3, Assert.Single(MergedChanges.Of([kept, grown])).Count);
+        Assert.Equal(3, Assert.Single(MergedChanges.Of([grown, kept])).Count);
         // The same change before and after it was pushed.
-        Assert.Equal(1, Assert.Single(MeshHistory.Merge([Of("2026-11-22T08:00:01Z", ""), kept])).Proxies);
-        Assert.Equal(1, Assert.Single(MeshHistory.Merge([kept, Of("2026-11-22T08:00:01Z", "")])).Proxies);
+        Assert.Equal(1, Assert.Single(MergedChanges.Of([Of("2026-11-22T08:00:01Z", ""), kept])).Proxies);
+        Assert.Equal(1, Assert.Single(MergedChanges.Of([kept, Of("2026-11-22T08:00:01Z", "")])).Proxies);
+    }
+
+    /// <summary>Only the webhook of one of several control planes is asked about a write: each of them counts other ones together.</summary>
+    [Theory]
+    [InlineData("a:1 a:3*2 b:2*2 b:3", "3*3 by alice")]
+    [InlineData("a:1 a:3*2 b:2*2 b:3 c:1 c:2 c:3", "3*3 by alice")]
+    [InlineData("a:1 a:2 b:1 b:2", "1*1 by alice, 2*1 by alice")]
+    [InlineData("a:2*2 b:2*2", "2*2 by ")]
+    [InlineData("a:3*3 b:3*2", "3*3 by ")]
+    [InlineData("a:1 a:9*2 b:1 b:9*2", "1*1 by alice, 9*2 by ")]
+    // Replicas that began at different times, in a row of writes that goes on.
+    [InlineData("a:10*10 a:20*10 b:14*11 b:20*6", "20*20 by ")]
+    [InlineData("a:x1 b:x1 b:x2*2", "x1*1 by alice, x2*2 by ")]
+    public void A_change_that_control_planes_count_differently_is_shown_once(string seen, string shown)
+    {
+        var changes = seen.Split(' ').Select(slot => slot.Split(':', '*')).Select(slot =>
+        {
+            var (count, last) = (slot.Length > 2 ? int.Parse(slot[2], CultureInfo.InvariantCulture) : 1,
+                int.Parse(slot[1].TrimStart('x'), CultureInfo.InvariantCulture));
+            return MeshChange.Read(StrictJson.Parse($$"""
+                {"first": "2026-11-22T08:00:{{last - count + 1:00}}Z", "last": "2026-11-22T08:00:{{last:00}}Z", "cluster": "c1", "kind": "Service",
+                 "name": "a", "verb": "changed", "resourceVersion": "{{slot[1]}}", "count": {{count}}, "user": "{{(count == 1 ? "alice" : "")}}"}
+                """, ControlPlaneReports.Default.ChangeReport), slot[0], "c1");
+        });
+        Assert.Equal(shown, string.Join(", ", MergedChanges.Of(changes).Select(change => $"{change.ResourceVersion}*{change.Count} by {change.User}")));
     }
 
     [Fact]
@@ -198,7 +224,7 @@ public sealed class MeshHistoryTests
     [InlineData(1, 1, 2, "1 → 2 ready")]
     public void Endpoints_are_a_line_if_their_number_changed(int before, int fewest, int after, string effect)
     {
-        var lines = MeshHistory.Merge([Endpoints(before, fewest, after)]);
+        var lines = MergedChanges.Of([Endpoints(before, fewest, after)]);
         Assert.Equal(effect, string.Join("; ", lines.Select(line => line.Effect)));
         Assert.All(lines, line => Assert.Equal("c1", line.Cluster));
     }

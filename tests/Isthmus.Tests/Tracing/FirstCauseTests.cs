@@ -284,13 +284,16 @@ public sealed class FirstCauseTests
         static MeshChange Changed(string kind, string ns, string name, bool isEverything = false) =>
             new("c1", kind, ns, name, "changed") { Proxies = 3, IsEverything = isEverything };
         var history = new MeshHistory([Changed("ConfigMap", "istio-system", "istio", true), Changed("Service", "shop", "orders"),
-            Changed("PeerAuthentication", "shop", "default"), Changed("PeerAuthentication", "shop", "default-2")], [], [], []);
+            Changed("PeerAuthentication", "shop", "default"), Changed("PeerAuthentication", "shop", "default-2"),
+            Changed("Gateway.gateway.networking.k8s.io", "shop", "front", true)], [], [], []);
         string Told(Problem? problem) => string.Join(", ", RecentChanges.For(
             new("a", "c1", "b", [new("gateway endpoints", 0, HopStatus.Failed, "none", [], problem)], [], null), history).Select(change => change.Name));
         static Problem Of(string owner) => new("ISM2066", owner, "", "", "");
         Assert.Equal("default", Told(Of("PeerAuthentication shop/default in c2")));
         Assert.Equal("orders", Told(Of("PeerAuthentication other/default in c2")));
-        Assert.Equal("istio, orders", Told(Of("cluster c2")));
+        Assert.Equal("istio, orders, front", Told(Of("cluster c2")));
+        // Of the Gateway API: findings name it without its group.
+        Assert.Equal("front", Told(Of("Gateway shop/front in c1")));
     }
 
     /// <summary>The rule that takes endpoints out is told, and for how long.</summary>

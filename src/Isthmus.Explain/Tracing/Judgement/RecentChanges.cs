@@ -59,9 +59,10 @@ internal static partial class RecentChanges
         _ => change.Proxies is null or > 0 && change.Verb != "invalid",
     };
 
-    /// <summary>The hop's finding is about the object that changed.</summary>
+    /// <summary>The hop's finding is about the object that changed. Findings call a Gateway of the Gateway API as Istio's, without its group.</summary>
     private static bool IsNamed(Hop failure, MeshChange change) =>
-        failure.Problem is { } problem && $"{problem.Object} ".StartsWith($"{change.Kind} {change.Namespace}/{change.Name} ", StringComparison.Ordinal);
+        failure.Problem is { } problem
+        && $"{problem.Object} ".StartsWith($"{change.Kind.Split('.')[0]} {change.Namespace}/{change.Name} ", StringComparison.Ordinal);
 
     /// <summary>The kind and the name of an object as problems name it.</summary>
     [GeneratedRegex("^([A-Z][A-Za-z]+) [^ /]+/[^ /]+( |$)")]

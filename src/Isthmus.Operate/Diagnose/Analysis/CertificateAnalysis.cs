@@ -75,7 +75,10 @@ public static class CertificateAnalysis
     private static string Hit(MeshCertificate certificate) =>
         certificate.NeededBy.Length == 0
             ? ""
-            : $"; {certificate.NeededBy} {(certificate.NeededBy.StartsWith("each", StringComparison.Ordinal) ? "needs" : "need")} it";
+            : $"; {certificate.NeededBy} {(IsOne(certificate.NeededBy) ? "needs" : "need")} it";
+
+    private static bool IsOne(string needed) =>
+        ((string[])["each", "Gateway ", "ListenerSet "]).Any(start => needed.StartsWith(start, StringComparison.Ordinal));
 
     private static string Renew(ClusterInventory cluster, MeshCertificate certificate) => certificate.Role switch
     {

@@ -5,15 +5,16 @@ using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
-/// <summary>Certificates in Secrets: those that Gateways and DestinationRules name, and tokens for other clusters.</summary>
+/// <summary>Certificates in Secrets: those that Gateways, of Istio and of the Gateway API, and DestinationRules name, and tokens for other clusters.</summary>
 /// <param name="find">Reads a Secret; null when there is none, or nobody may read it.</param>
 internal sealed class CredentialCertificates(ClusterInventory cluster, Func<string, string, Task<SecretFacts?>> find)
 {
     public async Task<IEnumerable<MeshCertificate>> ReadAsync()
     {
         var served = await Task.WhenAll(CredentialReferences.Of(cluster).Select(ServedAsync));
+        var listening = await Task.WhenAll(ListenerCertificate.Of(cluster).Select(ListeningAsync));
         var calling = await Task.WhenAll(Rules().Select(CallingAsync));
-        return served.Concat(calling).SelectMany(some => some);
+        return served.Concat(listening).Concat(calling).SelectMany(some => some);
     }
 
     /// <summary>The tokens with which control planes here read other clusters.</summary>
@@ -38,6 +39,11 @@ internal sealed class CredentialCertificates(ClusterInventory cluster, Func<stri
             .Select(root => root with { NeededBy = $"clients of {by}", RenewedBy = holder!.RenewedBy }));
         return found;
     }
+
+    private async Task<IReadOnlyList<MeshCertificate>> ListeningAsync(ListenerCertificate used) =>
+        await find(used.Namespace, used.Name) is { } facts
+            && CertificateRecord.Leaf(cluster.Context, CertificateRole.Gateway, $"Secret {used.Namespace}/{used.Name}", facts.First("tls.crt")) is { } leaf
+            ? [leaf with { Fault = facts.KeyPairProblem, Hosts = used.Hosts, NeededBy = used.NeededBy, RenewedBy = facts.RenewedBy }] : [];
 
     private async Task<IReadOnlyList<MeshCertificate>> CallingAsync((string Namespace, string Name, string Rule) used)
     {

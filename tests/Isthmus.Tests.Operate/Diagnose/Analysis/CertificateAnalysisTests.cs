@@ -224,6 +224,35 @@ public sealed class CertificateAnalysisTests : IDisposable
         return finding is null ? "" : $"{finding.Problem.Code} {finding.Problem.Severity}";
     }
 
+    /// <summary>The Gateway API has no condition for it.</summary>
+    [Fact]
+    public async Task An_expired_certificate_of_a_listener_of_the_Gateway_API_is_named_with_its_listener()
+    {
+        using var leaf = _root.IssueIntermediate(new("Istio", "www"), Keys.Create(KeyKind.EcP256), SubjectNames.None, Now.AddDays(-90), Now.AddDays(-1));
+        var secret = Secret("www", ("tls.crt", CertificateText.Write(leaf.Certificate)), ("tls.key", Keys.ToPem(leaf.Key)));
+        const string Listeners = "[{name: plain, port: 80, protocol: HTTP}, {name: secure, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: www}]}}, "
+            + "{name: other, port: 8443, protocol: HTTPS, tls: {certificateRefs: [{name: www}]}}, "
+            + "{name: past, port: 9443, protocol: TLS, tls: {mode: Passthrough}}]";
+        ClusterInventory Of(string controller) => MeshText.Clusters(MeshText.Join(
+            $"{{apiVersion: gateway.networking.k8s.io/v1, kind: GatewayClass, metadata: {{name: own}}, spec: {{controllerName: {controller}}}}}",
+            "{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: front, namespace: istio-system}, "
+                + $"spec: {{gatewayClassName: own, listeners: {Listeners}}}}}"))[0];
+        Task<IEnumerable<MeshCertificate>> ReadAsync(ClusterInventory cluster) => new CredentialCertificates(cluster, (ns, name) =>
+            Task.FromResult((ns, name) == ("istio-system", "www") ? SecretFacts.Of(secret) : null)).ReadAsync();
+
+        var cluster = Of("istio.io/gateway-controller");
+        var certificate = Assert.Single(await ReadAsync(cluster));
+        Assert.Equal(("expired", "Gateway istio-system/front (listeners secure, other)"), (CertificateState.Describe(certificate, Now), certificate.NeededBy));
+        var known = cluster.WithCertificates([certificate], Now);
+        var problem = Assert.Single(CertificateAnalysis.Check(known)).Problem;
+        Assert.Equal((Expired, "Secret istio-system/www"), (problem.Code, problem.Object));
+        Assert.EndsWith("expired at 2030-05-31 12:00 UTC; Gateway istio-system/front (listeners secure, other) needs it", problem.Message,
+            StringComparison.Ordinal);
+        Assert.Equal(problem.Message, Assert.Single(CertificateVerification.Checks(known, new HashSet<(string, string)>())).Problem!.Message);
+        // Another controller's.
+        Assert.Empty(await ReadAsync(Of("example.com/theirs")));
+    }
+
     private static Secret Secret(string name, params (string Key, string Text)[] data)
     {
         var secret = new Secret { Metadata = new() { Name = name, Namespace = "istio-system" } };

@@ -1,0 +1,39 @@
+using Isthmus.Core.Collections;
+using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Config.GatewayApi;
+using Isthmus.Mesh.Model.GatewayApi;
+using Isthmus.Operate.Inventory;
+
+namespace Isthmus.Operate.Diagnose.Analysis;
+
+/// <summary>A Secret whose certificate listeners of the Gateway API serve.</summary>
+/// <param name="Hosts">The hosts that it is served for; none: any.</param>
+/// <param name="NeededBy">The Gateway or ListenerSet, with the names of the listeners.</param>
+internal sealed record ListenerCertificate(string Namespace, string Name, ValueList<string> Hosts, string NeededBy)
+{
+    /// <summary>Those of Gateways of the mesh.</summary>
+    public static IEnumerable<ListenerCertificate> Of(ClusterInventory cluster)
+    {
+        var gateways = cluster.ApiGateways.Select(stored => stored.Gateway).Where(gateway => IsServed(cluster, gateway)).ToList();
+        var sets = cluster.Objects(MeshApi.ListenerSet.Name).Select(value => ApiGatewayReader.ReadSet(cluster.Context, value))
+            .Where(set => gateways.Exists(gateway => set.Parent.Namespace == gateway.Namespace && set.Parent.Name == gateway.Name));
+        return gateways.SelectMany(gateway => Of($"Gateway {gateway.Namespace}/{gateway.Name}", gateway.Listeners))
+            .Concat(sets.SelectMany(set => Of($"ListenerSet {set.Namespace}/{set.Name}", set.Listeners)));
+    }
+
+    private static IEnumerable<ListenerCertificate> Of(string owner, ValueList<ApiListener> listeners) =>
+        from listener in listeners
+        where listener.Tls is { IsPassthrough: false }
+        // Of several certificates, clients get the one that fits: none has to be for all hosts.
+        let hosts = listener.Hostname.Length > 0 && listener.Tls!.Certificates.Count == 1 ? (ValueList<string>)[listener.Hostname] : default
+        from reference in listener.Tls!.Certificates
+        where reference is { Group.Length: 0, Kind: "Secret" }
+        group listener.Name by (reference.Namespace, reference.Name, Hosts: hosts) into used
+        let names = used.Distinct().ToList()
+        select new ListenerCertificate(used.Key.Namespace, used.Key.Name, used.Key.Hosts,
+            $"{owner} ({(names.Count == 1 ? "listener" : "listeners")} {string.Join(", ", names)})");
+
+    private static bool IsServed(ClusterInventory cluster, ApiGateway gateway) => GatewayClasses.ControllerOf(gateway,
+        cluster.Find($"{MeshApi.GatewayClass.Name} {gateway.Class}") is { } found ? GatewayClassReader.Read(cluster.Context, found) : null) is { } controller
+        && GatewayClasses.Deploys(controller);
+}

@@ -45,6 +45,17 @@ public sealed class ListenerSetTests
         Assert.Equal(isAllowed ? 2 : 1, rig.Mesh.Mesh.GatewayObjects.Items.Count);
     }
 
+    [Theory]
+    [InlineData("HTTP", true, "ListenersNotValid")]
+    [InlineData("HBONE", false, "ListenersNotValid, Programmed False Invalid")]
+    public void A_gateway_whose_own_listeners_are_not_valid_is_accepted_for_those_of_a_set(string protocol, bool isAccepted, string says)
+    {
+        var rig = new GatewayApiRig(Gateway("from: All").Replace("protocol: HTTP", "protocol: HBONE", StringComparison.Ordinal)
+            + Set("extra", $"{{name: l, port: 81, protocol: {protocol}}}"));
+        Assert.Equal($"Accepted {isAccepted} {says}", string.Join(", ", rig.Gateway("door")!.Conditions.Where(condition => condition.Type != "ResolvedRefs")
+            .Select(condition => $"{condition.Type} {condition.Status} {condition.Reason}")));
+    }
+
     [Fact]
     public void The_gateway_comes_before_its_sets_and_older_sets_before_newer_ones()
     {

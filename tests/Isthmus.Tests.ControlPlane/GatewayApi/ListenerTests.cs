@@ -50,6 +50,19 @@ public sealed class ListenerTests
         Assert.Equal((false, "ListenersNotValid"), Accepted(rig.Gateway("none")!));
     }
 
+    /// <summary>The Pods of a Gateway are ready whether it has a listener or not: without any that is valid, it is rejected as a whole. Otherwise, its
+    /// Service and Pods say whether it is programmed.</summary>
+    [Theory]
+    [InlineData("", "Invalid: No listener is valid: tunnel")]
+    [InlineData(", {name: good, port: 80, protocol: HTTP}", "")]
+    public void A_gateway_without_a_valid_listener_is_not_programmed(string others, string why)
+    {
+        var status = new GatewayApiRig(Gateway("door", $"{{name: tunnel, port: 15008, protocol: HBONE}}{others}")).Gateway("door")!;
+        Assert.Equal("Accepted=UnsupportedProtocol Programmed=Invalid", GatewayApiRig.Wrong(status.Listeners, "tunnel"));
+        Assert.Equal(why, string.Concat(status.Conditions.Where(condition => condition is { Type: "Programmed", Status: false })
+            .Select(condition => $"{condition.Reason}: {condition.Message}")));
+    }
+
     [Theory]
     [InlineData("{name: a, port: 80, protocol: HTTP}, {name: b, port: 80, protocol: HTTP}", "HostnameConflict")]
     [InlineData("{name: a, port: 80, protocol: HTTP, hostname: x.com}, {name: b, port: 80, protocol: HTTP, hostname: X.com}", "HostnameConflict")]

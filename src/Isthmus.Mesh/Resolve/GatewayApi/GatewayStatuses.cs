@@ -11,7 +11,7 @@ public static class GatewayStatuses
 
     /// <param name="judged">The listeners of the Gateway itself.</param>
     /// <param name="attached">How many routes each listener has, by its name.</param>
-    /// <param name="sets">How many ListenerSets add listeners.</param>
+    /// <param name="sets">How many ListenerSets add valid listeners.</param>
     /// <param name="references">Where the certificate that it shows to backends is looked up.</param>
     public static GatewayStatus Of(JudgedListeners judged, Func<string, int> attached, int sets, ListenerReferences references)
     {
@@ -20,11 +20,13 @@ public static class GatewayStatuses
         List<ApiCondition> conditions =
         [
             judged.Valid == judged.Listeners.Count ? new(Accepted, true, Accepted, "The Gateway is valid")
-                : judged.Valid > 0 ? new(Accepted, true, Invalid, $"Some listeners are not valid: {NamesOf(judged)}")
+                : judged.Valid > 0 || sets > 0 ? new(Accepted, true, Invalid, $"Some listeners are not valid: {NamesOf(judged)}")
                 : new(Accepted, false, Invalid, $"No listener is valid: {NamesOf(judged)}"),
             certificate is null ? new("ResolvedRefs", true, "ResolvedRefs", "All references lead to what they name")
                 : new("ResolvedRefs", false, certificate.Reason, certificate.Message),
         ];
+        // A Gateway without any valid listener is rejected as a whole, whatever its Pods are ready for.
+        if (conditions[0] is { Status: false } rejected) conditions.Add(new("Programmed", false, "Invalid", rejected.Message));
         if (gateway.Frontend is { AllowsInsecure: true } || gateway.FrontendPorts.Any(port => port.Validation is { AllowsInsecure: true }))
             conditions.Add(new("InsecureFrontendValidationMode", true, "ConfigurationChanged",
                 "Clients without a valid certificate are served (AllowInsecureFallback)"));

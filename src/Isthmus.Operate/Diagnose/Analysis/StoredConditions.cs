@@ -40,12 +40,14 @@ public static class StoredConditions
             var isOurs = gateway is not null && api.Verdicts.ControllerOf(gateway) is not null;
             if (!isOurs && api.Cluster.Find($"{MeshApi.GatewayClass.Name} {gateway?.Class}") is not null) continue;
             var judged = isOurs ? api.Verdicts.OfGateway(gateway!.Source) : null;
+            var isRejected = judged?.Conditions.Any(condition => condition is { Type: "Accepted", Status: false, Reason: "ListenersNotValid" }) == true;
             foreach (var condition in Conditions(item["status"]?["conditions"], item))
             {
                 var type = Text(condition, "type");
                 if (Text(condition, "status") != "False" || type is not ("Accepted" or "Programmed" or "ResolvedRefs")) continue;
                 // The control plane may say less now than when it wrote; and a fault of a listener or a reference is reported with its field.
                 if (judged is not null && (type == "ResolvedRefs" || Text(condition, "reason") == "ListenersNotValid")) continue;
+                if (isRejected && Text(condition, "reason") == "Invalid") continue;
                 yield return At(api.Cluster, item, "status.conditions", condition);
             }
         }

@@ -78,6 +78,16 @@ public sealed class GatewayApiDescriptionTests
             + "{gateway.networking.k8s.io/bundle-version: v1.9.0} } }")));
     }
 
+    [Fact]
+    public void A_Gateway_that_is_not_programmed_because_of_its_listeners_is_a_finding_of_these_alone()
+    {
+        var text = Join(Web, Istiod, GatewayApiCases.Gateway("{name: tunnel, port: 15008, protocol: HBONE}")).Replace("spec: { gatewayClassName",
+            "status: {conditions: [{type: Programmed, status: 'False', reason: Invalid, message: m}] }, spec: { gatewayClassName", StringComparison.Ordinal);
+        Assert.Contains("Programmed", text, StringComparison.Ordinal);
+        Assert.Equal("spec.listeners[0]", Assert.Single(Isthmus.Operate.Diagnose.Analysis.Analysis.Run(Clusters(text)),
+            finding => finding.Problem.Object.EndsWith("shop/front", StringComparison.Ordinal)).Problem.Path);
+    }
+
     /// <summary>What another controller serves is not the mesh's; what nobody serves is somebody's mistake.</summary>
     [Theory]
     [InlineData("", "error: \"isto\": nobody serves the Gateway; did you mean istio?")]

@@ -7,6 +7,11 @@ public static class Durations
 {
     public static readonly TimeSpan OneMillisecond = TimeSpan.FromMilliseconds(1);
 
+    /// <summary>A duration as messages have it: below a second in milliseconds.</summary>
+    public static string Text(TimeSpan duration) => duration.Duration() < TimeSpan.FromSeconds(1)
+        ? string.Create(CultureInfo.InvariantCulture, $"{duration.TotalMilliseconds:0.#} ms")
+        : string.Create(CultureInfo.InvariantCulture, $"{duration.TotalSeconds:0.###} s");
+
     public static bool TryParse(string text, out TimeSpan duration)
     {
         duration = default;

@@ -1,8 +1,8 @@
-using System.Globalization;
 using System.Runtime.ExceptionServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Time;
 using Isthmus.Kubernetes.Streaming;
 
 namespace Isthmus.Kubernetes.Client;
@@ -84,7 +84,7 @@ public sealed class PodHttp : IDisposable
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {
-            throw new HttpRequestException(string.Create(CultureInfo.InvariantCulture, $"no answer within {asked.Patience.TotalSeconds:0.#} s"));
+            throw new HttpRequestException($"no answer within {Durations.Text(asked.Patience)}");
         }
         catch (IOException e)
         {

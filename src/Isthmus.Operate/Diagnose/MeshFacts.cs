@@ -174,8 +174,8 @@ public sealed record ClusterFacts(
     /// <summary>Whether its proxies accept identities of another cluster.</summary>
     public bool Takes(ClusterFacts other) => other.TrustDomain == TrustDomain || TrustDomainAliases.Contains(other.TrustDomain);
 
-    /// <summary>What comes nearest to a server that exposes its services; empty for nothing.</summary>
-    public string NearlyExposing { get; init; } = "";
+    /// <summary>What comes nearest to a server that exposes its services; null for nothing.</summary>
+    public NearServer? NearlyExposing { get; init; }
 
     /// <summary>Whether a control plane here tells which clusters it watches.</summary>
     public bool TellsWatched { get; init; } = true;

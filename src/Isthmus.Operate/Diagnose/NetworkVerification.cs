@@ -72,17 +72,25 @@ internal static class NetworkVerification
                     $"samples/multicluster/gen-eastwest-gateway.sh --network {cluster.NetworkLabel} | isthmus install -y -f - --context={cluster.Context}; "
                     + $"or, with the Gateway API, create a Gateway of class istio-east-west with the label {Labels.Network}={cluster.NetworkLabel} "
                     + "(docs/guides/gateway-api-multi-network.md)"));
-            if (cluster.ControlPlanes.Count > 0 && !cluster.ExposesServices)
-                yield return new(cluster.Context, "exposed services", "none", Wrong("ISM1015", cluster, "",
-                    "no Gateway exposes its services to other networks: none of Istio's has AUTO_PASSTHROUGH, "
-                    + "and none of the Gateway API passes connections on by SNI"
-                    + (cluster.NearlyExposing.Length > 0 ? $"; the nearest is {cluster.NearlyExposing}" : ""),
-                    (cluster.NearlyExposing.Length > 0
-                        ? $"set tls.mode of {cluster.NearlyExposing.Split(" (")[0]} to AUTO_PASSTHROUGH, if it is meant for that; or: " : "")
-                    + $"kubectl --context={cluster.Context} apply -n istio-system -f samples/multicluster/expose-services.yaml; "
-                    + $"or, if its gateway is of class istio-east-west, give that the label {Labels.Network}={cluster.NetworkLabel} "
-                    + $"and a listener with port {Ports.EastWest}, protocol TLS and tls.mode Passthrough"));
+            if (cluster.ControlPlanes.Count > 0 && !cluster.ExposesServices) yield return new(cluster.Context, "exposed services", "none", Hidden(cluster));
         }
+    }
+
+    /// <summary>No Gateway passes calls of other networks on to the services of a cluster.</summary>
+    private static Problem Hidden(ClusterFacts cluster)
+    {
+        const string none = "none of Istio's has AUTO_PASSTHROUGH, and none of the Gateway API passes connections on by SNI";
+        var near = cluster.NearlyExposing;
+        var remedy = $"kubectl --context={cluster.Context} apply -n istio-system -f samples/multicluster/expose-services.yaml; "
+            + $"or, if its gateway is of class istio-east-west, give that the label {Labels.Network}={cluster.NetworkLabel} "
+            + $"and a listener with port {Ports.EastWest}, protocol TLS and tls.mode Passthrough";
+        if (near is null) return Wrong("ISM1015", cluster, "", $"no Gateway exposes its services to other networks: {none}", remedy);
+        remedy = $"set {near.Field} of {near.Gateway} to AUTO_PASSTHROUGH, if it is meant for that; or: {remedy}";
+        return near.IsOfPort
+            ? Wrong("ISM1015", cluster, near.Gateway, $"is {near.Mode}, and no Gateway exposes services of {cluster.Context} to other networks: {none}",
+                remedy) with { Path = near.Field }
+            : Wrong("ISM1015", cluster, "", $"no Gateway exposes its services to other networks: {none}; the nearest is {near.Gateway}, whose {near.Field} is "
+                + near.Mode, remedy);
     }
 
     /// <summary>The cluster has a gateway with the label of another's network, as one of a file that was copied; null for none.</summary>

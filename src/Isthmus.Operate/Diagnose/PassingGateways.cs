@@ -10,19 +10,25 @@ using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose;
 
+/// <summary>A server of one of Istio's Gateways that might pass connections of other networks on, and does not.</summary>
+/// <param name="Gateway">As problems name it.</param>
+/// <param name="Field">The field of its mode.</param>
+/// <param name="Mode">What the field has.</param>
+/// <param name="IsOfPort">It has the port to which other networks come.</param>
+public sealed record NearServer(string Gateway, string Field, string Mode, bool IsOfPort);
+
 /// <summary>Finds the Gateways that pass connections of other networks on to the service that their SNI names, or to what their routes name.</summary>
 internal static class PassingGateways
 {
-    /// <summary>The server of one of Istio's Gateways that comes nearest, as <c>spec.servers[0] of Gateway NAMESPACE/NAME (port 15443, tls.mode
-    /// PASSTHROUGH)</c>; empty: none has anything of it.</summary>
-    internal static string Nearest(IEnumerable<Gateway> gateways) =>
+    /// <summary>The server of one of Istio's Gateways that comes nearest; null: none has anything of it.</summary>
+    internal static NearServer? Nearest(IEnumerable<Gateway> gateways) =>
         (from gateway in gateways
          from server in gateway.Servers.Index()
          let isPort = server.Item.Port == Ports.EastWest
          where isPort || server.Item.Tls is { Mode: ServerTlsMode.Passthrough }
          orderby isPort descending
-         select $"spec.servers[{server.Index}] of Gateway {gateway.FullName} (port {server.Item.Port}, "
-             + $"{(server.Item.Tls is { } tls ? $"tls.mode {tls.ModeText}" : "no tls.mode")})").FirstOrDefault() ?? "";
+         select new NearServer($"Gateway {gateway.FullName}", $"spec.servers[{server.Index}].tls.mode", server.Item.Tls?.ModeText ?? "not set", isPort))
+        .FirstOrDefault();
 
     /// <summary>Whether a Gateway of the Gateway API does, and control planes of the mesh serve its class.</summary>
     /// <param name="gateway">The Gateway.</param>

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Text;
+using Isthmus.Core.Time;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
@@ -80,7 +81,7 @@ internal sealed partial class KeyStore(OwnRequests requests, TimeProvider time, 
     private static string Why(OwnFailure failure, RemoteKeys where) => failure switch
     {
         OwnFailure.NoHost => $"no endpoint of {where.Cluster} is ready",
-        OwnFailure.TimedOut => $"there was no answer in {where.Timeout.TotalSeconds:0.#} s",
+        OwnFailure.TimedOut => $"there was no answer in {Durations.Text(where.Timeout)}",
         OwnFailure.Malformed => "the answer is not HTTP",
         _ => "the connection failed",
     };

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using Isthmus.Core.Time;
 using Isthmus.Proxy.Dns;
 using Isthmus.Proxy.Dumps;
 using Isthmus.Proxy.Transports;
@@ -64,7 +65,7 @@ internal sealed class PodRoutes(ProxyPorts ports, ICallEntry entry)
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {
-            error = string.Create(CultureInfo.InvariantCulture, $"no answer within {patience.TotalSeconds:0.#} s");
+            error = $"no answer within {Durations.Text(patience)}";
         }
         catch (SocketException e)
         {

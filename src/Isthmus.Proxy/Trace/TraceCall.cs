@@ -3,6 +3,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Text;
+using Isthmus.Core.Time;
 using Isthmus.Reports;
 using Isthmus.Wire.Tls;
 
@@ -40,7 +41,7 @@ internal sealed class TraceCall(TimeProvider time, ICallEntry entry)
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {
             result.TimedOut = true;
-            result.Error = string.Create(CultureInfo.InvariantCulture, $"no answer within {call.Timeout.TotalSeconds:0.#} s");
+            result.Error = $"no answer within {Durations.Text(call.Timeout)}";
         }
         catch (Exception e) when (e is SocketException or IOException or AuthenticationException or HttpRequestException)
         {

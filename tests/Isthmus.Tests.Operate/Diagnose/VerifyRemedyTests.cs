@@ -56,7 +56,7 @@ public sealed partial class VerifyRemedyTests
                  "spec": {"servers": [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]},
                   {"port": {"number": 15443, "name": "tls", "protocol": "TLS"}, "hosts": ["*.local"], "tls": {"mode": "PASSTHROUGH"}}]}}
                 """)!]).Istio<Gateway>()),
-        }, "set tls.mode of spec.servers[1] of Gateway istio-system/cross to AUTO_PASSTHROUGH", two => two with { ExposesServices = true }),
+        }, "set spec.servers[1].tls.mode of Gateway istio-system/cross to AUTO_PASSTHROUGH", two => two with { ExposesServices = true }),
         new("ISM1016", two => two with { Gateways = [two.Gateways[0], two.Gateways[0] with { Name = "istio-system/other", Network = "n7" }] },
             "label service other"),
         new("ISM1017", two => two with { NetworkLabel = "elsewhere" }, "label namespace istio-system"),
@@ -155,6 +155,26 @@ public sealed partial class VerifyRemedyTests
             else Do(problem.Remedy, clusters);
             Assert.Empty(Told(clusters).Select(problem => $"{problem.Code} {problem}: {problem.Remedy}"));
         }
+    }
+
+    /// <summary>Whoever reads the JSON finds the Gateway where the object is.</summary>
+    [Fact]
+    public void The_server_that_might_expose_services_is_the_object_of_the_finding()
+    {
+        ClusterFacts[] clusters = [Cluster(1), Cluster(2) with
+        {
+            ExposesServices = false, NearlyExposing = new("Gateway istio-system/cross", "spec.servers[1].tls.mode", "PASSTHROUGH", true),
+        }];
+        var problem = Assert.Single(Told(clusters), problem => problem.Code == "ISM1015");
+        Assert.Equal(("Gateway istio-system/cross in c2", "spec.servers[1].tls.mode"), (problem.Object, problem.Path));
+        Assert.StartsWith("is PASSTHROUGH, and no Gateway exposes services of c2", problem.Message, StringComparison.Ordinal);
+        // One at another port may be meant for something else, such as a control plane.
+        clusters[1] = clusters[1] with { NearlyExposing = clusters[1].NearlyExposing! with { IsOfPort = false } };
+        problem = Assert.Single(Told(clusters), problem => problem.Code == "ISM1015");
+        Assert.Equal(("cluster c2", ""), (problem.Object, problem.Path));
+        Assert.Contains("the nearest is Gateway istio-system/cross, whose spec.servers[1].tls.mode is PASSTHROUGH", problem.Message, StringComparison.Ordinal);
+        clusters[1] = Cluster(2) with { ExposesServices = false };
+        Assert.Equal(("cluster c2", ""), Told(clusters).Where(one => one.Code == "ISM1015").Select(one => (one.Object, one.Path)).Single());
     }
 
     private static List<Core.Problems.Problem> Told(ClusterFacts[] clusters) =>

@@ -22,6 +22,9 @@ internal static class OperatorFaults
             Call),
         new("$caller", "$bank.example.com/hello", "ISM2089 | DestinationRule $ns/$bank in cluster1 | names /nowhere/ca.pem, which the proxy", Call,
             Call) { IsSeenOnlyByCall = true },
+        new("$caller", "$clear.example.com/",
+            "ISM2074 | ServiceEntry $ns/$clear in cluster1 | accepts the connection and ends it without an answer, as a server of TLS does", Call,
+            Call) { IsSeenOnlyByCall = true },
         new("$caller", "$idled/delay/2", "ISM2088 | EnvoyFilter $ns/$idled in cluster1 | its proxy gave up after", Call, Call) { IsSeenOnlyByCall = true },
 
         // What objects say, and their authors did not mean

@@ -85,7 +85,7 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
         await WarnedAsync("$torn/hello", "ISM2051 Pod $ns/$faraway");
         await WarnedAsync("$halved.$half/hello", "ISM2051 Pod $half/$halved");
         await WarnedAsync("$crashing/hello", "ISM2047 Pod $ns/$crashing");
-        await WarnedAsync("$late/headers", "VirtualService $ns/$late in cluster1 delays 100 % of the calls by 0.3 s.");
+        await WarnedAsync("$late/headers", "VirtualService $ns/$late in cluster1 delays 100 % of the calls by 300 ms.");
         await WarnedAsync("$rewritten/api/hello", "VirtualService $ns/$rewritten in cluster1, spec.http[0].rewrite: changes the path /api/hello to /v1/hello");
         await WarnedAsync("$copied/hello", "ISM2010 VirtualService $ns/$copied in cluster1, spec.http[0].mirror.host: mirrors requests to "
             + "$nocopy.$ns.svc.cluster.local, and no Service");

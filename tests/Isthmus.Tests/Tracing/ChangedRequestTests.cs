@@ -116,7 +116,8 @@ public sealed class ChangedRequestTests
         var forward = $"\"route\": {{\"cluster\": \"outbound|80||{TraceScenario.Fqdn}\"";
         var isOfRoute = edits.Contains("rewrite", StringComparison.Ordinal) || edits.Contains("timeout", StringComparison.Ordinal);
         scenario.Client = scenario.Client.Replace($"{forward}}}", isOfRoute ? $"{forward}, {edits}}}" : $"{forward}}}, {edits}", StringComparison.Ordinal)
-            .Replace("\"match\": {\"prefix\": \"/\"}, \"route\": {\"cluster\": \"outbound|80", $"\"match\": {{\"prefix\": \"{prefix}\"}}, \"route\": {{\"cluster\": \"outbound|80",
+            .Replace("\"match\": {\"prefix\": \"/\"}, \"route\": {\"cluster\": \"outbound|80",
+                $"\"match\": {{\"prefix\": \"{prefix}\"}}, \"route\": {{\"cluster\": \"outbound|80",
                 StringComparison.Ordinal);
         scenario.One += $"\n---\n{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: barred, namespace: shop}}, "
             + $"spec: {{action: {action}, rules: [{{{rule}}}]}}}}";

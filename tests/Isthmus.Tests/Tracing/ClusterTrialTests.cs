@@ -121,11 +121,16 @@ public sealed class ClusterTrialTests
         var scenario = new TraceScenario();
         scenario.Two = Put(scenario.Two, "{name: istio-proxy, env: [{name: ISTIO_META_CLUSTER_ID, value: c2}]}]",
             $"{{name: istio-proxy, env: [{{name: ISTIO_META_CLUSTER_ID, value: c2}}]}}]{Bypass}");
-        Assert.Equal("remove the port from the annotation: only mesh TLS passes the gateway of its network", scenario.Walk().Failure!.Problem!.Remedy);
+        scenario.Two = Put(scenario.Two, "name: orders-b, namespace: shop, labels: {",
+            "name: orders-b, namespace: shop, ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: orders-x1, "
+                + "controller: true}], labels: {pod-template-hash: x1, ");
+        Assert.Equal("remove the port from the annotation of the Pod's template (Deployment shop/orders): only mesh TLS passes the gateway of its network",
+            scenario.Walk().Failure!.Problem!.Remedy);
         scenario = new();
         scenario.One = Put(scenario.One, "{containerPort: 8080}]}, {name: istio-proxy}]",
             $"{{containerPort: 8080}}]}}, {{name: istio-proxy}}]{Bypass}");
-        Assert.Contains("or set trafficPolicy.tls.mode DISABLE", scenario.Walk().Failure!.Problem!.Remedy, StringComparison.Ordinal);
+        Assert.Contains("or set trafficPolicy.tls.mode DISABLE in a DestinationRule, which cuts off Pods of other networks",
+            scenario.Walk().Failure!.Problem!.Remedy, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -45,7 +45,7 @@ public sealed class RemedyWalkTests
         new("ISM1016", "gateway of another network", "label service east topology.istio.io/network=n2", s => s.Two = Put(s.Two,
             "labels: {topology.istio.io/network: n7}}, spec", "labels: {topology.istio.io/network: n2}}, spec")),
         new("ISM1016", "pod of another network", "remove the label", s => s.Two = Put(s.Two, "topology.istio.io/network: n22, ", "")),
-        new("ISM1015", "gateway without listener", "set tls.mode of spec.servers[0] of Gateway istio-system/cross in c2 to AUTO_PASSTHROUGH", s => s.Two = Put(s.Two, "PASSTHROUGH", "AUTO_PASSTHROUGH")),
+        new("ISM1015", "gateway without listener", "set spec.servers[0].tls.mode of Gateway istio-system/cross in c2 to AUTO_PASSTHROUGH", s => s.Two = Put(s.Two, "PASSTHROUGH", "AUTO_PASSTHROUGH")),
         new("ISM2053", "Gateway of the API at another port", "add a listener with port 15443, protocol TLS, tls.mode Passthrough and the option",
             s => s.Two = Put(s.Two, "port: 15444, tls", "port: 15443, tls")),
         new("ISM2055", "Gateway of the API hides the host", "set it to *.local", s => s.Two = Put(s.Two, "'*.bank.svc.cluster.local'", "'*.local'")),

@@ -21,7 +21,7 @@ public sealed class TraceVerdictTests
         { "half of the requests aborted", "ISM2026", "VirtualService shop/orders in c1", "50 %" },
         {
             "all requests aborted with a status below 500", "ISM2026", "VirtualService shop/orders in c1",
-            "injects status 404 into 100 % of the requests, and a delay of 0.2 s for 10 % of the requests"
+            "injects status 404 into 100 % of the requests, and a delay of 200 ms for 10 % of the requests"
         },
         { "slow application", "ISM2077", "Pod shop/orders-a in c1", "limit of the trace, not of the mesh" },
         { "slow, and nobody saw it", "ISM2077", "c1, n1: Pod shop/orders-a at 10.1.0.5:8080", "limit of the trace" },

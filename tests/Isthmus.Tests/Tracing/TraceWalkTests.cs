@@ -69,7 +69,7 @@ public sealed class TraceWalkTests
         { "gateway without address", "ISM1005", "endpoints", "Service istio-system/east in c2" },
         { "gateway of another network", "ISM1016", "endpoints", "Service istio-system/east in c2" },
         { "pod of another network", "ISM1016", "endpoints", "Pod shop/orders-b in c2" },
-        { "gateway without listener", "ISM1015", "gateway listener", "cluster c2" },
+        { "gateway without listener", "ISM1015", "gateway listener", "Gateway istio-system/cross in c2" },
         { "Gateway of the API without passing listener", "ISM1015", "gateway listener", "Gateway istio-system/east in c2" },
         { "Gateway of the API at another port", "ISM2053", "gateway listener", "Gateway istio-system/east in c2" },
         { "Gateway of the API hides the host", "ISM2055", "gateway chain", "Gateway istio-system/east in c2" },

@@ -76,16 +76,32 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
             return OtherNetwork(name, entry) ?? Faults.Of("ISM2042", name, "spec.endpoints", "has no endpoint with an address",
                 "add endpoints, or a workloadSelector that selects something");
         if (OtherNetwork(entry) is { } beyond) return beyond;
+        var text = ServicePods.Text(selector.ToDictionary(StringComparer.Ordinal));
+        var nothing = $"{text} selects no WorkloadEntry and no Pod of namespace {entry.Namespace}, so {entry.Hosts[0]} has no endpoint with an address";
+        const string only = "and a ServiceEntry selects in its own namespace only";
+        if (Stray(entry) is { } stray)
+            return Faults.Of("ISM2042", name, "spec.workloadSelector.labels",
+                $"{nothing}; WorkloadEntry {stray.Namespace}/{stray.Name} has these labels, but is in namespace {stray.Namespace}, {only}",
+                $"move WorkloadEntry {stray.Namespace}/{stray.Name} to namespace {entry.Namespace}, or the ServiceEntry to namespace {stray.Namespace}");
         // What has one of the labels, or nearly so, was probably meant.
         var near = config.At.Istio<WorkloadEntry>().Where(workload => workload.Namespace == entry.Namespace)
             .FirstOrDefault(workload => selector.Any(pair => workload.Endpoint.Labels.TryGetValue(pair.Key, out var value)
                 && (value == pair.Value || Spelling.IsMistyped(value, pair.Value))));
-        return Faults.Of("ISM2042", name, "spec.workloadSelector.labels",
-            $"{ServicePods.Text(selector.ToDictionary(StringComparer.Ordinal))} selects no WorkloadEntry and no Pod of namespace {entry.Namespace}, so "
-                + $"{entry.Hosts[0]} has no endpoint with an address"
+        if (near is null && config.At.Pods.FirstOrDefault(pod => pod.Metadata.Namespace != entry.Namespace
+            && LabelSelector.Selects(selector, pod.Metadata.Labels)) is { } elsewhere)
+            return Faults.Of("ISM2042", name, "spec.workloadSelector.labels",
+                $"{nothing}; Pod {elsewhere.Key} has these labels, but is in namespace {elsewhere.Metadata.Namespace}, {only}",
+                $"if it is meant, move the ServiceEntry to namespace {elsewhere.Metadata.Namespace}; otherwise start the workload, or fix the selector");
+        return Faults.Of("ISM2042", name, "spec.workloadSelector.labels", nothing
                 + (near is null ? "" : $"; WorkloadEntry {near.Name} has {ServicePods.Text(near.Endpoint.Labels.ToDictionary(StringComparer.Ordinal))}"),
             near is null ? "start the workload, or fix the selector" : "fix the selector, or the labels of the WorkloadEntry");
     }
+
+    /// <summary>A WorkloadEntry of another namespace with the labels that an entry selects, which none of its own namespace selects; null for none.</summary>
+    private WorkloadEntry? Stray(ServiceEntry entry) => config.At.Istio<WorkloadEntry>().FirstOrDefault(one => one.Namespace != entry.Namespace
+        && Selectors.Matches(entry.WorkloadSelector, one.Endpoint.Labels)
+        && !config.At.Istio<ServiceEntry>().Any(other => other.Namespace == one.Namespace && other.WorkloadSelector.Count > 0
+            && Selectors.Matches(other.WorkloadSelector, one.Endpoint.Labels)));
 
     /// <summary>An endpoint is in another network, whose gateway passes mesh TLS only, which it does not say that it speaks; null when none is.</summary>
     private Problem? OtherNetwork(string name, ServiceEntry entry)

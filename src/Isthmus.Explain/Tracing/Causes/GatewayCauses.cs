@@ -14,7 +14,7 @@ using Isthmus.Operate.Inventory;
 namespace Isthmus.Explain.Tracing.Causes;
 
 /// <summary>What is wrong with the gateway of a network.</summary>
-internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, AvailabilityCauses availability, SubsetCauses subsets)
+internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, AvailabilityCauses availability, SubsetCauses subsets, VisibilityCauses visibility)
 {
     private readonly ApiGatewayCauses _api = new(facts);
 
@@ -113,11 +113,17 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
         if (passing.Count == 0)
         {
             var near = Near(cluster, pod, port);
-            return Faults.Of("ISM1015", $"cluster {cluster.Context}", "Gateway",
-                $"no Gateway with tls.mode AUTO_PASSTHROUGH exposes its services, so {PodRef.Of(cluster, pod)} opens no port {port}"
-                    + (near is null ? "" : $"; the nearest is {near.Value.Server}, with {near.Value.Mode}"),
-                $"{(near is null ? "" : $"set tls.mode of {near.Value.Server} to AUTO_PASSTHROUGH, if it is meant for that; or: ")}"
-                    + $"kubectl --context={cluster.Context} apply -n {WellKnown.SystemNamespace} -f samples/multicluster/expose-services.yaml");
+            var closed = $"so {PodRef.Of(cluster, pod)} opens no port {port}";
+            var expose = $"kubectl --context={cluster.Context} apply -n {WellKnown.SystemNamespace} -f samples/multicluster/expose-services.yaml";
+            if (near is null)
+                return Faults.Of("ISM1015", $"cluster {cluster.Context}", "Gateway",
+                    $"no Gateway with tls.mode AUTO_PASSTHROUGH exposes its services, {closed}", expose);
+            var remedy = $"set {near.Value.Field} of {near.Value.Gateway} to AUTO_PASSTHROUGH, if it is meant for that; or: {expose}";
+            return near.Value.IsOfPort
+                ? Faults.Of("ISM1015", near.Value.Gateway, near.Value.Field,
+                    $"is {near.Value.Mode}, and no Gateway with tls.mode AUTO_PASSTHROUGH exposes services of {cluster.Context}, {closed}", remedy)
+                : Faults.Of("ISM1015", $"cluster {cluster.Context}", "Gateway", $"no Gateway with tls.mode AUTO_PASSTHROUGH exposes its services, {closed}; "
+                    + $"the nearest is {near.Value.Gateway}, whose {near.Value.Field} is {near.Value.Mode}", remedy);
         }
         var (gateway, at) = passing[0];
         var name = $"Gateway {gateway.FullName} in {at.Context}";
@@ -192,6 +198,7 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
         if (service.Port(port) is null)
             return ServicePods.WithoutPort(service, port, "give the Service the same ports in all clusters");
         if (subset is { Length: > 0 } and not "_" && subsets.Missing(cluster, service, fqdn!, subset) is { } lacking) return lacking;
+        if (visibility.HiddenFrom(cluster, pod, service) is { } unseen) return unseen;
         return Faults.Of("ISM2054", PodRef.Of(cluster, pod).ToString(), "", $"its proxy has no filter chain for {sni}",
             $"isthmus proxy-status --context={cluster.Context}");
     }
@@ -214,15 +221,16 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
     private static bool Selects(Gateway gateway, Pod pod) => Selectors.Matches(gateway.Selector, pod.Metadata.Labels.ToValueMap());
 
     /// <summary>The server that is nearest to one that passes connections on at a port: of the same port, or of the same Pod.</summary>
-    private (string Server, string Mode)? Near(ClusterObjects cluster, Pod pod, int port) =>
+    private (string Gateway, string Field, string Mode, bool IsOfPort)? Near(ClusterObjects cluster, Pod pod, int port) =>
         (from at in facts.ControlPlanesOf(cluster).Select(plane => plane.Config).Distinct()
          from gateway in at.Istio<Gateway>()
          from server in gateway.Servers.Index()
          let isPort = server.Item.Port == port
          where isPort || (Selects(gateway, pod) && server.Item.Tls is { Mode: ServerTlsMode.Passthrough })
          orderby isPort && Selects(gateway, pod) descending, isPort descending
-         let mode = server.Item.Tls is { } tls ? $"tls.mode {tls.ModeText}" : "no tls.mode"
-         select ((string, string)?)($"spec.servers[{server.Index}] of Gateway {gateway.FullName} in {at.Context}", mode)).FirstOrDefault();
+         let mode = server.Item.Tls is { } tls ? tls.ModeText : "not set"
+         select ((string, string, string, bool)?)($"Gateway {gateway.FullName} in {at.Context}", $"spec.servers[{server.Index}].tls.mode", mode,
+             isPort && Selects(gateway, pod))).FirstOrDefault();
 
     /// <summary>Gateways of Istio that pass mesh traffic through, of the cluster itself or of its primaries.</summary>
     private IEnumerable<(Gateway Gateway, ClusterObjects At)> PassingGateways(ClusterObjects cluster) =>

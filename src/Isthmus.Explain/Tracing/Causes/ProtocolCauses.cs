@@ -42,5 +42,20 @@ internal static class ProtocolCauses
                     + $"and what listens there probably speaks no {(call.Kind == CallKinds.Grpc ? "gRPC" : "HTTP/1.1")}",
                 "call it in the protocol that it speaks (http://, grpc://, https:// or tcp://)") : null;
 
+    /// <summary>What has no proxy of the mesh accepts connections, and ends them without an answer to plain text; null for others.</summary>
+    /// <param name="way">The hops of the path that the call took.</param>
+    public static Problem? Ended(TracedCall call, MadeCall made, DeclaredPort port, IEnumerable<Hop> way, string where)
+    {
+        if (!made.HasFlag("UC") || port.Protocol is not (Protocol.Http or Protocol.Auto) || !call.IsPlainHttp
+            || way.Any(hop => hop.Name is "gateway" or "inbound" || (hop.Name == "TLS" && !IsPlain(hop)))) return null;
+        return Faults.Of("ISM2074", port.Object, port.Field,
+            $"{(port.Protocol == Protocol.Auto ? "declares no protocol" : $"declares {port.Name}")}, and nothing begins TLS: what listens there accepts the "
+                + $"connection and ends it without an answer, as a server of TLS does ({made.Flags} {made.Detail}): {where}",
+            $"if it speaks TLS, begin TLS with a DestinationRule for {call.Host?.Fqdn ?? call.Facts.Target.Host} (trafficPolicy.tls.mode: SIMPLE); or, if the "
+                + $"application does, call https://{call.Facts.Target.Host}:{call.Port}, and {port.Declare("https")}; if it speaks HTTP/1.1, see its log");
+    }
+
+    private static bool IsPlain(Hop hop) => hop.Summary.StartsWith(HopFacts.PlainText, StringComparison.Ordinal);
+
     private static bool IsAlike(Protocol one, Protocol two) => one.IsHttp() == two.IsHttp() && one.IsHttp2() == two.IsHttp2() && one.IsTls() == two.IsTls();
 }

@@ -17,9 +17,9 @@ internal sealed class TraceCauses
         Packets = new(facts);
         Origination = new(facts, Config);
         var subsets = new SubsetCauses(facts, Config);
-        Gateways = new(facts, needs, Availability, subsets);
-        Networks = new(facts, Config, Gateways, Tls);
         Visibility = new(facts, Config);
+        Gateways = new(facts, needs, Availability, subsets, Visibility);
+        Networks = new(facts, Config, Gateways, Tls);
         Endpoints = new(facts, needs, Config, Visibility, Availability, subsets, Networks);
         Hosts = new(facts, needs, Config, Visibility, Availability, Endpoints);
     }

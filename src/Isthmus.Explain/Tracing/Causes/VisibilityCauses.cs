@@ -7,6 +7,7 @@ using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Resolve;
+using Pod = Isthmus.Kubernetes.Objects.Pod;
 
 namespace Isthmus.Explain.Tracing.Causes;
 
@@ -79,13 +80,13 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
             return null;
         return Faults.Of("ISM2105", $"MeshConfig of {config.At.Context}", "discoverySelectors",
             $"selects no label of namespace {host.Namespace}, so the mesh does not know {host.Fqdn}",
-            ToDiscover(host.Services[0].Cluster, host.Namespace));
+            ToDiscover(mesh, host.Services[0].Cluster, host.Namespace));
     }
 
     /// <summary>How the control plane of the caller gets to know a namespace: by the labels of a selector, best of one that matches the namespace in another
     /// cluster.</summary>
-    private string ToDiscover(ClusterObjects cluster, string ns) =>
-        facts.Settings.Mesh.DiscoverySelectors.Where(selector => selector.Expressions.IsEmpty && selector.Labels.Count > 0)
+    private string ToDiscover(MeshConfig mesh, ClusterObjects cluster, string ns) =>
+        mesh.DiscoverySelectors.Where(selector => selector.Expressions.IsEmpty && selector.Labels.Count > 0)
             .OrderByDescending(selector => facts.Clusters.Any(other => selector.Matches(other.LabelsOf(ns).ToValueMap()))).FirstOrDefault() is { } plain
             ? $"kubectl --context={cluster.Context} label namespace {ns} "
                 + $"{string.Join(' ', plain.Labels.Select(label => $"{label.Key}={label.Value}"))} --overwrite; or add a selector"
@@ -104,16 +105,42 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
     }
 
     /// <summary>The control plane of the caller leaves out the namespace in one of the host's clusters; null when it does not.</summary>
-    public Problem? LeftOut(ServiceInCluster service)
+    public Problem? LeftOut(ServiceInCluster service) => LeftOut(service, facts.Settings.Mesh, config.At);
+
+    /// <summary>The gateway of a cluster does not know a Service that it has: the control plane leaves out the namespace, or does not export the Service to
+    /// that of the gateway. Null for others.</summary>
+    /// <param name="gateway">A Pod of the gateway that other networks call.</param>
+    public Problem? HiddenFrom(ClusterObjects cluster, Pod gateway, ServiceInCluster service)
     {
-        var (mesh, ns) = (facts.Settings.Mesh, service.Service.Metadata.Namespace);
+        if (!facts.KnowsSettingsOf(cluster)) return null;
+        var (mesh, at, own) = (facts.SettingsOf(cluster).Mesh, facts.ConfigOf(cluster), gateway.Metadata.Namespace);
+        if (LeftOut(service, mesh, at) is { } left) return left;
+        var ns = service.Service.Metadata.Namespace;
+        // The Service of the cluster that has the objects of the mesh decides.
+        var decides = at.Service(ns, service.Service.Metadata.Name) is { } there ? new ServiceInCluster(at, there) : service;
+        var told = decides.Service.Metadata.Annotations.GetValueOrDefault(Annotations.ExportTo);
+        var to = told?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).ToValueList() ?? mesh.DefaultServiceExportTo;
+        if (Visibility.Allows(to, ns, own)) return null;
+        var hidden = $"and the gateway that other networks call, {PodRef.Of(cluster, gateway)}, is in namespace {own}: it passes no calls on to it";
+        var export = $"kubectl --context={decides.Cluster.Context} -n {ns} annotate service {service.Service.Metadata.Name} {Annotations.ExportTo}=";
+        return told is not null
+            ? Faults.Of("ISM2012", decides.Name, $"metadata.annotations[{Annotations.ExportTo}]", $"is exported to {told} only, {hidden}",
+                $"{export}{told},{own} --overwrite; or remove the annotation")
+            : Faults.Of("ISM2012", $"MeshConfig of {at.Context}", "defaultServiceExportTo",
+                $"is {string.Join(", ", to)}, so that {decides.Name} is exported to that only, {hidden}",
+                $"{export}{ns},{own}; or remove defaultServiceExportTo");
+    }
+
+    private Problem? LeftOut(ServiceInCluster service, MeshConfig mesh, ClusterObjects at)
+    {
+        var ns = service.Service.Metadata.Namespace;
         bool IsSelected(ClusterObjects cluster) => mesh.DiscoverySelectors.Any(selector => selector.Matches(cluster.LabelsOf(ns).ToValueMap()));
         if (mesh.DiscoverySelectors.IsEmpty || ns == facts.RootNamespace || IsSelected(service.Cluster)) return null;
         var model = facts.Clusters.FirstOrDefault(IsSelected);
         return Faults.Of("ISM2105", $"Namespace {ns} in {service.Cluster.Context}", "metadata.labels",
-            $"are matched by no entry of discoverySelectors of MeshConfig of {config.At.Context}, so the mesh does not know its Services and Pods"
+            $"are matched by no entry of discoverySelectors of MeshConfig of {at.Context}, so the mesh does not know its Services and Pods"
                 + (model is null ? "" : $"; in {model.Context}, those of the namespace are"),
-            ToDiscover(service.Cluster, ns));
+            ToDiscover(mesh, service.Cluster, ns));
     }
 
     private static bool Selects(string entry, string own, MeshHost host)

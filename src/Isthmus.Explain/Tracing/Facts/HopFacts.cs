@@ -3,6 +3,9 @@ namespace Isthmus.Explain.Tracing.Facts;
 /// <summary>The names of the details of hops from which the outcome of a call is explained.</summary>
 internal static class HopFacts
 {
+    /// <summary>How the summary of a hop begins at which nobody begins TLS.</summary>
+    public const string PlainText = "plain text";
+
     /// <summary>The VirtualService of a route, its timeout, the delay that it injects, the DestinationRule or BackendTLSPolicy by which the caller's proxy
     /// begins TLS, the ServiceEntry that lists an address, and the entry that says that a proxy of the mesh is there.</summary>
     public const string RuleFact = "virtual service", ApiRuleFact = "gateway api route", TimeoutFact = "timeout", TryTimeoutFact = "timeout of each try",

@@ -43,6 +43,10 @@ internal static class ServicePods
             ? ("Deployment", owner.Name[..^(hash.Length + 1)]) : (owner.Kind, owner.Name);
     }
 
+    /// <summary>Where the labels and annotations of a Pod are changed: a Pod that is there does not change its proxy.</summary>
+    public static string TemplateOf(Pod pod) =>
+        OwnerOf(pod) is ({ } kind and not "Pod", var name) ? $"the Pod's template ({kind} {pod.Metadata.Namespace}/{name})" : "the Pod, and create it again";
+
     /// <summary>Deployments that the Service may have been meant to select: one label matches, or the name does.</summary>
     public static IEnumerable<Deployment> Candidates(ServiceInCluster service) => service.Cluster.Deployments
         .Where(deployment => deployment.Metadata.Namespace == service.Service.Metadata.Namespace)

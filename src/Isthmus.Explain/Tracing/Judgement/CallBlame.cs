@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Core.Time;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
@@ -298,6 +299,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
                 rule.Length > 0 ? "remove it, or set DO_NOT_UPGRADE" : "set DO_NOT_UPGRADE in a DestinationRule for the host");
         }
         // Bytes came back, so the path is open.
+        if (ProtocolCauses.Ended(traced, call, port, HopsOfWay(), Where()) is { } ended) return ended;
         return call.HasFlag("UPE") && port.Protocol == Protocol.Http
             ? Faults.Of("ISM2074", port.Object, port.Field, $"declares HTTP, and what listens at {Where()} answers with something else ({call.Detail})",
                 $"if it speaks no HTTP, {port.Declare("tcp")}; if it expects TLS, begin TLS with trafficPolicy.tls of a DestinationRule, or "
@@ -357,6 +359,11 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
                 "give it more time: --timeout=30s; if that fails as well, check the network in between");
         }
         if (OfGateway() is { } policy) return policy;
+        // Packets do arrive.
+        if (call.HasFlag("UC") && !call.HasFlag("UF"))
+            return Faults.Of("ISM2076", Where(), "",
+                $"accepts the connection of {_facts.Client}, and ends it without an answer: {said}",
+                "see the log of what listens there, and what it expects: another protocol, or a certificate of the client");
         return Faults.Of("ISM2076", Where(), "",
             $"{_facts.Client} did not get through: {said}{(_facts.Sightings.All.Count == 0 ? "; no proxy on the path saw the call" : "")}",
             $"nothing in the configuration of the mesh{(Unread().Length > 0 ? "" : ", and no NetworkPolicy,")} explains it: check the network in between "
@@ -426,8 +433,9 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
 
     private static string Told(Sighting seen) => $"{seen.Flags} {seen.TransportFailure} {seen.Details}".TrimEnd();
 
-    private static string Seconds(double milliseconds) => milliseconds < 50
-        ? string.Create(CultureInfo.InvariantCulture, $"{milliseconds:0.#} ms") : string.Create(CultureInfo.InvariantCulture, $"{milliseconds / 1000:0.#} s");
+    /// <summary>What was measured is not told to the millisecond.</summary>
+    private static string Seconds(double milliseconds) =>
+        Durations.Text(TimeSpan.FromMilliseconds(milliseconds < 999.5 ? milliseconds : Math.Round(milliseconds / 100) * 100));
 
     [GeneratedRegex("connect[ _]error:[ _](?:101|113|No[ _]route[ _]to[ _]host|Network[ _](?:is[ _])?unreachable)$")]
     private static partial Regex NoRoute();

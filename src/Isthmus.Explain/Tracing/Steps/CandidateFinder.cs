@@ -35,11 +35,16 @@ internal sealed class CandidateFinder(TraceFacts facts, TraceCauses causes, Trac
         if (pod is null && gateway is null && endpoint.Workload.Namespace.Length > 0) causes.Needs.NeedPods(endpoint.Workload.Namespace);
         return new(endpoint, share, view.IsEjected(cluster.Name, endpoint),
             gateway
-                ?? (endpoint.IsGateway && entry is null && endpoint.Address is IPEndPoint unknown
+                ?? (endpoint.IsGateway && entry is null && pod is null && MayBeElsewhere(ProxyTables.Split(cluster.Name).Host)
+                    && endpoint.Address is IPEndPoint unknown
                     ? new GatewayPlace(null, null, unknown, "another network", "known to the control plane only", "")
                     : null),
             pod, null) { Entry = entry };
     }
+
+    /// <summary>Whether endpoints of a host can be in another network: those of ServiceEntries are where these say.</summary>
+    private bool MayBeElsewhere(string host) => facts.Host(host) is not { Services.Count: 0, Entries: [_, ..] entries }
+        || entries.Any(entry => entry.WorkloadSelector.Count > 0 || entry.Endpoints.Any(endpoint => endpoint.Network.Length > 0));
 
     /// <summary>The first candidates, with their state, as details of a hop.</summary>
     public static (string, string)[] Addresses(IEnumerable<EndpointCandidate> candidates) =>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Isthmus.Core.Problems;
+using Isthmus.Core.Time;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
@@ -274,18 +275,16 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
                     + $"requests{later}",
                 "remove the fault")
             : fault is { DelayShare: > 0 } && fault.Delay > TimeSpan.Zero
-            ? Faults.Of(Delayed, owner, "spec.http[*].fault.delay", $"delays {Share(fault.DelayShare)} of the calls by {Length(fault.Delay)}",
+            ? Faults.Of(Delayed, owner, "spec.http[*].fault.delay", $"delays {Share(fault.DelayShare)} of the calls by {Durations.Text(fault.Delay)}",
                 "remove the fault, unless it is meant")
             : null;
     }
 
     /// <summary>How long a fault delays the call; empty when none does.</summary>
     private static string DelayOf(FaultView? fault) =>
-        fault is { DelayShare: > 0 } && fault.Delay > TimeSpan.Zero ? $"{Length(fault.Delay)} for {Share(fault.DelayShare)} of the requests" : "";
+        fault is { DelayShare: > 0 } && fault.Delay > TimeSpan.Zero ? $"{Durations.Text(fault.Delay)} for {Share(fault.DelayShare)} of the requests" : "";
 
     private static string Share(int ofMillion) => string.Create(CultureInfo.InvariantCulture, $"{ofMillion / 10000.0:0.##} %");
-
-    private static string Length(TimeSpan delay) => string.Create(CultureInfo.InvariantCulture, $"{delay.TotalSeconds:0.###} s");
 
     private void WalkTargets(OutboundChoice outbound)
     {

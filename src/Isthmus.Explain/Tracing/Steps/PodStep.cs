@@ -42,7 +42,7 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, TraceCauses 
             if (way?.Tls is null)
             {
                 if (way is null || !InPlainText(way, cluster))
-                    record.Ok("TLS", call.Kind == CallKinds.Tls ? "the application's own" : "plain text: the callee has no sidecar");
+                    record.Ok("TLS", call.Kind == CallKinds.Tls ? "the application's own" : $"{HopFacts.PlainText}: the callee has no sidecar");
             }
             else if (!Originate(way)) return;
             record.Add("application", HopStatus.Unknown, $"{address}: its Pod has no proxy that could say whether anything listens there", null);
@@ -64,7 +64,7 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, TraceCauses 
                 record.Fail("inbound", $"port {address.Port} is the proxy's own", Faults.Of("ISM2050", name.ToString(), "",
                     $"its proxy speaks no mesh TLS at port {address.Port}", "set trafficPolicy.tls.mode DISABLE for the port in a DestinationRule"));
             else if (way is { IsMeshTls: true })
-                record.Fail("inbound", $"port {address.Port} is not captured", Bypassed(name, address.Port, capture!, way.Through is not null));
+                record.Fail("inbound", $"port {address.Port} is not captured", Bypassed(name, pod, address.Port, capture!, way.Through is not null));
             else _application.Walk(callee, view, address);
             return;
         }
@@ -112,13 +112,15 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, TraceCauses 
         || (port is Ports.AgentStatus or Ports.ProxyReady or Ports.ProxyMetrics && call.Port == port));
 
     /// <summary>Annotations name the ports that the proxy does not get, or those that it gets.</summary>
-    private static Problem Bypassed(PodRef pod, int port, CaptureSettings capture, bool isBehindGateway)
+    private static Problem Bypassed(PodRef name, Pod pod, int port, CaptureSettings capture, bool isBehindGateway)
     {
-        var (annotation, remedy) = capture.ExcludedInboundPorts.Contains(port) ? ("excludeInboundPorts", "remove the port from the annotation")
-            : ("includeInboundPorts", $"add {port} to the annotation of the Pod's template, or remove the annotation");
-        return Faults.Of("ISM2050", pod.ToString(), $"metadata.annotations[traffic.sidecar.istio.io/{annotation}]",
+        var template = ServicePods.TemplateOf(pod);
+        var (annotation, remedy) = capture.ExcludedInboundPorts.Contains(port) ? ("excludeInboundPorts", $"remove the port from the annotation of {template}")
+            : ("includeInboundPorts", $"add {port} to the annotation of {template}, or remove the annotation");
+        return Faults.Of("ISM2050", name.ToString(), $"metadata.annotations[traffic.sidecar.istio.io/{annotation}]",
             $"port {port} bypasses its proxy, so nothing terminates mesh TLS",
-            $"{remedy}{(isBehindGateway ? ": only mesh TLS passes the gateway of its network" : ", or set trafficPolicy.tls.mode DISABLE in a DestinationRule")}");
+            remedy + (isBehindGateway ? ": only mesh TLS passes the gateway of its network"
+                : ", or set trafficPolicy.tls.mode DISABLE in a DestinationRule, which cuts off Pods of other networks"));
     }
 
     private static bool IsCapturedInbound(CaptureSettings capture, int port) =>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Isthmus.Core.Names;
+using Isthmus.Core.Time;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Inventory;
 
@@ -30,7 +31,7 @@ public static class InjectedFaults
     {
         var parts = new List<string>();
         if (route.Fault?.Delay is { Percent: > 0 } delay && delay.Delay > TimeSpan.Zero)
-            parts.Add(string.Create(CultureInfo.InvariantCulture, $"delays {delay.Percent:0.####} % of {calls} by {delay.Delay.TotalSeconds:0.###} s"));
+            parts.Add(string.Create(CultureInfo.InvariantCulture, $"delays {delay.Percent:0.####} % of {calls} by {Durations.Text(delay.Delay)}"));
         if (route.Fault?.Abort is { Percent: > 0 } abort)
             parts.Add(string.Create(CultureInfo.InvariantCulture,
                 $"aborts {abort.Percent:0.####} % of {(parts.Count > 0 ? "them" : calls)} with "

@@ -30,9 +30,25 @@ public static class UnmatchedSelectors
         from config in mesh.Clusters
         from item in Selecting(config)
         from part in In(mesh, config, item.Source.Namespace, item.Selector)
+        let stray = Stray(config, item.Source, part.Selector)
         select IstioCodes.NoMatchingWorkloads.At(config.Cluster, $"{item.Source.Kind} {item.Source.Namespace}/{item.Source.Name}",
-            Path(item.Selector, item.Path), $"no workload of {part.Place} has the labels {part.Selector}{part.Elsewhere}",
-            Remedy(config, item.Source.Kind, item.Source.Namespace, part.Selector));
+            Path(item.Selector, item.Path), $"no workload of {part.Place} has the labels {part.Selector}{part.Elsewhere}"
+                + (stray is null ? "" : $"; {stray.Name} has them, and a ServiceEntry selects in its own namespace only"),
+            stray is { Pod: null } && stray.Name.StartsWith("WorkloadEntry ", StringComparison.Ordinal)
+                ? $"move {stray.Name} to namespace {item.Source.Namespace}, or the ServiceEntry to namespace {stray.Namespace}"
+                : Remedy(config, item.Source.Kind, item.Source.Namespace, part.Selector));
+
+    /// <summary>What a ServiceEntry selects but for its namespace: a WorkloadEntry that no ServiceEntry of its own namespace selects, or a Pod; null for
+    /// none.</summary>
+    private static Workload? Stray(ConfigCluster config, ObjectRef source, WorkloadSelector selector)
+    {
+        if (source.Kind != "ServiceEntry") return null;
+        var there = config.Reach.SelectMany(area => area.All).Where(workload => selector.Selects(workload.Labels)
+            && (workload.Pod is not null || workload.Name.StartsWith("WorkloadEntry ", StringComparison.Ordinal))).ToList();
+        return there.Find(workload => workload.Pod is null && !config.Cluster.Istio<ServiceEntry>().Any(other => other.Namespace == workload.Namespace
+            && other.WorkloadSelector.Count > 0 && new WorkloadSelector(other.WorkloadSelector, default).Selects(workload.Labels)))
+            ?? there.Find(workload => workload.Pod is not null);
+    }
 
     /// <summary>What helps where a part of an object's selector selects nothing; null where only what the code says does.</summary>
     internal static string? Remedy(ConfigCluster config, string kind, string ns, WorkloadSelector part)

@@ -16,6 +16,8 @@ public sealed class AppliedRemedyTests
         ("IST0127", "move the AuthorizationPolicy to namespace shop, where such workloads are",
             Join(Web, Namespace("ops"), Pod("ops", "job", "task: job"), Denying("ops", "selector: {matchLabels: {app: web} }")),
             Join(Web, Namespace("ops"), Pod("ops", "job", "task: job"), Denying("shop", "selector: {matchLabels: {app: web} }"))),
+        ("IST0127", "move WorkloadEntry ops/vm to namespace shop, or the ServiceEntry to namespace ops", Join(Web, Namespace("ops"), Vm("ops"), Entry("shop")),
+            Join(Web, Namespace("ops"), Vm("shop"), Entry("shop"))),
         // Another stage has such workloads: the policy waits for those of its own.
         ("IST0127", "correct the selector, or wait for the Pods",
             Join(Web, Namespace("prod"), Pod("prod", "api", "app: api"), Denying("prod", "selector: {matchLabels: {app: web} }")),
@@ -39,6 +41,11 @@ public sealed class AppliedRemedyTests
         ("ISM1420", "use one of pages, or a number", Join(Web, Opened, Service("shop", "open", "app: open", "{name: http, port: 80, targetPort: portal}")),
             Join(Web, Opened, Service("shop", "open", "app: open", "{name: http, port: 80, targetPort: pages}"))),
     ];
+
+    private static string Vm(string ns) => Istio("WorkloadEntry", ns, "vm", "address: 10.9.9.9, labels: {app: vm}");
+
+    private static string Entry(string ns) => Istio("ServiceEntry", ns, "vm", "hosts: [vm.example], location: MESH_INTERNAL, resolution: STATIC, "
+        + "ports: [{number: 80, name: http, protocol: HTTP}], workloadSelector: {labels: {app: vm} }");
 
     public static TheoryData<string, string> Names() => [.. All.Select(row => (row.Code, row.Remedy))];
 

@@ -170,7 +170,7 @@ internal static class RoutingCases
                 "{match: [{uri: {prefix: /a} }], fault: {delay: {fixedDelay: 0.2s, percentage: {value: 0.5} }, abort: {httpStatus: 404, percentage: {value: "
                     + "12.5} } }, route: [{destination: {host: web} }] }"),
             Route("{fault: {abort: {httpStatus: 503, percentage: {value: 0} } }, route: [{destination: {host: web} }] }"),
-            "delays 0.5 % of the calls to web.shop.svc.cluster.local by 0.2 s and aborts 12.5 % of them with status 404, if they match the route"),
+            "delays 0.5 % of the calls to web.shop.svc.cluster.local by 200 ms and aborts 12.5 % of them with status 404, if they match the route"),
         new("IST0173", "c1 DestinationRule shop/rule spec.subsets[0].labels",
             Join(Web, Istio("DestinationRule", "shop", "rule", "host: web, subsets: [{name: v2, labels: {version: v2} }]"),
                 Istio("VirtualService", "shop", "route", "hosts: [web], http: [{route: [{destination: {host: web, subset: v2} }] }]")),

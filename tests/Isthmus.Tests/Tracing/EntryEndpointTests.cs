@@ -1,0 +1,104 @@
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Causes;
+using Isthmus.Explain.Tracing.Facts;
+using Xunit;
+
+namespace Isthmus.Tests.Tracing;
+
+/// <summary>Endpoints of ServiceEntries: where they are, what they speak, and what a selector takes.</summary>
+public sealed class EntryEndpointTests
+{
+    private const string Ended = "connection_termination";
+
+    /// <summary>A server of TLS accepts the connection and ends it: packets do arrive, and no other network is in between.</summary>
+    [Theory]
+    [InlineData("10.1.0.5", "endpoints: [{address: 10.1.0.5}]", "cluster c1, network1")]
+    [InlineData("203.0.113.9", "endpoints: [{address: 203.0.113.9}]", "203.0.113.9:8443, an endpoint of ServiceEntry shop/ext")]
+    [InlineData("203.0.113.9", "endpoints: [{address: pay.example.net}]", "203.0.113.9:8443")]
+    public void Plain_text_that_a_server_ends_is_told_with_the_port_that_declares_it(string address, string endpoints, string where)
+    {
+        var trace = External(address, endpoints, "raw").Walk("http://ext.example");
+        var problem = trace.Failure!.Problem!;
+        Assert.Equal(("ISM2074", "ServiceEntry shop/ext in c1", "spec.ports[http].protocol"), (problem.Code, problem.Object, problem.Path));
+        Assert.Contains($"{address}:8443", problem.Message, StringComparison.Ordinal);
+        Assert.Contains("accepts the connection and ends it without an answer, as a server of TLS does", problem.Message, StringComparison.Ordinal);
+        Assert.Contains("DestinationRule for ext.example (trafficPolicy.tls.mode: SIMPLE)", problem.Remedy, StringComparison.Ordinal);
+        Assert.Contains(where.Replace("cluster c1, network1", "c1", StringComparison.Ordinal), Assert.Single(trace.Ways).Title, StringComparison.Ordinal);
+        Assert.DoesNotContain("another network", trace.Ways[0].Title, StringComparison.Ordinal);
+    }
+
+    /// <summary>A proxy that begins TLS sends no plain text, and a server that refuses connections is not reached.</summary>
+    [Theory]
+    [InlineData("UC", Ended, true, "ISM2076", "see the log of what listens there")]
+    [InlineData("UF", "connection_timeout", false, "ISM2076", "firewalls")]
+    public void Other_ends_of_connections_are_not_those_of_plain_text(string flags, string detail, bool isTls, string code, string remedy)
+    {
+        var scenario = External("203.0.113.9", "endpoints: [{address: 203.0.113.9}]", isTls ? "tls" : "raw", flags, detail);
+        var problem = scenario.Walk("http://ext.example").Failure!.Problem!;
+        Assert.Equal(code, problem.Code);
+        Assert.Contains(remedy, problem.Remedy, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_endpoint_that_its_entry_puts_into_another_network_is_behind_a_gateway()
+    {
+        var trace = External("203.0.113.9", "endpoints: [{address: far.example.net, network: n9}]", "raw").Walk("http://ext.example");
+        Assert.Contains("another network through gateway 203.0.113.9:8443", Assert.Single(trace.Ways).Title, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("WorkloadEntry", "store", "", "WorkloadEntry store/legacy has these labels, but is in namespace store",
+        "move WorkloadEntry store/legacy to namespace shop")]
+    [InlineData("WorkloadEntry", "store", "app: other", "", "start the workload, or fix the selector")]
+    [InlineData("WorkloadEntry", "taken", "", "", "start the workload, or fix the selector")]
+    [InlineData("Pod", "store", "", "Pod store/legacy has these labels, but is in namespace store", "if it is meant, move the ServiceEntry to namespace store")]
+    public void What_a_selector_takes_but_for_its_namespace_is_named(string kind, string ns, string labels, string says, string remedy)
+    {
+        var scenario = new TraceScenario();
+        if (labels.Length == 0) labels = "app: legacy";
+        scenario.One += $$"""
+
+            ---
+            {apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: legacy, namespace: shop}, spec: {hosts: [legacy.example], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}], workloadSelector: {labels: {app: legacy} } } }
+            ---
+            {apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: own, namespace: taken}, spec: {hosts: [own.example], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}], workloadSelector: {labels: {app: legacy} } } }
+            ---
+            """ + (kind == "Pod"
+                ? $"\n{{apiVersion: v1, kind: Pod, metadata: {{name: legacy, namespace: {ns}, labels: {{{labels}}}}}, "
+                    + "spec: {containers: [{name: web}]}}"
+                : $"\n{{apiVersion: networking.istio.io/v1, kind: WorkloadEntry, metadata: {{name: legacy, namespace: {ns}}}, "
+                    + $"spec: {{address: 10.9.9.9, labels: {{{labels}}}}}}}");
+        var facts = scenario.Facts("legacy.example");
+        var problem = new TraceCauses(facts, new(facts)).Endpoints.NoEndpoints(facts.Host("legacy.example"), 80, "", "outbound|80||legacy.example");
+        Assert.Equal(("ISM2042", "ServiceEntry shop/legacy in c1", "spec.workloadSelector.labels"), (problem.Code, problem.Object, problem.Path));
+        Assert.Contains(says, problem.Message, StringComparison.Ordinal);
+        Assert.Equal(says.Length > 0, problem.Message.Contains("a ServiceEntry selects in its own namespace only", StringComparison.Ordinal));
+        Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);
+    }
+
+    /// <summary>The caller's proxy knows a host of a ServiceEntry with one endpoint, of which no workload is known.</summary>
+    private static TraceScenario External(string address, string endpoints, string socket, string flags = "UC,URX", string detail = Ended)
+    {
+        var scenario = new TraceScenario
+        {
+            Call = new("GET /", false, 503, 30, $"{address}:8443", flags, $"upstream_reset_before_response_started{{{detail}}}", []),
+        };
+        var client = scenario.ClientOfOne.Replace("orders;shop;orders;v1;c1", ";;;;c1", StringComparison.Ordinal)
+            .Replace("\"address\": \"10.1.0.5\", \"port_value\": 8080", $"\"address\": \"{address}\", \"port_value\": 8443", StringComparison.Ordinal)
+            .Replace(TraceScenario.Fqdn, "ext.example", StringComparison.Ordinal)
+            .Replace("\"host\": \"orders\"", "\"host\": \"ext.example\"", StringComparison.Ordinal)
+            .Replace("\"tlsMode\": \"istio\"}}}}", "\"tlsMode\": \"disabled\"}}}}", StringComparison.Ordinal);
+        scenario.Client = socket != "tls" ? client
+            : client.Replace("\"match\": {}, \"transport_socket\": {\"name\": \"envoy.transport_sockets.raw_buffer\"}", "\"match\": {}, \"transport_socket\": "
+                + "{\"name\": \"envoy.transport_sockets.tls\", \"typed_config\": {\"@type\": "
+                + "\"type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext\", \"sni\": \"ext.example\", \"common_tls_context\": {}}}",
+                StringComparison.Ordinal);
+        // The Pod at the address has no sidecar.
+        scenario.One = scenario.One.Replace("{name: web, ports: [{containerPort: 8080}]}, {name: istio-proxy}", "{name: web}", StringComparison.Ordinal) + $$"""
+
+            ---
+            {apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: ext, namespace: shop}, spec: {hosts: [ext.example], location: MESH_EXTERNAL, resolution: {{(endpoints.Contains("net", StringComparison.Ordinal) ? "DNS" : "STATIC")}}, ports: [{number: 80, name: http, protocol: HTTP, targetPort: 8443}], {{endpoints}} } }
+            """;
+        return scenario;
+    }
+}

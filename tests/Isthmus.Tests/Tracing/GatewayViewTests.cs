@@ -1,0 +1,70 @@
+using Xunit;
+
+namespace Isthmus.Tests.Tracing;
+
+/// <summary>The gateway of another network has no filter chain for a Service that its cluster has: why it does not know it.</summary>
+public sealed class GatewayViewTests
+{
+    private const string Map = "{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: \"$\"}}",
+        Selecting = "discoverySelectors: [{matchLabels: {mesh: joined}}]";
+
+    [Theory]
+    [InlineData("store", "ISM2012", "Service shop/orders in c2", "metadata.annotations[networking.istio.io/exportTo]",
+        "kubectl --context=c2 -n shop annotate service orders networking.istio.io/exportTo=store,istio-system --overwrite")]
+    [InlineData("., store", "ISM2012", "Service shop/orders in c2", "metadata.annotations[networking.istio.io/exportTo]", "kubectl")]
+    [InlineData("istio-system", "ISM2054", "Pod istio-system/gw in c2", "", "isthmus proxy-status")]
+    [InlineData("*", "ISM2054", "Pod istio-system/gw in c2", "", "isthmus proxy-status")]
+    public void A_Service_that_is_not_exported_to_the_gateway_is_told(string to, string code, string owner, string path, string remedy)
+    {
+        var scenario = Chainless("");
+        scenario.Two = Put(scenario.Two, "kind: Service, metadata: {name: orders, namespace: shop}",
+            $"kind: Service, metadata: {{name: orders, namespace: shop, annotations: {{networking.istio.io/exportTo: '{to}'}}}}");
+        AssertCause(scenario, code, owner, path, remedy);
+    }
+
+    [Theory]
+    [InlineData(Selecting, "{}", "ISM2105", "Namespace shop in c2", "metadata.labels", "kubectl --context=c2 label namespace shop mesh=joined")]
+    [InlineData(Selecting, "{mesh: joined}", "ISM2054", "Pod istio-system/gw in c2", "", "isthmus proxy-status")]
+    [InlineData("defaultServiceExportTo: ['.']", "{}", "ISM2012", "MeshConfig of c2", "defaultServiceExportTo",
+        "kubectl --context=c2 -n shop annotate service orders networking.istio.io/exportTo=shop,istio-system")]
+    [InlineData("defaultServiceExportTo: ['*']", "{}", "ISM2054", "Pod istio-system/gw in c2", "", "isthmus proxy-status")]
+    public void Settings_of_the_cluster_that_keep_a_Service_from_its_gateway_are_told(string mesh, string labels, string code, string owner, string path,
+        string remedy)
+    {
+        var scenario = Chainless(mesh);
+        scenario.Two += $"\n---\n{{apiVersion: v1, kind: Namespace, metadata: {{name: shop, labels: {labels}}}}}";
+        AssertCause(scenario, code, owner, path, remedy);
+    }
+
+    /// <summary>The settings of the caller's cluster are not those of the gateway's.</summary>
+    [Fact]
+    public void Settings_of_the_caller_do_not_hide_a_Service_from_a_gateway_elsewhere()
+    {
+        var scenario = Chainless("");
+        scenario.One += $"\n---\n{Map.Replace("$", "defaultServiceExportTo: ['.']", StringComparison.Ordinal)}";
+        AssertCause(scenario, "ISM2054", "Pod istio-system/gw in c2", "", "isthmus proxy-status");
+    }
+
+    private static TraceScenario Chainless(string mesh)
+    {
+        var scenario = new TraceScenario();
+        scenario.Client = Put(scenario.Client, "\"address\": \"10.1.0.5\", \"port_value\": 8080", "\"address\": \"172.18.2.1\", \"port_value\": 15443");
+        scenario.Gateway = Put(scenario.Gateway, $"\"server_names\": [\"{TraceScenario.Sni}\"]",
+            "\"server_names\": [\"outbound_.80_._.other.shop.svc.cluster.local\"]");
+        if (mesh.Length > 0) scenario.Two += $"\n---\n{Map.Replace("$", mesh, StringComparison.Ordinal)}";
+        return scenario;
+    }
+
+    private static void AssertCause(TraceScenario scenario, string code, string owner, string path, string remedy)
+    {
+        var failure = scenario.Walk().Failure!;
+        Assert.Equal(("gateway chain", code, owner, path), (failure.Name, failure.Problem!.Code, failure.Problem.Object, failure.Problem.Path));
+        Assert.StartsWith(remedy, failure.Problem.Remedy, StringComparison.Ordinal);
+    }
+
+    private static string Put(string text, string old, string now)
+    {
+        Assert.Contains(old, text, StringComparison.Ordinal);
+        return text.Replace(old, now, StringComparison.Ordinal);
+    }
+}

@@ -60,12 +60,8 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
                 "repeat the command when its workload is rolled out");
         var trace = await WalkAsync(facts, request, stop);
         if (trace.Succeeds) return trace;
-        var host = request.Target.Host;
-        var named = facts.Host(host, facts.Client.Namespace)?.Fqdn ?? host;
-        return trace with
-        {
-            Changes = RecentChanges.For(trace, await RecentChanges.AskAsync(facts, named, _clients, stop)).ToValueList(), At = time.GetUtcNow()
-        };
+        var history = await RecentChanges.AskAsync(facts, _clients, stop);
+        return trace with { Changes = RecentChanges.For(trace, new(trace, facts), history).ToValueList(), At = time.GetUtcNow() };
     }
 
     /// <summary>What the clusters and the caller's proxy say; null if the caller is not among the Pods that were read.</summary>

@@ -30,8 +30,14 @@ public sealed class GatewayApiKind<T>(
 
     internal override Source<ObjectKey, T> SourceIn(MeshSources sources) => sourceIn(sources);
 
-    /// <summary>Routes concern the callers of their hosts; what listeners and grants concern depends on the routes.</summary>
-    internal override Reach ReachOf(T facts) => facts is ApiRoute route ? ReachOf(route) : Reach.Everything;
+    /// <summary>Routes concern the callers of their hosts, and policies those of their Services; what listeners and grants concern depends on the
+    /// routes.</summary>
+    internal override Reach ReachOf(T facts) => facts switch
+    {
+        ApiRoute route => ReachOf(route),
+        IBackendPolicy policy when policy.Targets.All(BackendTlsDerivation.IsService) => Reach.OfHosts(policy.Targets.Select(BackendTlsDerivation.HostOf)),
+        _ => Reach.Everything,
+    };
 
     /// <summary>Callers of Services, whatever hosts the route names, and those of its hosts at Gateways. It does not say which hosts a ServiceEntry has,
     /// nor, without its own, those of listeners.</summary>

@@ -33,4 +33,15 @@ public sealed class RouteReachTests
         var reach = new MeshRig("c1").Writer.Kinds.All.OfType<GatewayApiKind<ApiRoute>>().First(kind => kind.Descriptor.Kind == "HTTPRoute").ReachOf(route);
         Assert.Equal(concerned, reach.IsEverything ? "all" : string.Join(' ', reach.Hosts));
     }
+
+    [Theory]
+    [InlineData("{group: '', kind: Service, name: orders, sectionName: https}", Orders)]
+    [InlineData(Entry, "all")]
+    public void A_policy_of_backends_concerns_callers_of_its_Services(string target, string concerned)
+    {
+        var policy = BackendTlsPolicyReader.Read("c1", (JsonObject)YamlText.Parse($"{{metadata: {{name: p, namespace: shop}}, spec: {{targetRefs: [{target}], "
+            + "validation: {hostname: orders.example, wellKnownCACertificates: System}}}", "policy")!);
+        var reach = new MeshRig("c1").Writer.Kinds.All.OfType<GatewayApiKind<BackendTlsPolicy>>().Single().ReachOf(policy);
+        Assert.Equal(concerned, reach.IsEverything ? "all" : string.Join(' ', reach.Hosts));
+    }
 }

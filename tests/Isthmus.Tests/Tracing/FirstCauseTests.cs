@@ -2,8 +2,6 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing;
 using Isthmus.Explain.Tracing.Calls;
-using Isthmus.Explain.Tracing.Judgement;
-using Isthmus.Operate.Diagnose.History;
 using Xunit;
 
 namespace Isthmus.Tests.Tracing;
@@ -276,26 +274,6 @@ public sealed class FirstCauseTests
         AssertWarning(scenario.Walk(), isTold, "ISM2119", "HTTPRoute bank/orders in c1", "spec.parentRefs[0].namespace",
             "leads to Service bank/orders, which does not exist", "create the route in namespace shop");
     }
-
-    /// <summary>What changed is told if it is the object that the failure is about, of whatever kind, or may concern the call.</summary>
-    [Fact]
-    public void Changes_that_are_told_are_of_the_cause_or_of_nothing_that_is_known_to_be_another()
-    {
-        static MeshChange Changed(string kind, string ns, string name, bool isEverything = false) =>
-            new("c1", kind, ns, name, "changed") { Proxies = 3, IsEverything = isEverything };
-        var history = new MeshHistory([Changed("ConfigMap", "istio-system", "istio", true), Changed("Service", "shop", "orders"),
-            Changed("PeerAuthentication", "shop", "default"), Changed("PeerAuthentication", "shop", "default-2"),
-            Changed("Gateway.gateway.networking.k8s.io", "shop", "front", true)], [], [], []);
-        string Told(Problem? problem) => string.Join(", ", RecentChanges.For(
-            new("a", "c1", "b", [new("gateway endpoints", 0, HopStatus.Failed, "none", [], problem)], [], null), history).Select(change => change.Name));
-        static Problem Of(string owner) => new("ISM2066", owner, "", "", "");
-        Assert.Equal("default", Told(Of("PeerAuthentication shop/default in c2")));
-        Assert.Equal("orders", Told(Of("PeerAuthentication other/default in c2")));
-        Assert.Equal("istio, orders, front", Told(Of("cluster c2")));
-        // Of the Gateway API: findings name it without its group.
-        Assert.Equal("front", Told(Of("Gateway shop/front in c1")));
-    }
-
     /// <summary>The rule that takes endpoints out is told, and for how long.</summary>
     [Fact]
     public void What_takes_endpoints_out_is_told_with_its_time()

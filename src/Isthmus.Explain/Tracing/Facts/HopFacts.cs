@@ -10,7 +10,8 @@ internal static class HopFacts
     /// begins TLS, the ServiceEntry that lists an address, and the entry that says that a proxy of the mesh is there.</summary>
     public const string RuleFact = "virtual service", ApiRuleFact = "gateway api route", TimeoutFact = "timeout", TryTimeoutFact = "timeout of each try",
         DelayFact = "delay", OriginFact = "TLS by", EntryFact = "entry", UpgradeFact = "http", RewriteFact = "rewrites",
-        SealedFact = "mutual TLS by", ConnectFact = "connect timeout", RetriesFact = "retries";
+        SealedFact = "mutual TLS by", ConnectFact = "connect timeout", RetriesFact = "retries",
+        DestinationRuleFact = "destination rule";
 
     /// <summary>The detail of a hop that names the object which routes.</summary>
     public static (string Name, string Value) Rule(string rule) => (IstioMetadata.IsOfGatewayApi(rule) ? ApiRuleFact : RuleFact, rule);

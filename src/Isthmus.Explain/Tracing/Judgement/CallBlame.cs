@@ -115,7 +115,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
     {
         if (!call.Detail.Contains("connection_timeout", StringComparison.Ordinal)
             || !TimeSpan.TryParse(Told("cluster", HopFacts.ConnectFact), CultureInfo.InvariantCulture, out var limit) || limit >= ShortConnect) return null;
-        var rule = Told("cluster", "destination rule");
+        var rule = Told("cluster", HopFacts.DestinationRuleFact);
         return Faults.Of("ISM2114", $"{(rule.Length > 0 ? $"DestinationRule {rule}" : "MeshConfig")} in {_facts.ConfigOf(_facts.Home).Context}",
             rule.Length > 0 ? "spec.trafficPolicy.connectionPool.tcp.connectTimeout" : "connectTimeout",
             $"gives connections {Seconds(limit.TotalMilliseconds)}, TLS included, and {Where()} had not answered by then: connection_timeout",
@@ -176,7 +176,8 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
     private Problem? Overflow()
     {
         if (!call.HasFlag("UO")) return null;
-        var rule = trace.Hops.Where(hop => hop.Name == "cluster").SelectMany(hop => hop.Facts).FirstOrDefault(fact => fact.Name == "destination rule")?.Value
+        var rule = trace.Hops.Where(hop => hop.Name == "cluster").SelectMany(hop => hop.Facts)
+            .FirstOrDefault(fact => fact.Name == HopFacts.DestinationRuleFact)?.Value
             ?? "";
         return Faults.Of("ISM2079", rule.Length > 0 ? $"DestinationRule {rule} in {_facts.ConfigOf(_facts.Home).Context}" : _facts.Client.ToString(),
             "spec.trafficPolicy.connectionPool",
@@ -291,7 +292,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
         }
         if ((call.HasFlag("UC") || call.HasFlag("UPE")) && Told("cluster", HopFacts.UpgradeFact).Length > 0)
         {
-            var rule = Told("cluster", "destination rule");
+            var rule = Told("cluster", HopFacts.DestinationRuleFact);
             return Faults.Of("ISM2074", $"{(rule.Length > 0 ? $"DestinationRule {rule}" : "MeshConfig")} in {_facts.ConfigOf(_facts.Home).Context}",
                 rule.Length > 0 ? "spec.trafficPolicy.connectionPool.http.h2UpgradePolicy" : "h2UpgradePolicy",
                 $"is UPGRADE, so the caller's proxy speaks HTTP/2, and the connection ends ({call.Flags}): what listens at {Where()} has no proxy of the "

@@ -8,12 +8,12 @@ using Isthmus.Operate.Diagnose.History;
 namespace Isthmus.Explain.Tracing.Judgement;
 
 /// <summary>
-/// Finds what changed shortly before a failed call. It only names changes that reached proxies and that can cause a failure at that hop: a
-/// change that did nothing, or of another kind, is not blamed.
+/// Finds what changed shortly before a failed call: the objects that the failure is about, then those that the call comes to, then what concerns the call and
+/// can cause a failure at that hop. Of the last, only what reached proxies: a change that did nothing, or of another kind, is not blamed.
 /// </summary>
 internal static partial class RecentChanges
 {
-    private const int Most = 3;
+    private const int Most = 5;
 
     /// <summary>How far back a change may still be the reason.</summary>
     internal static readonly TimeSpan Window = TimeSpan.FromMinutes(15);
@@ -27,29 +27,31 @@ internal static partial class RecentChanges
     private static readonly string[] Policies = ["AuthorizationPolicy", "RequestAuthentication", "PeerAuthentication", "EnvoyFilter", "ConfigMap", "Sidecar"];
     private static readonly string[] Gateways = ["Gateway", .. OfGatewayApi, .. Workloads, "EnvoyFilter"];
 
-    /// <summary>The newest changes that may be the reason, the latest first.</summary>
-    internal static IReadOnlyList<MeshChange> For(CallTrace trace, MeshHistory history)
+    /// <summary>The changes that may be the reason: those of the objects that the failure names first, and each group the latest first.</summary>
+    internal static IReadOnlyList<MeshChange> For(CallTrace trace, CallPath path, MeshHistory history)
     {
         if (trace.Failure is not { } failure) return [];
-        var newest = history.Changes.Where(DidSomething).OrderByDescending(change => change.Last).ToList();
-        // The object that the failure is about changed, of whatever kind it is: no other change is the reason.
+        var newest = history.Changes.Where(change => path.IsConcernedBy(change) || IsNamed(failure, change)).OrderByDescending(change => change.Last).ToList();
+        // Whatever its kind, and whether it reached proxies or not: an object that has no effect may be what is wrong.
         var named = newest.Where(change => IsNamed(failure, change)).ToList();
-        if (named.Count > 0) return [.. named.Take(Most)];
+        var touched = newest.Where(change => !named.Contains(change) && path.Names(change) && DidSomething(change));
         var kinds = KindsFor(failure);
         var isByGateway = trace.Hops.Any(hop => hop.Name.StartsWith("gateway", StringComparison.Ordinal));
         // Where an object is known to be the cause, settings of the whole mesh are not.
         var isOther = Cause().Match(failure.Problem?.Object ?? "") is { Success: true } cause && cause.Groups[1].Value is not ("ConfigMap" or "Pod");
-        return [.. newest.Where(change => kinds.Contains(change.Kind) && (isByGateway || !change.IsAtGateways) && !(isOther && change.IsEverything))
-            .Take(Most)];
+        var others = newest.Where(change => kinds.Contains(change.Kind) && DidSomething(change) && (isByGateway || !change.IsAtGateways)
+            && !(isOther && change.IsEverything)
+            // What was there before the object at fault changed was so while calls got through.
+            && (named.Count == 0 || change.Last > named[0].Last));
+        return [.. named.Concat(touched).Concat(others).Distinct().Take(Most)];
     }
 
-    /// <summary>Asks the control planes of the mesh. Those that do not answer contribute nothing.</summary>
-    internal static async Task<MeshHistory> AskAsync(TraceFacts facts, string host, IReadOnlyDictionary<string, KubeClient> clients, CancellationToken stop)
+    /// <summary>Asks the control planes of the mesh for all that they remember. Those that do not answer contribute nothing.</summary>
+    internal static async Task<MeshHistory> AskAsync(TraceFacts facts, IReadOnlyDictionary<string, KubeClient> clients, CancellationToken stop)
     {
         var places = facts.Clusters.Where(cluster => cluster.Error.Length == 0).SelectMany(facts.ControlPlanesOf)
             .Select(plane => (plane.At.Context, plane.Namespace)).Distinct();
-        return await MeshHistory.AskAsync(places.Select(place => (clients[place.Context], place.Namespace)),
-            new(host, $"{facts.Client.Namespace}/{facts.Client.Name}", Window), stop);
+        return await MeshHistory.AskAsync(places.Select(place => (clients[place.Context], place.Namespace)), new("", "", Window), stop);
     }
 
     private static bool DidSomething(MeshChange change) => change switch
@@ -59,10 +61,9 @@ internal static partial class RecentChanges
         _ => change.Proxies is null or > 0 && change.Verb != "invalid",
     };
 
-    /// <summary>The hop's finding is about the object that changed. Findings call a Gateway of the Gateway API as Istio's, without its group.</summary>
-    private static bool IsNamed(Hop failure, MeshChange change) =>
-        failure.Problem is { } problem
-        && $"{problem.Object} ".StartsWith($"{change.Kind.Split('.')[0]} {change.Namespace}/{change.Name} ", StringComparison.Ordinal);
+    /// <summary>The hop's finding is about the object that changed, or says that it takes part.</summary>
+    private static bool IsNamed(Hop failure, MeshChange change) => failure.Problem is { } problem
+        && CallPath.In($"{problem.Object}, {problem.Message}").Contains(CallPath.NameOf(change));
 
     /// <summary>The kind and the name of an object as problems name it.</summary>
     [GeneratedRegex("^([A-Z][A-Za-z]+) [^ /]+/[^ /]+( |$)")]
@@ -77,7 +78,7 @@ internal static partial class RecentChanges
         "policy" => Policies,
         "inbound" => [.. Tls, .. Policies, "Service"],
         "application" => ["Endpoints", "Service", "EnvoyFilter", "Sidecar"],
-        var gateway when gateway.StartsWith("gateway", StringComparison.Ordinal) || gateway == "SNI" => Gateways,
+        var gateway when gateway.StartsWith("gateway", StringComparison.Ordinal) || gateway is "SNI" or "port" => Gateways,
         // Only the call itself failed: whatever concerns it may be the reason.
         "call" => [.. Gateways, .. Policies, .. Routes],
         _ => [],

@@ -22,7 +22,7 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
         var (_, port, subset, fqdn) = ProxyTables.Split(cluster.Name);
         record.Ok("cluster", cluster.Name, ("kind", cluster.Kind), ("share", percent < 100 ? $"{percent} %" : ""),
             ("balancing", cluster.Balancing), (HopFacts.ConnectFact, cluster.ConnectTimeout.ToString("g", System.Globalization.CultureInfo.InvariantCulture)),
-            ("destination rule", IstioMetadata.ConfigOf(cluster.Metadata?.FilterMetadata)),
+            (HopFacts.DestinationRuleFact, IstioMetadata.ConfigOf(cluster.Metadata?.FilterMetadata)),
             (HopFacts.UpgradeFact,
                 cluster.IsHttp2 && DeclaredPort.Of(call) is { Protocol: Protocol.Http } ? "HTTP/2, by h2UpgradePolicy" : ""));
         if (outbound.View.Refusals.GetValueOrDefault(cluster.Name)?.Describe(RuleOf(cluster), facts.Client.ToString()) is { } refused)

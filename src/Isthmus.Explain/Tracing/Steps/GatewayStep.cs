@@ -43,7 +43,7 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, TraceCau
             record.Warn(PolicyHop, $"{service.Name} is subject to one", policy);
         if (way.Tls is not { } tls)
         {
-            record.Fail("TLS", "plain text", causes.Tls.PlainToGateway(way.DestinationRule, place), ("destination rule", way.DestinationRule));
+            record.Fail("TLS", "plain text", causes.Tls.PlainToGateway(way.DestinationRule, place), (HopFacts.DestinationRuleFact, way.DestinationRule));
             return;
         }
         record.Packets(causes.Packets.ToAddress(place.Address));

@@ -36,7 +36,8 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, TraceCauses 
         {
             if (way is { IsMeshTls: true })
             {
-                record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.MeshTlsToPlain(way.DestinationRule, name), ("destination rule", way.DestinationRule));
+                record.Fail("TLS", "mutual TLS of the mesh", causes.Tls.MeshTlsToPlain(way.DestinationRule, name),
+                    (HopFacts.DestinationRuleFact, way.DestinationRule));
                 return;
             }
             if (way?.Tls is null)

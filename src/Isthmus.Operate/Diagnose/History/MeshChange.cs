@@ -41,8 +41,12 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
     /// <summary>The hosts whose callers it concerns.</summary>
     public ValueList<string> Hosts { get; init; }
 
+    /// <summary>The namespace and the labels of the workloads that it concerns; null for none.</summary>
+    public (string Namespace, ValueMap<string> Labels)? Selected { get; init; }
+
     /// <summary>The workloads that it concerns, as text; empty for none.</summary>
-    public string Workloads { get; init; } = "";
+    public string Workloads => Selected is not { } some ? ""
+        : $"{some.Namespace}/{(some.Labels.Count == 0 ? "*" : string.Join(',', some.Labels.Select(label => $"{label.Key}={label.Value}")))}";
 
     /// <summary>It may concern every call.</summary>
     public bool IsEverything { get; init; }
@@ -128,23 +132,20 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
 
     /// <summary>Reads one change of <c>/debug/history</c>.</summary>
     /// <param name="cluster">The cluster of the control plane: it is the one that a connection to another cluster belongs to.</param>
-    internal static MeshChange Read(ChangeReport line, string controlPlane, string cluster)
-    {
-        var labels = (line.Workloads?.Labels ?? []).Select(label => $"{label.Key}={label.Value}").ToList();
-        return new(line.Kind == "Cluster" && cluster.Length > 0 ? cluster : line.Cluster ?? "", line.Kind ?? "", line.Namespace ?? "", line.Name ?? "",
+    internal static MeshChange Read(ChangeReport line, string controlPlane, string cluster) =>
+        new(line.Kind == "Cluster" && cluster.Length > 0 ? cluster : line.Cluster ?? "", line.Kind ?? "", line.Namespace ?? "", line.Name ?? "",
             line.Verb ?? "")
         {
             First = line.First ?? default, Last = line.Last ?? default, Count = Math.Max(1, line.Count ?? 1), FieldManager = line.FieldManager ?? "",
             User = line.User ?? "", IsUserProven = line.UserProven == true, Proxies = line.Proxies, ControlPlanes = [line.Istiod ?? controlPlane],
             Hosts = (line.Hosts ?? []).ToValueList(), IsEverything = line.Everything == true, IsAtGateways = line.Gateways == true,
-            Workloads = line.Workloads is { Namespace.Length: > 0 } some ? $"{some.Namespace}/{(labels.Count == 0 ? "*" : string.Join(',', labels))}" : "",
+            Selected = line.Workloads is { Namespace.Length: > 0 } some ? (some.Namespace, (some.Labels ?? []).ToValueMap()) : null,
             Resources = (line.Resources ?? []).Select(type => new ChangedResources(type.Key, type.Value.Proxies, type.Value.Count,
                 (type.Value.Names ?? []).ToValueList())).ToValueList(),
             ChangesInPush = Math.Max(1, line.ChangesInPush ?? 1), Secret = line.Secret ?? "", LostServices = line.Services ?? 0,
             ReadyEndpoints = line.Endpoints is { } counts ? (Ready(counts.Before), Ready(counts.Fewest), Ready(counts.After)) : null,
             ResourceVersion = line.ResourceVersion ?? "", Fields = (line.Fields ?? []).ToValueList(),
         };
-    }
 
     private static int Ready(CountReport? count) => count?.Ready ?? 0;
 }

@@ -25,7 +25,9 @@ internal sealed class ApiBackends(Live<string, MeshService> services, Live<strin
     {
         if (needsGrant && !ReferenceGrants.Permit(route.Source, to, read.Get(grants, (route.Source.Cluster, to.Namespace))))
             return BackendTarget.Missing("RefNotPermitted",
-                $"{Name(to)} may not be used from namespace {route.Namespace}: no ReferenceGrant of {to.Namespace} permits it");
+                $"{Name(to)} may not be used from namespace {route.Namespace}: no ReferenceGrant of {to.Namespace} permits it"
+                    + GrantMiss.After(ReferenceGrants.Nearest(route.Source, to, read.Get(grants, (route.Source.Cluster, to.Namespace))
+                        .Concat(read.Get(grants, (route.Source.Cluster, route.Namespace))))));
         return (to.Group, to.Kind) switch
         {
             ("", "Service") => Host(read, route, to, $"{to.Name}.{to.Namespace}.svc.{WellKnown.DefaultDomainSuffix}"),

@@ -190,23 +190,32 @@ public sealed class EntryCausesTests
         if (code == "ISM2085") Assert.Equal("spec.tls[0].match[0].sniHosts", problem.Path);
     }
 
-    /// <summary>A grant that was meant to permit it is for another namespace.</summary>
-    [Fact]
-    public void A_ReferenceGrant_for_another_namespace_is_named()
+    /// <summary>A grant that was meant to permit it is for another namespace or kind, or in another namespace.</summary>
+    [Theory]
+    [InlineData("vault", "Gateway, namespace: edges", "ReferenceGrant vault/from-edges permits it to Gateways of namespace edges only, and this one is in edge",
+        "write edge in spec.from[0].namespace of ReferenceGrant vault/from-edges in c1")]
+    [InlineData("vault", "HTTPRoute, namespace: edge", "permits it to the kind HTTPRoute only, and this is of kind Gateway",
+        "write Gateway in spec.from[0].kind of ReferenceGrant vault/from-edges in c1")]
+    [InlineData("edge", "Gateway, namespace: edge", "ReferenceGrant edge/from-edges is in namespace edge, and counts for objects there only",
+        "create ReferenceGrant from-edges in namespace vault in c1")]
+    // What differs in more than one field was meant for something else.
+    [InlineData("vault", "HTTPRoute, namespace: edges", "no ReferenceGrant in namespace vault permits Gateways of namespace edge to refer to it",
+        "create a ReferenceGrant in namespace vault of c1: from: [{group: gateway.networking.k8s.io, kind: Gateway, namespace: edge}], to: [{group: \"\", "
+            + "kind: Secret, name: door}]")]
+    public void A_ReferenceGrant_that_misses_the_reference_is_named(string ns, string from, string says, string remedy)
     {
         var scenario = new TraceScenario();
         scenario.One += $"\n---\n{Pods}\n---\n{{ {Gateway}, metadata: {{name: front, namespace: edge}}, spec: {{gatewayClassName: istio, listeners: "
             + "[{name: one, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: door, namespace: vault}]}}]} }\n---\n"
-            + "{apiVersion: gateway.networking.k8s.io/v1beta1, kind: ReferenceGrant, metadata: {name: from-edges, namespace: vault}, spec: {from: [{group: "
-            + "gateway.networking.k8s.io, kind: Gateway, namespace: edges}], to: [{group: \"\", kind: Secret}]}}";
+            + "{apiVersion: gateway.networking.k8s.io/v1beta1, kind: ReferenceGrant, metadata: {name: from-edges, namespace: " + ns
+            + "}, spec: {from: [{group: gateway.networking.k8s.io, kind: " + from + "}], to: [{group: \"\", kind: Secret}]}}";
         var facts = scenario.Facts("https://shop.example.com");
         facts = new(facts.Clusters, new("c1", "edge", "front"), facts.Target, facts.Now);
         var call = new TracedCall(facts, null, null, 443, CallKinds.Tls, new(System.Net.IPAddress.Any, 443));
         var problem = new EntryCauses(facts, new CallerConfig(facts), new(facts, new(facts), new CallerConfig(facts))).WithoutChain(call, hasTls: true);
         Assert.Equal("ISM2060", problem.Code);
-        Assert.Contains("ReferenceGrant vault/from-edges permits it to Gateways of namespace edges only, and this one is in edge", problem.Message,
-            StringComparison.Ordinal);
-        Assert.Equal("write edge in spec.from[0].namespace of ReferenceGrant vault/from-edges in c1", problem.Remedy);
+        Assert.Contains(says, problem.Message, StringComparison.Ordinal);
+        Assert.Equal(remedy, problem.Remedy);
     }
 
     /// <summary>Clients follow a redirect to a server with TLS for their host.</summary>

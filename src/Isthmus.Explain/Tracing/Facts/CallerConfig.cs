@@ -149,17 +149,7 @@ internal sealed class CallerConfig(TraceFacts facts)
     {
         if (!At.Knows(MeshApi.ReferenceGrant) || ReferenceGrants.Permit(from, to, At.ReferenceGrants)) return null;
         var kind = from.Kind.Split('.')[0];
-        // One that was meant to, and is for another namespace.
-        var near = At.ReferenceGrants.FirstOrDefault(grant => grant.Namespace == to.Namespace
-            && grant.From.Any(one => one.Kind == kind && one.Namespace != from.Namespace)
-            && grant.To.Any(one => one.Kind == to.Kind && (one.Name.Length == 0 || one.Name == to.Name)));
-        if (near is not null)
-        {
-            var index = near.From.ToList().FindIndex(one => one.Kind == kind);
-            return ($"ReferenceGrant {near.Namespace}/{near.Source.Name} permits it to {kind}s of namespace {near.From[index].Namespace} only, and this one "
-                    + $"is in {from.Namespace}",
-                $"write {from.Namespace} in spec.from[{index}].namespace of ReferenceGrant {near.Namespace}/{near.Source.Name} in {At.Context}");
-        }
+        if (ReferenceGrants.Nearest(from, to, At.ReferenceGrants) is { } near) return (near.Why, $"{near.Remedy} in {At.Context}");
         return ($"no ReferenceGrant in namespace {to.Namespace} permits {kind}s of namespace {from.Namespace} to refer to it",
             $"create a ReferenceGrant in namespace {to.Namespace} of {At.Context}: from: [{{group: {MeshApi.ApiGateway.Group}, kind: {kind}, "
                 + $"namespace: {from.Namespace}}}], to: [{{group: \"{to.Group}\", kind: {to.Kind}, name: {to.Name}}}]");

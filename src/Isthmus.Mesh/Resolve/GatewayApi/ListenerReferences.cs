@@ -48,7 +48,8 @@ public sealed record ListenerReferences(
 
     /// <summary>Whether the object exists is not told to who may not refer to it.</summary>
     private ApiFault? NotPermitted(ObjectRef from, ApiReference reference) => ReferenceGrants.Permit(from, reference, Grants(reference.Namespace)) ? null : new(
-        "RefNotPermitted", $"no ReferenceGrant in namespace {reference.Namespace} permits a reference from namespace {from.Namespace} to {TextOf(reference)}");
+        "RefNotPermitted", $"no ReferenceGrant in namespace {reference.Namespace} permits a reference from namespace {from.Namespace} to {TextOf(reference)}"
+            + GrantMiss.After(ReferenceGrants.Nearest(from, reference, Grants(reference.Namespace).Concat(Grants(from.Namespace)))));
 
     private static string TextOf(ApiReference reference) => reference.IsTrustBundle ? $"{reference.Kind} {reference.Name}"
         : $"{reference.Kind}{(reference.Group.Length == 0 ? "" : $".{reference.Group}")} {reference.Namespace}/{reference.Name}";

@@ -142,6 +142,9 @@ public sealed class ClusterInventory
     /// <summary>The remote secrets that control planes here do not read for lack of a label.</summary>
     public ValueList<UnlabelledSecret> UnlabelledSecrets { get; private set; }
 
+    /// <summary>Those that have the label, and are not in the namespace of the control planes.</summary>
+    public ValueList<MisplacedSecret> MisplacedSecrets { get; private set; }
+
     /// <summary>Why Pods of StatefulSets and DaemonSets are refused, as events say, by <c>Kind namespace/name</c>; also empty for users who may not read
     /// them.</summary>
     public ValueMap<string> Refusals { get; private set; }
@@ -246,10 +249,10 @@ public sealed class ClusterInventory
     }
 
     /// <summary>The same cluster with the remote secrets that nobody reads.</summary>
-    public ClusterInventory WithUnlabelledSecrets(ValueList<UnlabelledSecret> secrets)
+    public ClusterInventory WithUnlabelledSecrets(ValueList<UnlabelledSecret> secrets, ValueList<MisplacedSecret> misplaced = default)
     {
         var next = (ClusterInventory)MemberwiseClone();
-        next.UnlabelledSecrets = secrets;
+        (next.UnlabelledSecrets, next.MisplacedSecrets) = (secrets, misplaced);
         return next;
     }
 
@@ -280,7 +283,7 @@ public sealed class ClusterInventory
     private ClusterInventory WithFactsOf(ClusterInventory other)
     {
         var next = WithCredentials(other.Credentials).WithSecrets(other.Secrets).WithRegistries(other.Registries).WithReports(other.Reports)
-            .WithRemoteSecrets(other.RemoteSecrets, other.Server).WithUnlabelledSecrets(other.UnlabelledSecrets)
+            .WithRemoteSecrets(other.RemoteSecrets, other.Server).WithUnlabelledSecrets(other.UnlabelledSecrets, other.MisplacedSecrets)
             .WithRefusals(other.Refusals);
         next.HidesRemoteSecrets = other.HidesRemoteSecrets;
         return other.CertificatesAt is { } at ? next.WithCertificates(other.Certificates, at) : next;

@@ -95,6 +95,11 @@ public sealed class ClusterLists
     public Task<IReadOnlyList<T>> WithoutAsync<T>(KindDescriptor kind, string ns, string label, string value, CancellationToken stop) where T : class =>
         ReadAsync<T>(kind, ns, $"{label}!={value}", stop);
 
+    /// <summary>The objects that have a value of a label, in their form alone.</summary>
+    /// <inheritdoc cref="ListAsync(KindDescriptor, CancellationToken, string?)"/>
+    public Task<IReadOnlyList<T>> WithAsync<T>(KindDescriptor kind, string? ns, string label, string value, CancellationToken stop) where T : class =>
+        ReadAsync<T>(kind, ns, $"{label}={value}", stop);
+
     /// <summary>The objects of a kind in their form, if somebody asked for that, or got those of all namespaces in it; null otherwise.</summary>
     private async Task<IReadOnlyList<T>?> FormedAsync<T>(KindDescriptor kind, string? ns, CancellationToken stop) where T : class
     {

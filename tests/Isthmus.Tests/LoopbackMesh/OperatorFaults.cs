@@ -17,7 +17,8 @@ internal static class OperatorFaults
             Call) { Sent = OfRealm },
         new("$caller", "$addressed/hello", "ISM2064 | AuthorizationPolicy $ns/$addressed in cluster2 | the address of the gateway of its network", Call,
             Call),
-        new("$caller", "$unshared.$other/hello", "ISM2032 | DestinationRule $other/$unshared in cluster1 | is exported to", Call, Call),
+        new("$caller", "$unshared.$other/hello", "ISM2032 | DestinationRule $other/$unshared in cluster1 | is exported to", Call,
+            "cluster1 ISM1515 VirtualService $other/$unshared: spec.http[0].route[0].destination.subset"),
         new("$caller", "$shaded.$other/hello", "ISM2032 | DestinationRule $ns/$shade in cluster1 | takes the place of DestinationRule $other/$shaded", Call,
             Call),
         new("$caller", "$bank.example.com/hello", "ISM2089 | DestinationRule $ns/$bank in cluster1 | names /nowhere/ca.pem, which the proxy", Call,
@@ -62,7 +63,8 @@ internal static class OperatorFaults
             Call) { Sent = _ => SentRequest.Parse("", ["Host: elsewhere.example.com"], "", "") },
 
         // TLS
-        new("$caller", "$mistakenfar/hello", "ISM2089 | DestinationRule $ns/$mistakenfar in cluster1 | begin TLS of its own", Call, Call),
+        new("$caller", "$mistakenfar/hello", "ISM2089 | DestinationRule $ns/$mistakenfar in cluster1 | begin TLS of its own", Call,
+            "cluster1 ISM1513 DestinationRule $ns/$mistakenfar: spec.trafficPolicy.tls.mode"),
         new("$plain", "$levelled/hello", "ISM2058 | PeerAuthentication $ns/$levelled in cluster1 | leads to port 5000 of the workload", Other,
             "cluster1 ISM1435 PeerAuthentication $ns/$levelled: spec.portLevelMtls[80]"),
         new("$caller", "$opened/hello",

@@ -44,6 +44,8 @@ public sealed partial class ReportTests(LoopbackMeshRig mesh, FaultyServices ser
         "cluster1 ISM1492 DestinationRule $ns/$frail: spec.trafficPolicy.outlierDetection.maxEjectionPercent", // the only endpoint
         "cluster1 ISM1496 PeerAuthentication $ns/$opened: spec.mtls.mode", // callers behind the gateway bring mutual TLS
         "cluster1 ISM1503 VirtualService $ns/$elseport: spec.http[0].match[0].port", // no port of the Service
+        "cluster1 ISM1513 DestinationRule $ns/$mistakenfar: spec.trafficPolicy.tls.mode", // the gateway passes mutual TLS of the mesh only
+        "cluster1 ISM1515 VirtualService $other/$unshared: spec.http[0].route[0].destination.subset", // nobody but its owner sees the DestinationRule
         "cluster1 IST0101 AuthorizationPolicy $ns/$asked: spec.provider.name",
         "cluster1 IST0101 Gateway $ns/$nobody: spec.selector", // no gateway has these labels
         "cluster1 IST0101 Gateway istio-system/$uncertain: spec.servers[0].tls.credentialName", // no such Secret

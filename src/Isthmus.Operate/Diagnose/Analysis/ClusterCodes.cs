@@ -12,4 +12,19 @@ public static class ClusterCodes
     public static readonly AnalysisCode ExportOfNothing = new("ISM1508", "ExportOfNothing", Severity.Warning,
         "A ServiceExport has a name that no Service of its namespace has, in any cluster. It exports nothing.",
         "Create a ServiceExport with the name of the Service, or create the Service.");
+
+    public static readonly AnalysisCode RuleTlsBeyondGateway = new("ISM1513", "RuleTlsBeyondGateway", Severity.Warning,
+        "A DestinationRule takes mutual TLS of the mesh from calls to a host whose workloads are all in other networks than callers. Gateways between "
+            + "networks pass nothing else, so that these calls fail.",
+        "Set tls.mode to ISTIO_MUTUAL, or remove tls.");
+
+    public static readonly AnalysisCode RemoteSecretMisplaced = new("ISM1514", "RemoteSecretMisplaced", Severity.Warning,
+        "A remote secret is in a namespace where control planes do not look for theirs. They do not watch its cluster, whose Services and Pods are unknown to "
+            + "them.",
+        "Create it in the namespace of the control plane.");
+
+    public static readonly AnalysisCode ServiceLeftOut = new("ISM1519", "ServiceLeftOut", Severity.Warning,
+        "Callers of another network know a Service of a cluster, whose gateway does not: discoverySelectors of the cluster leave its namespace out, or it is "
+            + "not exported to the namespace of the gateway. The gateway refuses these calls.",
+        "Give the namespace a label that discoverySelectors ask for, or export the Service to the namespace of the gateway.");
 }

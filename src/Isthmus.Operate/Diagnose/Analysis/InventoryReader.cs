@@ -67,7 +67,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         var listing = Lists.Select(kind => (Kind: kind, Objects: ListAsync(lists, kind, stop))).ToList();
         var (dns, settings) = (client.FindAsync(Kinds.ConfigMap, "kube-system", "coredns", stop), SettingsAsync(client, stop));
         var (defining, reaching, losing) = (DefinitionsAsync(client, stop), RemotesAsync(lists, stop), UnlabelledSecret.ReadAsync(lists, istioNamespace, stop));
-        var refusing = RefusalsAsync(client, stop);
+        var (refusing, misplaced) = (RefusalsAsync(client, stop), MisplacedSecret.ReadAsync(lists, istioNamespace, stop));
         var rooting = client.ListAllAsync<ConfigMap>(Kinds.ConfigMap, null, new ListOptions { FieldSelector = RootsField }, stop);
         var asking = ProxiesAsync(client, listing.First(list => list.Kind == MeshApi.Pod).Objects, stop);
         var (trust, reports) = (TrustAsync(client, listing.First(list => list.Kind == MeshApi.Pod).Objects, rooting, asking, stop),
@@ -83,7 +83,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         if (named.Any(map => !map.IsAllowed)) unread.Add(MeshApi.ConfigMap.Name);
         var cluster = ClusterInventory.From(context, objects, await trust, istioNamespace, unread);
         var read = cluster.WithCredentials(await CredentialsAsync(client, cluster, stop)).WithSecrets(await SecretsAsync(client, cluster,
-            stop)).WithReports(await reports).WithUnlabelledSecrets(await losing).WithRefusals(await refusing);
+            stop)).WithReports(await reports).WithUnlabelledSecrets(await losing, await misplaced).WithRefusals(await refusing);
         var server = MeshFactsReader.ServerOf(client);
         var known = await SeenAsync(client, await reaching, stop) is { } remotes ? read.WithRemoteSecrets(remotes, server) : read.WithoutRemoteSecrets(server);
         if (!Certificates || !known.Namespaces.Any(ns => ns.Metadata.Name == istioNamespace)) return known;

@@ -12,7 +12,7 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// neither the memory nor the time of another analysis.</summary>
 public sealed class InventoryVersions(string istioNamespace)
 {
-    private const string Settings = "settings", Roots = "roots", Remotes = "remote secrets", Refusals = "refusals";
+    private const string Settings = "settings", Roots = "roots", Remotes = "remote secrets", Misplaced = "misplaced secrets", Refusals = "refusals";
 
     /// <summary>Two equal answers mean that nothing changed in between.</summary>
     /// <param name="credentials">The Secrets that Gateways name.</param>
@@ -28,6 +28,7 @@ public sealed class InventoryVersions(string istioNamespace)
             HashAsync(Settings, () => client.ListAllAsync<PartialObject>(Kinds.ConfigMap, istioNamespace, settings, stop)),
             HashAsync(Remotes, async () => [.. await client.ListAllAsync<PartialObject>(Kinds.Secret, istioNamespace,
                 new() { LabelSelector = RemoteSecretReader.Selector }, stop), .. await UnlabelledSecret.ListAsync(new(client, stop), istioNamespace, stop)]),
+            HashAsync(Misplaced, () => MisplacedSecret.ListAsync(new(client, stop), istioNamespace, stop)),
             HashAsync(Refusals, () => client.ListAllAsync<PartialObject>(Kinds.Event, null, new() { FieldSelector = InventoryReader.RefusalsField }, stop)),
             HashAsync(Roots, () => client.ListAllAsync<PartialObject>(Kinds.ConfigMap, null, new() { FieldSelector = InventoryReader.RootsField }, stop)),
             FindAsync(client, Kinds.ConfigMap, "kube-system", "coredns", stop),

@@ -8,7 +8,7 @@ public static class RemoteSecrets
 {
     private static readonly AnalysisCode[] Codes =
         [OwnCodes.RemoteSecretTwice, OwnCodes.RemoteSecretUnusable, OwnCodes.RemoteSecretMisnamed, OwnCodes.RemoteSecretOfPod, OwnCodes.RemoteSecretOfItself,
-            ClusterCodes.RemoteSecretUnlabelled];
+            ClusterCodes.RemoteSecretUnlabelled, ClusterCodes.RemoteSecretMisplaced];
 
     public static Analyzer Analyzer { get; } = new("multicluster.RemoteSecretAnalyzer",
         "Checks that control planes can read other clusters by their remote secrets",
@@ -23,6 +23,7 @@ public static class RemoteSecrets
                 && cluster.RemoteSecrets.All(entry => entry.Cluster != lost.Cluster)))
                 yield return ClusterCodes.RemoteSecretUnlabelled.At(cluster, $"Secret {lost.Secret}", UnlabelledSecret.Path, lost.Message,
                     lost.Remedy(cluster.Context));
+            foreach (var finding in Misplaced(cluster, own.Name)) yield return finding;
             foreach (var entry in cluster.RemoteSecrets)
             {
                 var path = $"data[{entry.Cluster}]";
@@ -34,6 +35,21 @@ public static class RemoteSecrets
                     yield return Codes.First(code => code.Code == problem.Code).At(cluster, problem.Object, path, problem.Message, problem.Remedy);
             }
         }
+    }
+
+    /// <summary>Those that have the label, where no control plane looks for them, and none is in their place.</summary>
+    private static IEnumerable<Finding> Misplaced(ClusterInventory cluster, string own)
+    {
+        var looked = cluster.ControlPlanes.Select(plane => plane.Namespace).Distinct().Order(StringComparer.Ordinal).ToList();
+        // Who hides theirs may have another one for the same cluster.
+        if (looked.Count == 0 || cluster.HidesRemoteSecrets) yield break;
+        var place = looked.Contains(cluster.RootNamespace) ? cluster.RootNamespace : looked[0];
+        foreach (var lost in cluster.MisplacedSecrets.Where(lost => !looked.Contains(lost.Namespace) && lost.Cluster != own
+            && cluster.RemoteSecrets.All(entry => entry.Cluster != lost.Cluster)))
+            yield return ClusterCodes.RemoteSecretMisplaced.At(cluster, $"Secret {lost.Namespace}/{lost.Name}", "metadata.namespace",
+                $"is {lost.Namespace}, and control planes of {cluster.Context} read remote secrets in {string.Join(", ", looked)} only: they do not watch "
+                    + $"{lost.Cluster}, whose Services and Pods are unknown here",
+                $"create the Secret in namespace {place}, for example with isthmus create-remote-secret, and delete it in {lost.Namespace}");
     }
 
     /// <summary>The clusters that control planes of the mesh read, as far as their remote secrets say, and that are not among those that were read.</summary>

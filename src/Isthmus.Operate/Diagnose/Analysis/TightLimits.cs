@@ -35,11 +35,15 @@ public static class TightLimits
         where hosts.Count > 0 && hosts.TrueForAll(host => host.Service is { Spec.Selector.Count: > 0 })
         let pods = hosts.SelectMany(host => mesh.Workloads.First(area => area.Cluster == host.Cluster).Behind(host.Service!))
             .Where(pod => LabelSelector.Selects(place.Labels.Items, pod.Labels)).ToList()
-        where pods.Count == 1 && mesh.ReadsAll
+        where pods.Count == 1 && mesh.ReadsAll && HasCallers(config, pods[0])
         select OwnCodes.LastEndpointEjected.At(config.Cluster, $"DestinationRule {rule.Namespace}/{rule.Name}",
             $"{place.Path}.outlierDetection.maxEjectionPercent",
             $"lets proxies eject all endpoints, and {rule.Host} has one only, {pods[0].Name}: while that is ejected, calls get 503",
             $"run more replicas of {pods[0].Name}, or set {place.Path}.outlierDetection.minHealthPercent, such as 10: proxies then go on calling it"));
+
+    /// <summary>Whether proxies that have the rule call the Pod itself. Those of other networks have the gateway before it as their endpoint.</summary>
+    private static bool HasCallers(ConfigCluster config, Workload pod) =>
+        config.Reach.Any(area => SubsetsDiffer.NetworkOf(area.Cluster) == OtherNetworkTls.NetworkOf(pod));
 
     private static IEnumerable<string> Ones(ConnectionPool pool)
     {
@@ -48,7 +52,8 @@ public static class TightLimits
         if (pool.Http2MaxRequests == 1) yield return "one request in progress (http.http2MaxRequests)";
     }
 
-    private static IEnumerable<(string Path, TrafficPolicy Policy, ValueMap<string> Labels)> Policies(DestinationRule rule) =>
+    /// <summary>The traffic policies of a rule, with the labels of the subsets that they are for.</summary>
+    internal static IEnumerable<(string Path, TrafficPolicy Policy, ValueMap<string> Labels)> Policies(DestinationRule rule) =>
         UnknownLocalities.Policies(rule).Select(place => (place.Path, place.Policy, rule.Subsets.Index()
             .FirstOrDefault(subset => place.Path.StartsWith($"spec.subsets[{subset.Index}].", StringComparison.Ordinal)).Item?.Labels ?? default));
 }

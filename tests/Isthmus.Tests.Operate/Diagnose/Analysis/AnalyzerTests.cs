@@ -115,6 +115,7 @@ public sealed class AnalyzerTests
     [InlineData("ISM1492")]
     [InlineData("ISM1503")]
     [InlineData("ISM1505")]
+    [InlineData("ISM1513")]
     public void What_a_cluster_may_have_that_was_not_read_is_not_missing(string code)
     {
         // Gateways and listeners lead to Pods of their own cluster.
@@ -124,6 +125,24 @@ public sealed class AnalyzerTests
         Assert.All(cases, item => Assert.DoesNotContain(Isthmus.Operate.Diagnose.Analysis.Analysis.Run(
             [Isthmus.Operate.Inventory.ClusterInventory.Unreadable("c9", "connection refused"), .. MeshText.Clusters(item.Bad)]),
             finding => finding.Problem.Code == code));
+    }
+
+    [Fact]
+    public void What_only_looks_like_a_call_that_is_kept_from_workloads_is_not_found() => Assert.All(ReachCases.Fine, item =>
+        Assert.DoesNotContain(MeshText.Analyze(item.Mesh), finding => finding.Problem.Code == item.Code));
+
+    /// <summary>Those in another network have the gateway before the only endpoint as theirs, and eject that.</summary>
+    [Theory]
+    [InlineData("network1", true)]
+    [InlineData("network2", false)]
+    public void An_endpoint_behind_a_gateway_is_none_that_callers_eject(string network, bool isFound)
+    {
+        var caller = MeshText.Join(MeshText.Root, MeshText.Workload("istio-system", "istiod-1", "app: istiod", "containers: [{name: discovery}]"),
+            MeshText.Namespace("shop"), MeshText.Service("shop", "web", "app: web"), MeshText.Istio("DestinationRule", "shop", "web",
+                "host: web, trafficPolicy: {outlierDetection: {maxEjectionPercent: 100} }"));
+        var findings = MeshText.Analyze($"{caller}\n{MeshText.Next}\n{MeshText.Web.Replace("network1", network, StringComparison.Ordinal)}\n"
+            + MeshText.Workload("istio-system", "istiod-1", "app: istiod", "containers: [{name: discovery}]"));
+        Assert.Equal(isFound, findings.Any(finding => finding.Problem.Code == "ISM1492"));
     }
 
     /// <summary>What is proposed for a host that nobody has would have an effect.</summary>
@@ -164,7 +183,7 @@ public sealed class AnalyzerTests
 
     private static IEnumerable<AnalyzerCase> Cases() =>
         [.. RoutingCases.All, .. GatewayCases.All, .. GatewayApiCases.All, .. PolicyCases.All, .. WorkloadCases.All, .. SilentFaultCases.All,
-        .. UnmetSettingCases.All, .. MultiClusterCases.All];
+        .. UnmetSettingCases.All, .. MultiClusterCases.All, .. ReachCases.All];
 }
 
 /// <param name="Where">As <c>CLUSTER KIND NAMESPACE/NAME PATH</c>.</param>

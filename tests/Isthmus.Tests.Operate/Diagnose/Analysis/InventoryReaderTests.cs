@@ -16,8 +16,8 @@ public sealed class InventoryReaderTests
     public async Task Questions_that_need_no_other_answer_are_asked_at_once_and_Secrets_are_not_needed()
     {
         // Besides the lists: DNS, settings (two), the namespace, control planes, roots, three Secrets, remote secrets, those without
-        // their label, events, twelve definitions of the Gateway API.
-        var expected = InventoryReader.Lists.Count + 24;
+        // their label and those in other namespaces, events, twelve definitions of the Gateway API.
+        var expected = InventoryReader.Lists.Count + 25;
         var (asked, all) = (0, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
         await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
         {

@@ -135,6 +135,41 @@ public sealed class RemoteSecretsTests
             [Cluster("c1", "one", Server1).WithUnlabelledSecrets([new("istio-system/istio-remote-secret-one", "one", "")])]));
     }
 
+    [Theory]
+    [InlineData("shop", "two", true)]
+    [InlineData("istio-system", "two", false)]
+    // Its own control plane does not read itself.
+    [InlineData("shop", "one", false)]
+    public void A_remote_secret_where_no_control_plane_looks_is_found_unless_another_is_in_its_place(string ns, string cluster, bool isFound)
+    {
+        var one = Cluster("c1", "one", Server1).With((System.Text.Json.Nodes.JsonObject)Isthmus.Kubernetes.Yaml.YamlText.Parse(
+            Deployment("istio-system", "istiod", "app: istiod"), "istiod")!.AsObject().DeepClone());
+        one.AllObjects.First(item => item["kind"]!.ToString() == "Deployment")["metadata"]!["labels"] =
+            new System.Text.Json.Nodes.JsonObject { ["app"] = "istiod" };
+        var lost = one.WithUnlabelledSecrets([], [new(ns, "istio-remote-secret-two", cluster)]);
+        IReadOnlyList<Finding> Found(ClusterInventory first) => [.. Isthmus.Operate.Diagnose.Analysis.Analysis.Run([first, Cluster("c2", "two", Server2)])
+            .Where(finding => finding.Problem.Code == "ISM1514")];
+        Assert.Equal(isFound, Found(lost).Count == 1);
+        Assert.Empty(Found(lost.WithRemoteSecrets([Entry("two", Server2)], Server1)));
+        Assert.Empty(Found(lost.WithoutRemoteSecrets(Server1)));
+        if (!isFound) return;
+        Assert.Equal(("Secret shop/istio-remote-secret-two", "metadata.namespace"), (Found(lost)[0].Problem.Object, Found(lost)[0].Problem.Path));
+        Assert.Contains("create the Secret in namespace istio-system", Found(lost)[0].Problem.Remedy, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("istio-remote-secret-two", null, "true", "two")]
+    [InlineData("other", "two", "true", "two")]
+    [InlineData("other", null, "true", null)]
+    [InlineData("istio-remote-secret-two", null, null, null)]
+    public void A_remote_secret_elsewhere_is_known_by_its_label(string name, string? annotation, string? label, string? cluster)
+    {
+        var secret = new Isthmus.Kubernetes.Objects.PartialObject { Metadata = new() { Name = name, Namespace = "shop" } };
+        if (annotation is not null) secret.Metadata.Annotations["networking.istio.io/cluster"] = annotation;
+        if (label is not null) secret.Metadata.Labels["istio/multiCluster"] = label;
+        Assert.Equal(cluster, MisplacedSecret.Of(secret).SingleOrDefault()?.Cluster);
+    }
+
     /// <summary>Of a cluster that control planes read and nobody else was asked to read, nothing is said to be missing.</summary>
     [Fact]
     public void A_cluster_that_was_left_out_is_told_and_may_have_what_others_lack()

@@ -1,0 +1,16 @@
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Operate.Diagnose.Analysis;
+
+/// <summary>Codes of our own about what callers and gateways make of VirtualServices.</summary>
+public static class RouteCodes
+{
+    public static readonly AnalysisCode SubsetHidden = new("ISM1515", "SubsetHidden", Severity.Warning,
+        "A VirtualService names a subset, and exportTo of the DestinationRules that define it keeps them from callers to whom the VirtualService applies. "
+            + "These get 503.",
+        "Export the DestinationRule to the namespaces of the callers.");
+
+    public static readonly AnalysisCode RequestsPassedOn = new("ISM1516", "RequestsPassedOn", Severity.Warning,
+        "A VirtualService has routes for requests only, and all servers that it is bound to pass TLS on without looking inside. The routes have no effect.",
+        "Write tls routes with match.sniHosts, or let the server end TLS.");
+}

@@ -1,0 +1,16 @@
+using Isthmus.Core.Problems;
+
+namespace Isthmus.Operate.Diagnose.Analysis;
+
+/// <summary>Codes of our own about what the proxies of workloads take in.</summary>
+public static class WorkloadCodes
+{
+    public static readonly AnalysisCode PortExcluded = new("ISM1517", "PortExcluded", Severity.Warning,
+        "A port of a Service leads to one that excludeInboundPorts keeps from the proxy of the workload. Callers with a proxy use mutual TLS of the mesh "
+            + "there, which nothing ends, so that their calls fail.",
+        "Remove the port from the annotation, or switch mutual TLS off for callers in a DestinationRule.");
+
+    public static readonly AnalysisCode DefaultEndpointUnknown = new("ISM1518", "DefaultEndpointUnknown", Severity.Info,
+        "A Sidecar leads calls to a port that no container of its workloads declares. If nothing listens there, they get 503.",
+        "Write the port of the application, or declare the port in the container.");
+}

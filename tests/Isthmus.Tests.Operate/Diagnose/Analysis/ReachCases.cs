@@ -1,0 +1,132 @@
+using static Isthmus.Tests.Operate.Diagnose.Analysis.MeshText;
+
+namespace Isthmus.Tests.Operate.Diagnose.Analysis;
+
+/// <summary>Calls that objects keep from workloads although both are there: by a gateway, by a proxy, or by what callers see.</summary>
+internal static class ReachCases
+{
+    private static readonly string Plane = Workload("istio-system", "istiod-1", "app: istiod", "containers: [{name: discovery}]");
+
+    /// <summary>Callers in one network, and what they call in another, behind a gateway.</summary>
+    private static readonly string Near = Join(Root, Plane, Settings("trustDomain: cluster.local"), Namespace("shop"), Namespace("ops"),
+        Service("shop", "web", "app: web"), Pod("ops", "caller", "app: caller"));
+
+    private static readonly string Far = Join(Root.Replace("network1", "network2", StringComparison.Ordinal), Plane, Namespace("shop"),
+        Service("shop", "web", "app: web"), Pod("shop", "web-1", "app: web"),
+        Workload("istio-system", "east-1", "istio: east", "containers: [{name: istio-proxy, args: [proxy, router]}]"),
+        Service("istio-system", "east", "istio: east", "{name: tls, port: 15443}"), Istio("Gateway", "istio-system", "cross",
+            "selector: {istio: east}, servers: [{port: {number: 15443, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: ['*.local']}]"));
+
+    private static readonly string FarAlike = Join(Far, Settings("trustDomain: cluster.local"));
+
+    private static readonly string Callers = Join(Web, Namespace("ops"), Pod("ops", "caller", "app: caller"));
+
+    private static readonly string Gates = Join(Web, Workload("istio-system", "gw-1", "istio: gw", "containers: [{name: istio-proxy, args: [proxy, router]}]"),
+        Service("istio-system", "gw", "istio: gw", "{name: https, port: 443}"));
+
+    internal static AnalyzerCase[] All { get; } =
+    [
+        new("ISM1513", "c1 DestinationRule shop/web spec.trafficPolicy.tls.mode", Two(Join(Near, Tls("DISABLE")), FarAlike),
+            Two(Join(Near, Tls("ISTIO_MUTUAL")), FarAlike),
+            "is DISABLE, and the workloads of web.shop.svc.cluster.local, such as Pod shop/web-1 in c2, are in other networks than callers such as Pod "
+                + "ops/caller"),
+        // What is in the callers' network, too, they call without a gateway.
+        new("ISM1513", "c1 DestinationRule shop/web spec.trafficPolicy.portLevelSettings[0].tls.mode",
+            Two(Join(Near, PortTls("DISABLE")), FarAlike), Two(Join(Near, PortTls("DISABLE"), Pod("shop", "web-9", "app: web")), FarAlike), "is DISABLE"),
+        // For callers of its own namespace only, where nobody calls.
+        new("ISM1513", "c1 DestinationRule shop/web spec.trafficPolicy.tls.mode", Two(Join(Near, Tls("DISABLE")), FarAlike),
+            Two(Join(Near, Tls("DISABLE").Replace("spec: {", "spec: { exportTo: ['.'],", StringComparison.Ordinal)), FarAlike),
+            "pass mutual TLS of the mesh only"),
+        new("ISM1515", "c1 VirtualService shop/web spec.http[0].route[0].destination.subset", Join(Callers, Subset("exportTo: ['.'], "), Route("")),
+            Join(Callers, Subset("exportTo: ['.', ops], "), Route("")), "exported to . only: callers in namespace ops, to whom the route applies, get 503"),
+        new("ISM1515", "c1 VirtualService shop/web spec.http[0].route[0].destination.subset", Join(Callers, Subset("exportTo: ['.'], "), Route("")),
+            Join(Callers, Subset("exportTo: ['.'], "), Route("exportTo: ['.'], ")), "DestinationRule shop/web defines"),
+        new("ISM1515", "c1 VirtualService shop/web spec.http[0].route[0].destination.subset", Join(Callers, Subset("exportTo: ['.'], "), Route("")),
+            Join(Callers, Subset("exportTo: ['.'], "), Route("").Replace("{route:", "{match: [{sourceNamespace: shop}], route:", StringComparison.Ordinal)),
+            "is v1 of web.shop.svc.cluster.local"),
+        new("ISM1516", "c1 VirtualService shop/web spec.http", Join(Gates, Server("PASSTHROUGH"), AtServer("http: [{route: [{destination: {host: web} }] }]")),
+            Join(Gates, Server("PASSTHROUGH"), AtServer("tls: [{match: [{sniHosts: [web.example.com]}], route: [{destination: {host: web} }] }]")),
+            "server 0 of Gateway istio-system/front passes TLS on without looking inside (mode PASSTHROUGH), and sees no requests"),
+        new("ISM1516", "c1 VirtualService shop/web spec.http", Join(Gates, Server("PASSTHROUGH"), AtServer("http: [{route: [{destination: {host: web} }] }]")),
+            Join(Gates, Server("SIMPLE, serverCertificate: /etc/cert, privateKey: /etc/key"), AtServer("http: [{route: [{destination: {host: web} }] }]")),
+            "has no effect"),
+        new("ISM1517", "c1 Pod shop/web-1 metadata.annotations[traffic.sidecar.istio.io/excludeInboundPorts]", Join(Callers, Excluded("80")),
+            Join(Callers, Excluded("9090")), "keeps port 80 from the proxy, to which port 80 of Service shop/web leads"),
+        new("ISM1517", "c1 Pod shop/web-1 metadata.annotations[traffic.sidecar.istio.io/excludeInboundPorts]", Join(Callers, Excluded("80")),
+            Join(Callers, Excluded("80"), Tls("DISABLE")), "which nothing ends"),
+        new("ISM1517", "c1 Pod shop/web-1 metadata.annotations[traffic.sidecar.istio.io/excludeInboundPorts]", Join(Callers, Excluded("80")),
+            Join(Callers, Excluded("80").Replace("traffic.", "prometheus.io/port: '80', traffic.", StringComparison.Ordinal)), "callers with a proxy"),
+        new("ISM1518", "c1 Sidecar shop/own spec.ingress[0].defaultEndpoint", Join(Root, Namespace("shop"), Declaring(8080), Leads(80)),
+            Join(Root, Namespace("shop"), Declaring(8080), Leads(8080)), "leads to port 80, which no container of Pod shop/web-1 declares: they have 8080"),
+        // Containers need not declare their ports.
+        new("ISM1518", "c1 Sidecar shop/own spec.ingress[0].defaultEndpoint", Join(Root, Namespace("shop"), Declaring(8080), Leads(80)),
+            Join(Root, Namespace("shop"), Pod("shop", "web-1", "app: web"), Leads(80)), "leads to port 80"),
+        new("ISM1519", "c2 Namespace shop metadata.labels", Two(Near, Join(Far, Settings(Selecting))),
+            Two(Near, Join(Far, Settings(Selecting)).Replace("name: shop, labels: { ", "name: shop, labels: { mesh: main, ", StringComparison.Ordinal)),
+            "its gateway knows no Service there, and refuses calls from other networks, such as those of Pod ops/caller in c1 for shop/web"),
+        new("ISM1519", "c2 Service shop/web metadata.annotations[networking.istio.io/exportTo]", Two(Near, Exported("shop,ops")),
+            Two(Near, Exported("shop,ops,istio-system")), "is shop,ops, without istio-system, the namespace of Pod istio-system/east-1"),
+        new("ISM1519", "c2 Service shop/web metadata.annotations[networking.istio.io/exportTo]", Two(Near, Exported("shop,ops")),
+            Two(Near, Exported(".")), "does not know the Service"),
+    ];
+
+    /// <summary>Meshes in which nothing is to be found, although something of them looks like it.</summary>
+    internal static (string Code, string Mesh)[] Fine { get; } =
+    [
+        // One network has no gateway in between.
+        ("ISM1513", Two(Join(Near, Tls("DISABLE")), FarAlike.Replace("network2", "network1", StringComparison.Ordinal))),
+        // Nothing passes calls on, so that this is not what is wrong.
+        ("ISM1513", Two(Join(Near, Tls("DISABLE")), FarAlike.Replace("AUTO_PASSTHROUGH", "PASSTHROUGH", StringComparison.Ordinal))),
+        // The rule of the caller's own namespace counts.
+        ("ISM1513", Two(Join(Near, Tls("DISABLE"), Tls("ISTIO_MUTUAL").Replace("namespace: shop", "namespace: ops", StringComparison.Ordinal)), FarAlike)),
+        // A Sidecar says which hosts a namespace calls.
+        ("ISM1515", Join(Callers, Subset("exportTo: ['.'], "), Route(""), Istio("Sidecar", "ops", "own", "egress: [{hosts: ['istio-system/*']}]"))),
+        ("ISM1516", Join(Gates, Server("PASSTHROUGH"), AtServer("http: [{route: [{destination: {host: web} }] }]")
+            .Replace("istio-system/front]", "istio-system/front, mesh]", StringComparison.Ordinal))),
+        // Callers without a proxy get through, and so does what is called in plain text.
+        ("ISM1517", Join(Root, Namespace("shop"), Service("shop", "web", "app: web"), Excluded("80"), Bare("shop", "caller", "app: caller"))),
+        ("ISM1517", Join(Callers, Excluded("80"), Istio("PeerAuthentication", "shop", "plain", "mtls: {mode: DISABLE}"))),
+        // Who leaves the namespace out as well does not call it, and what has no proxy is no endpoint of others.
+        ("ISM1519", Two(Near.Replace("trustDomain: cluster.local", Selecting, StringComparison.Ordinal), Join(Far, Settings(Selecting)))),
+        ("ISM1519", Two(Near, Join(Far, Settings(Selecting)).Replace("{name: app, image: app}, {name: istio-proxy, image: proxy}", "{name: app, image: app}",
+            StringComparison.Ordinal))),
+        // Its settings were not read.
+        ("ISM1519", Two(Near, Far)),
+    ];
+
+    private const string Selecting = "discoverySelectors: [{matchLabels: {mesh: main} }]";
+
+    private static string Two(string one, string two) => $"{one}\n{Next}\n{two}";
+
+    private static string Settings(string mesh) =>
+        $"{{apiVersion: v1, kind: ConfigMap, metadata: {{name: istio, namespace: istio-system}}, data: {{mesh: '{mesh}'}} }}";
+
+    private static string Tls(string mode) =>
+        Istio("DestinationRule", "shop", "web", $"host: web.shop.svc.cluster.local, trafficPolicy: {{tls: {{mode: {mode}}} }}");
+
+    private static string PortTls(string mode) => Istio("DestinationRule", "shop", "web",
+        $"host: web.shop.svc.cluster.local, trafficPolicy: {{portLevelSettings: [{{port: {{number: 80}}, tls: {{mode: {mode}}} }}] }}");
+
+    private static string Subset(string more) => Istio("DestinationRule", "shop", "web", $"host: web, {more}subsets: [{{name: v1, labels: {{version: v1}} }}]");
+
+    private static string Route(string more) =>
+        Istio("VirtualService", "shop", "web", $"hosts: [web], {more}http: [{{route: [{{destination: {{host: web, subset: v1}} }}] }}]");
+
+    private static string Server(string tls) => Istio("Gateway", "istio-system", "front",
+        $"selector: {{istio: gw}}, servers: [{{port: {{number: 443, name: tls, protocol: HTTPS}}, tls: {{mode: {tls}}}, hosts: [web.example.com]}}]");
+
+    private static string AtServer(string routes) =>
+        Istio("VirtualService", "shop", "web", $"hosts: [web.example.com], gateways: [istio-system/front], {routes}");
+
+    private static string Excluded(string ports) => Pod("shop", "web-1", "app: web, version: v1").Replace("namespace: shop,",
+        $"namespace: shop, annotations: {{traffic.sidecar.istio.io/excludeInboundPorts: '{ports}'}},", StringComparison.Ordinal);
+
+    private static string Declaring(int port) => Workload("shop", "web-1", "app: web",
+        $"containers: [{{name: app, ports: [{{containerPort: {port}}}]}}, {{name: istio-proxy, ports: [{{containerPort: 15090}}]}}]");
+
+    private static string Leads(int port) =>
+        Istio("Sidecar", "shop", "own", $"ingress: [{{port: {{number: 9000, protocol: HTTP, name: http}}, defaultEndpoint: '127.0.0.1:{port}'}}]");
+
+    private static string Exported(string to) => FarAlike.Replace("kind: Service, metadata: {name: web, namespace: shop }",
+        $"kind: Service, metadata: {{name: web, namespace: shop, annotations: {{networking.istio.io/exportTo: '{to}'}} }}", StringComparison.Ordinal);
+}

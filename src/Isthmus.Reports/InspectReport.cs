@@ -47,6 +47,9 @@ public sealed record PodReport
     /// <summary>The endpoints that get no calls because calls failed there.</summary>
     public IReadOnlyList<EjectionReport>? Ejections { get; init; }
 
+    /// <summary>The endpoints where the last call failed a moment ago.</summary>
+    public IReadOnlyList<FailureReport>? Failures { get; init; }
+
     /// <summary>What proxies of later releases tell: bug reports keep it.</summary>
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? More { get; set; }
@@ -68,3 +71,14 @@ public sealed record RefusalReport(string Cluster = "", long Count = 0, long Sec
 /// <param name="Flag">Envoy's response flag for that; empty with a response.</param>
 /// <param name="Reason">Envoy's text for why a connection failed.</param>
 public sealed record EjectionReport(string Cluster = "", string Address = "", int Status = 0, string Flag = "", string Reason = "");
+
+/// <summary>An endpoint where the last call failed a moment ago, and none has got through since.</summary>
+/// <param name="Status">That of the response; 0: there was none.</param>
+/// <param name="Flag">Envoy's response flag for that; empty with a response.</param>
+/// <param name="Reason">Envoy's text for why a connection failed.</param>
+/// <param name="SecondsAgo">How long ago it was.</param>
+public sealed record FailureReport(string Cluster = "", string Address = "", int Status = 0, string Flag = "", string Reason = "", long SecondsAgo = 0)
+{
+    /// <summary>For how long a proxy tells of it.</summary>
+    public static TimeSpan Kept => TimeSpan.FromMinutes(1);
+}

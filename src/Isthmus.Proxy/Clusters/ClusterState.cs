@@ -271,7 +271,7 @@ internal sealed class ClusterState
     /// <param name="reason">Envoy's text for why it failed.</param>
     public void ConnectFailed(Host host, TimeSpan took, string reason)
     {
-        host.LastFailure = new(0, "UF", reason);
+        host.Fail(new(0, "UF", reason), _time.GetTimestamp());
         Interlocked.Increment(ref Counters.ConnectFailures);
         Interlocked.Increment(ref host.Counters.ConnectFailures);
         var avoidance = took * 2;
@@ -324,7 +324,8 @@ internal sealed class ClusterState
     public void Answered(Host host, int status, HostFailure? failure = null)
     {
         // Responses through a gateway come from the services behind it.
-        if (status >= 500 && (failure is not null || !host.Endpoint.IsGateway)) host.LastFailure = failure ?? new(status, "", "");
+        if (status >= 500 && (failure is not null || !host.Endpoint.IsGateway)) host.Fail(failure ?? new(status, "", ""), _time.GetTimestamp());
+        else if (status < 500) host.Serve();
         Interlocked.Increment(ref host.Counters.Requests);
         if (status >= 500) Interlocked.Increment(ref host.Counters.Errors);
         else Interlocked.Increment(ref host.Counters.Successes);

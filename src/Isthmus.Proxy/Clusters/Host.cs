@@ -19,6 +19,7 @@ internal sealed class Host(Endpoint endpoint)
     private int _connections;
     private IKeptConnections? _kept;
     private volatile HostFailure? _lastFailure;
+    private long _failedAt;
 
     public Endpoint Endpoint { get => _endpoint; set => _endpoint = value; }
 
@@ -50,7 +51,21 @@ internal sealed class Host(Endpoint endpoint)
     public OutlierMemory Outlier { get; } = new();
 
     /// <summary>How the last call ended that counts against it; null: none did.</summary>
-    public HostFailure? LastFailure { get => _lastFailure; set => _lastFailure = value; }
+    public HostFailure? LastFailure => _lastFailure;
+
+    /// <summary>When a call ended like that, as a timestamp; 0: a later one has got through, or none did.</summary>
+    public long FailedAt => Volatile.Read(ref _failedAt);
+
+    public void Fail(HostFailure failure, long now)
+    {
+        _lastFailure = failure;
+        Volatile.Write(ref _failedAt, now);
+    }
+
+    public void Serve()
+    {
+        if (FailedAt != 0) Volatile.Write(ref _failedAt, 0);
+    }
 
     /// <summary>What active health checks say; null if it is not checked.</summary>
     public CheckMemory? Check { get; init; }

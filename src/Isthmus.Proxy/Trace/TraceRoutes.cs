@@ -17,7 +17,8 @@ internal sealed class TraceRoutes(DataPlane plane, PodRoutes pod)
         var extra = await pod.DescribeAsync(query, names, resolver, stop).ConfigureAwait(false);
         var dump = ConfigDumps.Tree(plane, new Dictionary<string, string> { ["include_eds"] = "" });
         return AdminReply.Json(DumpJson.Text(
-            new InspectReport(dump, ClusterDumps.Tree(plane), extra with { Ready = plane.IsReady, Refusals = [.. Refusals()], Ejections = [.. Ejections()] }),
+            new InspectReport(dump, ClusterDumps.Tree(plane),
+                extra with { Ready = plane.IsReady, Refusals = [.. Refusals()], Ejections = [.. Ejections()], Failures = [.. Failures()] }),
             ProxyReports.Default.InspectReport, indented: false));
     }
 
@@ -39,6 +40,17 @@ internal sealed class TraceRoutes(DataPlane plane, PodRoutes pod)
                where last is not null && (host.IsEjected(now) || host.IsDoubted)
                select new EjectionReport(cluster.Config.Name, host.Endpoint.AddressText, last.Status, last.Flag, last.Reason);
     }
+
+    /// <summary>The hosts where the last call failed within the last minute.</summary>
+    private IEnumerable<FailureReport> Failures() =>
+        from cluster in plane.State.Current.Clusters.Values
+        from host in cluster.AllHosts
+        let at = host.FailedAt
+        let last = host.LastFailure
+        where at != 0 && last is not null
+        let ago = plane.Ports.Time.GetElapsedTime(at)
+        where ago <= FailureReport.Kept
+        select new FailureReport(cluster.Config.Name, host.Endpoint.AddressText, last.Status, last.Flag, last.Reason, (long)ago.TotalSeconds);
 
     /// <summary>Requests with the mark <c>id</c>, and TCP connections.</summary>
     public AdminReply Recent(IReadOnlyDictionary<string, string> query)

@@ -46,6 +46,27 @@ public sealed class PlainToTlsTests
         Assert.Contains("ISM2131 VirtualService shop/orders", TraceText.Write(trace, details: false), StringComparison.Ordinal);
     }
 
+    /// <summary>The proxy of the gateway remembers how the last call ended.</summary>
+    [Theory]
+    [InlineData("UC", Callee, TraceScenario.Fqdn, HopStatus.Failed, null)]
+    [InlineData("UF", Callee, TraceScenario.Fqdn, HopStatus.Unknown, "ISM2132")]
+    [InlineData("UC", "10.1.0.9:8080", TraceScenario.Fqdn, HopStatus.Unknown, null)]
+    [InlineData("UC", Callee, "other.shop.svc.cluster.local", HopStatus.Unknown, null)]
+    [InlineData("", Callee, TraceScenario.Fqdn, HopStatus.Unknown, null)]
+    public void What_a_gateway_saw_a_moment_ago_makes_it_certain(string flag, string address, string host, HopStatus expected, string? warning)
+    {
+        var scenario = Scenario();
+        scenario.Client = scenario.Client.Replace("\"pod\":{", $"\"pod\":{{\"failures\": [{{\"cluster\": \"outbound|80||{host}\", \"address\": \"{address}\", "
+            + $"\"status\": {(flag.Length > 0 ? 0 : 500)}, \"flag\": \"{flag}\", \"seconds_ago\": 12}}], ", StringComparison.Ordinal);
+        var trace = Enter(scenario);
+        var hop = Assert.Single(trace.Hops, hop => hop.Name == "TLS");
+        Assert.Equal((expected, "ISM2131"), (hop.Status, hop.Problem?.Code));
+        Assert.Equal(expected != HopStatus.Failed, trace.Succeeds);
+        Assert.Equal(expected == HopStatus.Failed, hop.Problem!.Message.EndsWith("the last call of this gateway there failed 12 s ago (UC)",
+            StringComparison.Ordinal));
+        Assert.Equal(warning, trace.Hops.SingleOrDefault(hop => hop.Name == "last call")?.Problem?.Code);
+    }
+
     /// <summary>A route of the caller's sidecar leads there; the call shows what listens.</summary>
     [Theory]
     [InlineData(503, "UC,URX", Callee, HopStatus.Failed)]

@@ -39,7 +39,7 @@ internal static class CallJudgement
             trace = trace with { Hops = trace.Hops.Where(hop => hop.Problem?.Code != PodStep.ProxyPort || !IsOnWay(hop, trace, served)).ToValueList() };
         if (facts.Call is { } met && (!met.Answered || IsFailure(met))) trace = Elsewhere(trace, met);
         if (trace.Failure is { } failure) trace = Promote(trace, failure);
-        trace = Ejected(traced, trace);
+        trace = PastCalls.In(traced, Ejected(traced, trace));
         if (facts.Call is not { } call)
             return facts.TakenAt is { } taken
                 ? NotMade(trace, FormattableString.Invariant($"the clusters are those of a snapshot of {taken:yyyy-MM-dd HH:mm:ss}Z"))

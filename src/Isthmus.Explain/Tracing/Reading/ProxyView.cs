@@ -68,6 +68,9 @@ internal sealed class ProxyView
     /// <summary>How the last call failed at each endpoint that gets none because of that; empty where the proxy does not tell.</summary>
     public IReadOnlyList<EjectionReport> Ejections { get; private init; } = [];
 
+    /// <summary>The endpoints where the last call failed a moment ago; empty where the proxy does not tell.</summary>
+    public IReadOnlyList<FailureReport> Failures { get; private init; } = [];
+
     /// <summary>What limits of clusters have refused, by the name of the cluster.</summary>
     public IReadOnlyDictionary<string, PoolRefusals> Refusals { get; private init; } = new Dictionary<string, PoolRefusals>();
 
@@ -88,6 +91,7 @@ internal sealed class ProxyView
             CanCall = canCall,
             Refusals = PoolRefusals.Read(pod?.Refusals),
             Ejections = pod?.Ejections ?? [],
+            Failures = pod?.Failures ?? [],
             Stranger = program.Length == 0 ? ""
                 : pod is null ? $"{program}, not Isthmus: followed by its configuration only, no call is made or seen"
                 : canCall ? $"{program}: calls are made, and what it sees of those of others is not known"

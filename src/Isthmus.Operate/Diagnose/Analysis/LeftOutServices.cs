@@ -1,7 +1,6 @@
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Inventory;
 

@@ -59,6 +59,16 @@ public sealed class ChangeReachTests
         { "VirtualService", "hosts: [only.example], http: [{timeout: @s, route: [{destination: {host: orders}}]}]", "shop", 0, "sidecars" },
         { "HTTPRoute", "parentRefs: [{group: '', kind: Service, name: orders}], rules: [{timeouts: {request: @s}, "
             + "backendRefs: [{name: orders, port: 80}]}]", "shop", 0, "sidecars" },
+        { "GRPCRoute", "parentRefs: [{group: '', kind: Service, name: orders}], rules: [{matches: [{method: {service: s@}}], "
+            + "backendRefs: [{name: orders, port: 80}]}]", "shop", 0, "sidecars" },
+        { "TCPRoute", "parentRefs: [{group: '', kind: Service, name: store}], rules: [{backendRefs: [{name: store, port: 9000, weight: @}, "
+            + "{name: orders, port: 80}]}]", "shop", 0, "sidecars" },
+        { "TLSRoute", "parentRefs: [{group: '', kind: Service, name: store}], hostnames: [h@.example], rules: [{backendRefs: [{name: store, port: 9000}]}]",
+            "shop", 0, "sidecars" },
+        { "BackendTLSPolicy", "targetRefs: [{group: '', kind: Service, name: orders}], validation: {hostname: h@.example, "
+            + "wellKnownCACertificates: System}", "shop", 1, "all" },
+        { "XBackendTrafficPolicy", "targetRefs: [{group: '', kind: Service, name: orders}], sessionPersistence: {sessionName: s@}", "shop", Teams + 3,
+            "sidecars" },
         { "Sidecar", "egress: [{hosts: ['shop/orders.shop.svc.cluster.local']}], inboundConnectionPool: {tcp: {maxConnections: @}}",
             Own, 1, Own },
         { "ServiceEntry", "hosts: [ext.example], exportTo: [.], resolution: DNS, ports: [{number: 8@, name: http, protocol: HTTP}]", Own, 0, Own },
@@ -154,7 +164,9 @@ public sealed class ChangeReachTests
         var group = kind switch
         {
             "PeerAuthentication" or "AuthorizationPolicy" or "RequestAuthentication" => "security.istio.io/v1",
-            "HTTPRoute" => "gateway.networking.k8s.io/v1",
+            "HTTPRoute" or "GRPCRoute" or "BackendTLSPolicy" or "TLSRoute" => "gateway.networking.k8s.io/v1",
+            "TCPRoute" => "gateway.networking.k8s.io/v1alpha2",
+            "XBackendTrafficPolicy" => "gateway.networking.x-k8s.io/v1alpha1",
             "Telemetry" => "telemetry.istio.io/v1",
             "WasmPlugin" => "extensions.istio.io/v1alpha1",
             "EnvoyFilter" => "networking.istio.io/v1alpha3",

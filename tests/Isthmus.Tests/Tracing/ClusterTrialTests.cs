@@ -29,15 +29,17 @@ public sealed class ClusterTrialTests
     }
 
     [Theory]
-    [InlineData("*.example.com", true, "names that a wildcard covers get no address from the mesh")]
-    [InlineData("api.example.com", false, "the caller has no DNS capture")]
-    public void A_ServiceEntry_whose_name_nobody_resolves_is_the_cause(string pattern, bool captures, string says)
+    [InlineData("*.example.com", "NONE", true, "spec.hosts", "names that a wildcard covers get no address from the mesh")]
+    [InlineData("api.example.com", "DNS", false, "spec.hosts", "the caller has no DNS capture")]
+    [InlineData("api.example.com", "NONE", true, "spec.resolution", "the mesh gives api.example.com no address")]
+    [InlineData("api.example.com", "NONE", false, "spec.resolution", "the mesh gives api.example.com no address")]
+    public void A_ServiceEntry_whose_name_nobody_resolves_is_the_cause(string pattern, string resolution, bool captures, string path, string says)
     {
         var scenario = Unresolved("api.example.com");
         scenario.Client = Put(scenario.Client, "\"dns_capture\": true", $"\"dns_capture\": {(captures ? "true" : "false")}");
         scenario.One += "\n---\n{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: api, namespace: shop}, "
-            + $"spec: {{hosts: ['{pattern}'], location: MESH_EXTERNAL, resolution: NONE, ports: [{{number: 80, name: http, protocol: HTTP}}]}}}}";
-        Cause(scenario.Walk("api.example.com"), "ISM2098", "ServiceEntry shop/api in c1", "spec.hosts", says);
+            + $"spec: {{hosts: ['{pattern}'], location: MESH_EXTERNAL, resolution: {resolution}, ports: [{{number: 80, name: http, protocol: HTTP}}]}}}}";
+        Cause(scenario.Walk("api.example.com"), "ISM2098", "ServiceEntry shop/api in c1", path, says);
     }
 
     [Fact]
@@ -48,7 +50,7 @@ public sealed class ClusterTrialTests
         foreach (var (name, pattern) in (ReadOnlySpan<(string, string)>)[("all", "*.example.com"), ("api", "api.example.com")])
         {
             scenario.One += $"\n---\n{{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {{name: {name}, namespace: shop}}, "
-                + $"spec: {{hosts: ['{pattern}'], location: MESH_EXTERNAL, resolution: NONE, ports: [{{number: 80, name: http, protocol: HTTP}}]}}}}";
+                + $"spec: {{hosts: ['{pattern}'], location: MESH_EXTERNAL, resolution: DNS, ports: [{{number: 80, name: http, protocol: HTTP}}]}}}}";
         }
         Cause(scenario.Walk("api.example.com"), "ISM2098", "ServiceEntry shop/api in c1", "spec.hosts", "the caller has no DNS capture");
     }

@@ -45,6 +45,22 @@ public sealed class GatewayViewTests
         AssertCause(scenario, "ISM2054", "Pod istio-system/gw in c2", "", "isthmus proxy-status");
     }
 
+    /// <summary>Gateways get DestinationRules of their own namespace, of the Service's, and of the root namespace.</summary>
+    [Theory]
+    [InlineData("store", "ISM2035", "DestinationRule store/orders in c2", "metadata.namespace", "create the rule in namespace shop, in all clusters")]
+    [InlineData("shop", "ISM2054", "Pod istio-system/gw in c2", "", "isthmus proxy-status")]
+    [InlineData("istio-system", "ISM2054", "Pod istio-system/gw in c2", "", "isthmus proxy-status")]
+    public void A_subset_that_the_gateway_does_not_see_is_told(string ns, string code, string owner, string path, string remedy)
+    {
+        var scenario = Chainless("");
+        scenario.Client = Put(scenario.Client, TraceScenario.Sni, $"outbound_.80_.v1_.{TraceScenario.Fqdn}");
+        var rule = $"\n---\n{{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {{name: orders, namespace: {ns}}}, spec: {{host: "
+            + $"{TraceScenario.Fqdn}, subsets: [{{name: v1, labels: {{version: v1}}}}]}}}}";
+        scenario.One += rule;
+        scenario.Two += rule;
+        AssertCause(scenario, code, owner, path, remedy);
+    }
+
     private static TraceScenario Chainless(string mesh)
     {
         var scenario = new TraceScenario();

@@ -197,7 +197,7 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
                 $"create it in {cluster.Context} as well");
         if (service.Port(port) is null)
             return ServicePods.WithoutPort(service, port, "give the Service the same ports in all clusters");
-        if (subset is { Length: > 0 } and not "_" && subsets.Missing(cluster, service, fqdn!, subset) is { } lacking) return lacking;
+        if (subset is { Length: > 0 } and not "_" && subsets.Missing(cluster, service, fqdn!, subset, pod.Metadata.Namespace) is { } lacking) return lacking;
         if (visibility.HiddenFrom(cluster, pod, service) is { } unseen) return unseen;
         return Faults.Of("ISM2054", PodRef.Of(cluster, pod).ToString(), "", $"its proxy has no filter chain for {sni}",
             $"isthmus proxy-status --context={cluster.Context}");

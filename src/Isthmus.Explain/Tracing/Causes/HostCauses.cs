@@ -119,6 +119,10 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
         var entry = host.Entries.FirstOrDefault(one => one.Hosts.Contains(facts.Target.Host)) ?? first;
         var isWildcard = entry.Hosts.All(name => name != facts.Target.Host);
         // The mesh gives addresses to full names, if the proxy answers for them.
+        if (!isWildcard && entry is { Resolution: EntryResolution.None, Addresses.IsEmpty: true })
+            return Faults.Of("ISM2098", $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", "spec.resolution",
+                $"is NONE, so that the mesh gives {facts.Target.Host} no address, and the DNS of {facts.Home.Context} does not know the name",
+                "set it to DNS or STATIC, with an endpoint; or make the name known to that DNS");
         if (!isWildcard && sidecar is not (null or { CapturesDns: false })) return null;
         var pattern = isWildcard ? entry.Hosts.First(name => Hosts.Covers(name, facts.Target.Host)) : facts.Target.Host;
         return Faults.Of("ISM2098", $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", "spec.hosts",

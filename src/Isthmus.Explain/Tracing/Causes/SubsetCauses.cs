@@ -58,11 +58,19 @@ internal sealed class SubsetCauses(TraceFacts facts, CallerConfig config)
 
     /// <summary>The server name contains the subset, and each control plane makes its gateways' chains from its own
     /// DestinationRules.</summary>
-    public Problem? Missing(ClusterObjects cluster, ServiceInCluster service, string fqdn, string subset)
+    /// <param name="gateway">The namespace of the gateway.</param>
+    public Problem? Missing(ClusterObjects cluster, ServiceInCluster service, string fqdn, string subset, string gateway)
     {
-        if (facts.ConfigOf(cluster) != cluster
-            || CallerConfig.RulesOf(cluster, facts.Host(fqdn)!).Any(rule => rule.Subsets.Any(candidate => candidate.Name == subset)))
+        if (facts.ConfigOf(cluster) != cluster) return null;
+        var there = CallerConfig.RulesOf(cluster, facts.Host(fqdn)!).Where(rule => rule.Subsets.Any(candidate => candidate.Name == subset)).ToList();
+        var own = service.Service.Metadata.Namespace;
+        if (there.Exists(rule => rule.Namespace == own || rule.Namespace == gateway || rule.Namespace == facts.SettingsOf(cluster).Mesh.RootNamespace))
             return null;
+        if (there is [var unseen, ..])
+            return Faults.Of("ISM2035", $"DestinationRule {unseen.Namespace}/{unseen.Name} in {cluster.Context}", "metadata.namespace",
+                $"is {unseen.Namespace}, so the rule is for callers there alone, and the gateway of {cluster.Context} does not know subset {subset}: it "
+                    + $"gets the rules of its own namespace {gateway}, of the Service's, and of the root namespace",
+                $"create the rule in namespace {own}, in all clusters");
         var known = config.RulesFor(facts.Host(fqdn)!).FirstOrDefault(rule => rule.Subsets.Any(candidate => candidate.Name == subset));
         return Faults.Of("ISM2035", $"DestinationRule {(known is null ? $"for {fqdn}" : $"{known.Namespace}/{known.Name}")} in {cluster.Context}",
             "spec.subsets", $"none defines subset {subset} of {service.Service.Key}, so the gateway of {cluster.Context} has no route for it",

@@ -63,6 +63,8 @@ public sealed class GatewayApiDuties
         await _names.Known.WaitAsync(stop).ConfigureAwait(false);
         while (true)
         {
+            // An election that is stopped ends without an exception.
+            stop.ThrowIfCancellationRequested();
             var changed = _names.Changed;
             Again();
             if (!_names.IsDefault)

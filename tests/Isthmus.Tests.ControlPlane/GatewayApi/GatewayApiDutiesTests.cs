@@ -49,12 +49,12 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
         await _engine.MarkReadyAsync(Stop);
     }
 
-    private void Start(KubeClient? client = null, string revision = "", Func<string, string?>? environment = null)
-    {
-        var settings = DiscoverySettings.Read([], environment ?? (_ => null)) with { ClusterId = "c1", Revision = revision };
-        var duties = new GatewayApiDuties(client ?? _client, settings, _engine, () => InjectorValues.Empty, TimeProvider.System, NullLoggerFactory.Instance);
-        _running.Add(duties.RunAsync(_stop.Token));
-    }
+    private void Start(KubeClient? client = null, string revision = "", Func<string, string?>? environment = null) =>
+        _running.Add(Duties(client, revision, environment).RunAsync(_stop.Token));
+
+    private GatewayApiDuties Duties(KubeClient? client = null, string revision = "", Func<string, string?>? environment = null) => new(client ?? _client,
+        DiscoverySettings.Read([], environment ?? (_ => null)) with { ClusterId = "c1", Revision = revision }, _engine, () => InjectorValues.Empty,
+        TimeProvider.System, NullLoggerFactory.Instance);
 
     public async ValueTask DisposeAsync()
     {
@@ -62,6 +62,21 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
         foreach (var task in _running) await task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _cluster.DisposeAsync();
         _stop.Dispose();
+    }
+
+    /// <summary>The end may come between two elections, where nothing waits: then no other one may begin.</summary>
+    [Fact]
+    public async Task Duties_that_are_stopped_end()
+    {
+        var duties = Duties();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+        var running = duties.RunAsync(stop.Token);
+        await DefineAsync("GatewayClass", "gatewayclasses", isNamespaced: false, bundle: "v1.6.1");
+        await Eventually.TrueAsync(async () => await _client.FindAsync(Classes, null, "istio", Stop) is not null);
+        await stop.CancelAsync();
+        await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        var again = Task.Run(() => duties.RunAsync(stop.Token), Stop);
+        await Eventually.TrueAsync(() => Task.FromResult(again.IsCompleted));
     }
 
     [Fact]

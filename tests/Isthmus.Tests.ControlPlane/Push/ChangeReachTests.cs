@@ -67,8 +67,6 @@ public sealed class ChangeReachTests
             "shop", 0, "sidecars" },
         { "BackendTLSPolicy", "targetRefs: [{group: '', kind: Service, name: orders}], validation: {hostname: h@.example, "
             + "wellKnownCACertificates: System}", "shop", 1, "all" },
-        { "XBackendTrafficPolicy", "targetRefs: [{group: '', kind: Service, name: orders}], sessionPersistence: {sessionName: s@}", "shop", Teams + 3,
-            "sidecars" },
         { "Sidecar", "egress: [{hosts: ['shop/orders.shop.svc.cluster.local']}], inboundConnectionPool: {tcp: {maxConnections: @}}",
             Own, 1, Own },
         { "ServiceEntry", "hosts: [ext.example], exportTo: [.], resolution: DNS, ports: [{number: 8@, name: http, protocol: HTTP}]", Own, 0, Own },
@@ -166,7 +164,6 @@ public sealed class ChangeReachTests
             "PeerAuthentication" or "AuthorizationPolicy" or "RequestAuthentication" => "security.istio.io/v1",
             "HTTPRoute" or "GRPCRoute" or "BackendTLSPolicy" or "TLSRoute" => "gateway.networking.k8s.io/v1",
             "TCPRoute" => "gateway.networking.k8s.io/v1alpha2",
-            "XBackendTrafficPolicy" => "gateway.networking.x-k8s.io/v1alpha1",
             "Telemetry" => "telemetry.istio.io/v1",
             "WasmPlugin" => "extensions.istio.io/v1alpha1",
             "EnvoyFilter" => "networking.istio.io/v1alpha3",

@@ -74,7 +74,7 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
         await DefineAsync("GatewayClass", "gatewayclasses", isNamespaced: false, bundle: "v1.6.1");
         await Eventually.TrueAsync(async () => await _client.FindAsync(Classes, null, "istio", Stop) is not null);
         await stop.CancelAsync();
-        await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await ((Task)running).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         var again = Task.Run(() => duties.RunAsync(stop.Token), Stop);
         await Eventually.TrueAsync(() => Task.FromResult(again.IsCompleted));
     }

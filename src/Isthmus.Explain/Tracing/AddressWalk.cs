@@ -62,5 +62,6 @@ internal sealed class AddressWalk(TraceFacts facts, Random random)
     }
 
     private static int Badness(CallTrace trace) =>
-        !trace.Succeeds ? 3 : trace.Hops.Any(hop => hop.Status == HopStatus.Unknown) ? 2 : trace.Hops.Any(hop => hop.Status == HopStatus.Warning) ? 1 : 0;
+        !trace.Succeeds ? 3 : trace.Hops.Any(hop => hop is { Status: HopStatus.Unknown, IsUnreached: false }) ? 2
+            : trace.Hops.Any(hop => hop.Status == HopStatus.Warning) ? 1 : 0;
 }

@@ -60,8 +60,9 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
                 "repeat the command when its workload is rolled out");
         var trace = await WalkAsync(facts, request, stop);
         if (trace.Succeeds) return trace;
-        var history = await RecentChanges.AskAsync(facts, _clients, stop);
-        return trace with { Changes = RecentChanges.For(trace, new(trace, facts), history).ToValueList(), At = time.GetUtcNow() };
+        var path = new CallPath(trace, facts);
+        var history = await RecentChanges.AskAsync(facts, path, _clients, time, stop);
+        return trace with { Changes = RecentChanges.For(trace, path, history).ToValueList(), At = time.GetUtcNow() };
     }
 
     /// <summary>What the clusters and the caller's proxy say; null if the caller is not among the Pods that were read.</summary>
@@ -249,15 +250,16 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
             .SelectMany(cluster => namespaces.Where(ns => !cluster.PodNamespaces.Contains(ns)).Select(async ns =>
             (cluster, ns, await ClusterObjectsReader.PodsAsync(new(_clients[cluster.Context], stop), ns, stop)))).ToList();
         var watches = contexts.Where(context => !facts.Watched.ContainsKey(context))
-            .Select(async context => (context, await WatchedAsync(facts, context, stop), await UnlabelledAsync(facts, context, stop))).ToList();
+            .Select(async context => (context, await WatchedAsync(facts, context, stop), await UnlabelledAsync(facts, context, stop),
+                await MisplacedAsync(facts, context, stop))).ToList();
         var holders = walks.SelectMany(one => one.Walk.WantedHolders).Distinct().Select(async key => (key, await HeldAsync(key, stop))).ToList();
         var checks = walks.SelectMany(one => one.Walk.WantedChecks).Distinct().Select(async pod => (pod, await FailedCheckAsync(pod, stop))).ToList();
         foreach (var (pod, said) in await Task.WhenAll(checks))
             facts.Clusters.First(cluster => cluster.Context == pod.Context).AddCheck($"{pod.Namespace}/{pod.Name}", said);
         foreach (var (pod, answer) in await Task.WhenAll(proxies)) Take(facts, pod, answer);
         foreach (var (cluster, ns, found) in await Task.WhenAll(pods)) cluster.AddPods(ns, found);
-        foreach (var (context, watched, unlabelled) in await Task.WhenAll(watches))
-            (facts.Watched[context], facts.Unlabelled[context]) = (watched, unlabelled);
+        foreach (var (context, watched, unlabelled, misplaced) in await Task.WhenAll(watches))
+            (facts.Watched[context], facts.Unlabelled[context], facts.Misplaced[context]) = (watched, unlabelled, misplaced);
         foreach (var (key, held) in await Task.WhenAll(holders)) facts.Holders[key] = held;
     }
 
@@ -352,6 +354,10 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
     private Task<ValueList<UnlabelledSecret>> UnlabelledAsync(TraceFacts facts, string context, CancellationToken stop) =>
         facts.ControlPlanesOf(facts.Clusters.First(cluster => cluster.Context == context)) is [var plane, ..]
             ? UnlabelledSecret.ReadAsync(new(_clients[plane.At.Context], stop), plane.Namespace, stop) : Task.FromResult(default(ValueList<UnlabelledSecret>));
+
+    private Task<ValueList<MisplacedSecret>> MisplacedAsync(TraceFacts facts, string context, CancellationToken stop) =>
+        facts.ControlPlanesOf(facts.Clusters.First(cluster => cluster.Context == context)) is [var plane, ..]
+            ? MisplacedSecret.ReadAsync(new(_clients[plane.At.Context], stop), plane.Namespace, stop) : Task.FromResult(default(ValueList<MisplacedSecret>));
 
     private async Task<IReadOnlyList<WatchedCluster>> WatchedAsync(TraceFacts facts, string context, CancellationToken stop)
     {

@@ -134,7 +134,7 @@ public static class TraceText
         text.Append('\n');
         if (trace.Failure is not { } failure)
         {
-            var unknown = trace.Call is null ? trace.Hops.Count(hop => hop is { Status: HopStatus.Unknown, Name: not "call" }) : 0;
+            var unknown = trace.Call is null ? trace.Hops.Count(hop => hop is { Status: HopStatus.Unknown, Name: not "call", IsUnreached: false }) : 0;
             text.Append(unknown > 0 ? $"? The configuration shows no failure, but {unknown} hop{(unknown == 1 ? " is" : "s are")} not known: see above."
                 : trace.Call is null ? "✔ The call would get through; it was not made." : "✔ The call gets through.");
             // A delay is what the caller notices, so it belongs to the verdict.
@@ -164,9 +164,10 @@ public static class TraceText
         foreach (var change in trace.Changes)
         {
             var by = change.By.Length > 0 ? $", by {change.By}" : "";
+            var did = change.ReadyEndpoints is not null || change.Secret.Length > 0 ? $", {change.Effect}" : change.Cause.Length > 0 ? $": {change.Cause}" : "";
             text.Append(CultureInfo.InvariantCulture,
                 $"  {change.Verb} {EndpointSources.Ago(change.Last, trace.At)}: "
-                    + $"{change.Object}{(change.Cluster.Length > 0 ? $" in {change.Cluster}" : "")}{by}{(change.ReadyEndpoints is null && change.Secret.Length == 0 ? "" : $", {change.Effect}")}\n");
+                    + $"{change.Object}{(change.Cluster.Length > 0 ? $" in {change.Cluster}" : "")}{by}{did}\n");
         }
         text.Append("  Run 'isthmus history' for all changes.\n");
     }

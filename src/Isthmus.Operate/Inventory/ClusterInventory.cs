@@ -91,6 +91,9 @@ public sealed class ClusterInventory
     /// <summary>The MeshConfig of its control plane, of the default revision if there is one; null when none was read.</summary>
     public MeshConfig? Mesh => MainMap?.Settings.Mesh;
 
+    /// <summary>The object with that MeshConfig, which an operator can edit.</summary>
+    public string MeshConfigName => MainMap is { } map ? $"ConfigMap {map.Namespace}/{map.Name} in {Context}" : $"the MeshConfig of {Context}";
+
     /// <summary>The networks of that MeshConfig.</summary>
     public MeshNetworks Networks => MainMap?.Settings.Networks ?? MeshNetworks.None;
 

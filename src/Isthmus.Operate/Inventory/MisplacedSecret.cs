@@ -11,6 +11,17 @@ namespace Isthmus.Operate.Inventory;
 /// <param name="Cluster">The cluster that it is for.</param>
 public sealed record MisplacedSecret(string Namespace, string Name, string Cluster)
 {
+    public const string Path = "metadata.namespace";
+
+    /// <summary>What is wrong with it.</summary>
+    /// <param name="looked">Where control planes look.</param>
+    public string Message(string context, IEnumerable<string> looked) => $"is {Namespace}, and control planes of {context} read remote secrets in "
+        + $"{string.Join(", ", looked)} only: they do not watch {Cluster}, whose Services and Pods are unknown here";
+
+    /// <param name="place">The namespace in which it belongs.</param>
+    public string Remedy(string place) =>
+        $"create the Secret in namespace {place}, for example with isthmus create-remote-secret, and delete it in {Namespace}";
+
     /// <summary>Those outside of a namespace; also empty for users who may not read Secrets of all. Their values are not read.</summary>
     /// <param name="ns">Where control planes look.</param>
     public static async Task<ValueList<MisplacedSecret>> ReadAsync(ClusterLists lists, string ns, CancellationToken stop)

@@ -120,6 +120,8 @@ public sealed partial class VerifyRemedyTests
     private static readonly Dictionary<string, string> Without = new()
     {
         ["ISM1032"] = Looks, ["ISM1034"] = Looks, ["ISM1037"] = Looks, ["ISM1038"] = Looks, ["ISM1040"] = Looks,
+        // GatewayApiCases.
+        ["ISM1042"] = ByReader,
         // MeshFaultTests, GatewayFaultTests, TraceCapacityTests and ClaimedWorkloadTests.
         ["ISM1008"] = ByReader, ["ISM1031"] = ByReader, ["ISM1035"] = ByReader, ["ISM1036"] = ByReader,
     };

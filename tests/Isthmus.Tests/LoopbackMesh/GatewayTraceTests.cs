@@ -30,7 +30,9 @@ public sealed class GatewayTraceTests(LoopbackMeshRig mesh, FaultyServices servi
         metadata: {name: $door, namespace: istio-system, annotations: {in-cluster: cluster1}}
         spec:
           selector: {istio: eastwestgateway}
-          servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [$door.example.com, $unbound.example.com, $unrouted.example.com, $claimed.example.com]}]
+          servers:
+          - port: {number: 80, name: http, protocol: HTTP}
+            hosts: [$door.example.com, $unbound.example.com, $unrouted.example.com, $claimed.example.com, $left.example.com]
         ---
         apiVersion: networking.istio.io/v1beta1
         kind: VirtualService
@@ -49,6 +51,22 @@ public sealed class GatewayTraceTests(LoopbackMeshRig mesh, FaultyServices servi
           hosts: [$unbound.example.com]
           gateways: [istio-system/$other]
           http: [{route: [{destination: {host: $both.$ns.svc.cluster.local, port: {number: 18081}}}]}]
+        ---
+        apiVersion: networking.istio.io/v1beta1
+        kind: VirtualService
+        metadata: {name: $left, namespace: $ns, annotations: {in-cluster: cluster1}}
+        spec:
+          hosts: [$left.example.com]
+          gateways: [istio-system/$door]
+          http: [{match: [{uri: {prefix: /hello}}], delegate: {name: $part, namespace: $ns}}]
+        """;
+
+    /// <summary>What the VirtualService of $left leaves requests to.</summary>
+    private const string Part = """
+        apiVersion: networking.istio.io/v1beta1
+        kind: VirtualService
+        metadata: {name: $part, namespace: $ns, annotations: {in-cluster: cluster1}}
+        spec: {http: [{MATCHroute: [{destination: {host: $both.$ns.svc.cluster.local, port: {number: 18081}}}]}]}
         """;
 
     private const string Tokens = """
@@ -99,13 +117,29 @@ public sealed class GatewayTraceTests(LoopbackMeshRig mesh, FaultyServices servi
             await ExpectAsync("$door.example.com:81/hello", "(ISM2053)", "but the call arrives at 81");
             await ExpectAsync("$door.example.com:82/hello", "(ISM2030)", "object  Service istio-system/$door in cluster1", "has no port 82");
             await Assert.ThrowsAsync<ProblemException>(() => mesh.TraceAsync($"gateway/{services.Name("absent")}", System, "example.com"));
+
+            await LeaveAsync("match: [{uri: {prefix: /api}}], ");
+            await ExpectAsync("$left.example.com/hello", "(ISM2024)", "object  VirtualService $ns/$part in cluster1", "field   spec.http[0].match[0].uri",
+                "is prefix /api, which is not within spec.http[0].match of VirtualService $ns/$left (prefix /hello)",
+                "leave out this match, or write prefix /hello there, or a longer path that begins so");
+            // Both halves of the remedy.
+            foreach (var match in (string[])["match: [{uri: {prefix: /hello}}], ", ""])
+            {
+                await LeaveAsync(match);
+                await ExpectAsync("$left.example.com/hello", "✔ The call would get through; it was not made.");
+                await LeaveAsync("match: [{uri: {exact: /hello/you}}], ");
+                await ExpectAsync("$left.example.com/hello", "(ISM2024)", "object  VirtualService $ns/$part in cluster1",
+                    "none of its routes matches GET /hello, which VirtualService $ns/$left leaves to it");
+            }
+            await ExpectAsync("$left.example.com/else", "(ISM2024)", "object  VirtualService $ns/$left in cluster1",
+                "field   spec.http[0].match[0].uri.prefix");
         }
         finally
         {
             var client = mesh.Client("cluster1");
             await client.DeleteAsync(Kinds.Service, System, services.Name("door"), Stop);
             await client.DeleteAsync(Manifests.ResourceOf(MeshApi.Gateway), System, services.Name("door"), Stop);
-            foreach (var name in (string[])["door", "unbound"])
+            foreach (var name in (string[])["door", "unbound", "left", "part"])
                 await client.DeleteAsync(Manifests.ResourceOf(MeshApi.VirtualService), services.Name("ns"), services.Name(name), Stop);
         }
     }
@@ -162,6 +196,8 @@ public sealed class GatewayTraceTests(LoopbackMeshRig mesh, FaultyServices servi
                 await client.DeleteAsync(Manifests.ResourceOf(MeshApi.VirtualService), services.Name("ns"), services.Name(name), Stop);
         }
     }
+
+    private Task LeaveAsync(string match) => mesh.ApplyAsync("cluster1", services.Fill(Part.Replace("MATCH", match, StringComparison.Ordinal)));
 
     private Task ExpectAsync(string target, params string[] parts) => ExpectWithAsync("", target, parts);
 

@@ -32,6 +32,7 @@ public sealed class HistoryTests(LoopbackMeshRig mesh)
         kind: Deployment
         metadata: {name: called, namespace: remembered, annotations: {in-cluster: cluster2}}
         spec:
+          strategy: {type: Recreate}
           selector: {matchLabels: {app: called}}
           template:
             metadata: {labels: {app: called}}
@@ -115,6 +116,14 @@ public sealed class HistoryTests(LoopbackMeshRig mesh)
             (await HistoryAsync("")).Changes.Select(change => $"{change.Verb} {change.Object}: {string.Join(' ', change.Fields)}")),
             text => text.Contains("changed VirtualService remembered/unrelated: spec.http[0].timeout", StringComparison.Ordinal), "the changed field is told");
         await mesh.Client("cluster1").DeleteAsync(Routes, "remembered", "unrelated", Stop);
+
+        // A template whose Pods are not ready: control planes do not watch it.
+        await mesh.ApplyAsync("cluster2", Objects.Split("\n---\n")[2].Replace("ports: [{containerPort: 5000}]",
+            "ports: [{containerPort: 5000}], readinessProbe: {httpGet: {port: 5000, path: /absent}, periodSeconds: 1}", StringComparison.Ordinal));
+        Assert.Matches(@"changed \d+s ago: Deployment remembered/called in cluster2, by \S+: was rolled out",
+            await UntilTracedAsync(text => text.Contains("ISM2047", StringComparison.Ordinal) && text.Contains("was rolled out", StringComparison.Ordinal)));
+        await mesh.ApplyAsync("cluster2", Objects.Split("\n---\n")[2]);
+        await UntilTracedAsync(text => text.Contains("✔ The call", StringComparison.Ordinal));
     }
 
     private Task<string> UntilTracedAsync(Func<string, bool> wanted) =>

@@ -122,7 +122,7 @@ public sealed class MeshFaultTests(LoopbackMeshRig mesh, FaultyServices services
                 ["envoyExtAuthzHttp"] = new JsonObject { ["service"] = services.Fill("$bin.$ns.svc.cluster.local"), ["port"] = 81 },
             }));
             await TracedAsync("$asked/hello", "(ISM2064)", "object  AuthorizationPolicy $ns/$asked in cluster1", "at port 81 of Service $ns/$bin in cluster1",
-                "set its port in extensionProviders");
+                "set its port in data.mesh.extensionProviders of ConfigMap istio-system/istio in cluster1");
             await mesh.UntilAsync(async () => string.Join('\n', (await mesh.AnalyzeAsync()).Select(found => found.Problem)),
                 text => text.Contains(services.Fill("AuthorizationPolicy $ns/$asked"), StringComparison.Ordinal)
                     && text.Contains("which has no port 81", StringComparison.Ordinal), "analyze names the port of the provider");
@@ -144,7 +144,7 @@ public sealed class MeshFaultTests(LoopbackMeshRig mesh, FaultyServices services
                     ["key"] = "kubernetes.io/metadata.name", ["operator"] = "NotIn", ["values"] = new JsonArray(services.Name("other")),
                 }),
             }));
-            await TracedAsync("$guarded.$other/hello", "(ISM2105)", "object  MeshConfig of cluster1", "field   discoverySelectors",
+            await TracedAsync("$guarded.$other/hello", "(ISM2105)", "object  ConfigMap istio-system/istio in cluster1", "field   data.mesh.discoverySelectors",
                 "selects no label of namespace $other");
         }
         finally

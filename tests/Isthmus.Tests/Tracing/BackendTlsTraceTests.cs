@@ -62,20 +62,26 @@ public sealed class BackendTlsTraceTests
 
     /// <summary>Control planes make no endpoints for it, and say why in its status; otherwise, what it names is looked at.</summary>
     [Theory]
-    [InlineData("ConfigMap shop/ca is no CA", null, "callers make no connection: ConfigMap shop/ca is no CA")]
-    [InlineData("", null, "callers make no connection: ConfigMap shop/ca does not exist")]
-    [InlineData("", "ca.pem", "callers make no connection: ConfigMap shop/ca has no ca.crt")]
-    public void A_policy_without_a_CA_that_can_be_used_leaves_callers_without_endpoints(string status, string? key, string says)
+    [InlineData("ConfigMap shop/ca is no CA", "ca.crt", "callers make no connection: ConfigMap shop/ca is no CA", "put the CA that issued")]
+    [InlineData("", null, "callers make no connection: ConfigMap shop/ca does not exist", "create it, with the CA that issued the certificate of the server: "
+        + "kubectl --context=c1 -n shop create configmap ca --from-file=ca.crt=FILE")]
+    [InlineData("", "ca.pem", "callers make no connection: ConfigMap shop/ca has no ca.crt: it has ca.pem", "put the CA that issued")]
+    [InlineData("", "", "callers make no connection: ConfigMap shop/ca has no ca.crt: it is empty", "put the CA that issued")]
+    // A control plane says both of both.
+    [InlineData("ConfigMap shop/ca does not exist or holds no CA", null, "no connection: ConfigMap shop/ca does not exist", "create it")]
+    [InlineData("ConfigMap shop/ca does not exist or holds no CA", "ca.pem", "no connection: ConfigMap shop/ca has no ca.crt: it has ca.pem", "put the CA")]
+    public void A_policy_without_a_CA_that_can_be_used_leaves_callers_without_endpoints(string status, string? key, string says, string remedy)
     {
         var scenario = Scenario(Trusted, hasSidecar: false);
         if (status.Length > 0)
             scenario.One = scenario.One.Replace("kind: BackendTLSPolicy,", "kind: BackendTLSPolicy, status: {ancestors: [{conditions: [{type: Accepted, "
                 + $"status: \"False\", reason: NoValidCACertificate, message: {status}}}]}}]}},", StringComparison.Ordinal);
-        if (key is not null) scenario.Maps["shop/ca"] = new() { Data = new() { [key] = "x" } };
+        if (key is not null) scenario.Maps["shop/ca"] = new() { Data = key.Length > 0 ? new() { [key] = "x" } : [] };
         var page = JsonNode.Parse(scenario.Client)!;
         page["config_dump"]!["configs"]![1]!["dynamic_endpoint_configs"]![0]!["endpoint_config"]!["endpoints"] = new JsonArray();
         scenario.Client = page.ToJsonString();
-        AssertPolicy(scenario.Walk(), "spec.validation.caCertificateRefs", says, "put the CA");
+        AssertPolicy(scenario.Walk(), "spec.validation.caCertificateRefs", says, remedy);
+        if (key is null) Assert.DoesNotContain("holds no CA", scenario.Walk().Failure!.Problem!.Message, StringComparison.Ordinal);
     }
 
     /// <summary>A gateway between networks knows only the mesh's names.</summary>

@@ -162,7 +162,7 @@ public sealed class ClusterTrialTests
     {
         var scenario = new TraceScenario();
         scenario.Client = Put(scenario.Client, "\"exact\": \"spiffe://cluster.local/", "\"exact\": \"spiffe://other.example/");
-        Cause(scenario.Walk(), "ISM2063", "ConfigMap istio-system/istio in c1", "mesh.trustDomain", "accept only identities of other.example");
+        Cause(scenario.Walk(), "ISM2063", "ConfigMap istio-system/istio in c1", "data.mesh.trustDomain", "accept only identities of other.example");
     }
 
     /// <summary>Proxies there have the name of the cluster and its network: a control plane with others would refuse them.</summary>
@@ -195,7 +195,7 @@ public sealed class ClusterTrialTests
         scenario.One += MapOf(map, "trustDomain: other.example");
         // One that cannot be read has no settings.
         if (map != "istio" && revision.Length == 0) scenario.One += MapOf("istio", "trustDomain: {");
-        Cause(scenario.Walk(), "ISM2063", $"ConfigMap istio-system/{map} in c1", "mesh.trustDomain", "accept only identities of other.example");
+        Cause(scenario.Walk(), "ISM2063", $"ConfigMap istio-system/{map} in c1", "data.mesh.trustDomain", "accept only identities of other.example");
     }
 
     private static string MapOf(string name, string mesh) =>

@@ -25,7 +25,7 @@ public sealed class GatewayViewTests
     [Theory]
     [InlineData(Selecting, "{}", "ISM2105", "Namespace shop in c2", "metadata.labels", "kubectl --context=c2 label namespace shop mesh=joined")]
     [InlineData(Selecting, "{mesh: joined}", "ISM2054", "Pod istio-system/gw in c2", "", "isthmus proxy-status")]
-    [InlineData("defaultServiceExportTo: ['.']", "{}", "ISM2012", "MeshConfig of c2", "defaultServiceExportTo",
+    [InlineData("defaultServiceExportTo: ['.']", "{}", "ISM2012", "ConfigMap istio-system/istio in c2", "data.mesh.defaultServiceExportTo",
         "kubectl --context=c2 -n shop annotate service orders networking.istio.io/exportTo=shop,istio-system")]
     [InlineData("defaultServiceExportTo: ['*']", "{}", "ISM2054", "Pod istio-system/gw in c2", "", "isthmus proxy-status")]
     public void Settings_of_the_cluster_that_keep_a_Service_from_its_gateway_are_told(string mesh, string labels, string code, string owner, string path,

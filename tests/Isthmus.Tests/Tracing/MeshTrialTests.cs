@@ -17,14 +17,14 @@ public sealed class MeshTrialTests
     {
         var facts = Facts(Mesh("defaultServiceExportTo: [stock]"));
         var problem = Causes(facts).Visibility.Hidden(facts.Host(Fqdn)!, 80);
-        Assert.Equal(("ISM2012", "MeshConfig of c1", "defaultServiceExportTo"), (problem?.Code, problem?.Object, problem?.Path));
+        Assert.Equal(("ISM2012", "ConfigMap istio-system/istio in c1", "data.mesh.defaultServiceExportTo"), (problem?.Code, problem?.Object, problem?.Path));
         Assert.StartsWith("kubectl --context=c1 -n shop annotate service orders networking.istio.io/exportTo='*'; or remove", problem!.Remedy,
             StringComparison.Ordinal);
         Assert.Null(Causes(Facts(Mesh("defaultServiceExportTo: ['.']"))).Visibility.Hidden(facts.Host(Fqdn)!, 80));
     }
 
     [Theory]
-    [InlineData("", "MeshConfig of c1", "defaultDestinationRuleExportTo")]
+    [InlineData("", "ConfigMap istio-system/istio in c1", "data.mesh.defaultDestinationRuleExportTo")]
     [InlineData("exportTo: [bank], ", "DestinationRule shop/orders in c1", "spec.exportTo")]
     public void Who_keeps_a_DestinationRule_from_the_caller_is_told(string exportTo, string owner, string path)
     {
@@ -52,7 +52,7 @@ public sealed class MeshTrialTests
     [InlineData("VirtualService", "spec: {hosts: [orders.shop.svc.cluster.local], exportTo: ['.'], http: [{rewrite: {uri: /}, route: [{destination: {host: orders.shop}}]}]}",
         "VirtualService bank/orders in c1", "spec.exportTo")]
     [InlineData("VirtualService", "spec: {hosts: [orders.shop.svc.cluster.local], http: [{rewrite: {uri: /}, route: [{destination: {host: orders.shop}}]}]}",
-        "MeshConfig of c1", "defaultVirtualServiceExportTo")]
+        "ConfigMap istio-system/istio in c1", "data.mesh.defaultVirtualServiceExportTo")]
     [InlineData("VirtualService", "spec: {hosts: [orders.shop.svc.cluster.local], exportTo: [shop], http: [{rewrite: {uri: /}, route: [{destination: {host: orders.shop}}]}]}",
         null, null)]
     [InlineData("HTTPRoute", "spec: {parentRefs: [{group: '', kind: Service, name: orders, namespace: shop}], rules: [{filters: [{type: URLRewrite, urlRewrite: "
@@ -212,6 +212,20 @@ public sealed class MeshTrialTests
     }
 
     [Theory]
+    [InlineData("c2", "Secret default/istio-remote-secret-c2 in c1", "metadata.namespace")]
+    [InlineData("c3", "control plane of c1", "Secret istio-system/istio-remote-secret-c2")]
+    public void A_remote_secret_in_another_namespace_is_named(string of, string owner, string path)
+    {
+        var scenario = new TraceScenario { Watched = [], Misplaced = [new("default", $"istio-remote-secret-{of}", of)] };
+        scenario.Client = scenario.ClientOfOne;
+        var warning = Assert.Single(scenario.Walk().Hops, hop => hop.Name == "capacity").Problem!;
+        Assert.Equal(("ISM1021", owner, path), (warning.Code, warning.Object, warning.Path));
+        if (of == "c2")
+            Assert.Equal("create the Secret in namespace istio-system, for example with isthmus create-remote-secret, and delete it in default",
+                warning.Remedy);
+    }
+
+    [Theory]
     [InlineData("n1", "Pod shop/buyer in c1")]
     [InlineData("n1,n2", "Service shop/orders in c2")]
     public void A_proxy_that_is_told_to_see_one_network_does_not_lack_the_others(string view, string owner)
@@ -242,6 +256,19 @@ public sealed class MeshTrialTests
             + $"{Fqdn}\", \"host_statuses\": [{{\"address\": {{\"socket_address\": {{\"address\": \"172.18.2.1\", \"port_value\": 15443}}}}, "
             + "\"health_status\": {\"failed_outlier_check\": true, \"eds_health_status\": \"HEALTHY\"}}]}]}");
         Assert.Contains(scenario.Walk().Hops, hop => hop is { Name: "endpoints", Problem.Code: "ISM2041" });
+        // Nothing says whether connections fail, or answers do.
+        Assert.DoesNotContain(scenario.Walk().Hops, hop => hop.IsUnreached);
+        scenario.Client = Put(scenario.Client, "\"health_status\": {\"failed_outlier", "\"stats\": [{\"name\": \"cx_connect_fail\", \"value\": \"3\"}], "
+            + "\"health_status\": {\"failed_outlier");
+        var unreached = scenario.Walk();
+        Assert.DoesNotContain(unreached.Hops, hop => hop is { Way: 2, Status: HopStatus.Ok });
+        Assert.Contains(unreached.Hops, hop => hop is { Way: 2, Name: "gateway", IsUnreached: true });
+        Assert.Contains(unreached.Hops, hop => hop is { Way: 1, Status: HopStatus.Ok });
+        Assert.Contains("✔ The call would get through; it was not made. 1 warning", TraceText.Write(unreached, details: false), StringComparison.Ordinal);
+        // A call that was not connected there has passed nothing behind it, either.
+        scenario.Call = new("GET /", false, 503, 3, "172.18.2.1:15443", "UF", "remote_connection_failure", []);
+        Assert.DoesNotContain(scenario.Walk().Hops, hop => hop is { Way: 2, Status: HopStatus.Ok });
+        scenario.Call = null;
         scenario.Gateway = Put(scenario.Gateway, $"[\"{TraceScenario.Sni}\"]", "[\"outbound_.80_._.x.bank.svc.cluster.local\"]");
         scenario.Two = Put(scenario.Two, "hosts: [\"*.local\"]", "hosts: [\"*.bank.svc.cluster.local\"]");
         var hops = scenario.Walk().Hops;

@@ -96,6 +96,34 @@ public sealed class OperatorTrialTests
         Assert.StartsWith(remedy, scenario.Walk().Failure!.Problem!.Remedy, StringComparison.Ordinal);
     }
 
+    /// <summary>A request that a VirtualService leaves to another is a matter of that one.</summary>
+    [Theory]
+    [InlineData("uri: {prefix: /orders}", "uri: {prefix: /status}", "shop/part", "spec.http[0].match[0].uri",
+        "is prefix /status, which is not within spec.http[0].match of VirtualService shop/orders (prefix /orders), which leaves requests to this delegate: no "
+            + "route is left", "leave out this match, or write prefix /orders there, or a longer path")]
+    [InlineData("uri: {regex: /or.*}", "uri: {prefix: /orders}, method: {exact: GET}", "shop/part", "spec.http[0].match[0].uri",
+        "is prefix /orders, which is not within", "leave out uri there")]
+    [InlineData("method: {exact: GET}", "method: {exact: PUT}", "shop/part", "spec.http[0].match[0].method", "is exact PUT, which is not within",
+        "leave out this match, or write exact GET there")]
+    [InlineData("uri: {prefix: /orders}", "uri: {prefix: /orders/one}", "shop/part", "spec.http[0].match[0].uri.prefix",
+        "none of its routes matches GET /orders/List, which VirtualService shop/orders leaves to it: the response is 404. The nearest is for requests with "
+            + "path beginning with /orders/one", "")]
+    [InlineData("uri: {prefix: /reviews}", "uri: {prefix: /reviews/one}", "shop/orders", "spec.http[0].match[0].uri.prefix",
+        "none of its routes matches GET /orders/List: the response is 404", "add a route that matches it")]
+    public void A_delegate_that_does_not_take_what_is_left_to_it_is_to_blame(string outer, string inner, string owner, string field, string says, string remedy)
+    {
+        var scenario = new TraceScenario { Call = new("GET /orders/List", false, 404, 1, "", "NR", "route_not_found", []) };
+        scenario.Client = scenario.Client.Replace("\"match\": {\"prefix\": \"/\"}, \"route\": {\"cluster\": \"outbound|80||",
+            "\"match\": {\"prefix\": \"/other\"}, \"route\": {\"cluster\": \"outbound|80||", StringComparison.Ordinal);
+        scenario.One += "\n---\n{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: orders, namespace: shop}, spec: {hosts: [orders], "
+            + $"http: [{{match: [{{{outer}}}], delegate: {{name: part}}}}]}}}}\n---\n"
+            + "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: part, namespace: shop}, spec: {"
+            + $"http: [{{match: [{{{inner}}}], route: [{{destination: {{host: orders}}}}]}}]}}}}";
+        var trace = scenario.Walk(target: "orders/orders/List");
+        AssertCause(trace, "ISM2024", $"VirtualService {owner} in c1", field, says);
+        Assert.StartsWith(remedy, trace.Failure!.Problem!.Remedy, StringComparison.Ordinal);
+    }
+
     /// <summary>Of matches that all lack nothing but the path, the one with the nearest path is told.</summary>
     [Theory]
     [InlineData("prefix", "/oders", "path beginning with /oders, and this one has /orders/List", "write /orders there, or call /oders")]

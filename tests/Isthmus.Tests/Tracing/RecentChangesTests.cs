@@ -71,6 +71,30 @@ public sealed class RecentChangesTests
         Assert.Equal("", Of("else"));
     }
 
+    /// <summary>Control planes do not watch what makes Pods, and a part of a route has no hosts.</summary>
+    [Fact]
+    public void A_workload_behind_the_host_and_a_part_of_its_routes_are_told()
+    {
+        var rollout = At(1, "Deployment", "shop", "orders-a") with { Proxies = null, Cause = "was rolled out" };
+        string Of(string app, string name = "orders-a") => Told([rollout with
+        {
+            Name = name, Selected = ("shop", new Dictionary<string, string> { ["app"] = app, ["version"] = "v1" }.ToValueMap()),
+        }], "endpoints", "cluster x");
+        Assert.Equal("orders-a", Of("orders"));
+        Assert.Equal("", Of("else"));
+        // Its Pods had other labels before.
+        Assert.Equal("orders", Of("else", "orders"));
+
+        var scenario = new TraceScenario();
+        scenario.One += """
+
+            ---
+            {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: web, namespace: shop}, spec: {hosts: [orders], http: [{delegate: {name: part}}]}}
+            """;
+        Assert.Equal("part", Told([At(1, "VirtualService", "shop", "part"), At(1, "VirtualService", "shop", "else")], "route", "cluster x",
+            scenario: scenario));
+    }
+
     private static MeshChange At(int minutesAgo, string kind, string ns, string name) =>
         new("c1", kind, ns, name, "changed") { Proxies = 3, Last = TraceScenario.Now.AddMinutes(-minutesAgo) };
 
@@ -79,14 +103,15 @@ public sealed class RecentChangesTests
     private static MeshChange ForOrders(MeshChange change) =>
         change with { Selected = ("shop", new Dictionary<string, string> { ["app"] = "orders" }.ToValueMap()) };
 
-    private static string Told(IEnumerable<MeshChange> changes, string hop, string owner, string message = "", string target = "orders", bool kinds = false)
+    private static string Told(IEnumerable<MeshChange> changes, string hop, string owner, string message = "", string target = "orders", bool kinds = false,
+        TraceScenario? scenario = null)
     {
         CallTrace trace = new("a", "c1", "b", [
             new("route", 0, HopStatus.Ok, "x", [new Fact(HopFacts.RuleFact, "shop/orders")]),
             new("cluster", 0, HopStatus.Ok, $"outbound|80||{TraceScenario.Fqdn}", []),
             new(hop, 1, HopStatus.Failed, "none", [], new Problem("ISM2066", owner, "", message, "")), new("gateway", 1, HopStatus.Ok, "x", [])],
             [new Way("network n2 through gateway 172.18.2.1:15443", 100)], null);
-        return string.Join(", ", RecentChanges.For(trace, new(trace, new TraceScenario().Facts(target)), new([.. changes], [], [], []))
+        return string.Join(", ", RecentChanges.For(trace, new(trace, (scenario ?? new TraceScenario()).Facts(target)), new([.. changes], [], [], []))
             .Select(change => kinds ? $"{change.Kind} {change.Name}" : change.Name));
     }
 }

@@ -123,6 +123,21 @@ public sealed class RouteTrialTests
             $"spec.rules[0].backendRefs[0].{field}", says, remedy);
     }
 
+    /// <summary>A route of the consumer's namespace is for callers there, and its backends are in the namespace of the producer.</summary>
+    [Theory]
+    [InlineData("name: orders, port: 80", "namespace", "is not written, so the reference names Service infra/orders, which does not exist",
+        "write namespace: shop, where Service orders is")]
+    [InlineData("name: nothing, port: 80", "name", "names Service infra/nothing, which does not exist", "create what is missing")]
+    [InlineData("name: orders, namespace: infra, port: 80", "name", "names Service infra/orders, which does not exist", "create what is missing")]
+    public void A_backend_of_a_consumer_route_without_its_namespace_is_told(string backend, string field, string says, string remedy)
+    {
+        var route = Route("HTTPRoute", "hello", "parentRefs: [{group: '', kind: Service, name: orders, namespace: shop}]", backend)
+            .Replace("namespace: shop}, spec", "namespace: infra}, spec", StringComparison.Ordinal);
+        Assert.Contains("namespace: infra}, spec", route, StringComparison.Ordinal);
+        AssertSays(new CallerConfig(Facts($"[{Http}]", route, "orders.shop")).Failing("HTTPRoute infra/hello", "infra.hello.0"), "ISM2025",
+            "HTTPRoute infra/hello in c1", $"spec.rules[0].backendRefs[0].{field}", says, remedy);
+    }
+
     /// <summary>A parent without a group is not a Service.</summary>
     [Theory]
     [InlineData("kind: Service, name: orders", "is gateway.networking.k8s.io, as for all parents without a group, which has no kind Service")]

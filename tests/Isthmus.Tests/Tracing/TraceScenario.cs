@@ -86,6 +86,9 @@ internal sealed class TraceScenario
     /// <summary>Remote secrets without their label.</summary>
     internal IReadOnlyList<Isthmus.Operate.Inventory.UnlabelledSecret> Unlabelled { get; set; } = [];
 
+    /// <summary>Remote secrets where no control plane looks.</summary>
+    internal IReadOnlyList<MisplacedSecret> Misplaced { get; set; } = [];
+
     internal MadeCall? Call { get; set; }
 
     /// <summary>The ConfigMaps that can be looked at; others do not exist, and neither do Secrets.</summary>
@@ -151,8 +154,8 @@ internal sealed class TraceScenario
             foreach (var pod in walk.WantedChecks)
                 facts.Clusters.First(cluster => cluster.Context == pod.Context).AddCheck($"{pod.Namespace}/{pod.Name}", Checked);
             foreach (var context in walk.WantedWatches)
-                (facts.Watched[context], facts.Unlabelled[context]) = (Watched ?? [new(context == "c1" ? "c2" : "c1", "istio-system/remote", "synced", "")],
-                    Unlabelled);
+                (facts.Watched[context], facts.Unlabelled[context], facts.Misplaced[context]) =
+                    (Watched ?? [new(context == "c1" ? "c2" : "c1", "istio-system/remote", "synced", "")], Unlabelled, Misplaced);
         }
         throw new InvalidOperationException("the walk asks for ever more");
     }

@@ -63,7 +63,7 @@ public sealed class TraceWalkTests
         { "no endpoints, scaled down", "ISM2048", "endpoints", "Deployment shop/orders in c1" },
         { "no endpoints, scaled down here, not yet there", "ISM2048", "endpoints", "Deployment shop/orders in c2" },
         { "not watched", "ISM1021", "endpoints", "control plane of c1" },
-        { "local to each cluster", "ISM2100", "endpoints", "MeshConfig of c1" },
+        { "local to each cluster", "ISM2100", "endpoints", "ConfigMap istio-system/istio in c1" },
         { "rejected token", "ISM1020", "endpoints", "Secret istio-system/remote in c1" },
         { "rejected token of a file", "ISM1020", "endpoints", "File /kubeconfigs/c2.yaml in c1" },
         { "gateway without address", "ISM1005", "endpoints", "Service istio-system/east in c2" },

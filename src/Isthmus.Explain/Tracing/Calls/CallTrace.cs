@@ -20,7 +20,14 @@ public sealed record Fact(string Name, string Value);
 /// <summary>One step on a call's path.</summary>
 /// <param name="Way">0 when every call takes it. Otherwise the number of the path, from 1, that some calls take.</param>
 /// <param name="Summary">What happens there, in one line.</param>
-public sealed record Hop(string Name, int Way, HopStatus Status, string Summary, ValueList<Fact> Facts, Problem? Problem = null);
+public sealed record Hop(string Name, int Way, HopStatus Status, string Summary, ValueList<Fact> Facts, Problem? Problem = null)
+{
+    /// <summary>It is as configured, but calls do not come so far: they, or connections to the endpoint, fail before.</summary>
+    public bool IsUnreached { get; private init; }
+
+    internal Hop Unreached() => Status != HopStatus.Ok || Name == "call" ? this
+        : this with { Status = HopStatus.Unknown, Summary = $"{Summary} (not reached)", IsUnreached = true };
+}
 
 /// <summary>One of the paths that calls take after the proxy chooses an endpoint.</summary>
 /// <param name="Percent">Its share of the calls; 0 when it is only a fallback.</param>

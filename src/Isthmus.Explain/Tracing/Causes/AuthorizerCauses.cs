@@ -35,8 +35,8 @@ internal sealed class AuthorizerCauses(TraceFacts facts)
         return Faults.Of("ISM2094", $"AuthorizationPolicy {policy.Namespace}/{policy.Name} in {config.Context}", "spec.provider.name",
             $"leaves the decision to {name} ({provider.Service}:{provider.Port}), which denies the call at {seen.Proxy} with {call.Status} ({Told}){gets}",
             unseen.Count > 0
-                ? $"add {string.Join(", ", unseen)} to includeRequestHeadersInCheck of {name}, in extensionProviders of the MeshConfig of {config.Context}, "
-                    + "if it decides by that; otherwise see its log"
+                ? $"add {string.Join(", ", unseen)} to includeRequestHeadersInCheck of {name}, in {TraceFacts.MeshField("extensionProviders")} of "
+                    + $"{facts.MeshConfigOf(cluster)}, if it decides by that; otherwise see its log"
                 : "see the log of the authorizer; " + (provider.IsGrpc ? "it gets the whole request"
                     : "it gets the headers that includeRequestHeadersInCheck has, and no others but Host and Authorization"));
     }

@@ -73,6 +73,10 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
             var line = watched.FirstOrDefault(candidate => candidate.Id == cluster.Id);
             if (line is null && facts.Unlabelled.GetValueOrDefault(plane.Config.Context)?.FirstOrDefault(secret => secret.Cluster == cluster.Id) is { } lost)
                 return Faults.Of("ISM1021", $"Secret {lost.Secret} in {plane.At.Context}", UnlabelledSecret.Path, lost.Message, lost.Remedy(plane.At.Context));
+            if (line is null && facts.Misplaced.GetValueOrDefault(plane.Config.Context)?.FirstOrDefault(secret => secret.Cluster == cluster.Id)
+                is { } misplaced)
+                return Faults.Of("ISM1021", $"Secret {misplaced.Namespace}/{misplaced.Name} in {plane.At.Context}", MisplacedSecret.Path,
+                    misplaced.Message(plane.At.Context, [plane.Namespace]), misplaced.Remedy(plane.Namespace));
             if (line is null)
             {
                 var lacking = watched.Any(other => other.IsInFile) ? "kubeconfig" : "remote secret (label istio/multiCluster: \"true\")";

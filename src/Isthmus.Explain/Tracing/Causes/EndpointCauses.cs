@@ -159,7 +159,7 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
         var (lb, owner, field) = of.Lb is { } ofRule
             ? (ofRule, $"DestinationRule {of.Rule.Namespace}/{of.Rule.Name} in {config.At.Context}",
                 "spec.trafficPolicy.loadBalancer.localityLbSetting.distribute")
-            : (facts.Settings.Mesh.LocalityLb, $"MeshConfig of {config.At.Context}", "localityLbSetting.distribute");
+            : (facts.Settings.Mesh.LocalityLb, facts.MeshConfigOf(facts.Home), TraceFacts.MeshField("localityLbSetting.distribute"));
         if (!lb.Enabled || lb.Distribute.IsEmpty) return null;
         // The first entry that the caller is in counts: its proxy learns nothing of the others, and without a locality, of none.
         var own = facts.Locality is { } at ? lb.Distribute.Where(one => !at.IsUnknown && at.IsIn(one.From)).Take(1).ToList() : [.. lb.Distribute];

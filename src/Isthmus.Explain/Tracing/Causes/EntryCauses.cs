@@ -193,6 +193,15 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
             .ThenBy(one => one.Server.Hosts.Min(pattern => Spelling.Distance(Bare(pattern).TrimStart('*', '.'), host))).FirstOrDefault();
     }
 
+    /// <summary>The VirtualServices with routes for requests to a host at the gateway; none for calls that do not come from outside.</summary>
+    public IEnumerable<VirtualService> Routing(TracedCall call)
+    {
+        if (facts.Entry is null) return [];
+        var host = call.Authority.Split(':')[0];
+        return config.At.Istio<VirtualService>().Where(service => !service.Http.IsEmpty && service.Hosts.Any(pattern => Hosts.Covers(pattern, host))
+            && Opening(call.Port, call.Destination.Port).Any(server => IsBound(service, server.Gateway)));
+    }
+
     /// <summary>Why a gateway has no route for a host; null for calls that do not come from outside, and when a VirtualService routes the host.</summary>
     public Problem? Unrouted(TracedCall call)
     {

@@ -187,9 +187,9 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
     public Problem Blocked(TracedCall call)
     {
         var named = call.Authority.LastIndexOf(':') is > 0 and var colon ? call.Authority[..colon] : call.Authority;
-        var mode =
-            $"outboundTrafficPolicy is REGISTRY_ONLY "
-                + $"({(config.Sidecar() is { OutboundTrafficPolicy: not null } own ? $"Sidecar {own.Namespace}/{own.Name} in {config.At.Context}" : $"MeshConfig of {config.At.Context}")})";
+        var owner = config.Sidecar() is { OutboundTrafficPolicy: not null } own ? $"Sidecar {own.Namespace}/{own.Name} in {config.At.Context}"
+            : $"{facts.MeshConfigOf(facts.Home)}, {TraceFacts.MeshField("outboundTrafficPolicy.mode")}";
+        var mode = $"outboundTrafficPolicy is REGISTRY_ONLY ({owner})";
         if (named != facts.Target.Host && call.IsPlainHttp && facts.Host(named) is null)
             return Faults.Of("ISM2027", $"host {named}", "", $"is what the request names in its header Host, and it is not a service in the mesh; {mode}",
                 $"send the host that is called, {facts.Target.Host}, or {visibility.ToDeclare(named)}");

@@ -58,7 +58,7 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
     {
         if (!facts.KnowsSettingsOf(callee.Cluster)) return null;
         var config = facts.ConfigOf(callee.Cluster);
-        var (owner, where) = (Name(policy, config), $"extensionProviders of the MeshConfig of {config.Context}");
+        var (owner, where) = (Name(policy, config), $"{TraceFacts.MeshField("extensionProviders")} of {facts.MeshConfigOf(callee.Cluster)}");
         if (facts.SettingsOf(callee.Cluster).Mesh.Authorizers.GetValueOrDefault(policy.Provider) is not { } provider)
         {
             return Faults.Of("ISM2064", owner, "spec.provider.name",

@@ -130,21 +130,29 @@ internal sealed class TlsCauses(TraceFacts facts, TraceNeeds needs, CallerConfig
     /// <summary>The BackendTLSPolicy of a host has no CA that can be used, so that callers make no connection; null when it is not that.</summary>
     public Problem? WithoutCa(string fqdn, int port)
     {
-        if (config.BackendTls(fqdn, port) is not { } policy || UnusableCa(policy) is not { Length: > 0 } why) return null;
+        if (config.BackendTls(fqdn, port) is not { } policy || UnusableCa(policy) is not { Why.Length: > 0 } unusable) return null;
         return Faults.Of("ISM2089", $"{policy.Source.Kind} {policy.Namespace}/{policy.Source.Name} in {config.At.Context}",
-            "spec.validation.caCertificateRefs", $"demands TLS with the endpoints, and has no CA to check them with, so callers make no connection: {why}",
-            "put the CA that issued the certificate of the server into ca.crt of that object, or correct the reference");
+            "spec.validation.caCertificateRefs",
+            $"demands TLS with the endpoints, and has no CA to check them with, so callers make no connection: {unusable.Why}", unusable.Remedy);
     }
 
     /// <summary>What is wrong with the CAs of a policy; empty for nothing, or until they have been looked at.</summary>
-    private string UnusableCa(BackendTlsPolicy policy)
+    private (string Why, string Remedy) UnusableCa(BackendTlsPolicy policy)
     {
-        if (config.At.Rejection(policy) is { Length: > 0 } told) return told;
-        if (policy.CaCertificates.IsEmpty) return policy.UsesSystemCas ? "" : "it names neither caCertificateRefs nor wellKnownCACertificates";
+        const string into = "put the CA that issued the certificate of the server into ca.crt of that object, or correct the reference";
         var looked = policy.CaCertificates.Where(reference => reference is { Group: "", Kind: "ConfigMap" }).Select(reference => (Name: reference,
             Found: needs.Held(new(config.At.Context, reference.Kind, reference.Namespace, reference.Name)))).ToList();
-        return looked.Count < policy.CaCertificates.Count || looked.Exists(one => one.Found is not { Problem.Length: > 0 }) ? ""
-            : string.Join("; ", looked.Select(one => $"{one.Name.Kind} {one.Name.Namespace}/{one.Name.Name} {one.Found!.Problem}"));
+        // A status does not tell an object that is not there from one without the key.
+        if (looked.Count > 0 && looked.Count == policy.CaCertificates.Count && looked.TrueForAll(one => one.Found is { Problem.Length: > 0 }))
+        {
+            return (string.Join("; ", looked.Select(one => $"{one.Name.Kind} {one.Name.Namespace}/{one.Name.Name} {one.Found!.Problem}"
+                + (one.Found.IsMissing ? "" : one.Found.Keys.Count > 0 ? $": it has {string.Join(", ", one.Found.Keys)}" : ": it is empty"))),
+                looked is [{ Found.IsMissing: true, Name: var missing }]
+                    ? $"create it, with the CA that issued the certificate of the server: kubectl --context={config.At.Context} -n {missing.Namespace} create "
+                        + $"configmap {missing.Name} --from-file=ca.crt=FILE; or correct the reference" : into);
+        }
+        return (config.At.Rejection(policy) is { Length: > 0 } told ? told
+            : policy.CaCertificates.IsEmpty && !policy.UsesSystemCas ? "it names neither caCertificateRefs nor wellKnownCACertificates" : "", into);
     }
 
     /// <summary>A port in portLevelMtls that is the Service's, where the workload's is needed; null when there is none.</summary>
@@ -232,7 +240,7 @@ internal sealed class TlsCauses(TraceFacts facts, TraceNeeds needs, CallerConfig
     public Problem OtherTrustDomain(PodRef shown, ClusterObjects cluster, string identity, PodRef checking, string own) =>
         Faults.Of("ISM2063",
             facts.MapNameOf(cluster) is { Length: > 0 } map ? map : $"cluster {cluster.Context}",
-            "mesh.trustDomain",
+            TraceFacts.MeshField("trustDomain"),
             $"{shown} is {identity}, but {checking} is {own} and accepts only its own trust domain",
             "set the same meshConfig.trustDomain, or add the other to trustDomainAliases, then restart the workloads");
 
@@ -241,7 +249,7 @@ internal sealed class TlsCauses(TraceFacts facts, TraceNeeds needs, CallerConfig
     public Problem ChangedTrustDomain(PodRef shown, string identity, string domain) =>
         Faults.Of("ISM2063",
             facts.MapNameOf(facts.Home) is { Length: > 0 } map ? map : $"cluster {facts.Home.Context}",
-            "mesh.trustDomain", $"{shown} is {identity}, and callers in {facts.Home.Context} accept only identities of {domain}",
+            TraceFacts.MeshField("trustDomain"), $"{shown} is {identity}, and callers in {facts.Home.Context} accept only identities of {domain}",
             "set the same meshConfig.trustDomain in all clusters, or add the others to trustDomainAliases, then restart control planes and workloads");
 
     /// <summary>A certificate that has ended: proxies renew theirs, unless the CA that signs them has ended, too.</summary>

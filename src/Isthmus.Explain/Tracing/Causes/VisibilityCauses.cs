@@ -67,7 +67,7 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
     /// <param name="code">Whose absence is told.</param>
     public Problem? OfMesh(ValueList<string> allowed, string kind, string ns, string name, string alone, string code = "ISM2012") =>
         Visibility.Allows(allowed, ns, facts.Client.Namespace) ? null
-        : Faults.Of(code, $"MeshConfig of {config.At.Context}", $"default{kind}ExportTo",
+        : Faults.Of(code, facts.MeshConfigOf(facts.Home), TraceFacts.MeshField($"default{kind}ExportTo"),
             $"is {string.Join(", ", allowed)}, so that {name} is not exported to namespace {facts.Client.Namespace}, in which the caller is",
             $"{alone}; or remove default{kind}ExportTo");
 
@@ -78,7 +78,7 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
         if (mesh.DiscoverySelectors.IsEmpty || host.Services.Count == 0 || host.Namespace == facts.RootNamespace
             || host.Services.Any(service => mesh.DiscoverySelectors.Any(selector => selector.Matches(service.Cluster.LabelsOf(host.Namespace).ToValueMap()))))
             return null;
-        return Faults.Of("ISM2105", $"MeshConfig of {config.At.Context}", "discoverySelectors",
+        return Faults.Of("ISM2105", facts.MeshConfigOf(facts.Home), TraceFacts.MeshField("discoverySelectors"),
             $"selects no label of namespace {host.Namespace}, so the mesh does not know {host.Fqdn}",
             ToDiscover(mesh, host.Services[0].Cluster, host.Namespace));
     }
@@ -126,7 +126,7 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
         return told is not null
             ? Faults.Of("ISM2012", decides.Name, $"metadata.annotations[{Annotations.ExportTo}]", $"is exported to {told} only, {hidden}",
                 $"{export}{told},{own} --overwrite; or remove the annotation")
-            : Faults.Of("ISM2012", $"MeshConfig of {at.Context}", "defaultServiceExportTo",
+            : Faults.Of("ISM2012", facts.MeshConfigOf(cluster), TraceFacts.MeshField("defaultServiceExportTo"),
                 $"is {string.Join(", ", to)}, so that {decides.Name} is exported to that only, {hidden}",
                 $"{export}{ns},{own}; or remove defaultServiceExportTo");
     }
@@ -138,7 +138,7 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
         if (mesh.DiscoverySelectors.IsEmpty || ns == facts.RootNamespace || IsSelected(service.Cluster)) return null;
         var model = facts.Clusters.FirstOrDefault(IsSelected);
         return Faults.Of("ISM2105", $"Namespace {ns} in {service.Cluster.Context}", "metadata.labels",
-            $"are matched by no entry of discoverySelectors of MeshConfig of {at.Context}, so the mesh does not know its Services and Pods"
+            $"are matched by no entry of discoverySelectors in {facts.MeshConfigOf(at)}, so the mesh does not know its Services and Pods"
                 + (model is null ? "" : $"; in {model.Context}, those of the namespace are"),
             ToDiscover(mesh, service.Cluster, ns));
     }
@@ -154,7 +154,7 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
     /// <summary>The mesh keeps the host to each cluster, and only others have ready Pods of it.</summary>
     public Problem? ClusterLocal(MeshHost host, IReadOnlyList<ServiceInCluster> ready) =>
         !ServiceAgreement.IsClusterLocal(host.Fqdn, facts.Settings.Mesh) ? null
-        : Faults.Of("ISM2100", $"MeshConfig of {config.At.Context}", "serviceSettings[*].settings.clusterLocal",
+        : Faults.Of("ISM2100", facts.MeshConfigOf(facts.Home), TraceFacts.MeshField("serviceSettings[*].settings.clusterLocal"),
             $"keeps {host.Fqdn} local to each cluster, and its only ready Pods are in {string.Join(" and ", ready.Select(service => service.Cluster.Context))}",
             $"run the workload in {facts.Home.Context} as well, or take the host out of serviceSettings (for a system namespace, which is local by "
                 + $"default: add clusterLocal: false for it)");

@@ -9,6 +9,7 @@ using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Mesh.Resolve.GatewayApi;
+using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Explain.Tracing.Facts;
@@ -79,7 +80,7 @@ internal sealed class CallerConfig(TraceFacts facts)
                 return Faults.Of("ISM2025", owner, $"spec.rules[{i}].backendRefs[*].weight", "is 0 for all backends, so that the response is status 500",
                     "give one of them a weight of 1 or more");
             foreach (var (j, backend) in one.Backends.Index())
-                if (WhyNot(route!.Source, backend.To) is var (field, why, remedy))
+                if (WhyNot(route!, backend.To) is var (field, why, remedy))
                     return Faults.Of("ISM2025", owner, $"spec.rules[{i}].backendRefs[{j}]{field}", $"{why}, so that the response is status 500", remedy);
         }
         return Faults.Of("ISM2025", owner, "spec.rules[*]",
@@ -88,8 +89,9 @@ internal sealed class CallerConfig(TraceFacts facts)
     }
 
     /// <summary>What is wrong with a reference to a backend, at which field of it, and what helps; null when nothing is, or nobody knows.</summary>
-    private (string Field, string Why, string Remedy)? WhyNot(ObjectRef from, ApiReference to)
+    private (string Field, string Why, string Remedy)? WhyNot(ApiRoute route, ApiReference to)
     {
+        var from = route.Source;
         if (ReferenceGroups.Meant(to) is { } meant)
             return (".group", $"is \"{to.Group}\", and {to.Kind} {to.Namespace}/{to.Name} is of group \"{meant}\"",
                 $"write group: {(meant.Length > 0 ? meant : "\"\"")}");
@@ -97,6 +99,11 @@ internal sealed class CallerConfig(TraceFacts facts)
             && facts.Host($"{to.Name}.{from.Namespace}") is { Services.Count: > 0 })
             return (".namespace", $"names Service {to.Namespace}/{to.Name}, which does not exist",
                 $"set namespace to {from.Namespace}, where Service {to.Name} is, or remove it");
+        if (to is { Kind: "Service", Group: "" } && to.Namespace == from.Namespace && facts.Host($"{to.Name}.{to.Namespace}") is not { Services.Count: > 0 }
+            && GatewayApiTargets.MeantNamespace(route, to, ServiceNamespaces(to.Name)) is { } ns)
+            return (".namespace", $"is not written, so the reference names Service {to.Namespace}/{to.Name}, which does not exist",
+                $"write namespace: {ns}, where Service {to.Name} is"
+                    + (facts.Entry is not null && NotPermitted(from, to with { Namespace = ns }) is var (_, grant) ? $", and {grant}" : ""));
         // Within the mesh, routes need none.
         if (facts.Entry is not null && NotPermitted(from, to) is var (denied, remedy))
             return ("", $"names {to.Kind} {to.Namespace}/{to.Name}, and {denied}", remedy);
@@ -112,6 +119,9 @@ internal sealed class CallerConfig(TraceFacts facts)
             ports.Find(port => port.TargetPort?.ToString() == $"{to.Port}") is { } leading ? $"write {leading.Port}: {to.Port} is the port of its Pods"
                 : ports is [var only] ? $"write {only.Port}" : "write one of its ports");
     }
+
+    private IEnumerable<string> ServiceNamespaces(string name) => facts.Clusters.SelectMany(cluster => cluster.Services)
+        .Where(service => service.Metadata.Name == name).Select(service => service.Metadata.Namespace);
 
     /// <summary>Whether nothing gives an import a host.</summary>
     private bool Unexported(ApiReference import) => facts.Clusters.All(cluster => cluster.Error.Length == 0)
@@ -137,7 +147,7 @@ internal sealed class CallerConfig(TraceFacts facts)
         return from one in (route?.Rules ?? default).Index()
                where name == one.Item.Name || name == RouteConversion.NameOf(route!, one.Item, one.Index)
                from mirror in one.Item.Mirrors
-               let why = WhyNot(route!.Source, mirror.To)
+               let why = WhyNot(route!, mirror.To)
                where why is not null
                select Faults.Of("ISM2010", $"{rule} in {At.Context}", $"spec.rules[{one.Index}].filters[*].requestMirror.backendRef",
                    $"{why.Value.Why}, so that copies of requests are not sent", why.Value.Remedy);
@@ -193,20 +203,22 @@ internal sealed class CallerConfig(TraceFacts facts)
     public IEnumerable<VirtualService> RoutingRequests(MeshHost host) => At.Istio<VirtualService>().Where(service =>
         service.ForSidecars && !service.Http.IsEmpty && service.Hosts.Contains(host.Fqdn) && Sees(service));
 
-    /// <summary>The first route to a host that is left to a VirtualService which is not there; null when there is none.</summary>
-    public (VirtualService Service, string Field, ObjectName Delegate)? Orphaned(MeshHost host)
+    /// <summary>The first route of VirtualServices that is left to one which is not there; null when there is none.</summary>
+    public (VirtualService Service, string Field, ObjectName Delegate)? Orphaned(IEnumerable<VirtualService> routing)
     {
-        foreach (var service in RoutingRequests(host))
+        foreach (var service in routing)
         {
             for (var i = 0; i < service.Http.Count; i++)
             {
-                if (service.Http[i].Delegate is { } name
-                    && !At.Istio<VirtualService>().Any(other => other.Namespace == name.Namespace && other.Name == name.Name))
-                    return (service, $"spec.http[{i}].delegate", name);
+                if (service.Http[i].Delegate is { } name && Service(name) is null) return (service, $"spec.http[{i}].delegate", name);
             }
         }
         return null;
     }
+
+    /// <summary>A VirtualService; null when it is not there.</summary>
+    public VirtualService? Service(ObjectName name) =>
+        At.Istio<VirtualService>().FirstOrDefault(other => other.Namespace == name.Namespace && other.Name == name.Name);
 
     /// <summary>The DestinationRules that the caller's proxy follows: those of its own namespace take the place of those of the host's, and those the place of
     /// the root namespace's.</summary>

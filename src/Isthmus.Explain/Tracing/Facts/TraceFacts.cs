@@ -18,7 +18,7 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
         new(Clusters, Client, Target, Now)
         {
             Sent = Sent, Entry = Entry, TakenAt = TakenAt, Locality = Locality, Proxies = Proxies, Silent = Silent, Watched = Watched,
-            Unlabelled = Unlabelled, Holders = Holders, Address = address,
+            Unlabelled = Unlabelled, Misplaced = Misplaced, Holders = Holders, Address = address,
         };
 
     public IReadOnlyList<ClusterObjects> Clusters { get; } = clusters;
@@ -57,6 +57,9 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
 
     /// <summary>Remote secrets beside what is watched that control planes do not read, by the same contexts.</summary>
     public Dictionary<string, IReadOnlyList<UnlabelledSecret>> Unlabelled { get; private init; } = new(StringComparer.Ordinal);
+
+    /// <summary>The same of those in namespaces where control planes do not look.</summary>
+    public Dictionary<string, IReadOnlyList<MisplacedSecret>> Misplaced { get; private init; } = new(StringComparer.Ordinal);
 
     /// <summary>Secrets and ConfigMaps that were looked at.</summary>
     public Dictionary<HolderRef, TracedHolder> Holders { get; private init; } = [];
@@ -124,6 +127,12 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
     /// <summary>The ConfigMap with these settings, as problems name it; empty where no control plane is known.</summary>
     public string MapNameOf(ClusterObjects cluster) => ControlPlanesOf(cluster) is [var plane, ..]
         ? $"ConfigMap {plane.Namespace}/{plane.Map?.Name ?? "istio"} in {plane.At.Context}" : "";
+
+    /// <summary>The object with these settings, which an operator can edit.</summary>
+    public string MeshConfigOf(ClusterObjects cluster) => MapNameOf(cluster) is { Length: > 0 } map ? map : $"MeshConfig of {cluster.Context}";
+
+    /// <summary>The path of a field of these settings.</summary>
+    public static string MeshField(string field) => $"data.mesh.{field}";
 
     /// <summary>Whether these settings can be read: of what they lack, nothing can be said otherwise.</summary>
     public bool KnowsSettingsOf(ClusterObjects cluster) => MapOf(cluster) is not { IsReadable: false };

@@ -19,7 +19,23 @@ internal static class CallJudgement
     private static readonly HashSet<string> Explaining = ["ISM2012", "ISM2013", "ISM2014", "ISM2015", "ISM2017", "ISM2018", "ISM2020", "ISM1003", "ISM1018",
         "ISM1019", "ISM1020", "ISM1021", "ISM1026", "ISM1005", "ISM1007", "ISM1014", "ISM1016", "ISM2048", "ISM2093", "ISM2105", "ISM2117"];
 
-    public static CallTrace Judge(TracedCall traced, CallTrace trace) => OneRemedy(Outcome(traced, trace));
+    public static CallTrace Judge(TracedCall traced, CallTrace trace) => Unreached(OneRemedy(Outcome(traced, trace)));
+
+    /// <summary>What comes after the hop that fails on its way, and after the endpoint to which the call was not connected, did not pass.</summary>
+    private static CallTrace Unreached(CallTrace trace)
+    {
+        var call = trace.Call is { Answered: false, IsConnected: false } made && (made.HasFlag("UF") || made.IsOutOfTime) ? made : null;
+        if (trace.Failure is not { } failure) return trace;
+        var hops = trace.Hops.ToList();
+        var (failed, isFrom) = (hops.IndexOf(failure), true);
+        for (var at = 0; at < hops.Count; at++)
+        {
+            if (at > failed) isFrom &= hops[at].Name != "cluster" || hops[at].Way > 0 || failure.Name == "call";
+            if ((at > failed && isFrom && (failure.Way == 0 || hops[at].Way == failure.Way))
+                || (at < failed && failure.Way == 0 && call is not null && hops[at].Way > 0 && trace.Took(hops[at].Way, call))) hops[at] = hops[at].Unreached();
+        }
+        return trace with { Hops = hops.ToValueList() };
+    }
 
     /// <summary>Connections failed, and endpoints were ejected, for the reason that a later hop gives: what helps is said there.</summary>
     private static CallTrace OneRemedy(CallTrace trace) => trace.Failure is not { } failure ? trace : trace with

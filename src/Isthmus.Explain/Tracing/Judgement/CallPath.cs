@@ -27,6 +27,12 @@ internal sealed partial class CallPath
             if (ResourceNames.TryParseOutbound(word.TrimEnd(':', ',', ';'), out _, out _, out var host, out _)) _hosts.Add(host);
         foreach (var (kind, ns, name) in _objects)
             if (kind == MeshApi.Service.Name) _hosts.Add(HostOf(name, ns));
+        // What a route leaves to another VirtualService is written there, which has no hosts of its own.
+        foreach (var cluster in facts.Clusters)
+            foreach (var root in cluster.Istio<VirtualService>().Where(root => root.Hosts.Any(IsTo)
+                || _objects.Contains((MeshApi.VirtualService.Name, root.Namespace, root.Name))))
+                foreach (var route in root.Http)
+                    if (route.Delegate is { } left) _objects.Add((MeshApi.VirtualService.Name, left.Namespace, left.Name));
         foreach (var cluster in facts.Clusters)
         {
             foreach (var service in cluster.Services.Where(one => _hosts.Contains(HostOf(one.Metadata.Name, one.Metadata.Namespace))))
@@ -44,6 +50,9 @@ internal sealed partial class CallPath
         _workloads.AddRange(_selectors);
     }
 
+    /// <summary>Those of the workloads that it comes to.</summary>
+    internal IEnumerable<string> Namespaces => _workloads.Select(one => one.Namespace).Distinct();
+
     /// <summary>Whether the trace names the object.</summary>
     internal bool Names(MeshChange change) => _objects.Contains(NameOf(change));
 
@@ -53,7 +62,9 @@ internal sealed partial class CallPath
             (selected.Namespace == one.Namespace || selected.Namespace == _rootNamespace) && Selectors.Matches(selected.Labels, one.Labels))
             // Of one that is gone, no workload is left.
             || (change.Kind == MeshApi.WorkloadEntry.Name
-                && _selectors.Exists(one => selected.Namespace == one.Namespace && Selectors.Matches(one.Labels, selected.Labels)))));
+                && _selectors.Exists(one => selected.Namespace == one.Namespace && Selectors.Matches(one.Labels, selected.Labels)))
+            // Labels that were changed may be those by which its Pods were selected.
+            || (RecentChanges.Templates.Contains(change.Kind) && _hosts.Contains(HostOf(change.Name, change.Namespace)))));
 
     private bool IsTo(string pattern) =>
         _hosts.Contains(pattern) || (pattern.StartsWith('*') && _hosts.Any(host => host.EndsWith(pattern[1..], StringComparison.Ordinal)));

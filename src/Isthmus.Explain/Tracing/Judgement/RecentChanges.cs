@@ -18,12 +18,15 @@ internal static partial class RecentChanges
     /// <summary>How far back a change may still be the reason.</summary>
     internal static readonly TimeSpan Window = TimeSpan.FromMinutes(15);
 
+    /// <summary>What makes Pods.</summary>
+    internal static readonly string[] Templates = [.. MeshApi.All.Where(kind => kind.IsWorkload).Select(kind => kind.Kind)];
     private static readonly string[] Hosts = ["Service", "ServiceEntry", "ServiceExport", "ServiceImport", "Sidecar", "Namespace", "ConfigMap"];
     private static readonly string[] OfGatewayApi = [.. MeshApi.All.Where(kind => kind.IsOfGatewayApi).Select(kind => kind.Name)];
     private static readonly string[] Routes = ["VirtualService", "DestinationRule", "EnvoyFilter", .. OfGatewayApi, .. Hosts];
     private static readonly string[] Workloads = ["Endpoints", "Service", "DestinationRule", "ServiceEntry", "WorkloadEntry", "Sidecar", "Cluster", "ConfigMap",
-        "Namespace", "VirtualService"];
-    private static readonly string[] Tls = ["PeerAuthentication", "DestinationRule", "EnvoyFilter", "ConfigMap", "Secret", "Cluster", "Endpoints", "Sidecar"];
+        "Namespace", "VirtualService", .. Templates];
+    private static readonly string[] Tls = ["PeerAuthentication", "DestinationRule", "EnvoyFilter", "ConfigMap", "Secret", "Cluster", "Endpoints", "Sidecar",
+        .. Templates];
     private static readonly string[] Policies = ["AuthorizationPolicy", "RequestAuthentication", "PeerAuthentication", "EnvoyFilter", "ConfigMap", "Sidecar"];
     private static readonly string[] Gateways = ["Gateway", .. OfGatewayApi, .. Workloads, "EnvoyFilter"];
 
@@ -46,12 +49,16 @@ internal static partial class RecentChanges
         return [.. named.Concat(touched).Concat(others).Distinct().Take(Most)];
     }
 
-    /// <summary>Asks the control planes of the mesh for all that they remember. Those that do not answer contribute nothing.</summary>
-    internal static async Task<MeshHistory> AskAsync(TraceFacts facts, IReadOnlyDictionary<string, KubeClient> clients, CancellationToken stop)
+    /// <summary>Asks the control planes of the mesh for all that they remember, and workloads on the way for who wrote them. Those that do not answer
+    /// contribute nothing.</summary>
+    internal static async Task<MeshHistory> AskAsync(TraceFacts facts, CallPath path, IReadOnlyDictionary<string, KubeClient> clients, TimeProvider time,
+        CancellationToken stop)
     {
-        var places = facts.Clusters.Where(cluster => cluster.Error.Length == 0).SelectMany(facts.ControlPlanesOf)
-            .Select(plane => (plane.At.Context, plane.Namespace)).Distinct();
-        return await MeshHistory.AskAsync(places.Select(place => (clients[place.Context], place.Namespace)), new("", "", Window), stop);
+        var readable = facts.Clusters.Where(cluster => cluster.Error.Length == 0).ToList();
+        var places = readable.SelectMany(facts.ControlPlanesOf).Select(plane => (plane.At.Context, plane.Namespace)).Distinct();
+        var history = await MeshHistory.AskAsync(places.Select(place => (clients[place.Context], place.Namespace)), new("", "", Window), stop);
+        return await history.WithWorkloadsAsync(from cluster in readable from ns in path.Namespaces select (clients[cluster.Context], cluster.Id, ns),
+            new WorkloadLists(time), (facts.TakenAt ?? facts.Now) - Window, stop);
     }
 
     private static bool DidSomething(MeshChange change) => change switch
@@ -77,7 +84,7 @@ internal static partial class RecentChanges
         "TLS" => Tls,
         "policy" => Policies,
         "inbound" => [.. Tls, .. Policies, "Service"],
-        "application" => ["Endpoints", "Service", "EnvoyFilter", "Sidecar"],
+        "application" => ["Endpoints", "Service", "EnvoyFilter", "Sidecar", .. Templates],
         var gateway when gateway.StartsWith("gateway", StringComparison.Ordinal) || gateway is "SNI" or "port" => Gateways,
         // Only the call itself failed: whatever concerns it may be the reason.
         "call" => [.. Gateways, .. Policies, .. Routes],

@@ -33,7 +33,7 @@ internal static class RoutesOfOthers
             && one.Http.Any(rule => CallJudgement.WouldChange(rule, path))) is not { } hidden) return null;
         var (name, own, isTold) = ($"VirtualService {hidden.Namespace}/{hidden.Name} in {config.At.Context}", facts.Client.Namespace, !hidden.ExportTo.IsEmpty);
         var to = isTold ? hidden.ExportTo : facts.Settings.Mesh.DefaultVirtualServiceExportTo;
-        return Faults.Of(Code, isTold ? name : $"MeshConfig of {config.At.Context}", isTold ? "spec.exportTo" : "defaultVirtualServiceExportTo",
+        return Faults.Of(Code, isTold ? name : facts.MeshConfigOf(facts.Home), isTold ? "spec.exportTo" : TraceFacts.MeshField("defaultVirtualServiceExportTo"),
             $"is {string.Join(", ", to)}, so that {(isTold ? "it" : name)} is not exported to namespace {own}, this call is not subject to it, "
                 + "and the answer is 404",
             isTold ? $"add {own} to it, if callers there should be subject to the rule"

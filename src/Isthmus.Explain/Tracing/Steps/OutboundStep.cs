@@ -112,7 +112,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
         if (choice.Host is not { } host)
         {
             record.Fail("route", $"no virtual host for {call.Authority}",
-                causes.Entries.Unrouted(call) ?? causes.Hosts.Unrouted(call.Host, call.Port, call.Destination)
+                causes.Entries.Unrouted(call) ?? Unmatched.Lost() ?? causes.Hosts.Unrouted(call.Host, call.Port, call.Destination)
                 ?? Faults.Of("ISM2023", $"host {call.Authority}", "", $"no virtual host in routes {choice.Table} matches it: the response is 404",
                     facts.Client.Show("routes")));
             return;
@@ -126,11 +126,14 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
         {
             var unrouted = causes.Entries.Unrouted(call);
             record.Fail("route", $"{host}: no route for {(unrouted is null ? call.Path : call.Authority)}",
-                unrouted ?? new UnmatchedRequest(call, causes.Config).Of(choice, host));
+                unrouted ?? Unmatched.Of(choice, host));
             return;
         }
         WalkAct(view, chain, choice, route);
     }
+
+    private UnmatchedRequest Unmatched =>
+        new(call, causes.Config, call.Host is { } meant ? causes.Config.RoutingRequests(meant) : causes.Entries.Routing(call));
 
     private void WalkAct(ProxyView view, ChainView chain, RouteChoice chosen, RouteView route)
     {

@@ -77,6 +77,13 @@ internal sealed class TraceRecord
             if (_hops[i].Status == HopStatus.Failed) _hops[i] = _hops[i] with { Status = HopStatus.Warning };
     }
 
+    /// <summary>Connections fail on this way: what comes after the reason, or after its beginning, has not been seen to work.</summary>
+    public void Unreach(int from)
+    {
+        for (var i = _hops.FindIndex(from, hop => hop.Problem is not null) is >= 0 and var reason ? reason + 1 : from; i < _hops.Count; i++)
+            _hops[i] = _hops[i].Unreached();
+    }
+
     /// <summary>Whether something is wrong at a hop or at one after it.</summary>
     public bool HasProblem(int from) => _hops.Skip(from).Any(hop => hop.Problem is not null);
 

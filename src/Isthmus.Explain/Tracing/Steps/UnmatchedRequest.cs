@@ -1,33 +1,48 @@
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Mesh.Model;
 using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing.Steps;
 
 /// <summary>Why none of the routes of its host is for a request.</summary>
-internal sealed class UnmatchedRequest(TracedCall call, CallerConfig config)
+/// <param name="call">The call.</param>
+/// <param name="config">What applies to the caller.</param>
+/// <param name="routing">The VirtualServices with routes for the host, also those of which no route is left.</param>
+internal sealed class UnmatchedRequest(TracedCall call, CallerConfig config, IEnumerable<VirtualService> routing)
 {
     private string Answer => call.Kind == CallKinds.Grpc ? "grpc-status 12 (UNIMPLEMENTED)" : "404";
 
     /// <param name="host">The virtual host.</param>
     public Problem Of(RouteChoice choice, string host)
     {
-        if (choice.HasNoRoutes && call.Host is { } meant && CallerRoutes.NoneFor(call.Facts.ClientPod, call.Port, config.RoutingRequests(meant)) is { } none)
+        if (choice.HasNoRoutes && call.Host is not null && CallerRoutes.NoneFor(call.Facts.ClientPod, call.Port, routing) is { } none)
         {
             return Faults.Of("ISM2024", $"VirtualService {none.Service.Namespace}/{none.Service.Name} in {config.At.Context}", none.Field,
                 $"{none.Why}: no route of the host is left for this caller, and the response is {Answer}",
                 "correct the match, or add a route without match at the end");
         }
-        if (call.Host is { } about && config.Orphaned(about) is { } orphan)
+        if (Lost() is { } lost) return lost;
+        var origins = choice.Origins.Select(origin => IstioMetadata.RuleOf(origin?.FilterMetadata)).ToList();
+        return OfRules(choice, host, origins.FirstOrDefault() ?? "", origins.Where(origin => origin.Length > 0).Distinct());
+    }
+
+    /// <summary>Routes are left to another VirtualService that is not there, or whose match is not within that of the route; null when none is.</summary>
+    public Problem? Lost()
+    {
+        if (config.Orphaned(routing) is { } orphan)
         {
             return Faults.Of("ISM2024", $"VirtualService {orphan.Service.Namespace}/{orphan.Service.Name} in {config.At.Context}", orphan.Field,
                 $"leaves requests to VirtualService {orphan.Delegate.Namespace}/{orphan.Delegate.Name}, which does not exist: "
                     + $"no other route matches {call.Method} {call.Path}, and the response is {Answer}",
                 "create that VirtualService, without hosts, or correct its name or namespace");
         }
-        var origins = choice.Origins.Select(origin => IstioMetadata.RuleOf(origin?.FilterMetadata)).ToList();
-        return OfRules(choice, host, origins.FirstOrDefault() ?? "", origins.Where(origin => origin.Length > 0).Distinct());
+        // A host of which no route is left has none that says where it comes from.
+        return new NearestRoute(config, call).Among(routing.Select(service => $"{service.Namespace}/{service.Name}")) is { IsOutside: true } outside
+            ? Faults.Of("ISM2024", config.Named("VirtualService", outside.Owner, ""), outside.Field,
+                $"{outside.Why}: no route is left for {call.Method} {call.Path}, and the response is {Answer}", outside.Remedy)
+            : null;
     }
 
     /// <param name="owner">The object of the first route; empty when nobody knows.</param>
@@ -39,7 +54,8 @@ internal sealed class UnmatchedRequest(TracedCall call, CallerConfig config)
         var isClaimed = choice.AsksFilters && call.Admitted is { HasToken: false };
         var nearest = choice.AsksFilters ? null : new NearestRoute(config, call).Among(owners);
         var rule = nearest?.Owner ?? owner;
-        var unmatched = $"none of its routes matches {call.Method} {call.Path}: the response is {Answer}";
+        var left = nearest is { Root.Length: > 0 } ? $", which VirtualService {nearest.Root} leaves to it" : "";
+        var unmatched = $"none of its routes matches {call.Method} {call.Path}{left}: the response is {Answer}";
         return Faults.Of("ISM2024", config.Named("VirtualService", rule, $"virtual host {host}"),
             nearest?.Field ?? (IstioMetadata.IsOfGatewayApi(rule) ? "spec.rules[*].matches" : "spec.http[*].match"),
             $"{unmatched}{MissedClaims(choice)}{(nearest is null ? "" : $". The nearest is for {nearest.Why}")}{OfConsumers(rule)}"

@@ -2,6 +2,7 @@ using System.Net;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Diagnose;
@@ -66,10 +67,16 @@ internal sealed class WaysStep(TraceFacts facts, TraceRecord record, TraceCauses
                 }
                 // The proxy sends no call there: its problems matter only when the other endpoints fail too.
                 if ((share == 0 || !candidate.IsUsable) && candidates.Any(other => other.IsUsable)) record.Soften(hops);
+                if (candidate.IsEjected && IsUnconnected(outbound.View, cluster, candidate.Endpoint)) record.Unreach(hops);
                 explains |= candidate.IsEjected && record.HasProblem(hops);
             }
         }
         record.EndWay();
         return explains;
     }
+
+    /// <summary>Whether connections to an endpoint fail, and no application there answers with errors.</summary>
+    private static bool IsUnconnected(ProxyView view, ClusterView cluster, EndpointView endpoint) =>
+        view.Ejections.FirstOrDefault(one => one.Address == endpoint.AddressText) is { } last ? last.Status == 0 && last.Flag.Length > 0
+            : view.CountsOf(cluster.Name, [endpoint]).Unconnected > 0;
 }

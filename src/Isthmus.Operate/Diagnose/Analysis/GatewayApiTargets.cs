@@ -175,6 +175,10 @@ public static class GatewayApiTargets
         {
             NotPermitted => api.KnowsGrants ? OwnCodes.ReferenceNotGranted.At(api.Cluster, name, path,
                 $"{fault.Message}: {Loss(route, path)}", Grant(name, to)) : null,
+            "BackendNotFound" when to.Kind == MeshApi.Service.Kind && IsMissing(api, route, to, fault) && MeantNamespace(route, to, api.Cluster.Services
+                .Where(service => service.Metadata.Name == to.Name).Select(service => service.Metadata.Namespace)) is { } ns
+                => IstioCodes.ReferencedResourceNotFound.At(api.Cluster, name, $"{path}.namespace",
+                    $"Referenced backend not found: {fault.Message}: {Loss(route, path)}", $"write namespace: {ns}, where Service {to.Name} is"),
             "BackendNotFound" => IsMissing(api, route, to, fault) ? IstioCodes.ReferencedResourceNotFound.At(api.Cluster, name, path,
                 $"Referenced backend not found: {fault.Message}: {Loss(route, path)}",
                 to.Kind == MeshApi.ServiceImport.Kind ? $"create a ServiceExport {to.Namespace}/{to.Name} in each cluster whose Pods are meant, or name "
@@ -184,6 +188,17 @@ public static class GatewayApiTargets
             _ => IstioCodes.NegativeCondition.At(api.Cluster, name, path, $"ResolvedRefs is False ({fault.Reason}): {fault.Message}",
                 "refer to a Service, a ServiceImport or a Hostname, and to a port of the route's protocol"),
         };
+    }
+
+    /// <summary>The namespace that a reference was probably meant to have, which says none: that of a Service whose callers the route is for, or the only one
+    /// with such a Service; null when it says one, or nobody knows.</summary>
+    /// <param name="having">The namespaces with a Service of the name.</param>
+    public static string? MeantNamespace(ApiRoute route, ApiReference to, IEnumerable<string> having)
+    {
+        if (to.Namespace != route.Namespace || to.Written.HasFlag(ReferenceFields.Namespace)) return null;
+        var all = having.Distinct().ToList();
+        return route.Parents.Where(parent => parent is { Kind: "Service", Group: "" } && all.Contains(parent.Namespace)).Select(parent => parent.Namespace)
+            .FirstOrDefault() ?? (all is [var only] ? only : null);
     }
 
     /// <summary>What the clusters that were read lack, others may have: their control plane knows.</summary>
@@ -196,7 +211,8 @@ public static class GatewayApiTargets
         : route.Source.Kind == MeshApi.TcpRoute.Name || route.Source.Kind == MeshApi.TlsRoute.Name ? "connections that it would get, end"
         : "requests that it would get, get 500";
 
-    private static IEnumerable<Finding> Policies(JudgedGatewayApi api)
+    /// <summary>BackendTLSPolicies that do nothing for a target, or that are not accepted.</summary>
+    internal static IEnumerable<Finding> Policies(JudgedGatewayApi api)
     {
         foreach (var policy in api.Verdicts.Policies.OrderBy(policy => policy.Source))
         {
@@ -214,7 +230,8 @@ public static class GatewayApiTargets
         }
     }
 
-    private static IEnumerable<Finding> TrafficPolicies(JudgedGatewayApi api)
+    /// <summary>The same of XBackendTrafficPolicies.</summary>
+    internal static IEnumerable<Finding> TrafficPolicies(JudgedGatewayApi api)
     {
         foreach (var policy in api.Verdicts.TrafficPolicies.OrderBy(policy => policy.Source))
         {

@@ -7,10 +7,10 @@ using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
-/// <summary>Gateways, routes and definitions of the Gateway API as checks of <c>verify</c>: whether they are served, and known. Pure.</summary>
+/// <summary>Gateways, routes, policies and definitions of the Gateway API as checks of <c>verify</c>: whether they are served, and known. Pure.</summary>
 public static class GatewayApiVerification
 {
-    private const string NotProgrammed = "ISM1037", NotAccepted = "ISM1038";
+    private const string NotProgrammed = "ISM1037", NotAccepted = "ISM1038", Unapplied = "ISM1042";
 
     /// <param name="clusters">Those that are verified. One without a control plane of its own is left out: nobody reads its objects.</param>
     public static IEnumerable<Check> Checks(IReadOnlyList<ClusterInventory> clusters) =>
@@ -65,6 +65,9 @@ public static class GatewayApiVerification
                     Wrong(NotAccepted, api, JudgedGatewayApi.Name(route.Source), wrong,
                         $"isthmus analyze --contexts {api.Cluster.Context} -n {route.Namespace}"));
         }
+        foreach (var found in GatewayApiTargets.Policies(api).Concat(GatewayApiTargets.TrafficPolicies(api)))
+            yield return new(api.Cluster.Context, "policy", found.Problem.Object,
+                found.Problem with { Code = Unapplied, Object = $"{found.Problem.Object} in {api.Cluster.Context}" });
     }
 
     /// <summary>Of references, a control plane that knows more clusters than were read has the word.</summary>

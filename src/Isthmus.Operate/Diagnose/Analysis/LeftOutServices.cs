@@ -41,14 +41,15 @@ public static class LeftOutServices
         var ns = service.Metadata.Namespace;
         if (!Discovers(far.Mesh!, far, ns))
             return ClusterCodes.ServiceLeftOut.At(far, $"Namespace {ns}", "metadata.labels",
-                $"are none that {Selectors} of the MeshConfig of {far.Context} ask for: its gateway knows no Service there, and refuses calls from other "
+                $"are none that data.mesh.{Selectors} of {far.MeshConfigName} ask for: its gateway knows no Service there, and refuses calls from other "
                     + $"networks, such as those of {caller.Name} in {caller.Cluster.Context} for {service.Key}",
                 (Wanted(far.Mesh!) is { Length: > 0 } label ? $"kubectl --context={far.Context} label namespace {ns} {label}"
                     : $"give the namespace a label that {Selectors} ask for") + $"; or leave the namespace out in {caller.Cluster.Context} as well");
         var export = ExportOf(far, service);
         if (gateways.Exists(gateway => Visibility.Allows(export, ns, gateway.Namespace))) return null;
         return ClusterCodes.ServiceLeftOut.At(far, $"Service {service.Key}", $"metadata.annotations[{Annotations.ExportTo}]",
-            $"{(service.Metadata.Annotations.ContainsKey(Annotations.ExportTo) ? "is" : "is not set, and MeshConfig sets")} {string.Join(",", export)}, "
+            $"{(service.Metadata.Annotations.ContainsKey(Annotations.ExportTo) ? "is" : $"is not set, and {far.MeshConfigName} sets")} "
+                + $"{string.Join(",", export)}, "
                 + $"without {gateways[0].Namespace}, the namespace of {gateways[0].Name}: the gateway does not know the Service, and refuses calls from other "
                 + $"networks, such as those of {caller.Name} in {caller.Cluster.Context}", $"add {gateways[0].Namespace} to the annotation");
     }

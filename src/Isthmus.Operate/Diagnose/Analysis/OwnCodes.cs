@@ -383,7 +383,7 @@ public static class OwnCodes
     public static readonly AnalysisCode DelegateOutside = new("ISM1495", "DelegateOutside", Severity.Error,
         "A match of a delegate is not within that of the route that is left to it. Its requests never reach the delegate, and the others do not match it: the "
             + "part is left out.",
-        "Write the matches of the delegate within those of the VirtualService that names it.");
+        "Leave out the match of the delegate, or write it within that of the VirtualService that names it.");
 
     public static readonly AnalysisCode PlainBehindGateway = new("ISM1496", "PlainBehindGateway", Severity.Warning,
         "A PeerAuthentication switches mutual TLS off for workloads that other networks call through a gateway, which passes mutual TLS of the mesh only. Calls "

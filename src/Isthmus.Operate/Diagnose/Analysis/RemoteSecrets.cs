@@ -46,10 +46,8 @@ public static class RemoteSecrets
         var place = looked.Contains(cluster.RootNamespace) ? cluster.RootNamespace : looked[0];
         foreach (var lost in cluster.MisplacedSecrets.Where(lost => !looked.Contains(lost.Namespace) && lost.Cluster != own
             && cluster.RemoteSecrets.All(entry => entry.Cluster != lost.Cluster)))
-            yield return ClusterCodes.RemoteSecretMisplaced.At(cluster, $"Secret {lost.Namespace}/{lost.Name}", "metadata.namespace",
-                $"is {lost.Namespace}, and control planes of {cluster.Context} read remote secrets in {string.Join(", ", looked)} only: they do not watch "
-                    + $"{lost.Cluster}, whose Services and Pods are unknown here",
-                $"create the Secret in namespace {place}, for example with isthmus create-remote-secret, and delete it in {lost.Namespace}");
+            yield return ClusterCodes.RemoteSecretMisplaced.At(cluster, $"Secret {lost.Namespace}/{lost.Name}", MisplacedSecret.Path,
+                lost.Message(cluster.Context, looked), lost.Remedy(place));
     }
 
     /// <summary>The clusters that control planes of the mesh read, as far as their remote secrets say, and that are not among those that were read.</summary>

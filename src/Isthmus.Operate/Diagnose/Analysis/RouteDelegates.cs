@@ -26,14 +26,49 @@ public static class RouteDelegates
             .Select(wide => (outer.Root, outer.Index, Wide: wide, Field: Delegation.Misfit(wide, match.Item)))).ToList()
         where misfits.TrueForAll(misfit => misfit.Field.Length > 0)
         let first = misfits[0]
-        let asked = $"spec.http[{first.Index}].match of VirtualService {first.Root.Namespace}/{first.Root.Name}"
-        let isUri = first is { Field: "uri", Wide.Uri.Kind: MatchKind.Prefix } && match.Item.Uri is { Kind: MatchKind.Prefix or MatchKind.Exact }
+        let said = Misfitting(first.Root, first.Index, first.Wide, match.Item, first.Field)
         select OwnCodes.DelegateOutside.At(config.Cluster, $"VirtualService {inner.Namespace}/{inner.Name}",
             $"spec.http[{route.Index}].match[{match.Index}].{first.Field}",
-            $"is not within {asked}{(isUri ? $" (prefix {first.Wide.Uri!.Value.Value})" : "")}, which leaves requests to this delegate: "
-                + (route.Item.Matches.Count > 1 ? "this match has no effect" : "the route is left out"),
-            isUri ? $"write {first.Wide.Uri!.Value.Value.TrimEnd('/')}{match.Item.Uri!.Value.Value} there, or match more in {asked}"
-                : $"match the same there as in {asked}");
+            $"{said.Why}: {(route.Item.Matches.Count > 1 ? "this match has no effect" : "the route is left out")}", said.Remedy);
+
+    /// <summary>What is wrong with a match of a delegate that is not within that of its root, and what helps.</summary>
+    /// <param name="root">The VirtualService that leaves requests to the delegate.</param>
+    /// <param name="index">That of the route of the root.</param>
+    /// <param name="outer">The match of that route.</param>
+    /// <param name="inner">The match of the delegate.</param>
+    /// <param name="field">The one by which it is outside (<see cref="Delegation.Misfit"/>).</param>
+    public static (string Why, string Remedy) Misfitting(VirtualService root, int index, HttpMatch outer, HttpMatch inner, string field)
+    {
+        var asked = Asked(outer, field);
+        // What the root asks for applies to whatever the delegate says nothing about.
+        var without = Only(inner, field) ? "leave out this match" : $"leave out {field} there";
+        // Whether a path is within a regular expression is not decided: no path counts as within it.
+        var remedy = field != "uri" || outer.Uri!.Value.Kind == MatchKind.Exact ? $"{without}, or write {asked} there"
+            : outer.Uri.Value.Kind == MatchKind.Regex ? without : $"{without}, or write {asked} there, or a longer path that begins so";
+        return ($"is {Asked(inner, field)}, which is not within spec.http[{index}].match of VirtualService {root.Namespace}/{root.Name} ({asked}), "
+            + "which leaves requests to this delegate", remedy);
+    }
+
+    private static string Asked(HttpMatch match, string field) => field switch
+    {
+        "uri" => Asked(match.Uri),
+        "method" => Asked(match.Method),
+        "scheme" => Asked(match.Scheme),
+        "authority" => Asked(match.Authority),
+        _ => $"{match.Port}",
+    };
+
+    private static string Asked(StringMatch? match) => $"{match!.Value.Kind.ToString().ToLowerInvariant()} {match.Value.Value}";
+
+    /// <summary>Whether a match asks for nothing but one field.</summary>
+    private static bool Only(HttpMatch match, string field) => HttpMatch.Any == (field switch
+    {
+        "uri" => match with { Uri = null },
+        "method" => match with { Method = null },
+        "scheme" => match with { Scheme = null },
+        "authority" => match with { Authority = null },
+        _ => match with { Port = 0 },
+    }) with { Name = "", IgnoreUriCase = false, StatPrefix = "" };
 
     private static IEnumerable<Finding> Check(ConfigCluster config)
     {

@@ -69,6 +69,16 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
         return this with { Changes = await WorkloadWrites.NameAsync(Changes, byName, lists, stop) };
     }
 
+    /// <summary>With the writes of workloads, which control planes do not watch, as changes of their own.</summary>
+    /// <param name="places">The namespaces whose workloads are asked for, with the names of their clusters in the mesh.</param>
+    public async Task<MeshHistory> WithWorkloadsAsync(IEnumerable<(KubeClient Client, string Cluster, string Namespace)> places, WorkloadLists lists,
+        DateTimeOffset since, CancellationToken stop)
+    {
+        var written = await Task.WhenAll(places.Distinct().Select(async place =>
+            WorkloadWrites.Of(place.Cluster, await lists.OfAsync(place.Client, place.Cluster, place.Namespace, stop), since)));
+        return this with { Changes = [.. Changes.Concat(written.SelectMany(all => all)).OrderBy(change => change.Last)] };
+    }
+
     private static async Task<(IReadOnlyList<(string Context, string Pod, HistoryReport Answer)> Pages, IReadOnlyList<Forgetter> Without,
         IReadOnlyList<Problem> Silent)> AskAsync(KubeClient client,
         string ns, string path, CancellationToken stop)

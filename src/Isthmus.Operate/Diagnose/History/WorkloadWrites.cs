@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 
@@ -44,6 +45,26 @@ internal static class WorkloadWrites
             .SelectMany(workload => Writes(workload, objects.Revisions))
             .Where(one => one.At >= change.First - Before && one.At <= change.Last + After).OrderBy(one => one.At).LastOrDefault();
         return write is null ? change : change with { FieldManager = write.Manager, Cause = write.What };
+    }
+
+    /// <summary>Which workloads of a namespace were made, scaled, rolled out or otherwise changed since a time, and by whom, each as a change of its
+    /// own.</summary>
+    /// <param name="cluster">Its name in the mesh.</param>
+    internal static IEnumerable<MeshChange> Of(string cluster, WorkloadObjects objects, DateTimeOffset since)
+    {
+        foreach (var workload in objects.Workloads)
+        {
+            var metadata = workload.Object["metadata"]!;
+            if (Writes(workload, objects.Revisions).Where(one => one.At >= since).OrderBy(one => one.At).LastOrDefault() is not { } write) continue;
+            var (ns, name) = (metadata["namespace"]?.ToString() ?? "", metadata["name"]?.ToString() ?? "");
+            var isNew = DateTimeOffset.TryParse(metadata["creationTimestamp"]?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal,
+                out var made) && write.At - made < Second;
+            yield return new(cluster, workload.Kind, ns, name, isNew ? "created" : "changed")
+            {
+                First = write.At, Last = write.At, FieldManager = write.Manager, Cause = isNew ? "" : write.What[$"{workload.Kind} {ns}/{name} ".Length..],
+                Selected = (ns, LabelsOf(workload.Object).ToValueMap()),
+            };
+        }
     }
 
     private sealed record FieldWrite(DateTimeOffset At, string Manager, string What);

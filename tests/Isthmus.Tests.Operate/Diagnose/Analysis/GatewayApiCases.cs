@@ -64,6 +64,8 @@ internal static class GatewayApiCases
         new("IST0101", "c1 BackendTLSPolicy shop/tls spec.validation.caCertificateRefs",
             Join(Good, Policy("web", "{group: certificates.k8s.io, kind: ClusterTrustBundle, name: ca}")), Good,
             "ClusterTrustBundle ca does not exist, or has no spec.trustBundle"),
+        new("IST0101", "c1 HTTPRoute ops/route spec.rules[0].backendRefs[0].namespace", Join(Fronted, Namespace("ops"), Consumer("name: web, port: 80")),
+            Join(Fronted, Namespace("ops"), Consumer("name: web, namespace: shop, port: 80")), "ops/web"),
         new("IST0101", "c1 BackendTLSPolicy shop/tls spec.targetRefs[0].name", Join(Good, Policy("wev")), Good, "shop/wev"),
         new("IST0101", "c1 BackendTLSPolicy shop/tls spec.targetRefs[0].sectionName", Join(Good, Policy("web, sectionName: '80'")), Good,
             "has no port named \"80\""),
@@ -221,6 +223,9 @@ internal static class GatewayApiCases
 
     private static string Mirrored(string service) => Route(To.Replace("[{backendRefs",
         $"[{{filters: [{{type: RequestMirror, requestMirror: {{backendRef: {{name: {service}, port: 80}} }} }}], backendRefs", StringComparison.Ordinal));
+
+    private static string Consumer(string backend) => Api("HTTPRoute", "ops", "route",
+        $$"""parentRefs: [{group: '', kind: Service, name: web, namespace: shop}], rules: [{backendRefs: [{ {{backend}} }] }]""");
 
     private static string Parent(string parent) => $$"""parentRefs: [{ {{parent}} }], rules: [{backendRefs: [{name: web, port: 80}] }]""";
 

@@ -136,6 +136,23 @@ public sealed class GatewayApiDescriptionTests
             .Where(finding => finding.Problem.Object == "HTTPRoute shop/away").Select(finding => finding.Problem.Code));
     }
 
+    /// <summary>As the analysis finds it.</summary>
+    [Theory]
+    [InlineData("web", "caCertificateRefs: [{group: '', kind: ConfigMap, name: absent}]", "spec.validation.caCertificateRefs", "absent")]
+    [InlineData("web, sectionName: '80'", "wellKnownCACertificates: System", "spec.targetRefs[0].sectionName", "no port named \"80\"")]
+    [InlineData("web", "wellKnownCACertificates: System", null, "")]
+    public void A_BackendTLSPolicy_that_does_not_apply_is_a_row(string service, string ca, string? path, string says)
+    {
+        var text = Join(Web, Istiod, "{apiVersion: gateway.networking.k8s.io/v1, kind: BackendTLSPolicy, metadata: {name: tls, namespace: shop}, spec: "
+            + $"{{targetRefs: [{{group: '', kind: Service, name: {service} }}], validation: {{hostname: web.example.com, {ca} }} }} }}");
+        var check = GatewayApiVerification.Checks(Clusters(text)).SingleOrDefault();
+        Assert.Equal(path is null ? null : "policy", check?.What);
+        if (check?.Problem is not { } problem) return;
+        Assert.Equal(("ISM1042", "BackendTLSPolicy shop/tls in c1", path), (problem.Code, problem.Object, problem.Path));
+        Assert.Contains(says, problem.Message, StringComparison.Ordinal);
+        Assert.Contains(Isthmus.Operate.Diagnose.Analysis.Analysis.Run(Clusters(text)), finding => finding.Problem.Path == path);
+    }
+
     [Fact]
     public void Without_a_control_plane_nobody_judges() => Assert.Empty(Rows(Mesh.Replace("app: istiod", "app: other", StringComparison.Ordinal)));
 

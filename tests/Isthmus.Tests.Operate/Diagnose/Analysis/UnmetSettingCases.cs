@@ -131,7 +131,8 @@ internal static class UnmetSettingCases
         new("ISM1505", "c1 Gateway istio-system/cross spec.servers[0].hosts", Join(Led, Crossing("*.prod.svc.cluster.local")),
             Join(Led, Crossing("*.local")), "such as for web.shop.svc.cluster.local, fail"),
         new("ISM1495", "c1 VirtualService shop/part spec.http[0].match[0].uri", Join(Led, Leaves, Part("/status")), Join(Led, Leaves, Part("/api/status")),
-            "is not within spec.http[0].match of VirtualService shop/web (prefix /api), which leaves requests to this delegate: the route is left out"),
+            "is prefix /status, which is not within spec.http[0].match of VirtualService shop/web (prefix /api), which leaves requests to this delegate: the "
+                + "route is left out"),
         new("ISM1497", "c1 StatefulSet shop/db spec.serviceName", Join(Led, Stateful("db-headless")), Join(Led, Stateful("web")),
             "names Service shop/db-headless, which does not exist in c1"),
         new("ISM1498", "c1 AuthorizationPolicy shop/web spec.rules[0].from[0].source.requestPrincipals",

@@ -127,6 +127,27 @@ public sealed class MeshHistoryTests
             """;
     }
 
+    [Theory]
+    [InlineData("f:template", "07:00:00", "08:01:01", "changed Deployment shop/orders in c1, by kubectl: was rolled out")]
+    [InlineData("f:template", "07:00:00", "07:30:00", "changed Deployment shop/orders in c1, by kubectl: was changed")]
+    [InlineData("f:replicas", "07:00:00", "07:30:00", "changed Deployment shop/orders in c1, by kubectl: was scaled to 0")]
+    [InlineData("f:template", "08:01:00", "08:01:01", "created Deployment shop/orders in c1, by kubectl: ")]
+    [InlineData("f:paused", "07:00:00", "07:30:00", "")]
+    public void A_workload_that_was_written_is_a_change_of_its_own(string field, string made, string revised, string told)
+    {
+        var at = new DateTimeOffset(2026, 11, 22, 8, 1, 0, TimeSpan.Zero);
+        var deployment = (JsonObject)JsonNode.Parse($$$"""
+            {"metadata": {"name": "orders", "namespace": "shop", "creationTimestamp": "2026-11-22T{{{made}}}Z", "managedFields": [
+             {"manager": "kubectl", "time": "2026-11-22T08:01:00Z", "fieldsV1": {"f:spec": {"{{{field}}}": {} } } } ] }, "spec": {"replicas": 0, "template": {"metadata": {"labels": {"app": "orders" } } } } }
+            """)!;
+        var objects = new WorkloadObjects([], [new("Deployment", deployment)],
+            [new("Deployment", "orders", DateTimeOffset.Parse($"2026-11-22T{revised}Z", System.Globalization.CultureInfo.InvariantCulture))]);
+        Assert.Equal(told, string.Join('\n', WorkloadWrites.Of("c1", objects, at.AddMinutes(-1)).Select(change =>
+            $"{change.Verb} {change.Object} in {change.Cluster}, by {change.By}: {change.Cause}")));
+        Assert.Empty(WorkloadWrites.Of("c1", objects, at.AddSeconds(1)));
+        Assert.All(WorkloadWrites.Of("c1", objects, at), change => Assert.Equal("shop/app=orders", change.Workloads));
+    }
+
     [Fact]
     public async Task The_namespaces_that_changed_last_are_read_first()
     {

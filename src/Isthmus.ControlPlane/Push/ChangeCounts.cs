@@ -21,7 +21,7 @@ internal static class ChangeCounts
         foreach (var (isReason, type) in (ReadOnlySpan<(bool, string)>)
             [
                 (changes.HasConfig, "config"), (changes.Services.Count > 0, "service"),
-                (changes.Endpoints.Count > 0, "endpoint"), (changes.HasProxies, "proxy"), (changes.Gateways, "networks"),
+                (changes.Endpoints.Count > 0, "endpoint"), (changes.HasProxies, "proxy"), (changes.Networks, "networks"),
             ])
         {
             if (isReason) metrics.Count("pilot_push_triggers", $"type=\"{type}\"");

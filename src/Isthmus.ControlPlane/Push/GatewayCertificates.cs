@@ -26,7 +26,7 @@ internal sealed class GatewayCertificates
 
     private readonly Dictionary<ServerKey, string> _names = [];
     private readonly Dictionary<ObjectKey, LastGood> _good = [];
-    private ImmutableDictionary<ObjectKey, Gateway> _gateways = ImmutableDictionary<ObjectKey, Gateway>.Empty;
+    private ImmutableDictionary<string, ValueList<Gateway>> _gateways = ImmutableDictionary<string, ValueList<Gateway>>.Empty;
     private ImmutableDictionary<ObjectKey, TlsCredential> _credentials = ImmutableDictionary<ObjectKey, TlsCredential>.Empty;
 
     private ImmutableDictionary<ObjectKey, TlsCredential> _bundles = ImmutableDictionary<ObjectKey, TlsCredential>.Empty;
@@ -40,16 +40,16 @@ internal sealed class GatewayCertificates
     /// <summary>Must be called for each revision of the mesh, before the gateways get it.</summary>
     public void Follow(ProxyConfigs configs)
     {
-        var isSame = ReferenceEquals(_gateways, configs.GatewayObjects) && ReferenceEquals(_credentials, configs.Credentials);
+        var isSame = ReferenceEquals(_gateways, configs.GatewaysByLabel) && ReferenceEquals(_credentials, configs.Credentials);
         if (!isSame || !ReferenceEquals(_bundles, configs.CaBundles)) Version++;
         _bundles = configs.CaBundles;
         if (isSame) return;
-        (_gateways, _credentials) = (configs.GatewayObjects, configs.Credentials);
+        (_gateways, _credentials) = (configs.GatewaysByLabel, configs.Credentials);
         var places = _credentials.Keys.Concat(_good.Keys).Select(key => (key.Cluster, key.Namespace)).ToHashSet();
         var servers = new HashSet<ServerKey>();
         foreach (var (cluster, ns) in places)
         {
-            foreach (var gateway in _gateways.Values)
+            foreach (var gateway in _gateways.Values.SelectMany(gateways => gateways))
             {
                 foreach (var server in gateway.Servers)
                 {
@@ -125,8 +125,8 @@ internal sealed class GatewayCertificates
     private void Forget(HashSet<ServerKey> servers)
     {
         foreach (var gone in _names.Keys.Where(key => !servers.Contains(key)).ToList()) _names.Remove(gone);
-        var used = _gateways.Values.SelectMany(gateway => gateway.Servers).SelectMany(server => server.Tls?.Credentials ?? [])
-            .Select(credential => credential.Name).Concat(_names.Values).ToHashSet(StringComparer.Ordinal);
+        var used = _gateways.Values.SelectMany(gateways => gateways).SelectMany(gateway => gateway.Servers)
+            .SelectMany(server => server.Tls?.Credentials ?? []).Select(credential => credential.Name).Concat(_names.Values).ToHashSet(StringComparer.Ordinal);
         foreach (var gone in _good.Keys.Where(key => !used.Contains(key.Name)).ToList()) _good.Remove(gone);
     }
 

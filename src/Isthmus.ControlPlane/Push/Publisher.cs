@@ -22,7 +22,6 @@ public sealed class Publisher(TimeProvider time)
     private readonly GatewayCertificates _certificates = new();
     private readonly PublicationFailures _failures = new();
     private MeshView? _mesh;
-    private PolicyInterest _interest = new(default, false, false);
     private long _counter;
 
     public int Scopes => _views.Count;
@@ -58,15 +57,15 @@ public sealed class Publisher(TimeProvider time)
         proxy.Published = null;
     }
 
-    /// <summary>Endpoints of some hosts changed (<paramref name="hosts"/> null: of all), and nothing else.</summary>
-    public void PublishEndpoints(MeshView mesh, IReadOnlyCollection<string>? hosts)
+    /// <summary>Endpoints of some hosts changed, and nothing else.</summary>
+    public void PublishEndpoints(MeshView mesh, IReadOnlyCollection<string> hosts)
     {
         if (_mesh is null) return; // the first publication is complete
         _mesh = mesh;
         _failures.Publish(false, () =>
         {
-            var bugs = PublicationFailures.OfEach(_views.Values, view => view.UpdateEndpoints(mesh, hosts ?? [.. mesh.Registry.Services.Keys]));
-            Offer(RefreshOwn(mesh, hosts is null ? null : own => hosts.Contains(own)));
+            var bugs = PublicationFailures.OfEach(_views.Values, view => view.UpdateEndpoints(mesh, hosts));
+            Offer(RefreshOwn(mesh, hosts.Contains));
             return bugs;
         });
     }
@@ -83,9 +82,7 @@ public sealed class Publisher(TimeProvider time)
     private List<Exception> PublishAll(MeshView mesh, MeshChanges? changes, bool everything)
     {
         _certificates.Follow(mesh.Proxies);
-        var interest = everything || changes!.Settings || changes.Interest || changes.Rules.Count > 0 ? PolicyInterest.Of(mesh) : _interest;
-        var concerned = everything || changes!.Settings || interest != _interest ? _proxies.All : _proxies.Concerned(changes.Reads);
-        _interest = interest;
+        var concerned = everything || changes!.Settings ? _proxies.All : _proxies.Concerned(changes.Reads);
         concerned = _failures.WithUnfinished(concerned);
         var unattached = Reattach(mesh, concerned);
         var ruled = RuledHosts.Of(mesh, everything ? [] : changes!.Rules);
@@ -179,7 +176,7 @@ public sealed class Publisher(TimeProvider time)
             proxy.Served = default;
             return;
         }
-        var resolved = ScopeResolver.Resolve(proxy.Proxy, reads, _interest);
+        var resolved = ScopeResolver.Resolve(proxy.Proxy, reads);
         if (resolved.Gateway is { } gateway)
         {
             foreach (var ns in PlacesOf(proxy.Proxy, gateway)) reads.NoteCredentials(proxy.Proxy.Cluster, ns);

@@ -36,7 +36,6 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     private List<Action<Publisher>> _requests = [];
     private MeshView? _view;
     private HashSet<string>? _endpoints;
-    private bool _allEndpoints;
     private bool _full;
     private MeshChanges _fullChanges = new();
     private DateTimeOffset? _changedAt; // the first change that is not published
@@ -192,8 +191,8 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
         _pending.Add(changes);
         _debounce = _debounce.Changed(time.GetUtcNow());
         if (!_published) return;
-        var isOver = changes.IsEndpointsOnly && !NeedsMore(changes) && _pending.IsEndpointsOnly;
-        if (changes.Endpoints.Count > 0 || changes.Gateways) Hand(changes, full: false, isOver ? writer.History?.Take() : null);
+        var isOver = changes.IsEndpointsOnly && _pending.IsEndpointsOnly;
+        if (changes.Endpoints.Count > 0) Hand(changes, full: false, isOver ? writer.History?.Take() : null);
         if (isOver) (_pending, _debounce) = (new(), new(settings) { Before = before });
     }
 
@@ -205,10 +204,6 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
         Hand(pending, full: true, writer.History?.Take(), first);
         _published = true;
     }
-
-    /// <summary>Endpoint addresses of headless hosts are part of listeners and name tables, too.</summary>
-    private bool NeedsMore(MeshChanges changes) =>
-        changes.Endpoints.Any(host => writer.Mesh.Services.Items.TryGetValue(host, out var service) && (service.Headless || service.Pod is not null));
 
     /// <summary>A failure here is a bug in one closure. It is counted and logged, and the rest still runs.</summary>
     private void Guard(Action run, Action<Exception> log)
@@ -254,11 +249,7 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
                 _full = true;
                 _fullChanges.Add(changes);
             }
-            else
-            {
-                _allEndpoints |= changes.Gateways;
-                (_endpoints ??= new(StringComparer.Ordinal)).UnionWith(changes.Endpoints);
-            }
+            else (_endpoints ??= new(StringComparer.Ordinal)).UnionWith(changes.Endpoints);
         }
         _work.Tell();
     }
@@ -292,25 +283,21 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     {
         MeshView? view;
         PendingChanges causes;
-        (HashSet<string>? endpoints, bool all, bool full, MeshChanges changes, List<Action<Publisher>> requests) work;
+        (HashSet<string>? endpoints, bool full, MeshChanges changes, List<Action<Publisher>> requests) work;
         lock (_guard)
         {
             view = _view;
             (causes, _causes) = (_causes, default);
-            work = (_endpoints, _allEndpoints, _full, _fullChanges, _requests);
-            (_endpoints, _allEndpoints, _full, _fullChanges, _requests) = (null, false, false, new(), []);
+            work = (_endpoints, _full, _fullChanges, _requests);
+            (_endpoints, _full, _fullChanges, _requests) = (null, false, new(), []);
             (publisher.ChangedAt, _changedAt) = (_changedAt, null);
         }
-        if (work.full)
-        {
-            work.changes.Gateways |= work.all;
-            work.changes.Endpoints.UnionWith(work.endpoints ?? []);
-        }
+        if (work.full) work.changes.Endpoints.UnionWith(work.endpoints ?? []);
         publisher.Effects = causes.Slots is null ? null : new();
         Guard(() =>
         {
             if (view is not null && work.full) publisher.PublishAll(view, work.changes);
-            if (view is not null && !work.full && work.endpoints is not null) publisher.PublishEndpoints(view, work.all ? null : work.endpoints);
+            if (view is not null && !work.full && work.endpoints is not null) publisher.PublishEndpoints(view, work.endpoints);
         }, LogPublishFailed);
         if (publisher.Effects is { } effects) writer.History?.Pushed(causes, effects.Sum());
         publisher.Effects = null;

@@ -141,13 +141,12 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
             && ReferenceEquals(own.Rule, theirs.Rule));
 
     private static bool HasOnlyOtherEndpoints(MeshView before, MeshView after) => ReferenceEquals(before.Mesh, after.Mesh)
-        && ReferenceEquals(before.Traffic, after.Traffic) && ReferenceEquals(before.Registry.Services, after.Registry.Services)
-        && ReferenceEquals(before.Registry.Gateways, after.Registry.Gateways);
+        && ReferenceEquals(before.Traffic, after.Traffic) && ReferenceEquals(before.Registry.Services, after.Registry.Services);
 
     private void Update(MeshView view, MeshChanges? changes, IReadOnlySet<string> ruled, ScopeView? sibling)
     {
         // Settings may touch any host; otherwise only those that changed are checked.
-        var everything = changes is null || changes.Settings || _mesh is null || changes.Gateways;
+        var everything = changes is null || changes.Settings || _mesh is null;
         HashSet<string> touched = everything ? [.. view.Registry.Services.Keys, .. _hosts.Keys] : [.. changes!.Services, .. changes.Endpoints, .. ruled];
         var seen = UpdateHosts(view, touched);
         if (!Equals(_mesh, view.Mesh))
@@ -158,7 +157,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
         if (_gateway is null)
         {
             if (everything || _gone.Count > 0 || changes!.Services.Any(host => seen.Contains(host) || _outbound.DependsOn(view, host))
-                || changes.Endpoints.Any(IsListedByAddress)) UpdateOutbound(view, sibling);
+                || changes.Listed.Any(seen.Contains)) UpdateOutbound(view, sibling);
             else if (changes.Routed.Count == 0 && ruled.Count == 0) return;
             else if (!_outbound.TryUpdate(view, new(changes.Routed), ruled)) UpdateOutbound(view, sibling);
             (Listeners, Routes, Names) = (Patched(_outbound.Listeners), PatchedRoutes(_outbound.Routes), _outbound.Names);
@@ -235,7 +234,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
                 clusters = made;
             }
             EndpointInputs? next = EndpointGenerator.HasAssignments(service, scope.Kind)
-                ? new(_caller.From, view.Mesh, service, rule, behind.Endpoints, view.Registry.Gateways,
+                ? new(_caller.From, view.Mesh, service, rule, behind.Endpoints, view.Registry.GatewaysOf(host),
                     inputs.SniPassthrough) { PassesDatagrams = inputs.PassesDatagrams }
                 : null;
             if (next is null || endpoints is null || !HostInputs.Same(endpoints.Inputs, next))

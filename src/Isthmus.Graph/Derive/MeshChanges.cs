@@ -12,6 +12,9 @@ public sealed class MeshChanges
     /// <summary>Hosts whose endpoints changed.</summary>
     public HashSet<string> Endpoints { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>Hosts whose endpoints changed, and are part of listeners and names of sidecars.</summary>
+    public HashSet<string> Listed { get; } = new(StringComparer.Ordinal);
+
     /// <summary>The namespaces and hosts, which may be wildcards, of DestinationRules that changed.</summary>
     public HashSet<RuleKey> Rules { get; } = [];
 
@@ -27,16 +30,13 @@ public sealed class MeshChanges
     /// <summary>What scopes of proxies are resolved from: only those that read some of it can be others now.</summary>
     public HashSet<MeshRead> Reads { get; } = [];
 
-    /// <summary>Network gateways changed, which may affect the endpoints of every host.</summary>
-    public bool Gateways { get; set; }
+    /// <summary>Network gateways changed, which is counted; <see cref="Endpoints"/> has the hosts that this concerns.</summary>
+    public bool Networks { get; set; }
 
     /// <summary>MeshConfig changed, which may affect every host and proxy.</summary>
     public bool Settings { get; set; }
 
-    /// <summary>Something else may count of a proxy: its labels, its locality or its Node. So may a change of <see cref="Rules"/> or routes.</summary>
-    public bool Interest { get; set; }
-
-    public bool IsEmpty => IsOf(endpoints: false, routes: false) && !Interest;
+    public bool IsEmpty => IsOf(endpoints: false, routes: false);
 
     /// <summary>Routes changed.</summary>
     public bool HasRoutes => Routed.Count > 0 || RoutedGateways.Count > 0 || RoutedHosts.Count > 0;
@@ -51,20 +51,20 @@ public sealed class MeshChanges
     public bool IsRoutesOnly => HasRoutes && IsOf(endpoints: false, routes: true);
 
     /// <summary>Nothing but endpoints, which are pushed at once.</summary>
-    public bool IsEndpointsOnly => (Endpoints.Count > 0 || Gateways) && IsOf(endpoints: true, routes: false);
+    public bool IsEndpointsOnly => Endpoints.Count > 0 && IsOf(endpoints: true, routes: false);
 
     public void Add(MeshChanges other)
     {
         Services.UnionWith(other.Services);
         Endpoints.UnionWith(other.Endpoints);
+        Listed.UnionWith(other.Listed);
         Rules.UnionWith(other.Rules);
         Routed.UnionWith(other.Routed);
         RoutedGateways.UnionWith(other.RoutedGateways);
         RoutedHosts.UnionWith(other.RoutedHosts);
         Reads.UnionWith(other.Reads);
-        Gateways |= other.Gateways;
+        Networks |= other.Networks;
         Settings |= other.Settings;
-        Interest |= other.Interest;
     }
 
     internal void Read<TKey>(MeshPart part, IEnumerable<TKey> keys) where TKey : notnull
@@ -73,9 +73,9 @@ public sealed class MeshChanges
     }
 
     /// <summary>There are no other changes than these.</summary>
-    private bool IsOf(bool endpoints, bool routes) => Services.Count == 0 && Rules.Count == 0 && Reads.Count == 0 && !Settings
-        && (routes || !HasRoutes) && (endpoints || (Endpoints.Count == 0 && !Gateways));
+    private bool IsOf(bool endpoints, bool routes) => Services.Count == 0 && Listed.Count == 0 && Rules.Count == 0 && Reads.Count == 0 && !Settings
+        && (routes || !HasRoutes) && (endpoints || Endpoints.Count == 0);
 
     private static bool IsConfig(MeshPart part) => part is MeshPart.Rules or MeshPart.Peers or MeshPart.Authorizations or MeshPart.Tokens or MeshPart.Sidecars
-        or MeshPart.Filters or MeshPart.Plugins or MeshPart.Telemetries or MeshPart.Gateways;
+        or MeshPart.Filters or MeshPart.Plugins or MeshPart.Telemetries or MeshPart.Gateways or MeshPart.CallerTraits;
 }

@@ -22,8 +22,6 @@ public sealed class MeshGraph
     private readonly Live<ObjectKey, VirtualService> _routings;
     private readonly Live<string, HostAlias> _aliases;
     private readonly Live<string, ValueList<RouteSet>> _wildcards;
-    private readonly Live<string, ValueList<RouteSet>> _sessions;
-    private readonly Live<string, ValueList<MeshService>> _hostSessions;
     private (MeshConfig Read, MeshConfig Made)? _settings;
     private TrafficRules? _traffic;
     private object? _known; // the routings that it is of
@@ -108,8 +106,6 @@ public sealed class MeshGraph
                 RetryBudget = policy?.Retries, Session = policy?.Session, IsRouteTarget = targets.Has(read, service),
             });
         }, "hosts");
-        NearHosts = Services.Derive((_, service) => service.NodeLocal || service.Distribution != TrafficDistribution.Any
-            ? One(service.Hostname, new NearHost(service.Hostname, service.Distribution, service.NodeLocal)) : [], "hosts whose callers are near");
         Endpoints = sets.Derive((read, group) => One(group[0].Hostname, endpoints.Gather(read, group, read.Get(Services, group[0].Hostname))),
             "endpoints of hosts")
             .UnionWith(sets.Derive((read, group) => read.Get(ofKube, group[0].Hostname) is { } service
@@ -118,6 +114,11 @@ public sealed class MeshGraph
                 "and of exports")
             .UnionWith(podHosts.Derive((read, pod) => One(
                 pod.Service.Hostname, endpoints.Gather(read, [new(pod.Service.Hostname, pod.Endpoints)], pod.Service)), "endpoints of pods"), "endpoints");
+        ListedEndpoints = Services.Derive((read, service) => service.Headless || service.Pod is not null
+            ? One(service.Hostname, read.Get(Endpoints, service.Hostname) ?? HostEndpoints.None) : [], "endpoints in listeners");
+        var entrances = new HostGateways(GatewayTables);
+        GatewaysByHost = Services.Derive((read, service) => read.Get(Endpoints, service.Hostname) is { } behind && entrances.Of(read, behind) is { } gateways
+            ? One(service.Hostname, gateways) : [], "gateways of hosts");
 
         ForeignClaims = ofForeigners
             .UnionWith(Sources.VirtualServices.Derive((read, routing) => Problems(routing.Source,
@@ -142,12 +143,17 @@ public sealed class MeshGraph
         GatewayRoutings = new(Routings);
         RoutingsByHost = Routings.GroupByMany(routing => routing.ForSidecars ? routing.Hosts.Items : [], "routings by host");
         _wildcards = Routings.GroupByMany(routing => routing.ForSidecars ? routing.Hosts.Where(host => host.StartsWith('*')) : [], "routings by wildcard");
-        _sessions = Routings.GroupByMany(
-            routing => routing.Rules.Any(rule => rule.Filters.Session is not null) ? [""] : (IEnumerable<string>)[], "sessions of rules");
-        _hostSessions = Services.GroupByMany(service => service.Session is null ? [] : (IEnumerable<string>)[""], "sessions of hosts");
-        CallerLabels = Routings.GroupByMany(routing => routing.CallerLabels, "routings by labels of callers");
+        Sessions = Routings.GroupByMany(
+            routing => routing.Rules.Any(rule => rule.Filters.Session is not null) ? [""] : (IEnumerable<string>)[], "sessions of rules")
+            .Derive((_, _) => One("", new KeptSessions()), "kept sessions of rules")
+            .UnionWith(Services.GroupByMany(service => service.Session is null ? [] : (IEnumerable<string>)[""], "sessions of hosts")
+                .Derive((_, _) => One("", new KeptSessions()), "kept sessions of hosts"), "kept sessions");
         RulesByHost = discovery.Of(Sources.DestinationRules, rule => rule.Source, "discovered destination rules")
             .GroupBy(rule => new RuleKey(rule.Namespace, rule.Host), "rules by host");
+        CallerTraits = Traits(RulesByHost, rules => $"{rules[0].Namespace}/{rules[0].Host}", rules => rules.SelectMany(CallerTrait.Of), "rules")
+            .UnionWith(Traits(Routings, routes => $"{routes.Key}", CallerTrait.Of, "routes"), "traits of rules and routes")
+            .UnionWith(Traits(Services, service => service.Hostname, CallerTrait.Of, "hosts"), "and of hosts")
+            .UnionWith(Traits(Sources.Settings, _ => "", settings => CallerTrait.Of(settings.Mesh), "settings"), "traits of callers");
         FiltersByNamespace = Sources.EnvoyFilters.GroupBy(filter => filter.Namespace, "envoy filters by namespace");
         PluginsByNamespace = Sources.WasmPlugins.GroupBy(plugin => plugin.Source.Namespace, "wasm plugins by namespace");
         GatewaysByLabel = GatewayObjects.GroupBy(
@@ -161,7 +167,11 @@ public sealed class MeshGraph
         ApiStatuses = new ApiStatusDerivation(Sources, Endpoints).All(
             GatewayApi.GatewayStatuses, GatewayApi.ListenerSetStatuses, RouteStatuses, PolicyStatuses);
         ServicesByNamespace = Sources.Services.GroupBy(service => (service.Cluster, service.Namespace), "services by namespace");
+        ViewParts = ViewChanges.Of(this);
     }
+
+    /// <summary>What the view is made of.</summary>
+    internal IReadOnlyList<ViewPart> ViewParts { get; }
 
     /// <summary>What is said of the objects of the Gateway API.</summary>
     public Live<ObjectRef, ApiStatus> ApiStatuses { get; }
@@ -257,8 +267,8 @@ public sealed class MeshGraph
     /// <summary>As <see cref="ProxyConfigs.GatewaysByLabel"/>.</summary>
     internal Live<string, ValueList<Gateway>> GatewaysByLabel { get; }
 
-    /// <summary>The routes that ask for a label of their callers.</summary>
-    internal Live<string, ValueList<RouteSet>> CallerLabels { get; }
+    /// <summary>What objects ask for about callers.</summary>
+    internal Live<CallerTrait, CountedTrait> CallerTraits { get; }
 
     /// <summary>The Services that select workloads, by cluster and namespace.</summary>
     public Live<(string Cluster, string Namespace), ValueList<ClusterService>> ServicesByNamespace { get; }
@@ -288,8 +298,17 @@ public sealed class MeshGraph
     private static KeyValuePair<ObjectRef, ObjectProblems>[] Problems(ObjectRef source, IEnumerable<Problem> problems) =>
         problems.ToValueList() is { IsEmpty: false } found ? One(source, new ObjectProblems(found)) : [];
 
-    /// <summary>Hosts for which the locality or Node of their callers matters.</summary>
-    internal Live<string, NearHost> NearHosts { get; }
+    /// <summary>The endpoints of hosts without an address of their own, which listeners and names have.</summary>
+    internal Live<string, HostEndpoints> ListedEndpoints { get; }
+
+    /// <summary>The gateways of the networks that a host has endpoints in.</summary>
+    internal Live<string, GatewayTable> GatewaysByHost { get; }
+
+    /// <summary>Under the empty key: some route, or a policy that applies to a host, needs the filter for sessions. Proxies have it only then. All
+    /// replicas of a control plane see the same objects, so their listeners are the same whatever was there before.</summary>
+    internal Live<string, KeptSessions> Sessions { get; }
+
+    internal Live<ObjectRef, Workload> Workloads => _workloads.All;
 
     internal Live<AccountKey, ValueList<Workload>> Machines => _workloads.Machines;
 
@@ -303,25 +322,24 @@ public sealed class MeshGraph
     /// <summary>The current mesh: immutable, safe to read from any thread.</summary>
     public MeshView View() => new(
         SettingsNow(),
-        new(Services.Items, Endpoints.Items, GatewayTables.Items.GetValueOrDefault("") ?? GatewayTable.Empty),
+        new(Services.Items, Endpoints.Items, GatewaysByHost.Items),
         TrafficNow(),
         new(PeersByNamespace.Items, AuthorizationsByNamespace.Items, TokensByNamespace.Items) { Keys = Sources.IssuerKeys.Items },
-        new(ServicesByNamespace.Items, _workloads.All.Items, Sources.Nodes.Items) { Machines = Machines.Items },
-        new(SidecarsByNamespace.Items, GatewayObjects.Items, FiltersByNamespace.Items, Sources.Credentials.Items)
+        new(ServicesByNamespace.Items, Workloads.Items, Sources.Nodes.Items) { Machines = Machines.Items },
+        new(SidecarsByNamespace.Items, FiltersByNamespace.Items, Sources.Credentials.Items)
         {
             Telemetries = TelemetriesByNamespace.Items, Plugins = PluginsByNamespace.Items, GatewaysByLabel = GatewaysByLabel.Items,
             SecretAccess = Sources.SecretAccess.Items,
             CaBundles = Sources.CaBundles.Items, SecretNamespaces = SecretNamespaces,
-        });
-
-    /// <summary>Some route, or a policy that applies to a host, needs the filter for sessions: proxies have it only then. All replicas of a control plane
-    /// see the same objects, so their listeners are the same whatever was there before.</summary>
-    internal bool KeepsSessions => _sessions.Items.Count > 0 || _hostSessions.Items.Count > 0;
+        })
+    {
+        CallerTraits = CallerTraits.Items,
+    };
 
     private MeshConfig SettingsNow()
     {
         var read = (Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh;
-        if (!KeepsSessions) return read;
+        if (Sessions.Items.Count == 0) return read;
         if (_settings is not { } known || !ReferenceEquals(known.Read, read)) _settings = known = (read, read with { KeepsSessions = true });
         return known.Made;
     }
@@ -335,7 +353,7 @@ public sealed class MeshGraph
         var now = new TrafficRules(RoutingsByHost.Items, RulesByHost.Items)
         {
             ListedByGateway = GatewayRoutings.Listed.Items, ByGatewayHost = GatewayRoutings.ByHost.Items,
-            CallerLabels = CallerLabels.Items.Keys, HasWildcards = _wildcards.Count > 0,
+            HasWildcards = _wildcards.Count > 0,
         };
         return _traffic = now;
     }
@@ -381,6 +399,14 @@ public sealed class MeshGraph
     }
 
     private static ObjectKey KeyOf(ObjectRef source) => new(source.Cluster, source.Namespace, source.Name);
+
+    /// <summary>What the objects of a collection ask for about callers: each trait once, whoever asks.</summary>
+    private static Live<CallerTrait, CountedTrait> Traits<TKey, T>(Live<TKey, T> objects, Func<T, string> key, Func<T, IEnumerable<CallerTrait>> of,
+        string name) where TKey : notnull where T : IEquatable<T> => objects
+            .Derive((_, item) => of(item).Distinct().Select(trait => KeyValuePair.Create($"{key(item)} {trait.Fact} {trait.Label}", new CountedTrait(trait))),
+                $"traits of {name}")
+            .GroupBy(counted => counted.Trait, $"traits of {name} together")
+            .Derive((_, all) => One(all[0].Trait, all[0]), $"counted traits of {name}");
 
     private static KeyValuePair<TKey, T>[] One<TKey, T>(TKey key, T value) => [KeyValuePair.Create(key, value)];
 }

@@ -130,7 +130,6 @@ public sealed class MeshWriter
     }
 
     private bool _needsChanged;
-    private bool _keptSessions;
 
     /// <summary>Addresses in the allocator's ranges that objects declare themselves.</summary>
     private HashSet<Address> Taken() => Mesh.Unaddressed.Items.Values
@@ -142,9 +141,7 @@ public sealed class MeshWriter
     {
         _needsChanged |= Mesh.AddressNeeds.Changed.Count > 0
             || Mesh.Unaddressed.Changed.Any(host => Mesh.Unaddressed.Items.TryGetValue(host, out var service) && !service.Addresses.IsEmpty);
-        Mesh.Collect(_changes);
-        _changes.Settings |= _keptSessions != Mesh.KeepsSessions;
-        _keptSessions = Mesh.KeepsSessions;
+        foreach (var part in Mesh.ViewParts) part.Collect(_changes);
         Revisions.Collect(Sources);
         if (History is not { } history) return;
         foreach (var host in Mesh.Endpoints.Changed) history.NoteEndpoints(host, Mesh.Endpoints.Items.GetValueOrDefault(host));

@@ -35,6 +35,10 @@ public sealed record GatewayTable(ValueMap<ValueList<NetworkGateway>> Ready, Val
         return new(byNetwork.ToValueMap(), all.Select(gateway => gateway.Network).Distinct().Order(StringComparer.Ordinal).ToValueList(), (uint)scale);
     }
 
+    /// <summary>Those of some networks.</summary>
+    public GatewayTable Of(ValueList<string> networks) => new(Ready.Where(known => networks.Contains(known.Key)).ToValueMap(),
+        Known.Where(network => networks.Contains(network)).ToValueList(), Scale);
+
     /// <summary>The ready gateways for endpoints of one cluster in a network: the cluster's own, otherwise all of the network.</summary>
     /// <param name="network">The network of the endpoints.</param>
     /// <param name="cluster">Their cluster.</param>

@@ -45,6 +45,9 @@ public enum MeshPart
 
     /// <summary>What an account may read.</summary>
     Access,
+
+    /// <summary>What objects ask for about callers.</summary>
+    CallerTraits,
 }
 
 /// <summary>Something that was looked up, whether it was there or not.</summary>
@@ -62,6 +65,9 @@ public sealed class MeshReads(MeshView view)
     public IReadOnlySet<MeshRead> All => _all;
 
     public MeshConfig Mesh => view.Mesh;
+
+    /// <summary>Whether some object asks for this about callers.</summary>
+    public bool Counts(CallerTrait trait) => Get(MeshPart.CallerTraits, view.CallerTraits, trait) is not null;
 
     public Workload? Workload(ObjectRef source) => Get(MeshPart.Workloads, view.Workloads.Workloads, source);
 

@@ -7,11 +7,15 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Resolve;
 
-/// <summary>The hosts of the mesh, their endpoints, and the gateways to its networks.</summary>
+/// <summary>The hosts of the mesh, their endpoints, and the gateways to the networks of these.</summary>
 public sealed record ServiceRegistry(
     ImmutableDictionary<string, MeshService> Services,
     ImmutableDictionary<string, HostEndpoints> Endpoints,
-    GatewayTable Gateways);
+    ImmutableDictionary<string, GatewayTable> Gateways)
+{
+    /// <summary>The gateways of the networks that a host has endpoints in.</summary>
+    public GatewayTable GatewaysOf(string host) => Gateways.GetValueOrDefault(host, GatewayTable.Empty);
+}
 
 /// <summary>How traffic to a host is routed and balanced.</summary>
 /// <param name="RoutingsByHost">The routes for sidecars, by the hosts as they name them.</param>
@@ -28,9 +32,6 @@ public sealed record TrafficRules(
 
     /// <summary>The routes that compete for a host at a Gateway.</summary>
     public ImmutableDictionary<GatewayHost, ValueList<RouteSet>> ByGatewayHost { get; init; } = ImmutableDictionary<GatewayHost, ValueList<RouteSet>>.Empty;
-
-    /// <summary>The labels of callers that routes ask for.</summary>
-    public IEnumerable<string> CallerLabels { get; init; } = [];
 
     /// <summary>The namespaces with rules, and whether some are for wildcards.</summary>
     internal FrozenDictionary<string, bool> Namespaces => _namespaces ??= Rules.Keys.GroupBy(key => key.Namespace, StringComparer.Ordinal)
@@ -66,7 +67,6 @@ public sealed record WorkloadRegistry(
 /// <param name="Credentials">Certificates of gateways.</param>
 public sealed record ProxyConfigs(
     ImmutableDictionary<string, ValueList<Sidecar>> Sidecars,
-    ImmutableDictionary<ObjectKey, Gateway> GatewayObjects,
     ImmutableDictionary<string, ValueList<EnvoyFilter>> Filters,
     ImmutableDictionary<ObjectKey, TlsCredential> Credentials)
 {
@@ -101,6 +101,9 @@ public sealed record MeshView(
     WorkloadRegistry Workloads,
     ProxyConfigs Proxies)
 {
+    /// <summary>What objects ask for about callers.</summary>
+    public ImmutableDictionary<CallerTrait, CountedTrait> CallerTraits { get; init; } = ImmutableDictionary<CallerTrait, CountedTrait>.Empty;
+
     public HostEndpoints EndpointsOf(string host) => Registry.Endpoints.GetValueOrDefault(host) ?? HostEndpoints.None;
 
     /// <summary>What a name can mean in a namespace: itself, or a short name of a Service.</summary>

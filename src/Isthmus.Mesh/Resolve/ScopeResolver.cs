@@ -12,48 +12,10 @@ namespace Isthmus.Mesh.Resolve;
 /// <param name="Gateway">For gateways.</param>
 public sealed record ResolvedProxy(ProxyScope Scope, InboundScope? Inbound, GatewayScope? Gateway);
 
-/// <summary>Which labels the mesh's policies select by, and whether localities matter: no other labels or localities become
-/// part of a proxy's scope.</summary>
-public sealed record PolicyInterest(ValueList<string> LabelKeys, bool Localities, bool Nodes)
-{
-    /// <summary>Sidecars weigh zones against each other: they must know where the endpoints of their own host are.</summary>
-    public bool Zones { get; init; }
-
-    public static PolicyInterest Of(MeshView view)
-    {
-        var keys = new SortedSet<string>(StringComparer.Ordinal);
-        keys.UnionWith(view.Traffic.CallerLabels);
-        var localities = !view.Mesh.LocalityLb.Distribute.IsEmpty || view.Mesh.DefaultPolicy.Outlier is not null || view.Mesh.LocalityLb.Zones is not null
-            || view.Registry.Services.Values.Any(service => service.Distribution != TrafficDistribution.Any);
-        var zones = view.Mesh.LocalityLb is { Enabled: true, Zones: not null };
-        foreach (var rule in view.Traffic.Rules.Values.SelectMany(rules => rules))
-        {
-            keys.UnionWith(rule.WorkloadSelector.Keys);
-            foreach (var policy in Policies(rule))
-            {
-                localities |= policy.Outlier is not null || policy.Balancing?.Locality is not null;
-                zones |= policy.Balancing?.Locality is { Enabled: true, Zones: not null };
-                keys.UnionWith(Keys(policy.Balancing?.Locality));
-            }
-        }
-        keys.UnionWith(Keys(view.Mesh.LocalityLb));
-        var nodes = keys.Contains(Labels.Hostname)
-            || view.Registry.Services.Values.Any(service => service.NodeLocal || service.Distribution == TrafficDistribution.SameNode);
-        return new(keys.ToValueList(), localities, nodes) { Zones = zones };
-    }
-
-    private static IEnumerable<TrafficPolicy> Policies(DestinationRule rule) =>
-        rule.Subsets.Select(subset => subset.Policy).Append(rule.Policy).OfType<TrafficPolicy>()
-            .SelectMany(policy => policy.Ports.Select(port => port.Policy).Append(policy));
-
-    private static IEnumerable<string> Keys(LocalityLbSetting? setting) =>
-        setting is null ? [] : setting.FailoverPriority.Select(label => label.Split('=', 2)[0]);
-}
-
 /// <summary>Finds the scope of a proxy.</summary>
 public static class ScopeResolver
 {
-    public static ResolvedProxy Resolve(ProxyIdentity proxy, MeshReads mesh, PolicyInterest interest)
+    public static ResolvedProxy Resolve(ProxyIdentity proxy, MeshReads mesh)
     {
         var (workload, labels, _) = ClaimedWorkload.Of(proxy, mesh);
         var sidecar = SidecarOf(proxy, labels, mesh);
@@ -61,11 +23,11 @@ public static class ScopeResolver
         var context = proxy.Kind == ProxyKind.Sidecar ? PatchContext.SidecarOutbound : PatchContext.Gateway;
         var scope = new ProxyScope(
             proxy.Kind, proxy.Cluster, proxy.Network, proxy.NetworkView, proxy.Namespace, proxy.Domain, proxy.DnsCapture, proxy.DnsAutoAllocate,
-            interest.Localities ? LocalityOf(proxy, workload, labels, mesh) : Locality.Unknown,
-            interest.LabelKeys.Where(labels.ContainsKey).Select(key => KeyValuePair.Create(key, labels[key])).ToValueMap(),
+            mesh.Counts(new(CallerFact.Locality)) ? LocalityOf(proxy, workload, labels, mesh) : Locality.Unknown,
+            labels.Where(label => mesh.Counts(CallerTrait.OfLabel(label.Key))).ToValueMap(),
             sidecar)
         {
-            Node = interest.Nodes ? NodeOf(proxy, workload).Name : "",
+            Node = mesh.Counts(new(CallerFact.Node)) ? NodeOf(proxy, workload).Name : "",
             Family = FamilyOf(proxy),
             Software = proxy.Software,
             Plugins = proxy.Software.RunsWasm ? WasmPlugin.For(mesh.PluginsFor(proxy.Namespace), proxy.Namespace, mesh.Mesh.RootNamespace, labels) : default,
@@ -84,7 +46,8 @@ public static class ScopeResolver
                 Inbound(services, workload, labels, scope,
                     mesh) with
                     {
-                        Own = interest.Zones ? OwnHost(services, scope) : null, Tracing = tracing.OfServer, Logs = logs.OfServer, Metrics = metrics.OfServer,
+                        Own = mesh.Counts(new(CallerFact.Zones)) ? OwnHost(services, scope) : null,
+                        Tracing = tracing.OfServer, Logs = logs.OfServer, Metrics = metrics.OfServer,
                         Patches = patches.Where(patch => patch.IsFor(PatchContext.SidecarInbound)).ToValueList()
                     },
                 null)

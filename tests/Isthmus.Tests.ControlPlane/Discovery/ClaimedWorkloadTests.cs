@@ -102,7 +102,7 @@ public sealed class ClaimedWorkloadTests
     private static ProxyScope Scope(MeshRig rig, Isthmus.ControlPlane.Push.ProxyFeed proxy)
     {
         var view = rig.Mesh.View();
-        return ScopeResolver.Resolve(proxy.Proxy, new(view), PolicyInterest.Of(view)).Scope;
+        return ScopeResolver.Resolve(proxy.Proxy, new(view)).Scope;
     }
 
     /// <summary>The ports behind Services.</summary>

@@ -101,6 +101,7 @@ public sealed class MultiClusterTests
         var rig = new MeshRig("c1", "c2");
         rig.App("c1", "orders", "10.96.0.10", "10.244.0.1");
         rig.App("c2", "orders", "10.96.0.11", "10.244.0.2");
+        rig.App("c1", "local", "10.96.0.12", "10.244.0.3");
         rig.EastWest("c2", "172.18.202.1");
         var client = rig.Sidecar("c1");
         rig.Push();
@@ -108,7 +109,8 @@ public sealed class MultiClusterTests
 
         rig.EastWest("c2", "172.18.202.1", ready: false);
         var changes = rig.Push();
-        Assert.True(changes.Gateways);
+        Assert.True(changes.Networks);
+        Assert.DoesNotContain("local.shop.svc.cluster.local", changes.Endpoints); // It has no endpoints there.
         Assert.Equal(["10.244.0.1:8080=1"], Endpoints(client, OutboundName("orders")));
 
         rig.EastWest("c2", "172.18.202.1");

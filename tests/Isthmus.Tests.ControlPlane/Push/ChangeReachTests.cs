@@ -57,6 +57,9 @@ public sealed class ChangeReachTests
         { "VirtualService", "hosts: [orders], http: [{timeout: @s, route: [{destination: {host: orders}}]}]", "shop", 0, "sidecars" },
         { "VirtualService", "hosts: ['*.shop.svc.cluster.local'], http: [{timeout: @s, route: [{destination: {host: orders}}]}]", "shop", 0, "sidecars" },
         { "VirtualService", "hosts: [only.example], http: [{timeout: @s, route: [{destination: {host: orders}}]}]", "shop", 0, "sidecars" },
+        // One of them has the label that it asks for.
+        { "VirtualService", "hosts: [orders], http: [{timeout: @s, match: [{sourceLabels: {security.istio.io/tlsMode: istio}}], "
+            + "route: [{destination: {host: orders}}]}]", "shop", 1, "sidecars" },
         { "HTTPRoute", "parentRefs: [{group: '', kind: Service, name: orders}], rules: [{timeouts: {request: @s}, "
             + "backendRefs: [{name: orders, port: 80}]}]", "shop", 0, "sidecars" },
         { "GRPCRoute", "parentRefs: [{group: '', kind: Service, name: orders}], rules: [{matches: [{method: {service: s@}}], "

@@ -211,7 +211,7 @@ public sealed class IncrementalPushTests
             case Step.Gateway gateway: rig.EastWest(gateway.Cluster, gateway.HasAddress ? $"172.18.20{gateway.Cluster[1]}.1" : "", gateway.Ready); break;
             case Step.Commit { EndpointsFirst: true } when publish:
                 var changes = rig.Writer.Commit();
-                rig.Publisher.PublishEndpoints(rig.Mesh.View(), changes.Gateways ? null : changes.Endpoints);
+                rig.Publisher.PublishEndpoints(rig.Mesh.View(), changes.Endpoints);
                 rig.Publisher.PublishAll(rig.Mesh.View(), changes);
                 break;
             case Step.Commit when publish: rig.Push(); break;

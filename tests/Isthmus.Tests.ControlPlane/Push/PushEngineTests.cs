@@ -76,6 +76,32 @@ public sealed class PushEngineTests
         await running;
     }
 
+    [Fact]
+    public async Task New_addresses_of_a_headless_host_that_wait_are_not_forgotten_when_other_endpoints_go_first()
+    {
+        var rig = new MeshRig("c1");
+        using var stop = new CancellationTokenSource(Patience);
+        var clock = new ManualClock();
+        var engine = new PushEngine(rig.Writer, new(TimeSpan.FromHours(1), TimeSpan.FromHours(5)), clock, NullLogger<PushEngine>.Instance);
+        var running = engine.RunAsync(stop.Token);
+        await engine.PostAsync(_ => rig.StatefulApp("c1", "ledger", "tcp", 5432, "10.244.0.1"), stop.Token);
+        await engine.PostAsync(_ => rig.App("c1", "orders", "10.96.0.10", "10.244.1.1"), stop.Token);
+        var proxy = engine.Connect(Identity);
+        await engine.MarkReadyAsync(stop.Token);
+        await NextAsync(proxy, null, stop.Token);
+
+        // The push was just before, so this change waits for quiet.
+        await engine.PostAsync(_ => rig.StatefulApp("c1", "ledger", "tcp", 5432, "10.244.0.1", "10.244.0.2"), stop.Token);
+        Assert.False(await engine.IsPublishedAsync(stop.Token));
+        await engine.PostAsync(_ => rig.App("c1", "orders", "10.96.0.10", "10.244.1.1", "10.244.1.2"), stop.Token);
+        await Eventually.TrueAsync(() => MeshRig.Endpoints(proxy, MeshRig.OutboundName("orders")).Count == 2);
+        Assert.Null(MeshRig.Listener(proxy, "10.244.0.2_5432"));
+        clock.Advance(TimeSpan.FromHours(1));
+        await Eventually.TrueAsync(() => MeshRig.Listener(proxy, "10.244.0.2_5432") is not null);
+        await stop.CancelAsync();
+        await running;
+    }
+
     [Theory]
     [MemberData(nameof(ChangeReachTests.Changes), MemberType = typeof(ChangeReachTests))]
     public async Task An_object_of_any_kind_does_not_wait_when_it_stands_alone(string kind, string spec, string ns, int resolved, string offered)

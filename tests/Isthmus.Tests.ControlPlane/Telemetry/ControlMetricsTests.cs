@@ -42,7 +42,7 @@ public sealed class ControlMetricsTests
         changes.Endpoints.UnionWith(["a.shop", "b.shop"]);
         _metrics.Changed(changes);
         _metrics.Triggered(changes);
-        changes = new MeshChanges { Gateways = true };
+        changes = new MeshChanges { Networks = true };
         changes.Services.Add("a.shop");
         changes.Reads.Add(new(Isthmus.Mesh.Resolve.MeshPart.Nodes, "node"));
         _metrics.Changed(changes);

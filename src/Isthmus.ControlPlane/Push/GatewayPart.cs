@@ -38,7 +38,7 @@ internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
     public void Update(MeshView view, IEnumerable<ClusterInputs> hosts)
     {
         var listed = view.ListedOf(gateway, scope).ToList();
-        var inputs = new GatewayInputs(scope, view.Mesh.For(scope), gateway, listed.ToValueList());
+        var inputs = new GatewayInputs(scope.RouteCaller(), scope.SettingsIn(view.Mesh), gateway, listed.ToValueList()) { Tracing = scope.Tracing };
         _tables.Update(view, inputs);
         var connections = listed.Where(routing => routing.RoutesConnections).Concat(_tables.Connections)
             .OrderBy(routing => routing.CreatedAt).ThenBy(routing => routing.Source).ThenBy(routing => routing.Hosts[0], StringComparer.Ordinal).ToValueList();

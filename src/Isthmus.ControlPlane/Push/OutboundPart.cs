@@ -9,13 +9,15 @@ namespace Isthmus.ControlPlane.Push;
 /// <summary>Outbound listeners, route tables and the name table of a sidecar scope.</summary>
 internal sealed class OutboundPart(ProxyScope scope, SharedResources shared)
 {
+    private readonly ListenerCaller _listenerCaller = scope.ListenerCaller();
+    private readonly NameCaller _nameCaller = scope.NameCaller();
     private readonly OutboundRoutes _routes = new(scope, shared);
     private List<VisibleHost> _hosts = [];
     // As VirtualServices may name them; scopes that see the same hosts share it, and the first change makes it.
     private Lazy<ILookup<string, VisibleHost>> _byName = new(Array.Empty<VisibleHost>().ToLookup(_ => ""));
     // What the scope holds; each update takes what it needs before it returns what it had, so that nothing is made twice.
     private List<SharedTable<ListenerInputs, XdsResource>.Entry> _listeners = [];
-    private SharedTable<XdsResource, XdsResource>.Entry? _names;
+    private SharedTable<NameTableInputs, XdsResource>.Entry? _names;
     private MeshConfig? _mesh, _settings;
     private HashSet<string>? _destinations; // of all routes, once somebody has asked
 
@@ -30,11 +32,11 @@ internal sealed class OutboundPart(ProxyScope scope, SharedResources shared)
         List<VisibleHost> hosts = [.. services.Select(service => Visible(view, service))];
         (_hosts, _byName) = (hosts, new(() => RoutedHosts.ByName(hosts, host => host.Service.Hostname, host => host.Service)));
         var policy = scope.Sidecar?.OutboundTrafficPolicy ?? view.Mesh.OutboundTrafficPolicy;
-        var plans = OutboundPlan.Of(scope, _hosts);
+        var plans = OutboundPlan.Of(_listenerCaller, _hosts);
         UpdateListeners(plans, SettingsOf(view.Mesh, policy), policy);
         _routes.Update(view, plans, _hosts, policy);
-        var (before, names) = (_names, EncodedResource.Of(TypeUrls.NameTable, "", NameTableGenerator.Build(scope, _hosts)));
-        _names = shared.NameTables.Take(names);
+        var before = _names;
+        _names = shared.NameTables.Take(NameTableInputs.Of(_nameCaller, _hosts));
         Names = Names.ReplacedBy([_names.Made]);
         if (before is not null) shared.NameTables.Return(before);
         _destinations = null;
@@ -122,19 +124,14 @@ internal sealed class OutboundPart(ProxyScope scope, SharedResources shared)
     {
         if (_settings is { } known && ReferenceEquals(_mesh, mesh)) return known;
         _mesh = mesh;
-        return _settings = shared.Settings.Of(mesh.For(scope) with { OutboundTrafficPolicy = policy });
+        return _settings = shared.Settings.Of(scope.SettingsIn(mesh) with { OutboundTrafficPolicy = policy });
     }
 
     private void UpdateListeners(IReadOnlyList<OutboundListener> plans, MeshConfig settings, OutboundPolicy policy)
     {
         var before = _listeners;
-        _listeners = [.. plans.Select(plan => shared.Listeners.Take(new(plan, settings, policy, scope.Tracing)))];
-        var made = new List<XdsResource>
-        {
-            EncodedResource.Of(TypeUrls.Listener, ResourceNames.VirtualOutbound, OutboundListeners.Virtual(settings, policy, scope.Tracing)),
-        };
-        made.AddRange(_listeners.Select(entry => entry.Made));
-        Listeners = shared.Sets.Of(Listeners.ReplacedBy(made));
+        _listeners = [.. plans.Prepend(null).Select(plan => shared.Listeners.Take(new(plan, settings, policy, scope.Tracing)))];
+        Listeners = shared.Sets.Of(Listeners.ReplacedBy([.. _listeners.Select(entry => entry.Made)]));
         before.ForEach(shared.Listeners.Return);
     }
 }

@@ -13,7 +13,8 @@ internal sealed class OutboundRoutes(ProxyScope scope, SharedResources shared)
     /// <summary>The port of names that only a VirtualService defines, as in Istio.</summary>
     private const int NameOnlyPort = 80;
 
-    private readonly string _domain = scope.Domain;
+    private readonly DomainCaller _domainCaller = scope.DomainCaller();
+    private readonly RouteCaller _caller = scope.RouteCaller();
     private ImmutableArray<OutboundTable> _tables = [];
     // Which members of which tables are for a name; scopes with the same tables share it, and the first change makes it.
     private Lazy<ILookup<string, (int Table, int Member)>> _places = PlacesOf([]);
@@ -75,13 +76,13 @@ internal sealed class OutboundRoutes(ProxyScope scope, SharedResources shared)
 
     /// <summary>Whether workloads of one of the two namespaces have a short name for a host.</summary>
     private bool IsNamedApart(OutboundHost member, OutboundTable table, OutboundRoutes other) => table.IsOfPort
-        && (IsIn(member.Host, scope.Domain) || IsIn(member.Host, other._domain));
+        && (IsIn(member.Host, _domainCaller.Domain) || IsIn(member.Host, other._domainCaller.Domain));
 
     private static bool IsIn(string host, string domain) => host.EndsWith(domain, StringComparison.Ordinal) && host.Length > domain.Length
         && host[^(domain.Length + 1)] == '.';
 
     private ValueList<string> DomainsOf(OutboundHost member, int port) => (member.Service is { } service
-        ? RouteGenerator.Domains(service, scope, port) : RouteGenerator.Domains(member.Host, scope, port)).ToValueList();
+        ? RouteGenerator.Domains(service, _domainCaller, port) : RouteGenerator.Domains(member.Host, _domainCaller, port)).ToValueList();
 
     /// <summary>Whether a host has other routes here, or DestinationRules that may be others are part of them.</summary>
     private bool IsRoutedApart(OutboundHost member, MeshView view)
@@ -89,7 +90,7 @@ internal sealed class OutboundRoutes(ProxyScope scope, SharedResources shared)
         var found = member.Service is { } service ? view.RoutingFor(service, scope) : view.RoutingFor(member.Host, scope);
         var (routing, inputs) = (found is { Rules.IsEmpty: false } ? found : null, member.Part.Inputs);
         return !ReferenceEquals(routing, inputs.Routing)
-            || (routing is not null && (!view.Traffic.Rules.IsEmpty || RouteCaller.Of(scope, routing) != inputs.Caller));
+            || (routing is not null && (!view.Traffic.Rules.IsEmpty || _caller.For(routing) != inputs.Caller));
     }
 
     /// <summary>The hosts that routes lead to.</summary>
@@ -165,15 +166,15 @@ internal sealed class OutboundRoutes(ProxyScope scope, SharedResources shared)
         // A table must not contain a domain twice: the first host keeps it.
         var domains = new HashSet<string>(StringComparer.Ordinal);
         // The cluster's own hosts first: an address of another cluster must not take the domain of a local host.
-        foreach (var service in ServiceAddresses.Ranked(services, service => service, scope))
-            members.Add(HostOf(view, port, service.Hostname, service, RouteGenerator.Domains(service, scope, port).Where(domains.Add).ToValueList()));
+        foreach (var service in ServiceAddresses.Ranked(services, service => service, _domainCaller.Addresses.Cluster))
+            members.Add(HostOf(view, port, service.Hostname, service, RouteGenerator.Domains(service, _domainCaller, port).Where(domains.Add).ToValueList()));
         if (port == NameOnlyPort)
         {
             foreach (var host in view.Traffic.RoutingsByHost.Keys.Order(StringComparer.Ordinal))
                 if (IsNameOnly(view, host) && domains.Add(host))
-                    members.Add(HostOf(view, port, host, null, RouteGenerator.Domains(host, scope, port).ToValueList()));
+                    members.Add(HostOf(view, port, host, null, RouteGenerator.Domains(host, _domainCaller, port).ToValueList()));
         }
-        return new(shared, name, port, shared.Fallbacks.Take((policy, scope.Headers)), members.DrainToImmutable());
+        return new(shared, name, port, shared.Fallbacks.Take(new(policy, _caller.CountsAttempts)), members.DrainToImmutable());
     }
 
     private bool IsNameOnly(MeshView view, string host) =>
@@ -190,7 +191,7 @@ internal sealed class OutboundRoutes(ProxyScope scope, SharedResources shared)
         var found = service is null ? view.RoutingFor(host, scope) : view.RoutingFor(service, scope);
         var routing = found is { Rules.IsEmpty: false } ? found : null;
         return new(host, service, domains, shared.VirtualHosts.Take(
-            new(RouteCaller.Of(scope, routing), view.Mesh, host, port, domains, routing, view.ShapesOf([routing], service, scope))));
+            new(_caller.For(routing), view.Mesh, host, port, domains, routing, view.ShapesOf([routing], service, scope))));
     }
 
     /// <param name="tables">It holds each of them as soon as it is there.</param>

@@ -14,14 +14,14 @@ namespace Isthmus.ControlPlane.Push;
 internal sealed class OutboundTable
 {
     private readonly SharedResources _shared;
-    private readonly SharedTable<(OutboundPolicy, ProxyHeaders), EncodedPart>.Entry? _fallback;
+    private readonly SharedTable<FallbackInputs, EncodedPart>.Entry? _fallback;
     private readonly SharedTable<RouteTableInputs, XdsResource>.Entry _made;
     private readonly Lock _guard = new(); // Guards the fields below.
     private int _holders = 1;
     private Step? _next;
 
     /// <param name="members">It takes over what they hold, and <paramref name="fallback"/>, also if something cannot be made.</param>
-    public OutboundTable(SharedResources shared, string name, int port, SharedTable<(OutboundPolicy, ProxyHeaders), EncodedPart>.Entry? fallback,
+    public OutboundTable(SharedResources shared, string name, int port, SharedTable<FallbackInputs, EncodedPart>.Entry? fallback,
         ImmutableArray<OutboundHost> members)
     {
         (_shared, Name, Port, _fallback, Members) = (shared, name, port, fallback, members);

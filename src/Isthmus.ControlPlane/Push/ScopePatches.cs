@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using Isthmus.Core.Collections;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Wire.Envoy.Clusters;
@@ -27,11 +28,9 @@ internal sealed class ScopePatches
                 [.. patches.AddedClusters.Select(made => EncodedResource.Of(TypeUrls.Cluster, made.Name, made))]);
     }
 
-    /// <summary>Null when no EnvoyFilter patches the scope.</summary>
-    public static ScopePatches? Of(ProxyScope scope) =>
-        PatchSet.Of(scope.Patches, scope.Kind == ProxyKind.Sidecar ? PatchContext.SidecarOutbound : PatchContext.Gateway) is { } patches
-            ? new(patches, _ => [])
-            : null;
+    /// <summary>For calls to other hosts, or for a gateway; null when no EnvoyFilter patches these.</summary>
+    public static ScopePatches? Of(ProxyKind kind, ValueList<EnvoyPatch> patches) =>
+        PatchSet.Of(patches, kind == ProxyKind.Sidecar ? PatchContext.SidecarOutbound : PatchContext.Gateway) is { } own ? new(own, _ => []) : null;
 
     /// <summary>Null when no EnvoyFilter patches the scope.</summary>
     public static ScopePatches? Of(InboundScope scope) =>

@@ -14,10 +14,10 @@ namespace Isthmus.ControlPlane.Push;
 internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedResources shared)
 {
     private SortedDictionary<string, HostPart> _hosts = new(StringComparer.Ordinal);
-    private readonly ClusterCaller _caller = ClusterCaller.Of(scope);
+    private readonly ClusterCaller _caller = scope.ClusterCaller();
     private readonly OutboundPart _outbound = new(scope, shared);
     private readonly GatewayPart? _gateway = gateway is null ? null : new(scope, gateway);
-    private readonly ScopePatches? _patches = ScopePatches.Of(scope);
+    private readonly ScopePatches? _patches = ScopePatches.Of(scope.Kind, scope.Patches);
     private ResourceSet _clusters = ResourceSet.Empty;
     private MeshConfig? _mesh;
     // An update that fails may leave a part of what it is for: the next one makes everything anew.

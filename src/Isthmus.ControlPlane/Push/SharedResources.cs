@@ -7,7 +7,8 @@ using Isthmus.Wire.Xds;
 namespace Isthmus.ControlPlane.Push;
 
 /// <summary>All inputs of one outbound listener.</summary>
-internal sealed record ListenerInputs(OutboundListener Plan, MeshConfig Mesh, OutboundPolicy Policy, TracePlan? Tracing);
+/// <param name="Plan">Null for the one that has all connections, and those to addresses that nobody knows.</param>
+internal sealed record ListenerInputs(OutboundListener? Plan, MeshConfig Mesh, OutboundPolicy Policy, TracePlan? Tracing);
 
 /// <summary>All inputs of a route table of sidecars.</summary>
 /// <param name="Hosts">Encoded virtual hosts, in order. They are shared, so that equal ones are the same object.</param>
@@ -30,20 +31,27 @@ internal sealed class SharedResources
     public SharedTable<VirtualHostInputs, EncodedPart> VirtualHosts { get; } = new(
         inputs => EncodedPart.Of(RouteGenerator.VirtualHost(inputs)), new VirtualHostComparer());
 
-    public SharedTable<(OutboundPolicy Policy, ProxyHeaders Headers), EncodedPart> Fallbacks { get; } = new(
-        inputs => EncodedPart.Of(RouteGenerator.Fallback(inputs.Policy, inputs.Headers)), EqualityComparer<(OutboundPolicy, ProxyHeaders)>.Default);
+    public SharedTable<FallbackInputs, EncodedPart> Fallbacks { get; } = new(
+        inputs => EncodedPart.Of(RouteGenerator.Fallback(inputs)), EqualityComparer<FallbackInputs>.Default);
 
     public SharedTable<RouteTableInputs, XdsResource> RouteTables { get; } = new(
         inputs => EncodedResource.OfParts(TypeUrls.Route, inputs.Name, RouteGenerator.Head(inputs.Name), inputs.Hosts), new RouteTableComparer());
 
     public SharedTable<ListenerInputs, XdsResource> Listeners { get; } = new(
-        inputs => EncodedResource.Of(TypeUrls.Listener, inputs.Plan.Name, OutboundListeners.Build(inputs.Plan, inputs.Mesh, inputs.Policy, inputs.Tracing)),
+        inputs => EncodedResource.Of(TypeUrls.Listener, inputs.Plan?.Name ?? ResourceNames.VirtualOutbound, inputs.Plan is { } plan
+            ? OutboundListeners.Build(plan, inputs.Mesh, inputs.Policy, inputs.Tracing)
+            : OutboundListeners.Virtual(inputs.Mesh, inputs.Policy, inputs.Tracing)),
         new ListenerComparer());
 
-    /// <summary>Name tables: their inputs are all that a scope sees, so equal ones are found by their content.</summary>
-    public SharedTable<XdsResource, XdsResource> NameTables { get; } = new(made => made, new ContentComparer());
+    public SharedTable<NameTableInputs, XdsResource> NameTables { get; }
 
     public SharedSets Sets { get; } = new();
+
+    // Most changes of Services leave their names as they are: what was made of other inputs and is equal is kept once.
+    private readonly SharedValues<XdsResource> _nameTables = new();
+
+    public SharedResources() => NameTables = new(
+        inputs => _nameTables.Of(EncodedResource.Of(TypeUrls.NameTable, "", NameTableGenerator.Build(inputs))), new NameTableComparer());
 
     /// <summary>The settings of scopes.</summary>
     public SharedValues<MeshConfig> Settings { get; } = new();
@@ -73,7 +81,7 @@ internal sealed class SharedResources
         public bool Equals(VirtualHostInputs? a, VirtualHostInputs? b) => a == b;
 
         public int GetHashCode(VirtualHostInputs inputs) =>
-            HashCode.Combine(inputs.Hostname, inputs.Port, inputs.Domains.Count, inputs.Routing?.Source, inputs.Caller.Namespace);
+            HashCode.Combine(inputs.Hostname, inputs.Port, inputs.Domains.Count, inputs.Routing?.Source, inputs.Caller.Source.Namespace);
     }
 
     private sealed class RouteTableComparer : IEqualityComparer<RouteTableInputs>
@@ -94,14 +102,16 @@ internal sealed class SharedResources
     {
         public bool Equals(ListenerInputs? a, ListenerInputs? b) => a == b;
 
-        public int GetHashCode(ListenerInputs inputs) => HashCode.Combine(inputs.Plan.Name, inputs.Plan.Chains.Count, inputs.Policy);
+        public int GetHashCode(ListenerInputs inputs) => HashCode.Combine(inputs.Plan?.Name, inputs.Plan?.Chains.Count, inputs.Policy);
     }
 
-    private sealed class ContentComparer : IEqualityComparer<XdsResource>
+    private sealed class NameTableComparer : IEqualityComparer<NameTableInputs>
     {
-        public bool Equals(XdsResource? a, XdsResource? b) => a?.Name == b?.Name && a?.Version == b?.Version;
+        public bool Equals(NameTableInputs? a, NameTableInputs? b) => a == b;
 
-        public int GetHashCode(XdsResource resource) => HashCode.Combine(resource.Name, resource.Version);
+        public int GetHashCode(NameTableInputs inputs) => HashCode.Combine(
+            inputs.Caller.Addresses.Cluster, inputs.Caller.Network, inputs.Caller.Namespace, inputs.Hosts.Count,
+            inputs.Hosts.IsEmpty ? "" : inputs.Hosts[0].Service.Hostname, inputs.Hosts.IsEmpty ? "" : inputs.Hosts[^1].Service.Hostname);
     }
 }
 
@@ -157,19 +167,27 @@ internal sealed class SharedValues<T> where T : class
 {
     private readonly Lock _lock = new();
     private readonly Dictionary<int, WeakReference<T>> _known = [];
+    private int _limit = 64;
 
     /// <summary>An equal value that somebody has already, or this one.</summary>
     public T Of(T value)
     {
         lock (_lock)
         {
-            if (_known.TryGetValue(value.GetHashCode(), out var reference) && reference.TryGetTarget(out var known) && known.Equals(value)) return known;
-            foreach (var (hash, gone) in _known.ToList())
-            {
-                if (!gone.TryGetTarget(out _)) _known.Remove(hash);
-            }
-            _known[value.GetHashCode()] = new(value);
+            var hash = value.GetHashCode();
+            if (_known.TryGetValue(hash, out var reference) && reference.TryGetTarget(out var known) && known.Equals(value)) return known;
+            if (_known.Count >= _limit) Sweep();
+            _known[hash] = new(value);
             return value;
         }
+    }
+
+    private void Sweep()
+    {
+        foreach (var (hash, reference) in _known.ToList())
+        {
+            if (!reference.TryGetTarget(out _)) _known.Remove(hash);
+        }
+        _limit = Math.Max(64, _known.Count * 2);
     }
 }

@@ -3,26 +3,6 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Generate;
 
-/// <summary>What clusters depend on of the proxies that call through them.</summary>
-/// <param name="ExchangesMetadata">They speak <c>istio-peer-exchange</c>.</param>
-/// <param name="TellsMeshOnly">They tell the mesh about themselves, and nobody else.</param>
-/// <param name="IsRecent">As <see cref="ProxySoftware.IsRecent"/>.</param>
-public sealed record ClusterCaller(Vantage From, bool ExchangesMetadata, bool TellsMeshOnly, bool IsRecent)
-{
-    /// <summary>The name under which they get the certificate that they show to backends; empty for none.</summary>
-    public string ClientCredential { get; init; } = "";
-
-    /// <summary>Their data plane is Envoy, which does not tell endpoints that are not ready from those that it has ejected.</summary>
-    public bool IsEnvoy { get; init; }
-
-    public static ClusterCaller Of(ProxyScope scope) =>
-        new(scope.Vantage(), scope.Software.Has(IstioFilters.ClientExchange), scope.Headers.TellsMeshOnly, scope.Software.IsRecent)
-    {
-        ClientCredential = scope.ClientCredential,
-        IsEnvoy = scope.Software.IsEnvoy,
-    };
-}
-
 /// <summary>All inputs of the clusters of one host.</summary>
 /// <param name="Rule">The DestinationRule that applies for these callers, or null.</param>
 /// <param name="Identities">SPIFFE IDs of all workloads behind the host in all clusters, sorted.</param>

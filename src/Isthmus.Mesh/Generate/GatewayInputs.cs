@@ -4,9 +4,13 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.Mesh.Generate;
 
 /// <summary>All inputs of the listeners of a gateway, except the services behind AUTO_PASSTHROUGH, and of its route tables, except their routes.</summary>
+/// <param name="Mesh">With the settings of the gateway.</param>
 /// <param name="Routings">The routes bound to one of its Gateways, oldest first.</param>
-public sealed record GatewayInputs(ProxyScope Scope, MeshConfig Mesh, GatewayScope Gateway, ValueList<RouteSet> Routings)
+public sealed record GatewayInputs(RouteCaller Caller, MeshConfig Mesh, GatewayScope Gateway, ValueList<RouteSet> Routings)
 {
+    /// <summary>How calls are traced; null if they are not.</summary>
+    public TracePlan? Tracing { get; init; }
+
     /// <summary>The settings of the clusters that TCP connections may get, where a DestinationRule has some.</summary>
     public ValueMap<TcpSettings> TcpSettings { get; init; }
 

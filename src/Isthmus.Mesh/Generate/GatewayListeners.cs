@@ -166,7 +166,7 @@ public static class GatewayListeners
     private static FilterChain HttpChain((string Name, int Port) listener, string route, TransportSocket? tls, IReadOnlyList<string> names,
         GatewayInputs inputs)
     {
-        var manager = HttpConnections.Gateway($"outbound_{listener.Name}", route, inputs.Mesh, inputs.Gateway, inputs.Scope.Tracing, listener.Port);
+        var manager = HttpConnections.Gateway($"outbound_{listener.Name}", route, inputs.Mesh, inputs.Gateway, inputs.Tracing, listener.Port);
         var chain = new FilterChain { Filters = { PluginFilters.Network(inputs.Mesh, isServer: false, listener.Port), manager }, TransportSocket = tls };
         if (names.Count > 0) chain.FilterChainMatch = new() { ServerNames = { names } };
         return chain;
@@ -190,7 +190,7 @@ public static class GatewayListeners
             var admitted = routing.Hosts.Where(host => bound.Admits(host, routing.Namespace)).ToList();
             if (admitted.Count == 0) continue;
             var usable = passthrough ? routing with { Tcp = default } : tls is not null && routing.MatchesTerminated ? routing : routing with { Tls = default };
-            foreach (var chain in L4Routes.Chains(inputs.Scope, usable, port, default, bound.Gateway.FullName, inputs.TcpSettings))
+            foreach (var chain in L4Routes.Chains(inputs.Caller.Source, usable, port, default, bound.Gateway.FullName, inputs.TcpSettings))
             {
                 var names = chain.ServerNames.Where(name => bound.HostNames.Any(host => Hosts.Covers(host, name) || Hosts.Covers(name, host))).ToValueList();
                 if (names.IsEmpty && !chain.ServerNames.IsEmpty) continue;

@@ -89,7 +89,7 @@ public sealed class GatewayRouteTable
     /// <returns>Null: the table has none.</returns>
     public (HostPlace Place, VirtualHost Host)? HostOf(string name, IReadOnlyList<ServerRoutes> routes, ValueMap<DestinationShape> shapes)
     {
-        var headers = _inputs.Scope.Headers;
+        var headers = _inputs.Mesh.ProxyHeaders;
         var host = routes.Count > 0 ? OfRoutes(name, routes, shapes) : _own.TryGetValue(name, out var bound) ? GatewayRoutes.New(name, bound, headers) : null;
         var isForeign = _foreign.Has(name);
         if (host is null && !isForeign) return null;
@@ -109,13 +109,13 @@ public sealed class GatewayRouteTable
 
     private VirtualHost OfRoutes(string name, IReadOnlyList<ServerRoutes> routes, ValueMap<DestinationShape> shapes)
     {
-        var host = GatewayRoutes.New(name, _servers[routes[0].Server], _inputs.Scope.Headers);
+        var host = GatewayRoutes.New(name, _servers[routes[0].Server], _inputs.Mesh.ProxyHeaders);
         // Several servers may offer one host.
         var added = new HashSet<ObjectRef>();
         foreach (var (server, set) in routes)
         {
             var bound = _servers[server];
-            var context = new HttpRoutes.Context(RouteCaller.Of(_inputs.Scope, set), _inputs.Mesh, bound.Server.Port, bound.Gateway.FullName,
+            var context = new HttpRoutes.Context(_inputs.Caller.For(set), _inputs.Mesh, bound.Server.Port, bound.Gateway.FullName,
                 shapes) { IsTls = bound.IsHttps };
             var made = HttpRoutes.Of(set, context);
             GatewayRoutes.Append(host, [.. added.Add(set.Source) ? made : made.Where(route => !host.Routes.Contains(route))]);

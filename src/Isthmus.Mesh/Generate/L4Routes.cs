@@ -7,13 +7,13 @@ namespace Isthmus.Mesh.Generate;
 /// <summary>The routes of connections as chains.</summary>
 internal static class L4Routes
 {
-    /// <param name="scope">Of the proxy.</param>
+    /// <param name="source">Who connects.</param>
     /// <param name="rule">The routes.</param>
     /// <param name="port">The port of the listener.</param>
     /// <param name="ranges">The addresses of the listener, where a match has none.</param>
     /// <param name="gateway"><c>mesh</c>, or the gateway's full name.</param>
     /// <param name="settings">Those of DestinationRules, by cluster.</param>
-    public static IEnumerable<TcpChain> Chains(ProxyScope scope, RouteSet rule, ServicePort port, ValueList<AddressOrRange> ranges, string gateway,
+    public static IEnumerable<TcpChain> Chains(CallSource source, RouteSet rule, ServicePort port, ValueList<AddressOrRange> ranges, string gateway,
         ValueMap<TcpSettings> settings)
     {
         if (port.Protocol.IsTls() || !rule.Tls.IsEmpty)
@@ -22,7 +22,7 @@ internal static class L4Routes
             {
                 foreach (var match in route.Matches)
                 {
-                    if (!Applies(match, scope, port.Number, gateway)) continue;
+                    if (!Applies(match, source, port.Number, gateway)) continue;
                     var names = match.SniHosts.Contains("*") ? default : match.SniHosts;
                     yield return new(names, match.DestinationSubnets.IsEmpty ? ranges : match.DestinationSubnets, Target(route, rule, port.Number, settings),
                         Protocol.Tcp, rule.Source);
@@ -38,19 +38,18 @@ internal static class L4Routes
             }
             foreach (var match in route.Matches)
             {
-                if (!Applies(match, scope, port.Number, gateway)) continue;
+                if (!Applies(match, source, port.Number, gateway)) continue;
                 yield return new(default, match.DestinationSubnets.IsEmpty ? ranges : match.DestinationSubnets, Target(route, rule, port.Number, settings),
                     Protocol.Tcp, rule.Source);
             }
         }
     }
 
-    private static bool Applies(L4Match match, ProxyScope scope, int port, string gateway) =>
+    private static bool Applies(L4Match match, CallSource source, int port, string gateway) =>
         !match.IsNever
         && (match.Port == 0 || match.Port == port)
         && (match.Gateways.IsEmpty || match.Gateways.Contains(gateway))
-        && (match.SourceNamespace.Length == 0 || match.SourceNamespace == scope.Namespace)
-        && Selectors.Matches(match.SourceLabels, scope.RuleLabels);
+        && source.Is(match.SourceNamespace, match.SourceLabels);
 
     private static TcpTarget Target(L4Rule route, RouteSet rule, int port, ValueMap<TcpSettings> settings)
     {

@@ -5,26 +5,38 @@ using Isthmus.Wire.Istio;
 
 namespace Isthmus.Mesh.Generate;
 
+/// <summary>A host that a name table has.</summary>
+/// <param name="Endpoints">Only for headless hosts and their Pods.</param>
+public readonly record struct NamedHost(MeshService Service, ValueList<MeshEndpoint> Endpoints);
+
+/// <summary>All inputs of a name table.</summary>
+public sealed record NameTableInputs(NameCaller Caller, ValueList<NamedHost> Hosts)
+{
+    /// <param name="hosts">The hosts that the callers see.</param>
+    public static NameTableInputs Of(NameCaller caller, IReadOnlyCollection<VisibleHost> hosts) => new(
+        hosts.Any(host => !host.Service.Aliases.IsEmpty) ? caller : caller with { Namespace = "" },
+        hosts.Select(host => new NamedHost(host.Service, host.Endpoints)).ToValueList());
+}
+
 /// <summary>NDS: the names that a sidecar's DNS server resolves itself.</summary>
 public static class NameTableGenerator
 {
-    /// <param name="hosts">The hosts that the scope sees; endpoints are needed only for headless hosts and their Pods.</param>
-    public static NameTable Build(ProxyScope scope, IEnumerable<VisibleHost> hosts)
+    public static NameTable Build(NameTableInputs inputs)
     {
         var table = new NameTable();
-        var all = hosts.ToList();
+        var (caller, all) = (inputs.Caller, inputs.Hosts);
         var far = all.Where(host => host.Service.Pod is not null).ToLookup(host => host.Service.Pod!.Hostname, StringComparer.Ordinal);
         foreach (var host in all)
         {
             var service = host.Service;
             if (service.Pod is not null) continue; // added with its headless host
-            if (service.Headless) AddHeadless(table, host, Near(scope, host).Concat(Pods(far, service).SelectMany(pod => Far(scope, pod, service))).ToList());
+            if (service.Headless) AddHeadless(table, host, Near(caller, host).Concat(Pods(far, service).SelectMany(pod => Far(caller, pod, service))).ToList());
             else
             {
-                var addresses = ServiceAddresses.For(service, scope).Where(address => !address.IsRange).Select(address => address.Address).ToList();
+                var addresses = ServiceAddresses.For(service, caller.Addresses).Where(address => !address.IsRange).Select(address => address.Address).ToList();
                 if (addresses.Count == 0) continue;
                 table.Table[service.Hostname] = Entry(service, addresses);
-                foreach (var alias in service.Aliases.Where(alias => alias.VisibleTo(scope.Namespace))) table.Table[alias.Hostname] = Entry(alias, addresses);
+                foreach (var alias in service.Aliases.Where(alias => alias.VisibleTo(caller.Namespace))) table.Table[alias.Hostname] = Entry(alias, addresses);
             }
         }
         return table;
@@ -35,11 +47,11 @@ public static class NameTableGenerator
     private readonly record struct Member(Address Address, string Name, string FullName, string Cluster);
 
     /// <summary>Endpoints that are dialled directly.</summary>
-    private static IEnumerable<Member> Near(ProxyScope scope, VisibleHost host) => host.Endpoints
+    private static IEnumerable<Member> Near(NameCaller caller, NamedHost host) => host.Endpoints
         .Where(endpoint => endpoint is { Health: EndpointHealth.Ready, Address.Ip: not null })
-        .Where(endpoint => scope.Network.Length == 0 || endpoint.Network.Length == 0 || endpoint.Network == scope.Network)
-        .Where(endpoint => !(host.Service.ClusterLocal || endpoint.Withheld) || endpoint.Cluster == scope.Cluster)
-        .OrderBy(endpoint => endpoint.Cluster != scope.Cluster).ThenBy(endpoint => endpoint.Cluster, StringComparer.Ordinal)
+        .Where(endpoint => caller.Network.Length == 0 || endpoint.Network.Length == 0 || endpoint.Network == caller.Network)
+        .Where(endpoint => !(host.Service.ClusterLocal || endpoint.Withheld) || endpoint.Cluster == caller.Addresses.Cluster)
+        .OrderBy(endpoint => endpoint.Cluster != caller.Addresses.Cluster).ThenBy(endpoint => endpoint.Cluster, StringComparer.Ordinal)
         .Select(endpoint => new Member(endpoint.Address.Ip!.Value, endpoint.PodHostname,
             endpoint.Network.Length > 0 && endpoint.PodHostname.Length > 0
                 ? HeadlessPod.NameOf(endpoint.PodHostname, endpoint.Cluster, host.Service.Hostname)
@@ -47,21 +59,21 @@ public static class NameTableGenerator
             endpoint.Cluster));
 
     /// <summary>An exported headless host has the Pods of the clusters that export it.</summary>
-    private static IEnumerable<VisibleHost> Pods(ILookup<string, VisibleHost> far, MeshService service) => service.ExportOf.Length == 0
+    private static IEnumerable<NamedHost> Pods(ILookup<string, NamedHost> far, MeshService service) => service.ExportOf.Length == 0
         ? far[service.Hostname] : far[service.ExportOf].Where(host => service.Clusters.Contains(host.Service.Pod!.Cluster));
 
     /// <summary>A Pod behind a gateway: it has the address that was allocated for it.</summary>
-    private static IEnumerable<Member> Far(ProxyScope scope, VisibleHost host, MeshService service)
+    private static IEnumerable<Member> Far(NameCaller caller, NamedHost host, MeshService service)
     {
         if (host.Endpoints.FirstOrDefault(endpoint => endpoint.Health == EndpointHealth.Ready) is not { } endpoint) return [];
         return ServiceAddresses.For(host.Service,
-            scope).Items.Select(address => new Member(address.Address, endpoint.PodHostname,
+            caller.Addresses).Items.Select(address => new Member(address.Address, endpoint.PodHostname,
                 HeadlessPod.NameOf(host.Service.Pod!.Name, endpoint.Cluster, service.Hostname), endpoint.Cluster));
     }
 
     /// <summary>The headless host has the addresses of all; a Pod's name means the nearest Pod that has it: own cluster,
     /// own network, others by cluster.</summary>
-    private static void AddHeadless(NameTable table, VisibleHost host, List<Member> members)
+    private static void AddHeadless(NameTable table, NamedHost host, List<Member> members)
     {
         if (members.Count == 0) return;
         var service = host.Service;

@@ -57,13 +57,13 @@ public static class OutboundPlan
     /// <summary>The address of listeners that have no address of their own.</summary>
     public static readonly Address Any = Address.Parse(ResourceNames.AnyAddress);
 
-    public static IReadOnlyList<OutboundListener> Of(ProxyScope scope, IEnumerable<VisibleHost> hosts)
+    public static IReadOnlyList<OutboundListener> Of(ListenerCaller caller, IEnumerable<VisibleHost> hosts)
     {
         var drafts = new SortedDictionary<(Address Address, int Port), Draft>(Comparer<(Address Address, int Port)>.Create((a, b) =>
             a.Port != b.Port ? a.Port.CompareTo(b.Port) : a.Address.CompareTo(b.Address)));
         var all = hosts.ToList();
         var byPods = all.Where(host => host.Service.Pod is not null).Select(host => host.Service.Pod!.Hostname).ToHashSet(StringComparer.Ordinal);
-        var ranked = ServiceAddresses.Ranked(all, host => host.Service, scope).ToList();
+        var ranked = ServiceAddresses.Ranked(all, host => host.Service, caller.Addresses.Cluster).ToList();
         // Where some Service of a namespace has routes of its own, a call to another one must not get them because of the host that it names.
         var apart = all.Where(host => host.HasServiceRoutes && !host.Service.FromServiceEntry).Select(host => host.Service.Namespace)
             .ToHashSet(StringComparer.Ordinal);
@@ -72,29 +72,29 @@ public static class OutboundPlan
             foreach (var port in host.Service.Ports)
             {
                 if (port.Protocol == Protocol.Udp) continue;
-                if (host.Service.Pod is not null) AddPod(drafts, scope, host, port);
-                else Add(drafts, scope, host, port, BindAddresses(host, scope, port.Number, byPods.Contains(host.Service.Hostname)));
+                if (host.Service.Pod is not null) AddPod(drafts, caller, host, port);
+                else Add(drafts, caller, host, port, BindAddresses(host, caller, port.Number, byPods.Contains(host.Service.Hostname)));
                 if (port.Protocol.IsHttp() && host.Service is { Headless: false, FromServiceEntry: false, Pod: null } && apart.Contains(host.Service.Namespace))
-                    AddApart(drafts, scope, host.Service, port);
+                    AddApart(drafts, caller, host.Service, port);
             }
         }
         // Last, because others have the addresses.
         foreach (var host in ranked.Where(host => host.Service is { Headless: true, Pod: null } && host.Endpoints.Any(endpoint => endpoint.IsBorrowed)))
         {
             foreach (var port in host.Service.Ports.Where(port => port.Protocol != Protocol.Udp))
-                Add(drafts, scope, host, port, Dialled(Near(host, scope, port.Number).Where(endpoint => endpoint.IsBorrowed)));
+                Add(drafts, caller, host, port, Dialled(Near(host, caller, port.Number).Where(endpoint => endpoint.IsBorrowed)));
         }
         return [.. drafts.Values.Select(draft => draft.Finish())];
     }
 
     /// <summary>HTTP to the addresses of a Service is for the Service, whatever host a request names.</summary>
-    private static void AddApart(SortedDictionary<(Address, int), Draft> drafts, ProxyScope scope, MeshService service, ServicePort port)
+    private static void AddApart(SortedDictionary<(Address, int), Draft> drafts, ListenerCaller caller, MeshService service, ServicePort port)
     {
-        foreach (var address in ServiceAddresses.For(service, scope).Where(address => !address.IsRange))
+        foreach (var address in ServiceAddresses.For(service, caller.Addresses).Where(address => !address.IsRange))
             Get(drafts, address.Address, port.Number).AddHttp(ResourceNames.HostPort(service.Hostname, port.Number), port.Protocol);
     }
 
-    private static void Add(SortedDictionary<(Address, int), Draft> drafts, ProxyScope scope, VisibleHost host, ServicePort port,
+    private static void Add(SortedDictionary<(Address, int), Draft> drafts, ListenerCaller caller, VisibleHost host, ServicePort port,
         IEnumerable<AddressOrRange> addresses)
     {
         if (port.Protocol.IsHttp())
@@ -112,7 +112,7 @@ public static class OutboundPlan
             {
                 draft.AddHttp(ResourceNames.HostPort(host.Service.Hostname, port.Number), Protocol.Auto);
             }
-            foreach (var chain in Chains(scope, host, port, bind.IsRange ? [bind] : default, at == Any && !bind.IsRange)) draft.AddChain(chain);
+            foreach (var chain in Chains(caller, host, port, bind.IsRange ? [bind] : default, at == Any && !bind.IsRange)) draft.AddChain(chain);
         }
     }
 
@@ -120,10 +120,10 @@ public static class OutboundPlan
     /// The address that stands for a Pod of another network leads to it and nowhere else, so that its HTTP shares no listener. It answers
     /// at the Pod's own port too: that is what is dialled of a headless Service's Pod that is near.
     /// </summary>
-    private static void AddPod(SortedDictionary<(Address, int), Draft> drafts, ProxyScope scope, VisibleHost host, ServicePort port)
+    private static void AddPod(SortedDictionary<(Address, int), Draft> drafts, ListenerCaller caller, VisibleHost host, ServicePort port)
     {
         var own = host.Endpoints.IsEmpty ? null : host.Endpoints[0].Port(port.Number);
-        foreach (var address in ServiceAddresses.For(host.Service, scope).Select(address => address.Address))
+        foreach (var address in ServiceAddresses.For(host.Service, caller.Addresses).Select(address => address.Address))
         {
             Bind(Get(drafts, address, port.Number));
             if (own is { Target: var target } && host.Service.Port(target) is null) Bind(Get(drafts, address, target));
@@ -133,7 +133,7 @@ public static class OutboundPlan
         {
             if (port.Protocol.IsHttp() || port.Protocol == Protocol.Auto)
                 draft.AddHttp(ResourceNames.HostPort(host.Service.Hostname, port.Number), port.Protocol);
-            foreach (var chain in Chains(scope, host, port, default, false)) draft.AddChain(chain);
+            foreach (var chain in Chains(caller, host, port, default, false)) draft.AddChain(chain);
         }
     }
 
@@ -141,16 +141,16 @@ public static class OutboundPlan
     /// Addresses to listen on; ranges share the wildcard. A headless host without known endpoints takes the whole port, unless all it has
     /// are Pods of other networks, which have addresses of their own.
     /// </summary>
-    private static IEnumerable<AddressOrRange> BindAddresses(VisibleHost host, ProxyScope scope, int port, bool hasPods)
+    private static IEnumerable<AddressOrRange> BindAddresses(VisibleHost host, ListenerCaller caller, int port, bool hasPods)
     {
         if (host.Service.Headless)
         {
-            var pods = Near(host, scope, port).ToList();
+            var pods = Near(host, caller, port).ToList();
             return pods.Count > 0 || hasPods
                 ? Dialled(pods.Where(endpoint => !endpoint.IsBorrowed))
                 : Everywhere;
         }
-        var addresses = ServiceAddresses.For(host.Service, scope);
+        var addresses = ServiceAddresses.For(host.Service, caller.Addresses);
         // Known by name only: nothing on the wire identifies it.
         if (addresses.IsEmpty && (host.Service.ExportOf.Length > 0 || !host.Service.Addresses.IsEmpty)) return [];
         return addresses.IsEmpty ? Everywhere : addresses;
@@ -162,18 +162,18 @@ public static class OutboundPlan
         endpoints.Select(endpoint => endpoint.Address.Ip).OfType<Address>().Distinct().Select(AddressOrRange.Of);
 
     /// <summary>The endpoints of a headless host that are dialled directly.</summary>
-    private static IEnumerable<MeshEndpoint> Near(VisibleHost host, ProxyScope scope, int port) => host.Endpoints
+    private static IEnumerable<MeshEndpoint> Near(VisibleHost host, ListenerCaller caller, int port) => host.Endpoints
         .Where(endpoint => endpoint.Health == EndpointHealth.Ready && !endpoint.Address.IsNone && endpoint.Port(port) is not null)
-        .Where(endpoint => !endpoint.Withheld || endpoint.Cluster == scope.Cluster)
-        .Where(endpoint => scope.Network.Length == 0 || endpoint.Network.Length == 0 || endpoint.Network == scope.Network);
+        .Where(endpoint => !endpoint.Withheld || endpoint.Cluster == caller.Addresses.Cluster)
+        .Where(endpoint => caller.Network.Length == 0 || endpoint.Network.Length == 0 || endpoint.Network == caller.Network);
 
-    private static IEnumerable<TcpChain> Chains(ProxyScope scope, VisibleHost host, ServicePort port, ValueList<AddressOrRange> ranges, bool wildcard)
+    private static IEnumerable<TcpChain> Chains(ListenerCaller caller, VisibleHost host, ServicePort port, ValueList<AddressOrRange> ranges, bool wildcard)
     {
         var service = host.Service;
         if (host.L4 is { } rule)
         {
             var any = false;
-            foreach (var chain in L4Routes.Chains(scope, rule, port, ranges, RouteSet.Mesh, host.TcpSettings))
+            foreach (var chain in L4Routes.Chains(caller.Source, rule, port, ranges, RouteSet.Mesh, host.TcpSettings))
             {
                 any |= chain.IsDefault;
                 yield return chain;

@@ -25,6 +25,10 @@ public sealed record VirtualHostInputs(
     RouteSet? Routing,
     ValueMap<DestinationShape> Destinations);
 
+/// <summary>All inputs of what a table does with requests for unknown hosts.</summary>
+/// <param name="CountsAttempts">Whether requests carry the number of their attempt.</param>
+public readonly record struct FallbackInputs(OutboundPolicy Policy, bool CountsAttempts);
+
 /// <summary>RDS of sidecars: one virtual host for each host of a port, so that a table is assembled from parts that are
 /// encoded once.</summary>
 public static class RouteGenerator
@@ -43,12 +47,12 @@ public static class RouteGenerator
     }
 
     /// <summary>The domains of a name that only a VirtualService defines.</summary>
-    public static IEnumerable<string> Domains(string name, ProxyScope scope, int port) => WithPort(Names(name, scope), port);
+    public static IEnumerable<string> Domains(string name, DomainCaller caller, int port) => WithPort(Names(name, caller.Domain), port);
 
     /// <summary>The destination of requests for unknown hosts.</summary>
-    public static VirtualHost Fallback(OutboundPolicy policy, ProxyHeaders headers)
+    public static VirtualHost Fallback(FallbackInputs inputs)
     {
-        var (name, cluster) = policy switch
+        var (name, cluster) = inputs.Policy switch
         {
             OutboundPolicy.AllowAny => ("allow_any", ResourceNames.Passthrough),
             OutboundPolicy.AllowAnyDynamicDns => ("allow_any_dynamic_dns", ResourceNames.DynamicDns),
@@ -57,44 +61,45 @@ public static class RouteGenerator
         var route = new Route { Name = name, Match = new() { Prefix = "/" } };
         if (cluster.Length > 0) route.Route_ = new() { Cluster = cluster, Timeout = Parts.Zero };
         else route.DirectResponse = new() { Status = 502 };
-        return new() { Name = route.Name, Domains = { "*" }, Routes = { route }, IncludeRequestAttemptCount = headers.HasAttemptCount };
+        return new() { Name = route.Name, Domains = { "*" }, Routes = { route }, IncludeRequestAttemptCount = inputs.CountsAttempts };
     }
 
     /// <summary>A table of nothing but the fallback: requests to addresses that the mesh does not know.</summary>
     internal static RouteConfiguration Open(MeshConfig mesh) => new()
     {
-        Name = "allow_any_dynamic_dns", ValidateClusters = false, VirtualHosts = { Fallback(OutboundPolicy.AllowAnyDynamicDns, mesh.ProxyHeaders) },
+        Name = "allow_any_dynamic_dns", ValidateClusters = false,
+        VirtualHosts = { Fallback(new(OutboundPolicy.AllowAnyDynamicDns, mesh.ProxyHeaders.HasAttemptCount)) },
     };
 
     /// <summary>A table without its virtual hosts.</summary>
     public static RouteConfiguration Head(string name) => new() { Name = name, ValidateClusters = false };
 
-    /// <summary>The names by which workloads of the scope may call a host, each with and without the port. The Pods of a
-    /// headless one have names below it.</summary>
-    public static IEnumerable<string> Domains(MeshService service, ProxyScope scope, int port)
+    /// <summary>The names by which a host may be called, each with and without the port. The Pods of a headless one have names below it.</summary>
+    public static IEnumerable<string> Domains(MeshService service, DomainCaller caller, int port)
     {
-        var names = Names(service.Hostname, scope);
+        var names = Names(service.Hostname, caller.Domain);
         if (service.Headless) names = names.Concat(names.Select(name => "*." + name));
-        names = names.Concat(service.Aliases.Where(alias => alias.VisibleTo(scope.Namespace)).SelectMany(alias => Names(alias.Hostname, scope)));
-        return WithPort(names.Concat(ServiceAddresses.For(service, scope).Where(address => !address.IsRange).Select(address => address.ToString())), port);
+        names = names.Concat(service.Aliases.Where(alias => alias.VisibleTo(caller.Namespace)).SelectMany(alias => Names(alias.Hostname, caller.Domain)));
+        var addresses = ServiceAddresses.For(service, caller.Addresses).Where(address => !address.IsRange).Select(address => address.ToString());
+        return WithPort(names.Concat(addresses), port);
     }
 
     private static IEnumerable<string> WithPort(IEnumerable<string> names, int port) =>
         names.SelectMany(name => (string[])[name, ResourceNames.HostPort(name, port)]);
 
     /// <summary>The full name and what resolv.conf's search list lets applications leave out.</summary>
-    private static IEnumerable<string> Names(string hostname, ProxyScope scope)
+    private static IEnumerable<string> Names(string hostname, string domain)
     {
         yield return hostname;
-        // The scope's domain is NAMESPACE.svc.SUFFIX.
-        var suffix = scope.Domain.IndexOf(".svc.", StringComparison.Ordinal);
+        // The domain is NAMESPACE.svc.SUFFIX.
+        var suffix = domain.IndexOf(".svc.", StringComparison.Ordinal);
         if (suffix < 0) yield break;
-        var shared = scope.Domain[suffix..];
+        var shared = domain[suffix..];
         if (!hostname.EndsWith(shared, StringComparison.Ordinal)) yield break;
         var local = hostname[..^shared.Length];
         var dot = local.IndexOf('.', StringComparison.Ordinal);
         if (dot < 0) yield break;
-        if (local[(dot + 1)..] == scope.Domain[..suffix]) yield return local[..dot];
+        if (local[(dot + 1)..] == domain[..suffix]) yield return local[..dot];
         yield return local + ".svc";
         yield return local;
     }

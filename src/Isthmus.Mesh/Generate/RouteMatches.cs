@@ -12,8 +12,7 @@ internal static class RouteMatches
     public static bool Applies(HttpMatch match, HttpRoutes.Context context) =>
         (match.Gateways.IsEmpty || match.Gateways.Contains(context.Gateway))
         && (match.Port == 0 || match.Port == context.Port)
-        && (match.SourceNamespace.Length == 0 || match.SourceNamespace == context.Caller.Namespace)
-        && Selectors.Matches(match.SourceLabels, context.Caller.Labels);
+        && context.Caller.Source.Is(match.SourceNamespace, match.SourceLabels);
 
     /// <summary>Every request that reaches the route matches.</summary>
     public static bool IsEverything(HttpMatch match) =>

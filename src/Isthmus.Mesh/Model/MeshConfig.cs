@@ -105,13 +105,6 @@ public sealed record MeshConfig
     /// <summary>defaultConfig as written, for the injector: JSON text with sorted keys.</summary>
     public string DefaultProxyConfig { get; init; } = "{}";
 
-    /// <summary>The settings for the outbound traffic of sidecars, or for gateways.</summary>
-    public MeshConfig For(ProxyScope scope) => this with
-    {
-        Software = scope.Software, Connections = scope.Connections, AcceptHttp10 = AcceptHttp10 || scope.AcceptsHttp10, ProxyHeaders = scope.Headers,
-        ChosenLogs = scope.Logs, ChosenMetrics = scope.Metrics, Plugins = scope.Plugins,
-    };
-
     /// <summary>The settings for the inbound traffic of sidecars.</summary>
     public MeshConfig For(InboundScope scope) => this with
     {

@@ -12,27 +12,3 @@ namespace Isthmus.Mesh.Model;
 public sealed record Vantage(
     ProxyKind Kind, string Cluster, string Network, ValueList<string> NetworkView, Locality Locality, ValueMap<string> Labels, string Node,
     AddressFamily? Family);
-
-/// <summary>What routes ask about their callers.</summary>
-/// <param name="Namespace">Empty where no match asks for it.</param>
-/// <param name="Labels">Empty where no match asks for them.</param>
-/// <param name="CountsAttempts">Whether requests carry the number of their attempt.</param>
-public sealed record RouteCaller(string Namespace, ValueMap<string> Labels, bool CountsAttempts)
-{
-    /// <summary>A rule asks an authorizer, and the proxy lacks the filter for that: it must not serve the rule.</summary>
-    public bool CannotAsk { get; init; }
-
-    public static RouteCaller Of(ProxyScope scope, RouteSet? routing)
-    {
-        var (asksNamespace, asksLabels) = (false, false);
-        foreach (var match in routing?.Rules.SelectMany(rule => rule.Matches) ?? [])
-        {
-            asksNamespace |= match.SourceNamespace.Length > 0;
-            asksLabels |= match.SourceLabels.Count > 0;
-        }
-        return new(asksNamespace ? scope.Namespace : "", asksLabels ? scope.RuleLabels : default, scope.Headers.HasAttemptCount)
-        {
-            CannotAsk = !scope.Software.ComposesFilters && routing?.Rules.Any(rule => rule.Filters.Authorizer is not null) == true,
-        };
-    }
-}

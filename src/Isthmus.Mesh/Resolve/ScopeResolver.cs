@@ -22,11 +22,13 @@ public static class ScopeResolver
         var patches = EnvoyFilter.PatchesFor(mesh.FiltersFor(proxy.Namespace), proxy, mesh.Mesh.RootNamespace, labels);
         var context = proxy.Kind == ProxyKind.Sidecar ? PatchContext.SidecarOutbound : PatchContext.Gateway;
         var scope = new ProxyScope(
-            proxy.Kind, proxy.Cluster, proxy.Network, proxy.NetworkView, proxy.Namespace, proxy.Domain, proxy.DnsCapture, proxy.DnsAutoAllocate,
-            mesh.Counts(new(CallerFact.Locality)) ? LocalityOf(proxy, workload, labels, mesh) : Locality.Unknown,
-            labels.Where(label => mesh.Counts(CallerTrait.OfLabel(label.Key))).ToValueMap(),
-            sidecar)
+            proxy.Kind, proxy.Cluster, proxy.Network, proxy.Namespace, proxy.Domain,
+            labels.Where(label => mesh.Counts(CallerTrait.OfLabel(label.Key))).ToValueMap(), sidecar)
         {
+            NetworkView = proxy.NetworkView,
+            DnsCapture = proxy.DnsCapture,
+            DnsAutoAllocate = proxy.DnsAutoAllocate,
+            Locality = mesh.Counts(new(CallerFact.Locality)) ? LocalityOf(proxy, workload, labels, mesh) : Locality.Unknown,
             Node = mesh.Counts(new(CallerFact.Node)) ? NodeOf(proxy, workload).Name : "",
             Family = FamilyOf(proxy),
             Software = proxy.Software,

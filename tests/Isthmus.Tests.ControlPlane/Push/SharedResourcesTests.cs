@@ -69,6 +69,48 @@ public sealed class SharedResourcesTests
     }
 
     [Fact]
+    public void Routes_of_connections_part_only_the_listener_that_has_them()
+    {
+        _rig.Config(
+            "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: own, namespace: red}, spec: {hosts: [ledger.shop.svc.cluster.local], "
+                + "exportTo: ['.'], tcp: [{route: [{destination: {host: orders.shop.svc.cluster.local}}]}]}}");
+        var (first, second) = (_rig.Sidecar("c1", "one", "10.244.1.1", ns: "red"), _rig.Sidecar("c1", "two", "10.244.1.2", ns: "blue"));
+        _rig.Push();
+        Assert.NotEqual(Listener(first, "10.96.0.12_9000"), Listener(second, "10.96.0.12_9000"));
+        Assert.Same(Listener(first, "virtualOutbound"), Listener(second, "virtualOutbound"));
+        Assert.Same(Assert.Single(first.Snapshot!.Types[TypeUrls.Route].All), Assert.Single(second.Snapshot!.Types[TypeUrls.Route].All));
+        Assert.Same(Assert.Single(first.Snapshot!.Types[TypeUrls.NameTable].All), Assert.Single(second.Snapshot!.Types[TypeUrls.NameTable].All));
+        Assert.Equal(1, _rig.Publisher.Shared.NameTables.Count);
+    }
+
+    /// <summary>The scopes are not equal, but what routes read of them is.</summary>
+    [Fact]
+    public void Proxies_that_differ_in_what_only_listeners_read_share_the_rest()
+    {
+        var first = _rig.Sidecar("c1", "one", "10.244.1.1");
+        var second = _rig.Connect(first.Proxy with { Headers = ProxyHeaders.Default with { Server = "front" } });
+        _rig.Push();
+        Assert.Equal(2, _rig.Publisher.Scopes);
+        Assert.NotEqual(Listener(first, "0.0.0.0_80"), Listener(second, "0.0.0.0_80"));
+        foreach (var type in (string[])[TypeUrls.Cluster, TypeUrls.Endpoints, TypeUrls.Route, TypeUrls.NameTable])
+            Assert.All(first.Snapshot!.Types[type].All,
+                known => Assert.Same(known, second.Snapshot!.Types[type].TryGet(known.Name, out var other) ? other : null));
+    }
+
+    [Fact]
+    public void A_change_that_names_do_not_show_leaves_their_table_as_it_is()
+    {
+        var proxy = _rig.Sidecar("c1", "one", "10.244.1.1");
+        _rig.Push();
+        var before = Assert.Single(proxy.Snapshot!.Types[TypeUrls.NameTable].All);
+        _rig.AppOn("c1", "ledger", "10.96.0.12", "tcp", 9001, "10.244.0.3");
+        _rig.Push();
+        Assert.NotNull(Listener(proxy, "10.96.0.12_9001"));
+        Assert.Same(before, Assert.Single(proxy.Snapshot!.Types[TypeUrls.NameTable].All));
+        Assert.Equal(1, _rig.Publisher.Shared.NameTables.Count);
+    }
+
+    [Fact]
     public void Scopes_that_see_the_same_change_of_routes_share_the_next_table()
     {
         string[] teams = ["red", "blue", "green", "white"];
@@ -127,7 +169,7 @@ public sealed class SharedResourcesTests
         var shared = _rig.Publisher.Shared;
         var before = shared.VirtualHosts.Count;
         OutboundHost Host(string name, MeshConfig mesh) =>
-            new(name, null, [name], shared.VirtualHosts.Take(new(new("", default, false), mesh, name, 80, [name], null, default)));
+            new(name, null, [name], shared.VirtualHosts.Take(new(new(new("", default), false), mesh, name, 80, [name], null, default)));
         var good = new OutboundTable(shared, "80", 80, null, [Host("a", MeshConfig.Default), Host("b", MeshConfig.Default)]);
         Assert.ThrowsAny<Exception>(() => good.With([(1, Host("c", null!))]));
         Assert.ThrowsAny<Exception>(() => new OutboundTable(shared, "80", 80, null, [Host("a", MeshConfig.Default), Host("c", null!)]));
@@ -196,6 +238,8 @@ public sealed class SharedResourcesTests
             + $"http: [{{timeout: {seconds}s, route: [{{destination: {{host: {service}.shop.svc.cluster.local}}}}]}}]}}}}";
 
     private static XdsResource? Of(ProxyFeed proxy, string cluster) => proxy.Snapshot!.Types[TypeUrls.Cluster].TryGet(cluster, out var found) ? found : null;
+
+    private static XdsResource? Listener(ProxyFeed proxy, string name) => proxy.Snapshot!.Types[TypeUrls.Listener].TryGet(name, out var found) ? found : null;
 
     private static string Routes(ProxyFeed proxy) => Assert.Single(proxy.Snapshot!.Types[TypeUrls.Route].All).Version;
 

@@ -157,10 +157,8 @@ public sealed class UdpGatewayTests
 
     private static List<Listener> Listeners(int port, params RouteSet[] routes)
     {
-        var scope = new ProxyScope(ProxyKind.Router, "c1", "net-c1", default, "shop", "shop.svc.cluster.local", false, false,
-            Isthmus.Mesh.Model.Locality.Unknown, default, null);
         var gateway = new GatewayScope([Front([], port)], []) { DatagramPorts = [new(port, port)] };
-        return [.. GatewayListeners.Of(new(scope, MeshConfig.Default, gateway, [.. routes])).Select(item => item.Listener)];
+        return [.. GatewayListeners.Of(new(new(new("shop", default), true), MeshConfig.Default, gateway, [.. routes])).Select(item => item.Listener)];
     }
 
     /// <summary>Anybody may take a port of UDP before the proxy does: then it tries another one.</summary>

@@ -61,6 +61,6 @@ public sealed class RouteSetTests
     private static IEnumerable<Route> Routes(params RouteRule[] rules)
     {
         var routes = new RouteSet(new("c1", "HTTPRoute", "shop", "r"), ["up"], [RouteSet.Mesh], ["*"], [.. rules], default, default, 0);
-        return RouteGenerator.VirtualHost(new(new("", default, false), MeshSettings.Default.Mesh, "up", 80, ["up"], routes, default)).Routes;
+        return RouteGenerator.VirtualHost(new(new(new("", default), false), MeshSettings.Default.Mesh, "up", 80, ["up"], routes, default)).Routes;
     }
 }

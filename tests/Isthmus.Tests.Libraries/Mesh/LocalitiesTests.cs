@@ -13,8 +13,7 @@ public sealed class LocalitiesTests
 {
     private const string Outlier = "outlierDetection: {consecutive5xxErrors: 3}, ";
 
-    private static readonly ProxyScope Client = new(
-        ProxyKind.Sidecar, "c1", "n1", default, "shop", "shop.svc.cluster.local", true, false, new("r1", "z1", ""), default, null);
+    private static readonly Vantage Client = new(ProxyKind.Sidecar, "c1", "n1", default, new("r1", "z1", ""), default, "", null);
 
     private static readonly MeshService Orders = new(
         "orders.shop.svc.cluster.local", "orders", "shop", [new("http", 80, Protocol.Http)], Resolution.Endpoints,
@@ -82,7 +81,7 @@ public sealed class LocalitiesTests
             """, "rule")!.AsObject(), "c1");
         Assert.Empty(read.Problems);
         var inputs = new EndpointInputs(
-            Client.Vantage(), MeshConfig.Default, Orders, Assert.IsType<DestinationRule>(read.Value),
+            Client, MeshConfig.Default, Orders, Assert.IsType<DestinationRule>(read.Value),
             endpoints ?? [At("r1", "z1", "10.0.0.1"), At("r1", "z2", "10.0.0.2"), At("r2", "z3", "10.0.0.3"), At("r3", "z4", "10.0.0.4")],
             gateways ?? GatewayTable.Empty);
         return [.. EndpointGenerator.One(inputs, 80, null,

@@ -9,8 +9,7 @@ namespace Isthmus.Tests.Libraries.Mesh;
 
 public sealed class SplitHorizonTests
 {
-    private static readonly ProxyScope Client = new(
-        ProxyKind.Sidecar, "c1", "n1", default, "shop", "shop.svc.cluster.local", true, false, Locality.Unknown, default, null);
+    private static readonly Vantage Client = new(ProxyKind.Sidecar, "c1", "n1", default, Locality.Unknown, default, "", null);
 
     private static readonly MeshService Orders = new(
         "orders.shop.svc.cluster.local", "orders", "shop", [new("http", 80, Protocol.Http)], Resolution.Endpoints,
@@ -106,11 +105,11 @@ public sealed class SplitHorizonTests
         Assert.Equal(uint.MaxValue, GatewayTable.Of(gateways).Scale);
     }
 
-    private static IReadOnlyList<string> Reach(ProxyScope scope, IEnumerable<MeshEndpoint> endpoints, GatewayTable table) =>
-        Read(EndpointGenerator.One(Inputs(scope, endpoints, table), 80, null, false));
+    private static IReadOnlyList<string> Reach(Vantage from, IEnumerable<MeshEndpoint> endpoints, GatewayTable table) =>
+        Read(EndpointGenerator.One(Inputs(from, endpoints, table), 80, null, false));
 
-    private static EndpointInputs Inputs(ProxyScope scope, IEnumerable<MeshEndpoint> endpoints, GatewayTable table) =>
-        new(scope.Vantage(), MeshConfig.Default, Orders, null, endpoints.ToValueList(), table);
+    private static EndpointInputs Inputs(Vantage from, IEnumerable<MeshEndpoint> endpoints, GatewayTable table) =>
+        new(from, MeshConfig.Default, Orders, null, endpoints.ToValueList(), table);
 
     private static IReadOnlyList<string> Read(ClusterLoadAssignment assignment)
     {

@@ -22,6 +22,7 @@ using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Injection;
 using Isthmus.Kubernetes.Client;
+using Isthmus.Mesh.Config;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Xds;
 using Microsoft.AspNetCore.Builder;
@@ -98,6 +99,8 @@ public sealed partial class ControlPlane : IAsyncDisposable
             };
         var writer = new MeshWriter(new MeshGraph(settings.MultiCluster) { SecretNamespaces = settings.Secrets.Namespaces }, new(settings.AllocatedRanges),
             kinds) { History = _history = new(ports.Time) };
+        _ca.Written += (verb, write) =>
+            _history.NoteApart(new(new(settings.ClusterId, MeshApi.Secret.Name, settings.Namespace, WellKnown.CaCerts), verb, Reach.Everything, write));
         writer.HoldAllocation();
         _engine = new(writer, new(settings.DebounceAfter, settings.DebounceMax), ports.Time, _logs.CreateLogger<PushEngine>());
         _addresses = new(_client, settings.Namespace, _engine, ports.Time, _logs.CreateLogger<AddressTable>());

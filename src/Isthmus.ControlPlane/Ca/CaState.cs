@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Graph.History;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
@@ -48,17 +49,33 @@ public sealed partial class CaState(KubeClient client, string ns, Func<string> t
     /// <summary>Raised after another bundle takes effect.</summary>
     public event Action<CaSnapshot>? Changed;
 
+    /// <summary>Raised after <c>cacerts</c> was written or removed, unless it was there at the beginning: with what its metadata says, and no value of
+    /// it.</summary>
+    public event Action<ChangeVerb, ObjectWrite?>? Written;
+
     /// <summary>Loads the CA, then follows <c>cacerts</c> until stopped.</summary>
     public async Task RunAsync(CancellationToken stop)
     {
         var informer = new Informer<Secret>(client, Kinds.Secret,
             new InformerSettings { Namespace = ns, FieldSelector = $"metadata.name={WellKnown.CaCerts}", ConsumerFailed = e => NotTaken(log, e) }, time);
+        var isRead = false;
         await informer.RunAsync(async changes =>
         {
             // Only if there is none at all: a broken Secret must not silently lead to another root.
             if (changes.Count > 0 && changes[^1].Object is { } secret) Take(secret);
             else await DoWithoutAsync(stop);
+            if (isRead && changes.Count > 0) Tell(changes[^1]);
+            isRead = true;
         }, stop);
+    }
+
+    private void Tell(Change<Secret> change)
+    {
+        var (before, after) = (change.Before?.Metadata.ResourceVersion, change.Object?.Metadata.ResourceVersion);
+        // A list that is read again has what is known.
+        if (before == after) return;
+        Written?.Invoke(after is null ? ChangeVerb.Deleted : Problem is { Severity: Severity.Error } ? ChangeVerb.Invalid
+            : before is null ? ChangeVerb.Created : ChangeVerb.Changed, change.Object is { } secret ? ObjectWrite.Of(secret) : null);
     }
 
     private async Task DoWithoutAsync(CancellationToken stop)

@@ -89,7 +89,12 @@ public sealed class ChangeHistory(TimeProvider time)
     }
 
     /// <summary>Notes a change of an object.</summary>
-    internal void Note(NotedChange change)
+    internal void Note(NotedChange change) => Note(change, isPushed: true);
+
+    /// <summary>Notes a change of an object that is no part of what is pushed to proxies: no push is its effect.</summary>
+    public void NoteApart(NotedChange change) => Note(change, isPushed: false);
+
+    private void Note(NotedChange change, bool isPushed)
     {
         lock (_guard)
         {
@@ -102,10 +107,11 @@ public sealed class ChangeHistory(TimeProvider time)
                 var before = newest.Bytes;
                 (newest.Change, newest.Last, newest.Count) = (change.After(newest.Change), now, newest.Count + 1);
                 _objects.Resized(newest, before);
-                _pending.Add(newest);
+                if (isPushed) _pending.Add(newest);
                 return;
             }
-            _pending.Add(_objects.Add(new(change, now)));
+            var added = _objects.Add(new(change, now));
+            if (isPushed) _pending.Add(added);
         }
     }
 

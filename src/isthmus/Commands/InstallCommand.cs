@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Isthmus.Core.Flags;
+using Isthmus.Core.Problems;
 using Isthmus.Operate.Install;
 using Isthmus.Options;
 using Isthmus.Output;
@@ -46,7 +47,7 @@ internal static class InstallCommand
             if (line.GetValue(dryRun))
             {
                 foreach (var component in components)
-                    Console.WriteLine($"{component.Name}: {component.Objects.Count} objects would be applied to {client.Access.Name}");
+                    Console.WriteLine($"{component.Name}: {Counted.Of(component.Objects.Count, "object")} would be applied to {client.Access.Name}");
                 return 0;
             }
             if (!line.GetValue(yes))

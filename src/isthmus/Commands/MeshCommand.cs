@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Isthmus.Core.Flags;
+using Isthmus.Core.Problems;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.MeshFile;
 using Isthmus.Options;
@@ -35,7 +36,7 @@ internal static class MeshCommand
                 MeshPlanTable.Show(mesh, plan);
                 Console.WriteLine(plan.IsEmpty
                     ? "Nothing to do: the clusters match the file."
-                    : $"{plan.Changes.Count} changes; -o yaml lists each one. To apply them: isthmus mesh up -f {line.GetValue(file)}");
+                    : $"{Counted.Of(plan.Changes.Count, "change")}; -o yaml lists each one. To apply them: isthmus mesh up -f {line.GetValue(file)}");
             });
             return 0;
         });
@@ -52,7 +53,8 @@ internal static class MeshCommand
             output.Write(line, () => plan.ToJson(mesh), () =>
             {
                 MeshPlanTable.ShowDifferences(plan);
-                Console.WriteLine(plan.IsEmpty ? "✔ No differences: the clusters match the file." : $"✘ {plan.Changes.Count} objects differ from the file.");
+                Console.WriteLine(plan.IsEmpty ? "✔ No differences: the clusters match the file."
+                    : $"✘ {Counted.Of(plan.Changes.Count, "object differs", "objects differ")} from the file.");
             });
             return plan.IsEmpty ? 0 : 1;
         });
@@ -75,7 +77,8 @@ internal static class MeshCommand
                 MeshPlanTable.Show(mesh, plan);
                 return agreed = plan.IsEmpty || line.GetValue(yes)
                     || await Question.AskAsync(
-                        $"{plan.Changes.Count} changes will be made to {string.Join(", ", mesh.Clusters.Select(cluster => cluster.Context))}. Proceed?",
+                        $"{Counted.Of(plan.Changes.Count, "change")} will be made to {string.Join(", ", mesh.Clusters.Select(cluster => cluster.Context))}. "
+                            + "Proceed?",
                         stop);
             }, stop), () => !agreed ? "Nothing was changed."
                 : $"The changes made so far remain. Run the command again to continue, or undo them with 'isthmus mesh down -f {line.GetValue(file)}'.",
@@ -146,16 +149,19 @@ internal static class MeshCommand
                     [.. plan.SelectMany(cluster => Summary(cluster.Removals).Select(text => (string[])[cluster.Link.Name, text]))]);
                 foreach (var (cluster, text) in Others(plan)) Console.WriteLine($"{cluster}: {(line.GetValue(purge) ? "also goes" : "stays")}: {text}");
                 if (!await Question.ConfirmAsync(
-                    $"{count} objects will be removed{(line.GetValue(purge) ? $", and with them {plan.Sum(cluster => cluster.Others.Count)} others" : "")}. "
+                    $"{Counted.Of(count, "object")} will be removed"
+                        + (line.GetValue(purge)
+                            ? $", and with {(count == 1 ? "it" : "them")} {Counted.Of(plan.Sum(cluster => cluster.Others.Count), "other")}. " : ". ")
                         + $"Proceed?",
                     stop))
                     return ExitCode.Failure;
             }
             await MeshSteps.RunAsync(progress => Removal(progress).RunAsync(plan, stop));
             Console.WriteLine(leaving.Length == all.Length
-                ? $"✔ Mesh {mesh.Name} removed ({count} objects)"
-                : $"✔ {string.Join(", ", leaving)} left mesh {mesh.Name} ({count} objects removed). Take {(leaving.Length == 1 ? "it" : "them")} out of "
-                    + $"{mesh.Source} too, or the next 'mesh up' brings {(leaving.Length == 1 ? "it" : "them")} back.");
+                ? $"✔ Mesh {mesh.Name} removed ({Counted.Of(count, "object")})"
+                : $"✔ {string.Join(", ", leaving)} left mesh {mesh.Name} ({Counted.Of(count, "object")} removed). "
+                    + $"Take {(leaving.Length == 1 ? "it" : "them")} out of {mesh.Source} too, or the next 'mesh up' brings "
+                    + $"{(leaving.Length == 1 ? "it" : "them")} back.");
             if (!line.GetValue(purge)) SayKept(plan, line.GetValue(file)!);
             if (mesh.Join == JoinKind.Names && leaving.Length < all.Length)
                 Console.WriteLine(

@@ -96,7 +96,7 @@ internal static class MigrateCommand
                     [.. findings.Select(finding => (string[])[Word(finding.Level), finding.Cluster, finding.Object, finding.Field, finding.Value,
                         finding.Remedy.Length > 0 ? $"{finding.What} ({finding.Remedy})" : finding.What])]);
             Console.WriteLine(
-                $"{report.Objects} objects checked: "
+                $"{Counted.Of(report.Objects, "object")} checked: "
                     + $"{string.Join(", ", Enum.GetValues<MigrationLevel>().OrderDescending().Select(level => Count(level, report.Findings.Count(finding => finding.Level == level))))}.");
         });
     }

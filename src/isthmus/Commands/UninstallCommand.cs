@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Isthmus.Core.Flags;
+using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Install;
@@ -45,8 +46,10 @@ internal static class UninstallCommand
             {
                 foreach (var removal in plan) Console.WriteLine($"  {removal}");
                 foreach (var text in Bystander.Describe(others)) Console.WriteLine($"  with their CRD: {text}");
-                var with = others.Count == 0 ? "" : $", and with them {others.Count} objects that are yours";
-                if (!await Question.ConfirmAsync($"{plan.Count} objects will be removed from the cluster {client.Access.Name}{with}. Proceed?", stop))
+                var with = others.Count == 0 ? ""
+                    : $", and with {(plan.Count == 1 ? "it" : "them")} {Counted.Of(others.Count, "object that is", "objects that are")} yours";
+                if (!await Question.ConfirmAsync(
+                    $"{Counted.Of(plan.Count, "object")} will be removed from the cluster {client.Access.Name}{with}. Proceed?", stop))
                     return ExitCode.Failure;
             }
             await uninstaller.RunAsync(plan, removal => Console.WriteLine($"  Removed {removal}."), stop);

@@ -2,6 +2,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
@@ -18,7 +19,7 @@ public static class LeftOutServices
         ["Gateway", "Service", "Namespace", "Pod"], mesh =>
         from far in mesh.Clusters
         where MeshSnapshot.HasControlPlane(far.Cluster) && far.Cluster.Mesh is not null
-        let gateways = Gateways(far).ToList()
+        let gateways = Gateways(mesh, far).ToList()
         where gateways.Count > 0
         from near in mesh.Clusters
         where near != far && MeshSnapshot.HasControlPlane(near.Cluster) && near.Cluster.Mesh is not null && MeshSnapshot.ShareHosts(near.Cluster, far.Cluster)
@@ -55,12 +56,13 @@ public static class LeftOutServices
     }
 
     /// <summary>The Pods that pass on what comes from other networks.</summary>
-    private static IEnumerable<Workload> Gateways(ConfigCluster far)
+    private static IEnumerable<Workload> Gateways(MeshSnapshot mesh, ConfigCluster far)
     {
-        var passing = far.Cluster.Istio<Gateway>()
-            .Where(gateway => gateway.Servers.Any(server => server.Tls is { Mode: ServerTlsMode.AutoPassthrough })).ToList();
+        var passing = mesh.Passing(far).Where(gateway => gateway.Selector.Count > 0).ToList();
         return far.Reach.First(area => area.Cluster == far.Cluster).All.Where(workload => workload.IsGateway
-            && passing.Exists(gateway => LabelSelector.Selects(gateway.Selector.Items, workload.Labels)));
+            && passing.Exists(gateway => LabelSelector.Selects(gateway.Selector.Items, workload.Labels)
+                // Names of Gateways are those of a namespace.
+                && (gateway.Namespace == workload.Namespace || !gateway.Selector.ContainsKey(GatewayNaming.GatewayLabel))));
     }
 
     private static Workload? CallerOf(ConfigCluster near, Service service) => near.Reach.First(area => area.Cluster == near.Cluster).All

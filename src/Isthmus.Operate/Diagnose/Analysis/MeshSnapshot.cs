@@ -50,6 +50,12 @@ public sealed class MeshSnapshot
     /// <summary>The readable clusters with objects of the Gateway API.</summary>
     public IReadOnlyList<JudgedGatewayApi> GatewayApis => _gatewayApis.Value;
 
+    /// <summary>The Gateways of a cluster that pass connections of other networks on to the service that their SNI names, also those of the Gateway
+    /// API.</summary>
+    internal IEnumerable<Gateway> Passing(ConfigCluster config) => config.Cluster.Istio<Gateway>()
+        .Concat(GatewayApis.Where(api => api.Cluster == config.Cluster).SelectMany(api => api.Verdicts.Servers))
+        .Where(gateway => gateway.Servers.Any(server => server.Tls is { Mode: ServerTlsMode.AutoPassthrough }));
+
     /// <summary>Clusters that control planes of the mesh read, and that nobody was asked to read here.</summary>
     public IReadOnlyList<string> LeftOut => _leftOut.Value;
 

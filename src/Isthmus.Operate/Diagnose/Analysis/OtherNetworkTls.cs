@@ -45,8 +45,7 @@ public static class OtherNetworkTls
 
     /// <summary>Whether a gateway leads to its cluster from other networks.</summary>
     private static bool PassesOn(MeshSnapshot mesh, Workload workload) =>
-        mesh.Clusters.Where(config => config.Reach.Any(area => area.Cluster == workload.Cluster)).SelectMany(config => config.Cluster.Istio<Gateway>())
-            .Any(gateway => gateway.Servers.Any(server => server.Tls is { Mode: ServerTlsMode.AutoPassthrough }));
+        mesh.Clusters.Any(config => config.Reach.Any(area => area.Cluster == workload.Cluster) && mesh.Passing(config).Any());
 
     internal static string NetworkOf(Workload workload) => workload.Labels.GetValueOrDefault(Labels.Network) ?? SubsetsDiffer.NetworkOf(workload.Cluster);
 }

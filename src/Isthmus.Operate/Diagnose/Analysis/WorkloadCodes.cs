@@ -6,9 +6,9 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 public static class WorkloadCodes
 {
     public static readonly AnalysisCode PortExcluded = new("ISM1517", "PortExcluded", Severity.Warning,
-        "A port of a Service leads to one that excludeInboundPorts keeps from the proxy of the workload. Callers with a proxy use mutual TLS of the mesh "
-            + "there, which nothing ends, so that their calls fail.",
-        "Remove the port from the annotation, or switch mutual TLS off for callers in a DestinationRule.");
+        "A port of a Service leads to one that excludeInboundPorts keeps from the proxy of the workload, or that includeInboundPorts leaves out. "
+            + "Callers with a proxy use mutual TLS of the mesh there, which nothing ends, so that their calls fail.",
+        "Remove the port from the first annotation, or add it to the second one; or switch mutual TLS off for callers in a DestinationRule.");
 
     public static readonly AnalysisCode DefaultEndpointUnknown = new("ISM1518", "DefaultEndpointUnknown", Severity.Info,
         "A Sidecar leads calls to a port that no container of its workloads declares. If nothing listens there, they get 503.",

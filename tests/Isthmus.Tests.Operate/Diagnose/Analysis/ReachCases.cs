@@ -19,6 +19,14 @@ internal static class ReachCases
 
     private static readonly string FarAlike = Join(Far, Settings("trustDomain: cluster.local"));
 
+    /// <summary>The same with a gateway of the Gateway API.</summary>
+    private static readonly string FarOfApi = Far[..Far.LastIndexOf('\n')].Replace("istio: east",
+            "gateway.networking.k8s.io/gateway-name: east", StringComparison.Ordinal)
+        + "\n{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: east, namespace: istio-system, labels: {topology.istio.io/network: "
+        + "network2}}, spec: {gatewayClassName: istio-east-west, listeners: [{name: cross, port: 15443, protocol: TLS, tls: {mode: Passthrough}}]}}";
+
+    private static readonly string FarOfApiAlike = Join(FarOfApi, Settings("trustDomain: cluster.local"));
+
     private static readonly string Callers = Join(Web, Namespace("ops"), Pod("ops", "caller", "app: caller"));
 
     private static readonly string Gates = Join(Web, Workload("istio-system", "gw-1", "istio: gw", "containers: [{name: istio-proxy, args: [proxy, router]}]"),
@@ -37,6 +45,8 @@ internal static class ReachCases
         new("ISM1513", "c1 DestinationRule shop/web spec.trafficPolicy.tls.mode", Two(Join(Near, Tls("DISABLE")), FarAlike),
             Two(Join(Near, Tls("DISABLE").Replace("spec: {", "spec: { exportTo: ['.'],", StringComparison.Ordinal)), FarAlike),
             "pass mutual TLS of the mesh only"),
+        new("ISM1513", "c1 DestinationRule shop/web spec.trafficPolicy.tls.mode", Two(Join(Near, Tls("DISABLE")), FarOfApiAlike),
+            Two(Join(Near, Tls("ISTIO_MUTUAL")), FarOfApiAlike), "gateways between networks pass mutual TLS"),
         new("ISM1515", "c1 VirtualService shop/web spec.http[0].route[0].destination.subset", Join(Callers, Subset("exportTo: ['.'], "), Route("")),
             Join(Callers, Subset("exportTo: ['.', ops], "), Route("")), "exported to . only: callers in namespace ops, to whom the route applies, get 503"),
         new("ISM1515", "c1 VirtualService shop/web spec.http[0].route[0].destination.subset", Join(Callers, Subset("exportTo: ['.'], "), Route("")),
@@ -56,6 +66,12 @@ internal static class ReachCases
             Join(Callers, Excluded("80"), Tls("DISABLE")), "which nothing ends"),
         new("ISM1517", "c1 Pod shop/web-1 metadata.annotations[traffic.sidecar.istio.io/excludeInboundPorts]", Join(Callers, Excluded("80")),
             Join(Callers, Excluded("80").Replace("traffic.", "prometheus.io/port: '80', traffic.", StringComparison.Ordinal)), "callers with a proxy"),
+        new("ISM1517", "c1 Pod shop/web-1 metadata.annotations[traffic.sidecar.istio.io/includeInboundPorts]", Join(Callers, Included("9090")),
+            Join(Callers, Included("9090,80")), "is 9090, and keeps port 80 from the proxy, to which port 80 of Service shop/web leads"),
+        new("ISM1517", "c1 Pod shop/web-1 metadata.annotations[traffic.sidecar.istio.io/includeInboundPorts]", Join(Callers, Included("")),
+            Join(Callers, Included("*")), "is empty, and keeps port 80 from the proxy"),
+        new("ISM1517", "c1 Pod shop/web-1 metadata.annotations[traffic.sidecar.istio.io/includeInboundPorts]", Join(Led8080, Included("80")),
+            Join(Led8080, Included("8080")), "keeps port 8080 from the proxy, to which port 80 of Service shop/web leads"),
         new("ISM1518", "c1 Sidecar shop/own spec.ingress[0].defaultEndpoint", Join(Root, Namespace("shop"), Declaring(8080), Leads(80)),
             Join(Root, Namespace("shop"), Declaring(8080), Leads(8080)), "leads to port 80, which no container of Pod shop/web-1 declares: they have 8080"),
         // Containers need not declare their ports.
@@ -64,6 +80,9 @@ internal static class ReachCases
         new("ISM1519", "c2 Namespace shop metadata.labels", Two(Near, Join(Far, Settings(Selecting))),
             Two(Near, Join(Far, Settings(Selecting)).Replace("name: shop, labels: { ", "name: shop, labels: { mesh: main, ", StringComparison.Ordinal)),
             "its gateway knows no Service there, and refuses calls from other networks, such as those of Pod ops/caller in c1 for shop/web"),
+        new("ISM1519", "c2 Namespace shop metadata.labels", Two(Near, Join(FarOfApi, Settings(Selecting))),
+            Two(Near, Join(FarOfApi, Settings(Selecting)).Replace("name: shop, labels: { ", "name: shop, labels: { mesh: main, ", StringComparison.Ordinal)),
+            "its gateway knows no Service there, and refuses calls from other networks"),
         new("ISM1519", "c2 Service shop/web metadata.annotations[networking.istio.io/exportTo]", Two(Near, Exported("shop,ops")),
             Two(Near, Exported("shop,ops,istio-system")), "is shop,ops, without istio-system, the namespace of Pod istio-system/east-1"),
         new("ISM1519", "c2 Service shop/web metadata.annotations[networking.istio.io/exportTo]", Two(Near, Exported("shop,ops")),
@@ -76,6 +95,7 @@ internal static class ReachCases
         // One network has no gateway in between.
         ("ISM1513", Two(Join(Near, Tls("DISABLE")), FarAlike.Replace("network2", "network1", StringComparison.Ordinal))),
         // Nothing passes calls on, so that this is not what is wrong.
+        ("ISM1513", Two(Join(Near, Tls("DISABLE")), FarOfApiAlike.Replace("port: 15443, protocol", "port: 443, protocol", StringComparison.Ordinal))),
         ("ISM1513", Two(Join(Near, Tls("DISABLE")), FarAlike.Replace("AUTO_PASSTHROUGH", "PASSTHROUGH", StringComparison.Ordinal))),
         // The rule of the caller's own namespace counts.
         ("ISM1513", Two(Join(Near, Tls("DISABLE"), Tls("ISTIO_MUTUAL").Replace("namespace: shop", "namespace: ops", StringComparison.Ordinal)), FarAlike)),
@@ -120,6 +140,11 @@ internal static class ReachCases
 
     private static string Excluded(string ports) => Pod("shop", "web-1", "app: web, version: v1").Replace("namespace: shop,",
         $"namespace: shop, annotations: {{traffic.sidecar.istio.io/excludeInboundPorts: '{ports}'}},", StringComparison.Ordinal);
+
+    private static string Led8080 => Join(Root, Namespace("shop"), Service("shop", "web", "app: web", "{name: http, port: 80, targetPort: 8080}"),
+        Namespace("ops"), Pod("ops", "caller", "app: caller"));
+
+    private static string Included(string ports) => Excluded(ports).Replace("excludeInbound", "includeInbound", StringComparison.Ordinal);
 
     private static string Declaring(int port) => Workload("shop", "web-1", "app: web",
         $"containers: [{{name: app, ports: [{{containerPort: {port}}}]}}, {{name: istio-proxy, ports: [{{containerPort: 15090}}]}}]");

@@ -1,6 +1,7 @@
 using Google.Protobuf;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Model;
 using Isthmus.Rigs.Mesh;
 using Xunit;
@@ -23,7 +24,7 @@ public sealed class ChangeReachTests
         for (var team = 0; team < Teams; team++)
             _proxies.Add(_rig.Sidecar("c1", "client", $"10.{245 + team / 250}.{team % 250}.1", ns: $"team-{team}"));
         _proxies.Add(_rig.Sidecar("c1", "orders-10.244.0.1", "10.244.0.1"));
-        _proxies.Add(_rig.Router("c1", "front"));
+        _proxies.Add(Front(_rig));
         _proxies.Add(_rig.Router("c1", "back"));
         _rig.Push();
     }
@@ -39,8 +40,31 @@ public sealed class ChangeReachTests
             metadata: {name: machines, namespace: team-7}
             spec: {hosts: [machines.example], exportTo: [.], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}],
               workloadSelector: {labels: {app: machine} } }
+            ---
+            apiVersion: gateway.networking.k8s.io/v1
+            kind: Gateway
+            metadata: {name: door, namespace: shop}
+            spec: {gatewayClassName: istio, listeners: [{name: dns, port: 5300, protocol: UDP}, {name: http, port: 81, protocol: HTTP}]}
             """);
+        Put(rig, "front", "10.96.0.20", ("http", "TCP", 80), ("more", "TCP", 81), ("https", "TCP", 443), ("dns", "UDP", 5300));
+        Put(rig, "names", "10.96.0.21", ("dns", "UDP", 53), ("more", "UDP", 54));
+        rig.Writer.Kinds.IngressClasses.StageTree(rig.Writer, "c1", YamlText.Parse("{metadata: {name: web}, spec: {controller: istio.io/ingress-controller}}",
+            "test")!.AsObject());
     }
+
+    private static void Put(MeshRig rig, string name, string ip, params (string Name, string Protocol, int Number)[] ports) => rig.Writer.Put("c1", new Service
+    {
+        Metadata = new() { Name = name, Namespace = MeshRig.Namespace },
+        Spec = new()
+        {
+            Type = "ClusterIP", ClusterIP = ip, ClusterIPs = [ip], Selector = { ["app"] = name },
+            Ports = [.. ports.Select(port => new Kubernetes.Objects.ServicePort { Name = port.Name, Port = port.Number, Protocol = port.Protocol })],
+        },
+    });
+
+    /// <summary>The gateway for Ingress objects, and for a Gateway of the Gateway API.</summary>
+    internal static ProxyFeed Front(MeshRig rig) =>
+        rig.Router("c1", "front", labels: new() { ["istio"] = "ingressgateway", ["gateway.networking.k8s.io/gateway-name"] = "door" });
 
     public static TheoryData<string, string, string, int, string> Changes => new()
     {
@@ -68,6 +92,15 @@ public sealed class ChangeReachTests
             + "{name: orders, port: 80}]}]", "shop", 0, "sidecars" },
         { "TLSRoute", "parentRefs: [{group: '', kind: Service, name: store}], hostnames: [h@.example], rules: [{backendRefs: [{name: store, port: 9000}]}]",
             "shop", 0, "sidecars" },
+        { "HTTPRoute", "parentRefs: [{name: door, sectionName: http}], rules: [{timeouts: {request: @s}, backendRefs: [{name: orders, port: 80}]}]",
+            "shop", 0, "front" },
+        { "UDPRoute", "parentRefs: [{name: door, sectionName: dns}], rules: [{backendRefs: [{name: names, port: 53, weight: @}, {name: names, port: 54}]}]",
+            "shop", 0, "front" },
+        { "Ingress", "ingressClassName: web, rules: [{host: h@.example, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: orders, "
+            + "port: {number: 80}}}}]}}]", "shop", 1, "front" },
+        { "Ingress", "ingressClassName: web, tls: [{hosts: [h@.example], secretName: pair}], rules: [{host: h@.example, http: {paths: [{path: /, "
+            + "pathType: Prefix, backend: {service: {name: orders, port: {number: 80}}}}]}}]", "shop", 1, "front" },
+        { "XBackendTrafficPolicy", "targetRefs: [{group: '', kind: Service, name: orders}], retryConstraint: {budget: {percent: @}}", "shop", 1, "all" },
         { "BackendTLSPolicy", "targetRefs: [{group: '', kind: Service, name: orders}], validation: {hostname: h@.example, "
             + "wellKnownCACertificates: System}", "shop", 1, "all" },
         { "Sidecar", "egress: [{hosts: ['shop/orders.shop.svc.cluster.local']}], inboundConnectionPool: {tcp: {maxConnections: @}}",
@@ -99,7 +132,7 @@ public sealed class ChangeReachTests
         foreach (var value in (int?[])[3, 4, null])
         {
             var (before, resolutions) = (_proxies.ToDictionary(proxy => proxy, proxy => proxy.Snapshot), _rig.Publisher.Resolved);
-            if (value is { } number) _rig.Config(Object(kind, ns, spec.Replace("@", $"{number}", StringComparison.Ordinal)));
+            if (value is { } number) Put(_rig, kind, ns, spec.Replace("@", $"{number}", StringComparison.Ordinal));
             else _rig.Writer.RemoveConfig("c1", kind, ns, "x");
             _rig.Push();
             Assert.InRange(_rig.Publisher.Resolved - resolutions, 0, resolved);
@@ -149,7 +182,7 @@ public sealed class ChangeReachTests
     {
         foreach (var account in (string[])["machine", "other"])
         {
-            _rig.Config(Object("WorkloadEntry", Own, $"address: 192.0.2.9, labels: {{app: machine}}, serviceAccount: {account}"));
+            Put(_rig, "WorkloadEntry", Own, $"address: 192.0.2.9, labels: {{app: machine}}, serviceAccount: {account}");
             _rig.Push();
             var cluster = MeshRig.Cluster(_proxies.Single(proxy => Name(proxy) == Own), "outbound|80||machines.example")!;
             var names = cluster.ToByteString().ToStringUtf8();
@@ -160,20 +193,24 @@ public sealed class ChangeReachTests
 
     private static string Name(ProxyFeed proxy) => proxy.Proxy.Kind == ProxyKind.Router ? proxy.Proxy.ServiceAccount : proxy.Proxy.Namespace;
 
-    internal static string Object(string kind, string ns, string spec)
+    internal static void Put(MeshRig rig, string kind, string ns, string spec)
     {
         var group = kind switch
         {
             "PeerAuthentication" or "AuthorizationPolicy" or "RequestAuthentication" => "security.istio.io/v1",
             "HTTPRoute" or "GRPCRoute" or "BackendTLSPolicy" or "TLSRoute" => "gateway.networking.k8s.io/v1",
-            "TCPRoute" => "gateway.networking.k8s.io/v1alpha2",
+            "TCPRoute" or "UDPRoute" => "gateway.networking.k8s.io/v1alpha2",
+            "XBackendTrafficPolicy" => "gateway.networking.x-k8s.io/v1alpha1",
+            "Ingress" => "networking.k8s.io/v1",
             "Telemetry" => "telemetry.istio.io/v1",
             "WasmPlugin" => "extensions.istio.io/v1alpha1",
             "EnvoyFilter" => "networking.istio.io/v1alpha3",
             "ProxyConfig" => "networking.istio.io/v1beta1",
             _ => "networking.istio.io/v1",
         };
-        return $"{{apiVersion: {group}, kind: {kind}, metadata: {{name: x, namespace: {ns}}}, spec: {{{spec}}}}}";
+        var text = $"{{apiVersion: {group}, kind: {kind}, metadata: {{name: x, namespace: {ns}}}, spec: {{{spec}}}}}";
+        if (kind == "Ingress") rig.Writer.Kinds.Ingresses.StageTree(rig.Writer, "c1", YamlText.Parse(text, "test")!.AsObject());
+        else rig.Config(text);
     }
 
     private void AssertFresh()

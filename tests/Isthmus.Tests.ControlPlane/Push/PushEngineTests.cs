@@ -113,13 +113,13 @@ public sealed class PushEngineTests
         var clock = new ManualClock();
         var engine = new PushEngine(rig.Writer, new(TimeSpan.FromHours(1), TimeSpan.FromHours(5)), clock, NullLogger<PushEngine>.Instance);
         var running = engine.RunAsync(stop.Token);
-        ProxyFeed[] proxies = [.. new[] { rig.Sidecar("c1", ns: ns), rig.Router("c1", "front") }.Select(proxy => engine.Connect(proxy.Proxy))];
+        ProxyFeed[] proxies = [.. new[] { rig.Sidecar("c1", ns: ns), ChangeReachTests.Front(rig) }.Select(proxy => engine.Connect(proxy.Proxy))];
         await engine.MarkReadyAsync(stop.Token);
         foreach (var proxy in proxies) await NextAsync(proxy, null, stop.Token);
 
         clock.Advance(TimeSpan.FromHours(1));
         var before = proxies.Select(proxy => proxy.Snapshot).ToList();
-        await engine.PostAsync(_ => rig.Config(ChangeReachTests.Object(kind, ns, spec.Replace("@", "3", StringComparison.Ordinal))), stop.Token);
+        await engine.PostAsync(_ => ChangeReachTests.Put(rig, kind, ns, spec.Replace("@", "3", StringComparison.Ordinal)), stop.Token);
         // The clock stands still: nothing that waits is published.
         await Eventually.TrueAsync(() => engine.IsPublishedAsync(stop.Token));
         Assert.Equal(offered.Length > 0, proxies.Zip(before).Any(pair => !ReferenceEquals(pair.First.Snapshot, pair.Second)));

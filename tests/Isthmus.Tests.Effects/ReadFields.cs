@@ -4,7 +4,7 @@ using System.Reflection.PortableExecutable;
 using System.Text;
 using Google.Protobuf.Reflection;
 using Isthmus.Proxy;
-using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Filters;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Clusters;
 using Isthmus.Wire.Envoy.Listeners;
@@ -17,6 +17,12 @@ namespace Isthmus.Tests.Effects;
 internal static class ReadFields
 {
     private static readonly MessageDescriptor[] Roots = [Listener.Descriptor, RouteConfiguration.Descriptor, Cluster.Descriptor, HttpFilter.Descriptor];
+
+    /// <summary>The methods whose argument is a type that the proxy unpacks.</summary>
+    private static readonly HashSet<string> Readers =
+    [
+        nameof(TypeNames.TryRead), nameof(FilterKind<object>.Of), nameof(HttpFilterKind.Setting), nameof(HttpFilterKind.ForRoutes),
+    ];
 
     /// <summary>Fields that the proxy reads only to say that it ignores or refuses them, or of which it honours no value but the default.</summary>
     private static readonly HashSet<string> Refused =
@@ -163,9 +169,7 @@ internal static class ReadFields
         for (var row = 1; row <= code.GetTableRowCount(TableIndex.MethodSpec); row++)
         {
             var method = code.GetMethodSpecification(MetadataTokens.MethodSpecificationHandle(row));
-            if (method.Method.Kind != HandleKind.MemberReference) continue;
-            var member = code.GetMemberReference((MemberReferenceHandle)method.Method);
-            if (code.GetString(member.Name) is not (nameof(TypeNames.TryRead) or nameof(FilterKind<object>.Of))) continue;
+            if (!Readers.Contains(MethodOf(code, method.Method))) continue;
             var signature = code.GetBlobReader(method.Signature);
             // An instantiation of a method with one class as its argument.
             if (signature.ReadByte() != 0x0A || signature.ReadCompressedInteger() != 1 || signature.ReadByte() != 0x12) continue;
@@ -175,6 +179,10 @@ internal static class ReadFields
         }
         return found;
     }
+
+    /// <summary>The name of a generic method, of this project or another.</summary>
+    private static string MethodOf(MetadataReader code, EntityHandle method) => code.GetString(method.Kind == HandleKind.MemberReference
+        ? code.GetMemberReference((MemberReferenceHandle)method).Name : code.GetMethodDefinition((MethodDefinitionHandle)method).Name);
 
     private static string NameOf(MetadataReader code, TypeReferenceHandle handle)
     {

@@ -1,4 +1,5 @@
 using Google.Protobuf.WellKnownTypes;
+using Isthmus.Proxy.Filters;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Wire;
@@ -19,7 +20,7 @@ public sealed class UnknownHttpFilterTests
     public void An_unknown_filter_refuses_all_requests_and_is_named()
     {
         var (action, notes) = Decode(new HttpFilter { Name = "future", TypedConfig = new Any { TypeUrl = Future } });
-        Assert.Equal("future", Assert.IsType<UnsupportedFilter>(Assert.Single(action.Filters).Filter).Name);
+        Assert.Equal("future", Assert.IsType<LackedFilter>(Assert.Single(action.Filters).Filter).Name);
         Assert.Equal([$"http filter 'future' with {Future} is not supported and refuses all requests"], notes);
     }
 
@@ -27,7 +28,7 @@ public sealed class UnknownHttpFilterTests
     public void A_filter_whose_configuration_is_to_be_discovered_refuses_all_requests()
     {
         var (action, notes) = Decode(new HttpFilter { Name = "plugin", ConfigDiscovery = new() });
-        Assert.Equal("plugin", Assert.IsType<UnsupportedFilter>(Assert.Single(action.Filters).Filter).Name);
+        Assert.Equal("plugin", Assert.IsType<LackedFilter>(Assert.Single(action.Filters).Filter).Name);
         Assert.Equal(["http filter 'plugin' with configuration by discovery is not supported and refuses all requests"], notes);
     }
 
@@ -44,7 +45,7 @@ public sealed class UnknownHttpFilterTests
     {
         var (action, notes) = Decode(new HttpFilter { Name = "future", TypedConfig = new Any { TypeUrl = Future }, Disabled = true });
         Assert.Empty(action.Running(null));
-        Assert.IsType<UnsupportedFilter>(Assert.Single(action.Filters).Filter);
+        Assert.IsType<LackedFilter>(Assert.Single(action.Filters).Filter);
         Assert.Empty(notes);
     }
 
@@ -60,17 +61,17 @@ public sealed class UnknownHttpFilterTests
         {
             var config = TypeNames.Pack(new TypedStruct { TypeUrl = $"type.googleapis.com/{type}", Value = value });
             var (action, notes) = Decode(new HttpFilter { Name = "future", TypedConfig = config });
-            Assert.Equal("future", Assert.IsType<UnsupportedFilter>(Assert.Single(action.Filters).Filter).Name);
+            Assert.Equal("future", Assert.IsType<LackedFilter>(Assert.Single(action.Filters).Filter).Name);
             Assert.StartsWith($"http filter 'future' with {told}", Assert.Single(notes), StringComparison.Ordinal);
             // What is optional is a filter that the proxy lacks, not one whose configuration it cannot read.
             (action, notes) = Decode(new HttpFilter { Name = "future", TypedConfig = config, IsOptional = true });
             var isKnown = type.EndsWith(".RBAC", StringComparison.Ordinal);
-            Assert.Equal(isKnown ? 1 : 0, action.Filters.Length);
+            Assert.Equal(isKnown ? 1 : 0, action.Filters.Count);
             Assert.EndsWith(isKnown ? "refuses all requests" : "is ignored", Assert.Single(notes), StringComparison.Ordinal);
             // The token check looks at the filters after it.
             (action, _) = Decode(new HttpFilter { Name = "tokens", TypedConfig = TypeNames.Pack(new JwtAuthentication()) },
                 new HttpFilter { Name = "future", TypedConfig = config });
-            Assert.Equal([typeof(TokenFilter), typeof(UnsupportedFilter)], action.Filters.Select(listed => listed.Filter.GetType()));
+            Assert.Equal([typeof(TokenFilter), typeof(LackedFilter)], action.Filters.Select(listed => listed.Filter.GetType()));
         }
     }
 

@@ -64,7 +64,8 @@ public sealed class ChainView
     /// <summary>The filters that may refuse a call, in their order.</summary>
     /// <param name="request">Null for a connection, or where no request is known.</param>
     public IEnumerable<FilterView> Filters(AskedRequest? request, string scheme) =>
-        _chain.Access.Concat(Http?.Running(request is null ? null : First(request, scheme)) ?? []).Select(FilterView.Of).OfType<FilterView>();
+        _chain.Access.Select(FilterView.Of).Concat((Http?.Running(request is null ? null : First(request, scheme)) ?? []).Select(FilterView.Of))
+            .OfType<FilterView>();
 
     /// <summary>Where a request goes; null: the proxy lacks the routes.</summary>
     /// <param name="learned">What filters found out about the request; null for nothing.</param>

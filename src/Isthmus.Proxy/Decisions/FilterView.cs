@@ -1,4 +1,5 @@
 using System.Net;
+using Isthmus.Proxy.Filters;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Tokens;
 using Isthmus.Proxy.Transports;
@@ -11,9 +12,17 @@ public abstract class FilterView
     /// <summary>Null: what it decides is not in its configuration alone.</summary>
     internal static FilterView? Of(AccessFilter filter) => filter switch
     {
-        TokenFilter tokens => new TokenFilterView(tokens.Check),
         UnsupportedFilter lacked => new LackedFilterView(lacked.Name),
         RbacFilter policy => new PolicyFilterView(policy),
+        _ => null,
+    };
+
+    /// <inheritdoc cref="Of(AccessFilter)"/>
+    internal static FilterView? Of(RequestFilter filter) => filter switch
+    {
+        TokenFilter tokens => new TokenFilterView(tokens.Check),
+        LackedFilter lacked => new LackedFilterView(lacked.Name),
+        PolicyFilter policy => new PolicyFilterView(policy.Rules),
         _ => null,
     };
 }

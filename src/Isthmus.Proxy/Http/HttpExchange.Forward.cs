@@ -42,9 +42,9 @@ internal sealed partial class HttpExchange
         try
         {
             attempts.Arm(_action, act, cluster, _decision.Host!.IncludeAttemptCount);
-            _sessions = Sessions.Of(new(_action, _filters.Switches, route, target), Request, parts.Ports.Time.GetUtcNow());
-            PrepareUpstreamRequest(route, act, target, cluster);
-            var (taken, late) = await RequestBody.TakeInTimeAsync(stream, attempts.Limits, _filters.Access?.TakeBody(), mayAsk: act.Mirrors.IsEmpty)
+            _filters.Forward();
+            PrepareUpstreamRequest(route, act, target);
+            var (taken, late) = await RequestBody.TakeInTimeAsync(stream, attempts.Limits, _filters.TakeBody(), mayAsk: act.Mirrors.IsEmpty)
                 .ConfigureAwait(false);
             using var body = taken;
             if (late is null && !Request.IsTunnel) MirroredRequest.Start(parts, _snapshot, act, Request, body, connection, _action);
@@ -73,7 +73,7 @@ internal sealed partial class HttpExchange
                 (hash, _decision) = _decision.Hash(act, Request, client, connection.Source, connection.Destination);
                 _own.Cookie = _decision.SetCookie;
             }
-            if (await attempts.RunAsync(act, cluster, body, hash, Sessions.Wish(_sessions)).ConfigureAwait(false) && attempts.TryRelay())
+            if (await attempts.RunAsync(act, cluster, body, hash, _filters.Wish).ConfigureAwait(false) && attempts.TryRelay())
                 await RelayAsync(route, target, cluster, body).ConfigureAwait(false);
             else await _own.ReplyFailureAsync(body).ConfigureAwait(false);
         }
@@ -84,7 +84,7 @@ internal sealed partial class HttpExchange
         }
     }
 
-    private void PrepareUpstreamRequest(RouteSnapshot route, ForwardAct act, WeightedTarget target, ClusterState cluster)
+    private void PrepareUpstreamRequest(RouteSnapshot route, ForwardAct act, WeightedTarget target)
     {
         HeaderEditing.Request(Request, target.Edits, _record);
         HeaderEditing.Request(Request, route.Edits, _record);
@@ -94,9 +94,8 @@ internal sealed partial class HttpExchange
         if (act.Timeout > TimeSpan.Zero && _action.AddsEnvoyFields)
             Request.Headers.Set("x-envoy-expected-rq-timeout-ms"u8,
                 ((long)act.Timeout.TotalMilliseconds).ToString(System.Globalization.CultureInfo.InvariantCulture));
-        if (connection.Listener.Direction != Direction.Outbound) return;
-        if (route.Operation.Length > 0) Request.Headers.Set("x-envoy-decorator-operation"u8, route.Operation);
-        if (_action.ExchangesMetadata && !(_action.TellsMeshOnly && cluster.Config.IsExternal)) PeerFields.Tell(Request.Headers, parts.Identity);
+        if (connection.Listener.Direction == Direction.Outbound && route.Operation.Length > 0)
+            Request.Headers.Set("x-envoy-decorator-operation"u8, route.Operation);
     }
 
     private ValueTask RelayAsync(RouteSnapshot route, WeightedTarget target, ClusterState cluster, RequestBody? body)
@@ -115,14 +114,11 @@ internal sealed partial class HttpExchange
     {
         var headers = _response.Headers;
         if (connection.Listener.Direction == Direction.Outbound) headers.Remove("x-envoy-decorator-operation"u8);
-        if (connection.Listener.Direction == Direction.Outbound && _action.ExchangesMetadata) _peer.TakeAnswer(headers, _record);
         HeaderEditing.Response(_response, target.Edits, _record);
         HeaderEditing.Response(_response, route.Edits, _record);
         HeaderEditing.Response(_response, _decision.Host!.Edits, _record);
         HeaderEditing.Response(_response, _decision.Table.Edits, _record);
-        foreach (var listed in _action.Filters)
-            if (listed.Filter is CorsFilter cors && _filters.IsOn(listed) && cors.For(route) is { } settings) Cors.Mark(Request, settings, _response);
-        if (_record.Host is { } host) Sessions.Tell(_sessions, headers, host, parts.Ports.Time.GetUtcNow());
+        _filters.Answer();
         if (_action.AddsEnvoyFields) HeaderEditing.SetServiceTime(headers, _record.ResponseAfter!.Value);
         if (_decision.Host!.AttemptCountInResponse) headers.Set("x-envoy-attempt-count"u8, HeaderEditing.AttemptText(_record.Attempts));
         if (connection.Listener.Direction == Direction.Inbound && route.Operation.Length > 0) headers.Set("x-envoy-decorator-operation"u8, route.Operation);

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Export;
+using Isthmus.Proxy.Filters;
 using Isthmus.Proxy.Http2;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Messages;
@@ -17,7 +18,10 @@ namespace Isthmus.Proxy.Http;
 /// <summary>The dependencies of exchanges.</summary>
 internal sealed record HttpParts(
     SnapshotState State, HttpUpstreams Upstreams, ActivityWatch Watch, Report Report, ISecretSource Secrets, ProxyPorts Ports, ProxyIdentity Identity,
-    Connections Connections, DateField Date, KeyStore Keys, Authorizers Authorizers, RateLimitService Limits, Tracers Tracers);
+    Connections Connections, DateField Date, KeyStore Keys, Authorizers Authorizers, RateLimitService Limits, Tracers Tracers)
+{
+    public FilterPorts Filters { get; } = new(Ports.Time, Ports.Random, Report.Access, Identity, Keys.GetAsync, Authorizers.AskAsync, Limits.AskAsync);
+}
 
 /// <summary>
 /// One request from start to end, in order: prepare, check policies, find the route, then redirect, answer or forward. Reused for each
@@ -35,8 +39,6 @@ internal sealed partial class HttpExchange(
     private HttpAction _action = null!;
     private ProxySnapshot _snapshot = ProxySnapshot.Empty;
     private string _scheme = "http";
-    private PeerFields _peer = new();
-    private IReadOnlyList<Session> _sessions = [];
     private OpenSpan _span;
 
     public HttpExchange(HttpParts parts, Downstream connection, DownstreamStream stream)
@@ -156,23 +158,21 @@ internal sealed partial class HttpExchange(
             else await _own.ReplyAsync(refusal, "", "path_normalization_failed", EndReason.ClientProtocolError).ConfigureAwait(false);
             return;
         }
-        if (_action.CountsMessages) stream.CountsMessages = GrpcCalls.Is(Request.Headers);
-        _peer.Take(Request, _action.ExchangesMetadata && connection.Listener.Direction == Direction.Inbound, _record);
-        _own.TellsPeer = _peer.IsAsked;
+        _filters.Arrive(_action);
         RequestPreparation.Apply(Request, connection, _action, parts.Secrets, parts.Ports.Random);
         _span = parts.Tracers.Begin(_action.Tracing, Request.Headers, connection.Listener.Direction);
         _route.Scheme = _scheme = Request.Headers.Get("x-forwarded-proto"u8).SequenceEqual("https"u8) ? "https" : "http";
         _filters.Begin(_action);
-        foreach (var listed in _action.Filters)
+        foreach (var listed in _action.Filters.Requests)
         {
-            if (!_filters.IsOn(listed) || await _filters.AnswerAsync(listed.Filter).ConfigureAwait(false) is not { } answer) continue;
+            if (!_filters.IsOn(listed) || await listed.Filter.OnRequestAsync(_filters).ConfigureAwait(false) is not { } answer) continue;
             _decision = _filters.Decision;
             await _own.SendAsync(answer).ConfigureAwait(false);
             return;
         }
         await (Find() is not { } route ? _own.ReplyAsync(404, "", "route_not_found", EndReason.RouteNotFound)
             : (_action.Unread(route, _filters.Switches) ?? _filters.Unasked(route)) is { } unread
-            ? _own.SendAsync(_filters.Refuse(RequestAccess.Lacking(unread)))
+            ? _own.SendAsync(_filters.Refuse(LackedFilter.Lacking(unread)))
             : ActAsync(route)).ConfigureAwait(false);
     }
 

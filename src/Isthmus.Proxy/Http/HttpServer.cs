@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Isthmus.Proxy.Filters;
 using Isthmus.Proxy.Http2;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Messages;
@@ -163,7 +164,8 @@ internal sealed class HttpServer(HttpParts parts)
         connection.DrainRequested?.Invoke();
         return action with
         {
-            Filters = [new(filter is UnsupportedFilter ? filter : RbacFilter.Nobody, "")], Codec = action.Codec with { MaxRequests = 1 },
+            Filters = action.Filters.Only(filter is UnsupportedFilter unknown ? new LackedFilter(unknown.Name) : PolicyFilter.Nobody),
+            Codec = action.Codec with { MaxRequests = 1 },
         };
     }
 

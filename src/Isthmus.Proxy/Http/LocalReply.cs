@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Isthmus.Proxy.Filters;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
@@ -13,13 +14,6 @@ internal static class LocalReply
 {
     public const string NoHealthyUpstream = "no healthy upstream";
     public const string UpstreamTimeout = "upstream request timeout";
-    public const string FaultAbort = "fault filter abort";
-
-    /// <summary>What policies answer.</summary>
-    public static readonly byte[] Denied = "RBAC: access denied"u8.ToArray();
-
-    /// <summary>Where a filter is configured that this proxy does not have.</summary>
-    public static readonly byte[] Unsupported = "this proxy lacks a filter that has to decide about the request"u8.ToArray();
 
     public static string UpstreamReset(string reason, bool isRetried, string transportFailure) =>
         "upstream connect error or disconnect/reset before headers. " + (isRetried ? "retried and the latest " : "") + "reset reason: " + reason +

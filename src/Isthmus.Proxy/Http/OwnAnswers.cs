@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Filters;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
@@ -21,13 +22,10 @@ internal sealed class OwnAnswers(HttpParts parts, Downstream connection, Downstr
     /// <summary>The cookie that keeps the client with its host; empty for none.</summary>
     public string Cookie { get; set; } = "";
 
-    /// <summary>The client wants to know who answers.</summary>
-    public bool TellsPeer { get; set; }
-
     private RequestHead Request => stream.Request;
 
     /// <summary>Begins with another request.</summary>
-    public void Begin(HttpAction action) => (_action, Cookie, TellsPeer) = (action, "", false);
+    public void Begin(HttpAction action) => (_action, Cookie) = (action, "");
 
     /// <summary>Answers with a text from the proxy itself.</summary>
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
@@ -57,7 +55,7 @@ internal sealed class OwnAnswers(HttpParts parts, Downstream connection, Downstr
     /// <summary>Writes the fields that every response gets.</summary>
     public void Complete()
     {
-        filters.EditResponse();
+        filters.Respond();
         var headers = _response.Headers;
         if (_action.Server.Field == ServerField.Overwrite || (_action.Server.Field == ServerField.AppendIfAbsent && !headers.Contains("server"u8)))
             headers.Set("server"u8, _action.Server.Name);
@@ -65,9 +63,8 @@ internal sealed class OwnAnswers(HttpParts parts, Downstream connection, Downstr
         if (_action.Ids.InResponse && Request.Headers.IndexOf("x-request-id"u8) is >= 0 and var at)
             headers.Set("x-request-id"u8, Request.Headers.Value(at));
         if (Cookie.Length > 0) headers.Add("set-cookie"u8, Cookie);
-        if (filters.Access is { ToClient.Count: > 0 } access) HeaderEditing.Response(_response, HeaderEdits.None with { Response = access.ToClient }, _record);
+        if (filters.ToClient is { Count: > 0 } told) HeaderEditing.Response(_response, HeaderEdits.None with { Response = told }, _record);
         if (connection.IsTooOld || parts.Connections.IsEnding(connection)) stream.MustClose = true;
-        if (TellsPeer) PeerFields.Tell(headers, parts.Identity);
     }
 
     /// <summary>Says why no host answered.</summary>

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Filters;
 using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;

@@ -7,23 +7,6 @@ using Isthmus.Wire.Envoy.RateLimits;
 
 namespace Isthmus.Proxy.Own;
 
-/// <summary>What a rate limit service decided.</summary>
-/// <param name="IsOver">The request is one too many; null: the service could not be asked.</param>
-internal sealed record LimitAnswer(bool? IsOver)
-{
-    public static readonly LimitAnswer Failed = new((bool?)null);
-
-    public IReadOnlyList<HeaderEdit> ToUpstream { get; init; } = [];
-
-    public IReadOnlyList<HeaderEdit> ToClient { get; init; } = [];
-
-    /// <summary>How much is left.</summary>
-    public IReadOnlyList<HeaderEdit> Quota { get; init; } = [];
-
-    /// <summary>The body of a refusal.</summary>
-    public ReadOnlyMemory<byte> Body { get; init; }
-}
-
 /// <summary>Asks rate limit services (<c>envoy.service.ratelimit.v3.RateLimitService</c>).</summary>
 internal sealed class RateLimitService(OwnRequests requests)
 {

@@ -5,25 +5,10 @@ using Isthmus.Wire.Envoy.Rbac;
 
 namespace Isthmus.Proxy.Policy;
 
-/// <summary>A filter that may answer a request, or refuse a connection. They run in their order.</summary>
+/// <summary>A network filter that may refuse a connection. They run in their order.</summary>
 internal abstract class AccessFilter;
 
-/// <summary>A filter of HTTP as a listener lists it.</summary>
-/// <param name="Name">By which routes configure the filter, and switch it on and off.</param>
-/// <param name="IsOff">It is on only for routes that switch it on, or configure it.</param>
-internal readonly record struct ListedFilter(AccessFilter Filter, string Name, bool IsOff = false)
-{
-    /// <param name="switches">What the route says that the request has at first; null if there is no route.</param>
-    public bool IsOn(IReadOnlyDictionary<string, bool>? switches) => switches is not null && switches.TryGetValue(Name, out var isOn) ? isOn : !IsOff;
-}
-
-/// <summary>A composite filter: what it runs, routes say.</summary>
-internal sealed class RouteFilter(string name) : AccessFilter
-{
-    public string Name => name;
-}
-
-/// <summary>A filter of HTTP or of a chain that this proxy does not have. Who may call could depend on it, so that nobody may.</summary>
+/// <summary>A filter of a chain that this proxy does not have. Who may call could depend on it, so that nobody may.</summary>
 internal sealed class UnsupportedFilter(string name) : AccessFilter
 {
     private const string Before = "unsupported_filter[";
@@ -38,15 +23,6 @@ internal sealed class UnsupportedFilter(string name) : AccessFilter
     /// <summary>The name of the filter; null if the details are not those of such a filter.</summary>
     public static string? NameIn(string details) =>
         details.StartsWith(Before, StringComparison.Ordinal) && details.EndsWith(']') ? details[Before.Length..^1] : null;
-}
-
-/// <summary>A jwt_authn filter.</summary>
-internal sealed class TokenFilter(TokenCheck check, bool clearsRoute) : AccessFilter
-{
-    public TokenCheck Check { get; } = check;
-
-    /// <summary>Whether the route is chosen again, by the claims of the token.</summary>
-    public bool ClearsRoute { get; } = clearsRoute;
 }
 
 /// <summary>An rbac filter: rules that are enforced, and rules whose results are only counted, and kept for later filters and logs.</summary>

@@ -85,7 +85,7 @@ internal sealed record ExternalAuthorizer(string Cluster, TimeSpan Patience)
 
 /// <summary>What a route says to an ext_authz filter.</summary>
 /// <param name="IsOff">Nobody is asked.</param>
-internal sealed record RouteCheck(bool IsOff)
+internal sealed record RouteCheck(bool IsOff) : IRouteOverride
 {
     /// <summary>Null: the one of the filter.</summary>
     public ExternalAuthorizer? Authorizer { get; init; }
@@ -98,6 +98,14 @@ internal sealed record RouteCheck(bool IsOff)
 
     /// <summary>What an authorizer that speaks gRPC is told about the route: the values of all levels, where the most specific one wins.</summary>
     public IReadOnlyDictionary<string, string> Context { get; init; } = FrozenDictionary<string, string>.Empty;
+
+    public IRouteOverride After(IRouteOverride before)
+    {
+        if (before is not RouteCheck { Context.Count: > 0 } check) return this;
+        var context = new Dictionary<string, string>(check.Context, StringComparer.Ordinal);
+        foreach (var (key, value) in Context) context[key] = value;
+        return this with { Context = context };
+    }
 
     /// <summary>What the authorizer gets of the body.</summary>
     public CheckedBody? BodyFor(ExternalCheck check) =>

@@ -1,12 +1,10 @@
-
 namespace Isthmus.Proxy.Policy;
 
 /// <summary>A ratelimit filter: a rate limit service decides which requests are too many.</summary>
-/// <param name="name">The name of the filter, by which routes have settings for it.</param>
 /// <param name="cluster">Where the service is.</param>
 /// <param name="domain">The domain of the descriptors.</param>
 /// <param name="patience">How long the service may take.</param>
-internal sealed class GlobalLimit(string name, string cluster, string domain, TimeSpan patience) : AccessFilter
+internal sealed class GlobalLimit(string cluster, string domain, TimeSpan patience)
 {
     public string Cluster => cluster;
 
@@ -38,12 +36,26 @@ internal sealed class GlobalLimit(string name, string cluster, string domain, Ti
     /// <summary>What the names of the counters of a cluster end with.</summary>
     public string Stats { get; init; } = "";
 
-    /// <summary>What a route has set for the filter; null for nothing.</summary>
-    public GlobalRouteLimit? For(RouteLimits route) => route.Global.GetValueOrDefault(name);
-
     public string DomainFor(GlobalRouteLimit? route) => route is { Domain.Length: > 0 } ? route.Domain : domain;
 }
 
 /// <summary>Settings of a ratelimit filter for a route.</summary>
 /// <param name="Rules">They take the place of those of the route; empty if they do not.</param>
-internal sealed record GlobalRouteLimit(HostLimits Host, IReadOnlyList<LimitRule> Rules, string Domain);
+internal sealed record GlobalRouteLimit(HostLimits Host, IReadOnlyList<LimitRule> Rules, string Domain) : IRouteOverride;
+
+/// <summary>What a rate limit service decided.</summary>
+/// <param name="IsOver">The request is one too many; null: the service could not be asked.</param>
+internal sealed record LimitAnswer(bool? IsOver)
+{
+    public static readonly LimitAnswer Failed = new((bool?)null);
+
+    public IReadOnlyList<HeaderEdit> ToUpstream { get; init; } = [];
+
+    public IReadOnlyList<HeaderEdit> ToClient { get; init; } = [];
+
+    /// <summary>How much is left.</summary>
+    public IReadOnlyList<HeaderEdit> Quota { get; init; } = [];
+
+    /// <summary>The body of a refusal.</summary>
+    public ReadOnlyMemory<byte> Body { get; init; }
+}

@@ -78,11 +78,7 @@ internal enum HostLimits { IfNone, Also, Never }
 /// <param name="Own">The rules of the route.</param>
 /// <param name="OfHost">The rules of the virtual host.</param>
 /// <param name="IncludesHost">The route asks for the rules of its virtual host, too.</param>
-/// <param name="Local">Configuration of local rate limit filters for this route, by the name of the filter; null if the filter is off.</param>
-/// <param name="Global">Settings of ratelimit filters for this route, by the name of the filter.</param>
-internal sealed record RouteLimits(
-    IReadOnlyList<LimitRule> Own, IReadOnlyList<LimitRule> OfHost, bool IncludesHost, IReadOnlyDictionary<string, LocalLimit> Local,
-    IReadOnlyDictionary<string, GlobalRouteLimit> Global)
+internal sealed record RouteLimits(IReadOnlyList<LimitRule> Own, IReadOnlyList<LimitRule> OfHost, bool IncludesHost)
 {
     /// <summary>The descriptors of a request for the filters of a stage.</summary>
     public IEnumerable<IReadOnlyList<LimitEntry>> Describe(int stage, HostLimits host, LimitFacts facts)

@@ -4,15 +4,9 @@ using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Policy;
 
-/// <summary>A local_ratelimit filter of a listener. Routes may have other settings for it, by its name.</summary>
-internal sealed class LocalLimitFilter(string name, LocalLimit limit) : AccessFilter
-{
-    public LocalLimit For(RouteLimits? route) => route is not null && route.Local.TryGetValue(name, out var own) ? own : limit;
-}
-
 /// <summary>How many requests this proxy lets pass, on its own.</summary>
 /// <param name="rule">What is taken from which bucket.</param>
-internal sealed class LocalLimit(LocalBuckets rule, string stats)
+internal sealed class LocalLimit(LocalBuckets rule, string stats) : IRouteOverride
 {
     private readonly ConditionalWeakTable<object, LocalBuckets> _ofConnections = [];
 

@@ -1,15 +1,15 @@
 using System.Collections.Frozen;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Net;
-using Isthmus.Proxy.Policy;
+using Isthmus.Proxy.Filters;
 using Isthmus.Proxy.Telemetry;
 
 namespace Isthmus.Proxy.Snapshot;
 
 /// <summary>Speaks HTTP and routes each request.</summary>
 /// <param name="Routes">Null: those with the name.</param>
-/// <param name="Filters">What may answer a request before its route does, in this order.</param>
-internal sealed record HttpAction(string StatPrefix, string RouteName, RouteTable? Routes, ListedFilter[] Filters, ValueList<AccessLogSnapshot> AccessLogs)
+/// <param name="Filters">What does something with requests and responses, in this order.</param>
+internal sealed record HttpAction(string StatPrefix, string RouteName, RouteTable? Routes, FilterList Filters, ValueList<AccessLogSnapshot> AccessLogs)
     : ChainAction
 {
     public required CodecRules Codec { get; init; }
@@ -31,33 +31,24 @@ internal sealed record HttpAction(string StatPrefix, string RouteName, RouteTabl
     public ValueMap<ValueList<string>> AlpnOverride { get; init; }
 
     /// <summary>Peers tell each other who they are, in fields.</summary>
-    public bool ExchangesMetadata { get; init; }
-
-    /// <summary>Hosts outside of the mesh are not told who calls.</summary>
-    public bool TellsMeshOnly { get; init; }
+    public bool ExchangesMetadata { get; } = Filters.Find<PeerFilter>() is not null;
 
     /// <summary>Whether requests and responses get the fields of the router, such as <c>x-envoy-upstream-service-time</c>.</summary>
     public bool AddsEnvoyFields { get; init; } = true;
 
-    /// <summary>Whether the messages of gRPC calls are counted.</summary>
-    public bool CountsMessages { get; init; }
-
     /// <summary>How requests are traced; null if they are not.</summary>
     public TracingSettings? Tracing { get; init; }
 
-    /// <summary>Some filter is on only where a route says so.</summary>
-    public bool HasOff => Array.Exists(Filters, listed => listed.IsOff);
-
     /// <summary>The filters that run for a request.</summary>
     /// <param name="first">The route that the request has before any of them runs; null for none.</param>
-    public IEnumerable<AccessFilter> Running(RouteSnapshot? first) => Filters.Where(listed => listed.IsOn(first?.Switches)).Select(listed => listed.Filter);
+    public IEnumerable<RequestFilter> Running(RouteSnapshot? first) => Filters.Where(listed => listed.IsOn(first?.Switches)).Select(listed => listed.Filter);
 
     /// <summary>The names of the filters that may refuse requests, whether they are on or off where routes say nothing.</summary>
     public IReadOnlySet<string> Policies { get; init; } = FrozenSet<string>.Empty;
 
     /// <summary>The faults of a route, from the first filter that has some; null for none.</summary>
     public FaultSettings? FaultOf(RouteSnapshot route) =>
-        Running(route).OfType<FaultFilter>().Select(filter => filter.For(route)).FirstOrDefault(fault => fault is not null);
+        Running(route).OfType<FaultFilter>().Select(filter => filter.For(route.Filters)).FirstOrDefault(fault => fault is not null);
 
     private bool Has(string name)
     {

@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Collections;
+using Isthmus.Proxy.Filters;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Wire;
@@ -27,7 +28,7 @@ internal static class HttpDecoder
         var common = http.CommonHttpProtocolOptions;
         var cert = http.SetCurrentClientCertDetails;
         if (cert is { Chain: true }) notes.Add("set_current_client_cert_details.chain is ignored");
-        return new(http.StatPrefix, inline is null ? http.Rds.RouteConfigName : inline.Name, inline, [.. filters.All],
+        return new(http.StatPrefix, inline is null ? http.Rds.RouteConfigName : inline.Name, inline, new(filters.Listed),
             AccessLogDecoder.Decode(http.AccessLog, notes))
         {
             Codec = new((int)Math.Clamp(http.MaxRequestHeadersKb ?? 60u, 1, 8192) * 1024, http.HttpProtocolOptions?.AcceptHttp10 ?? false,
@@ -46,10 +47,7 @@ internal static class HttpDecoder
                 Time(http.RequestHeadersTimeout, TimeSpan.Zero), Time(common?.MaxStreamDuration, TimeSpan.Zero)),
             Upgrades = upgrades.Select(type => type.ToLowerInvariant()).ToValueList(),
             AlpnOverride = filters.Alpn,
-            ExchangesMetadata = filters.ExchangesMetadata,
-            TellsMeshOnly = filters.TellsMeshOnly,
             AddsEnvoyFields = filters.AddsEnvoyFields,
-            CountsMessages = filters.CountsMessages,
             Tracing = TracingDecoder.Decode(http, notes),
             Policies = filters.Policies.ToFrozenSet(StringComparer.Ordinal),
             Metrics = filters.Metrics,

@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
+using Isthmus.Proxy.Filters;
 using Isthmus.Proxy.Matching;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.ListenerFilters;

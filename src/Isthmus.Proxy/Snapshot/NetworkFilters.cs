@@ -1,6 +1,7 @@
 using System.Text;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Collections;
+using Isthmus.Proxy.Filters;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;

@@ -1,3 +1,4 @@
+using Isthmus.Proxy.Filters;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Istio;

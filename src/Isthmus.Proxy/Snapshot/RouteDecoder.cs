@@ -3,6 +3,7 @@ using System.Text;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Collections;
+using Isthmus.Proxy.Filters;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Telemetry;
@@ -210,7 +211,7 @@ internal static class RouteDecoder
         HeadDecoder.Authority(weight.HostRewriteLiteral, "host_rewrite_literal"),
         HeadDecoder.Edits(weight.RequestHeadersToAdd, weight.RequestHeadersToRemove, weight.ResponseHeadersToAdd, weight.ResponseHeadersToRemove, notes))
     {
-        Sessions = SessionSettings.Of(weight.TypedPerFilterConfig), Mutations = HeaderMutationFilter.Of(weight.TypedPerFilterConfig, notes),
+        Filters = HttpFilters.OfShare(weight.TypedPerFilterConfig, notes),
     };
 
     private static HashKey? Hash(RouteAction.Types.HashPolicy policy) => policy.PolicySpecifierCase switch

@@ -2,6 +2,7 @@ using System.Collections.Frozen;
 using System.Collections.Immutable;
 using System.Text.RegularExpressions;
 using Isthmus.Core.Collections;
+using Isthmus.Proxy.Filters;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Tokens;
@@ -55,36 +56,12 @@ internal sealed record RouteSnapshot(
     RouteAct Act, string Operation, HeaderEdits Edits)
 {
     private static readonly FrozenDictionary<string, bool> NoSwitches = FrozenDictionary<string, bool>.Empty;
-    private static readonly FrozenDictionary<string, FaultSettings?> NoFaults = FrozenDictionary<string, FaultSettings?>.Empty;
-    private static readonly FrozenDictionary<string, CorsSettings> NoCors = FrozenDictionary<string, CorsSettings>.Empty;
-    private static readonly FrozenDictionary<string, RouteCheck> NoChecks = FrozenDictionary<string, RouteCheck>.Empty;
-    private static readonly FrozenDictionary<string, IReadOnlyList<IReadOnlyList<HeaderEdits>>> NoMutations =
-        FrozenDictionary<string, IReadOnlyList<IReadOnlyList<HeaderEdits>>>.Empty;
-    private static readonly FrozenDictionary<string, SessionSettings?> NoSessions = FrozenDictionary<string, SessionSettings?>.Empty;
 
     /// <summary>Which filters are on, by their names: those that the route configures, and those that it switches on or off.</summary>
     public IReadOnlyDictionary<string, bool> Switches { get; init; } = NoSwitches;
 
-    /// <summary>The faults of fault filters, by their names; null for none.</summary>
-    public IReadOnlyDictionary<string, FaultSettings?> Faults { get; init; } = NoFaults;
-
-    /// <summary>The settings of cors filters, by their names.</summary>
-    public IReadOnlyDictionary<string, CorsSettings> Cors { get; init; } = NoCors;
-
-    /// <summary>The settings of ext_authz filters, by their names.</summary>
-    public IReadOnlyDictionary<string, RouteCheck> Checks { get; init; } = NoChecks;
-
-    /// <summary>What composite filters run, by their names.</summary>
-    public IReadOnlyDictionary<string, ExternalCheck> Composed { get; init; } = FrozenDictionary<string, ExternalCheck>.Empty;
-
-    /// <summary>The settings of filters for sessions, by their names; null for none.</summary>
-    public IReadOnlyDictionary<string, SessionSettings?> Sessions { get; init; } = NoSessions;
-
-    /// <summary>The edits of header_mutation filters, by their names: those of the table, of the virtual host and of the route.</summary>
-    public IReadOnlyDictionary<string, IReadOnlyList<IReadOnlyList<HeaderEdits>>> Mutations { get; init; } = NoMutations;
-
-    /// <summary>The settings for CORS in their older form, in the action of the route.</summary>
-    public CorsSettings? OldCors { get; init; }
+    /// <summary>What filters are told.</summary>
+    public RouteSettings Filters { get; init; } = RouteSettings.None;
 
     /// <summary>The filters whose configuration for this route cannot be honoured.</summary>
     public ImmutableArray<string> Unread { get; init; } = [];
@@ -97,9 +74,6 @@ internal sealed record RouteSnapshot(
 
     /// <summary>What filters have to have learned about the request.</summary>
     public ImmutableArray<Func<RequestMetadata?, bool>> Metadata { get; init; } = [];
-
-    /// <summary>Null: the route says nothing about rate limits.</summary>
-    public RouteLimits? Limits { get; init; }
 }
 
 internal abstract record RouteAct;
@@ -133,11 +107,8 @@ internal sealed record DirectAct(int Status, byte[] Body) : RouteAct;
 
 internal sealed record WeightedTarget(string Cluster, int Weight, string? HostRewrite, HeaderEdits Edits)
 {
-    /// <summary>As <see cref="RouteSnapshot.Sessions"/>, for this share alone; null: the route decides.</summary>
-    public IReadOnlyDictionary<string, SessionSettings?>? Sessions { get; init; }
-
-    /// <summary>What it adds to the edits of header_mutation filters, by their names; null for nothing.</summary>
-    public IReadOnlyDictionary<string, IReadOnlyList<HeaderEdits>>? Mutations { get; init; }
+    /// <summary>What filters are told for this share alone, by their names; null for nothing.</summary>
+    public IReadOnlyDictionary<string, IRouteOverride>? Filters { get; init; }
 }
 
 internal sealed record MirrorSettings(string Cluster, Fraction Fraction);
@@ -190,34 +161,4 @@ internal sealed record HashKey(HashSource Source, string Name, TimeSpan? CookieT
 
     /// <summary>More attributes of the cookie, as <c>; name=value</c>.</summary>
     public string CookieAttributes { get; init; } = "";
-}
-
-/// <summary>A fault filter: injects the faults of the route, or else its own.</summary>
-/// <param name="name">By which routes configure it.</param>
-internal sealed class FaultFilter(string name, FaultSettings? settings) : AccessFilter
-{
-    /// <summary>Null: it injects none.</summary>
-    public FaultSettings? For(RouteSnapshot? route) => route is not null && route.Faults.TryGetValue(name, out var own) ? own : settings;
-}
-
-/// <summary>A cors filter: its settings are those of the route.</summary>
-/// <param name="name">By which routes configure it.</param>
-internal sealed class CorsFilter(string name) : AccessFilter
-{
-    /// <summary>Null if it does nothing.</summary>
-    public CorsSettings? For(RouteSnapshot? route) => route is null ? null : route.Cors.TryGetValue(name, out var own) ? own : route.OldCors;
-}
-
-internal sealed record FaultSettings(
-    TimeSpan Delay, Fraction DelayShare, int AbortStatus, Fraction AbortShare, IReadOnlyList<HeaderMatch> Headers)
-{
-    /// <summary>The status for clients that speak gRPC; null: as it follows from the HTTP status.</summary>
-    public int? GrpcStatus { get; init; }
-}
-
-internal sealed record CorsSettings(
-    IReadOnlyList<TextMatch> Origins, string Methods, string Headers, string Expose, string MaxAge, bool Credentials)
-{
-    /// <summary>Preflight requests of other origins are forwarded.</summary>
-    public bool ForwardsUnmatched { get; init; } = true;
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using Isthmus.Core.Collections;
+using Isthmus.Proxy.Filters;
 using Isthmus.Proxy.Matching;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Listeners;

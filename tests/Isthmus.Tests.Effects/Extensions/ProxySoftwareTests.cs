@@ -3,6 +3,7 @@ using Google.Protobuf.WellKnownTypes;
 using Isthmus.ControlPlane.Push;
 using Isthmus.Mesh.Model;
 using Isthmus.Proxy.Agent;
+using Isthmus.Proxy.Filters;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Rigs.Mesh;
 using Isthmus.Wire;

@@ -5,6 +5,7 @@ using Isthmus.ControlPlane.Push;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
+using Isthmus.Proxy.Filters;
 using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Policy;
@@ -60,7 +61,7 @@ public sealed class GatewayTopologyTests
                 request.Headers.GetJoined("x-forwarded-proto"u8)));
         var facts = new PolicyFacts(request, "http", null, connection.Source, RequestPreparation.RemoteAddress(request.Headers, connection, action.Client),
             connection.Destination, "");
-        Assert.Equal(allowed, Assert.Single(action.Running(null).OfType<RbacFilter>()).Decide(facts).IsAllowed);
+        Assert.Equal(allowed, Assert.Single(action.Running(null).OfType<PolicyFilter>()).Rules.Decide(facts).IsAllowed);
     }
 
     [Theory]

@@ -7,6 +7,7 @@ using Isthmus.Injection;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
+using Isthmus.Proxy.Filters;
 using Isthmus.Proxy.Http;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
@@ -93,7 +94,7 @@ public sealed class ProxyHeadersTests
         Assert.True(IsExternal(client, "outbound|80||away.example"));
         Assert.False(IsExternal(client, "outbound|80||near.example"));
         var decoded = HttpDecoder.Decode(Outbound(client), []);
-        Assert.Equal((true, true, false), (decoded.ExchangesMetadata, decoded.TellsMeshOnly, decoded.AddsEnvoyFields));
+        Assert.Equal((true, true, false), (decoded.ExchangesMetadata, decoded.Filters.Find<PeerFilter>()!.TellsMeshOnly, decoded.AddsEnvoyFields));
     }
 
     [Fact]

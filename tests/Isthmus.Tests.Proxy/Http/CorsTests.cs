@@ -1,7 +1,6 @@
-using Isthmus.Proxy.Http;
+using Isthmus.Proxy.Filters;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Messages;
-using Isthmus.Proxy.Snapshot;
 using Xunit;
 
 namespace Isthmus.Tests.Proxy.Http;
@@ -40,7 +39,7 @@ public sealed class CorsTests
         request.Headers.Add("access-control-request-method"u8, "PUT"u8);
         request.Headers.Add("access-control-request-headers"u8, "x-a, x-b"u8);
         var answer = new ResponseHead();
-        Assert.True(Cors.TryPreflight(request, cors, answer));
+        Assert.True(CorsFilter.TryPreflight(request, cors, answer));
         return answer;
     }
 }

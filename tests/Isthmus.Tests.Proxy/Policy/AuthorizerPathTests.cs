@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Matching;
 using Isthmus.Rigs.Proxy;

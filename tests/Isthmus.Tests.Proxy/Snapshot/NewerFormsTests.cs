@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Filters;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Tls;
@@ -68,7 +69,7 @@ public sealed class NewerFormsTests
         var table = RouteDecoder.Decode(
             Parse<RouteConfiguration>("{'name': 'r', 'virtual_hosts': [{'name': 'v', 'domains': ['*'], 'routes': [{'match': {'prefix': '/'}, <route>}]}]}",
             route));
-        Assert.Equal("GET", new CorsFilter("envoy.filters.http.cors").For(table.Find("a")!.Routes[0])?.Methods);
+        Assert.Equal("GET", new CorsFilter("envoy.filters.http.cors").For(table.Find("a")!.Routes[0].Filters)?.Methods);
     }
 
     /// <param name="json">With single quotes, and with a place for the rest in angle brackets.</param>

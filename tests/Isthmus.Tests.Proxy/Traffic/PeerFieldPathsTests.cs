@@ -88,6 +88,23 @@ public sealed class PeerFieldPathsTests
         Assert.All(server.Heard, heard => Assert.DoesNotContain(Field, heard, StringComparison.OrdinalIgnoreCase));
     }
 
+    /// <summary>As in Envoy, the edits of a route come after what filters do to its requests.</summary>
+    [Fact]
+    public async Task A_route_can_keep_what_proxies_tell_each_other_from_its_hosts()
+    {
+        using var server = new ByteServer(async proxy =>
+        {
+            while (await proxy.HearAsync("\r\n\r\n")) await proxy.SayAsync(Kinds["/none"].Sent);
+        });
+        using var front = new LoopbackProxy([LoopbackProxy.Cluster("up")], $"""{ToUp}, "request_headers_to_remove": ["{Field}"]""", Exchange, role: "sidecar",
+            identity: Caller);
+        front.Endpoints("up", server.Port);
+        await front.RawAsync("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        var heard = Assert.Single(server.Heard);
+        Assert.DoesNotContain($"{Field}: ", heard, StringComparison.Ordinal);
+        Assert.Contains($"{Field}-id: {Caller.NodeId}\r\n", heard, StringComparison.Ordinal);
+    }
+
     private static string Upgrade(string kind) =>
         kind.StartsWith("/switch", StringComparison.Ordinal) ? "connection: upgrade\r\nupgrade: websocket\r\n\r\n" : "connection: close\r\n\r\n";
 

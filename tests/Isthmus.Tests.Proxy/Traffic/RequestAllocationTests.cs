@@ -4,7 +4,9 @@ using System.Net;
 using System.Net.Sockets;
 using Isthmus.Proxy.Http2;
 using Isthmus.Proxy.Loops;
+using Isthmus.Proxy.Telemetry;
 using Isthmus.Rigs.Proxy;
+using Isthmus.Testing;
 using Xunit;
 using static Isthmus.Rigs.Proxy.H2Frames;
 
@@ -37,6 +39,11 @@ public sealed class RequestAllocationTests
     private const long MostOfHttp2 = 1_070;
 #endif
 
+    private static readonly ProxyIdentity Self = ProxyIdentity.Unknown with
+    {
+        NodeId = "sidecar~a", PeerMetadata = PeerMetadataText.Write(ProxyIdentity.Unknown),
+    };
+
     private static ReadOnlySpan<byte> Question => "GET /orders?page=2 HTTP/1.1\r\nhost: shop\r\nuser-agent: test\r\naccept: */*\r\n\r\n"u8;
 
     private static ReadOnlySpan<byte> Answer => "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-type: text/plain\r\n\r\nhello"u8;
@@ -50,6 +57,20 @@ public sealed class RequestAllocationTests
         "tracing": {"random_sampling": {"value": 0}, "provider": {"name": "z", "typed_config": {"@type": "type.googleapis.com/envoy.config.trace.v3.ZipkinConfig", "collector_cluster": "up",
           "collector_endpoint": "/api/v2/spans", "collector_endpoint_version": "HTTP_JSON"} } },
         """), 0, Most);
+
+    /// <summary>As a sidecar lists them for requests of its application.</summary>
+    [Fact]
+    public async Task Filters_that_have_nothing_to_do_create_none_either()
+    {
+        const string Filters = "type.googleapis.com/envoy.extensions.filters.http.";
+        Assert.InRange(await LeastAsync(Most, http2: false, Answers, Ask, filters: $$"""
+            {"name": "istio.metadata_exchange", "typed_config": {"@type": "type.googleapis.com/io.istio.http.peer_metadata.Config"} },
+            {"name": "grpc_stats", "typed_config": {"@type": "{{Filters}}grpc_stats.v3.FilterConfig", "emit_filter_state": true} },
+            {"name": "fault", "typed_config": {"@type": "{{Filters}}fault.v3.HTTPFault"} },
+            {"name": "cors", "typed_config": {"@type": "{{Filters}}cors.v3.Cors"} },
+            {"name": "session", "typed_config": {"@type": "{{Filters}}stateful_session.v3.StatefulSession"} },
+            """), 0, Most);
+    }
 
     [Fact]
     public async Task Requests_that_wait_at_once_create_none_either()
@@ -78,13 +99,15 @@ public sealed class RequestAllocationTests
 
     /// <summary>Bytes that a request allocates.</summary>
     /// <param name="enough">Where the search for the least ends.</param>
-    private static async Task<long> LeastAsync(long enough, bool http2, Action<Socket> answers, Action<Socket, int> ask, string more = "")
+    private static async Task<long> LeastAsync(long enough, bool http2, Action<Socket> answers, Action<Socket, int> ask, string more = "",
+        string filters = "")
     {
         using var origin = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         origin.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         origin.Listen();
         new Thread(() => answers(origin)) { IsBackground = true }.Start();
-        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2)], """ "route": {"cluster": "up", "timeout": "0s"} """, more: more);
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2)], """ "route": {"cluster": "up", "timeout": "0s"} """, filters, more,
+            identity: Self);
         proxy.Endpoints("up", ((IPEndPoint)origin.LocalEndPoint!).Port);
         using var client = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await client.ConnectAsync(IPAddress.Loopback, proxy.Port, TestContext.Current.CancellationToken);

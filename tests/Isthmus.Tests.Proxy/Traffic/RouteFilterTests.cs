@@ -1,6 +1,7 @@
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Proxy.Own;
+using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Rigs.Proxy;
 using Isthmus.Tests.Proxy.Envoys;

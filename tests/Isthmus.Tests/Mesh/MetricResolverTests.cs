@@ -1,4 +1,5 @@
 using Isthmus.Mesh.Generate;
+using Isthmus.Proxy.Filters;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Rigs.Mesh;
 using Isthmus.Wire;

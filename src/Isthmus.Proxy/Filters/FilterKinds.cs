@@ -3,7 +3,7 @@ using Google.Protobuf.WellKnownTypes;
 using Isthmus.Wire;
 using Extension = Isthmus.Wire.Envoy.Extension;
 
-namespace Isthmus.Proxy.Snapshot;
+namespace Isthmus.Proxy.Filters;
 
 /// <summary>One kind of filter that this proxy has: the message that configures it, and what it changes in a chain.</summary>
 /// <param name="Name">As the node's list of extensions names it.</param>

@@ -6,7 +6,7 @@ using Isthmus.Wire.Envoy.Routes;
 using Udpa = Isthmus.Wire.Envoy.Udpa;
 using Xds = Isthmus.Wire.Envoy.XdsTypes;
 
-namespace Isthmus.Proxy.Snapshot;
+namespace Isthmus.Proxy.Filters;
 
 /// <summary>What a route says to a filter: that it is off, that it is on as it is, or how it is for the route.</summary>
 internal enum RouteForm { Off, On, Own }

@@ -1,5 +1,4 @@
 using Isthmus.Proxy.Matching;
-using Isthmus.Proxy.Policy;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.HttpFilters;
@@ -9,7 +8,7 @@ using Bucket = Isthmus.Wire.Envoy.TokenBucket;
 using RouteLimit = Isthmus.Wire.Envoy.Routes.RateLimit;
 using TokenBucket = Isthmus.Proxy.Policy.TokenBucket;
 
-namespace Isthmus.Proxy.Snapshot;
+namespace Isthmus.Proxy.Policy;
 
 /// <summary>Decodes rate limits: those of filters, and what routes say about them.</summary>
 internal static class LimitDecoder
@@ -52,13 +51,13 @@ internal static class LimitDecoder
     }
 
     /// <exception cref="ResourceException">The filter cannot be used.</exception>
-    public static GlobalLimit Global(string name, Wire.Envoy.HttpFilters.RateLimit filter, List<string> notes)
+    public static GlobalLimit Global(Wire.Envoy.HttpFilters.RateLimit filter, List<string> notes)
     {
         if (filter.Domain.Length == 0) throw new ResourceException("ratelimit: domain is missing");
         if (filter.RequestType is not ("" or "both")) throw new ResourceException($"ratelimit: request_type '{filter.RequestType}' is not supported");
         if (filter.RateLimitService?.GrpcService?.EnvoyGrpc is not { ClusterName.Length: > 0 } service)
             throw new ResourceException("ratelimit: only envoy_grpc is supported");
-        return new(name, service.ClusterName, filter.Domain, filter.Timeout?.ToTimeSpan() ?? DefaultPatience)
+        return new(service.ClusterName, filter.Domain, filter.Timeout?.ToTimeSpan() ?? DefaultPatience)
         {
             Authority = service.Authority.Length > 0 ? service.Authority : service.ClusterName,
             Stage = (int)filter.Stage,
@@ -74,14 +73,12 @@ internal static class LimitDecoder
     }
 
     /// <summary>What a route says about rate limits; null for nothing.</summary>
-    /// <param name="local">The settings of filters, by their names.</param>
     /// <exception cref="ResourceException">A rule cannot be used.</exception>
-    public static RouteLimits? Of(Route route, VirtualHost host, IReadOnlyDictionary<string, LocalLimit> local,
-        IReadOnlyDictionary<string, GlobalRouteLimit> global)
+    public static RouteLimits? Of(Route route, VirtualHost host)
     {
         var own = (IReadOnlyList<LimitRule>)[.. (route.Route_?.RateLimits ?? []).Select(Rule)];
         var ofHost = (IReadOnlyList<LimitRule>)[.. host.RateLimits.Select(Rule)];
-        return local.Count + global.Count + own.Count + ofHost.Count == 0 ? null : new(own, ofHost, route.Route_?.IncludeVhRateLimits ?? false, local, global);
+        return own.Count + ofHost.Count == 0 ? null : new(own, ofHost, route.Route_?.IncludeVhRateLimits ?? false);
     }
 
     public static GlobalRouteLimit Global(RateLimitPerRoute settings) =>

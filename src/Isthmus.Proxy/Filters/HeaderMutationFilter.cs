@@ -1,61 +1,62 @@
-using System.Diagnostics.CodeAnalysis;
 using Google.Protobuf.Collections;
-using Google.Protobuf.WellKnownTypes;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Policy;
-using Isthmus.Wire;
 using Isthmus.Wire.Envoy.HttpFilters.HeaderMutations;
 using HeaderMutation = Isthmus.Wire.Envoy.Mutations.HeaderMutation;
+using HeaderMutationConfig = Isthmus.Wire.Envoy.HttpFilters.HeaderMutations.HeaderMutation;
 
-namespace Isthmus.Proxy.Snapshot;
+namespace Isthmus.Proxy.Filters;
+
+/// <summary>The edits of a table, a virtual host and a route, in this order; each entry removes before it adds.</summary>
+internal sealed record RouteEdits(IReadOnlyList<IReadOnlyList<HeaderEdits>> Levels) : IRouteOverride
+{
+    public bool Adds => true;
+
+    public IRouteOverride After(IRouteOverride before) => before is RouteEdits edits ? new RouteEdits([.. edits.Levels, .. Levels]) : this;
+}
 
 /// <summary>A header_mutation filter: it edits the fields of requests and of all responses, also of those that the proxy itself gives.</summary>
-/// <param name="name">By which routes add edits of their own.</param>
 /// <param name="own">The edits for all routes.</param>
 /// <param name="specificWins">The edits of a route come after those of its virtual host and its table, not before.</param>
-internal sealed class HeaderMutationFilter(string name, IReadOnlyList<HeaderEdits> own, bool specificWins) : AccessFilter
+internal sealed class HeaderMutationFilter(string name, IReadOnlyList<HeaderEdits> own, bool specificWins) : RequestFilter(name)
 {
-    /// <summary>The edits of a request and its response, in their order; each entry removes before it adds.</summary>
-    /// <param name="share">The cluster of several that the request goes to; null: the route has no such.</param>
-    public IEnumerable<HeaderEdits> For(RouteSnapshot? route, WeightedTarget? share)
+    public static readonly HttpFilterKind Kind = HttpFilterKind.Of<HeaderMutationConfig>("envoy.filters.http.header_mutation",
+            (config, from) => new HeaderMutationFilter(from.Name, Decode(config.Mutations, from.Notes), config.MostSpecificHeaderMutationsWins))
+        .ForRoutes<HeaderMutationPerRoute>((config, _, notes) => new RouteEdits([Decode(config.Mutations, notes)]), isForShares: true);
+
+    public override FilterSteps Steps => FilterSteps.Request | FilterSteps.Response;
+
+    public override bool IsPolicy => false;
+
+    public override bool TakesShares => true;
+
+    public override ValueTask<FilterAnswer?> OnRequestAsync(FilteredRequest request)
+    {
+        foreach (var edits in For(request)) request.Edit(edits);
+        return default;
+    }
+
+    public override void OnResponse(FilteredRequest request)
+    {
+        foreach (var edits in For(request)) request.EditResponse(edits);
+    }
+
+    private IEnumerable<HeaderEdits> For(FilteredRequest request)
     {
         foreach (var edits in own) yield return edits;
-        var ofShare = share?.Mutations?.GetValueOrDefault(name) ?? [];
+        var levels = (request.TakeRoute()?.Of(Name) as RouteEdits)?.Levels ?? [];
+        var ofShare = (request.OfShare(Name) as RouteEdits)?.Levels[0] ?? [];
         if (!specificWins)
             foreach (var edits in ofShare) yield return edits;
         // From the table to the route.
-        var levels = route?.Mutations.GetValueOrDefault(name) ?? [];
         for (var i = 0; i < levels.Count; i++)
             foreach (var edits in levels[specificWins ? i : levels.Count - 1 - i]) yield return edits;
         if (!specificWins) yield break;
         foreach (var edits in ofShare) yield return edits;
     }
 
-    /// <summary>Whether a share of the route has edits of its own, which switch a filter on that is off for the route.</summary>
-    public bool HasOwn(WeightedTarget? share) => share?.Mutations?.ContainsKey(name) == true;
-
-    /// <summary>What a share of a route adds to filters, by their names; null for nothing.</summary>
-    /// <inheritdoc cref="Decode"/>
-    public static Dictionary<string, IReadOnlyList<HeaderEdits>>? Of(MapField<string, Any> filters, List<string> notes)
-    {
-        Dictionary<string, IReadOnlyList<HeaderEdits>>? found = null;
-        foreach (var (name, any) in filters)
-            if (TryRead(any, out var edits)) (found ??= new(StringComparer.Ordinal))[name] = Decode(edits.Mutations, notes);
-        return found;
-    }
-
-    /// <summary>Whether a configuration is for a filter of this kind.</summary>
-    public static bool IsOne(Any any) => TryRead(any, out _);
-
-    private static bool TryRead(Any any, [NotNullWhen(true)] out HeaderMutationPerRoute? edits)
-    {
-        edits = TypedConfigs.TryForRoute(any, out var form, out var config, out _) && form == RouteForm.Own && config.TryRead(out HeaderMutationPerRoute read)
-            ? read : null;
-        return edits is not null;
-    }
-
     /// <exception cref="ResourceException">An edit that this proxy does not have, or that nobody may make.</exception>
-    public static List<HeaderEdits> Decode(Mutations? mutations, List<string> notes)
+    private static List<HeaderEdits> Decode(Mutations? mutations, List<string> notes)
     {
         if (mutations is null) return [];
         if (mutations.QueryParameterMutations.Count > 0) throw Unsupported("query_parameter_mutations");

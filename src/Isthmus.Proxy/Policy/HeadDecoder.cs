@@ -1,11 +1,10 @@
 using System.Text;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Messages;
-using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Wire.Envoy;
 
-namespace Isthmus.Proxy.Snapshot;
+namespace Isthmus.Proxy.Policy;
 
 /// <summary>Decodes what a configuration puts into heads: edits of fields, authorities, paths.</summary>
 internal static class HeadDecoder

@@ -1,14 +1,13 @@
 using System.Text;
 using Isthmus.Core.Collections;
 using Isthmus.Proxy.Matching;
-using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Tokens;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.HttpFilters;
 using NetworkCheck = Isthmus.Wire.Envoy.NetworkFilters.ExtAuthz;
 using HttpService = Isthmus.Wire.Envoy.HttpFilters.HttpService;
 
-namespace Isthmus.Proxy.Snapshot;
+namespace Isthmus.Proxy.Policy;
 
 /// <summary>Decodes ext_authz filters.</summary>
 internal static class ExternalCheckDecoder
@@ -63,7 +62,7 @@ internal static class ExternalCheckDecoder
         };
     }
 
-    /// <summary>What a route says to the filter, without the values for the authorizer.</summary>
+    /// <summary>What a route says to the filter.</summary>
     /// <exception cref="ResourceException">It cannot be used.</exception>
     public static RouteCheck Decode(ExtAuthzPerRoute route)
     {
@@ -78,6 +77,7 @@ internal static class ExternalCheckDecoder
             WithholdsBody = settings.DisableRequestBodyBuffering,
             Body = Body(settings.WithRequestBody),
             Authorizer = settings.GrpcService is { } grpc ? Grpc(grpc) : settings.HttpService is { } http ? Http(http) : null,
+            Context = settings.ContextExtensions.ToDictionary(StringComparer.Ordinal),
         };
     }
 

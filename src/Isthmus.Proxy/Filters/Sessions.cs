@@ -4,10 +4,9 @@ using System.Text;
 using Google.Protobuf;
 using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Messages;
-using Isthmus.Proxy.Snapshot;
 using SessionCookie = Isthmus.Wire.Envoy.Sessions.Cookie;
 
-namespace Isthmus.Proxy.Http;
+namespace Isthmus.Proxy.Filters;
 
 /// <summary>The host that a request asks for.</summary>
 /// <param name="Address">Null: any.</param>
@@ -26,43 +25,20 @@ internal readonly record struct HostWish(IPEndPoint? Address, bool IsStrict)
     }
 }
 
-/// <summary>The session of a request.</summary>
-/// <param name="Wanted">The address that the request names; null: none that is one, or no longer.</param>
-internal readonly record struct Session(SessionSettings Settings, IPEndPoint? Wanted);
-
 /// <summary>Sessions: what requests say of the host that they belong to, and what responses tell clients of it. Names of hosts are Envoy's: the address in
 /// Base64, in cookies as a message with its end. Only hosts of the cluster are taken from a client.</summary>
 internal static class Sessions
 {
-    /// <summary>The sessions that a request belongs to, before it is changed for its host.</summary>
-    public static IReadOnlyList<Session> Of(in RoutedTo to, RequestHead request, DateTimeOffset now)
-    {
-        List<Session>? found = null;
-        foreach (var listed in to.Action.Filters)
-            if (to.SessionsOf(listed) is { } settings && IsIn(settings, request)) (found ??= []).Add(new(settings, Wanted(settings, request, now)));
-        return found ?? (IReadOnlyList<Session>)[];
-    }
-
-    public static HostWish Wish(IReadOnlyList<Session> sessions)
-    {
-        var wish = default(HostWish);
-        foreach (var session in sessions)
-            if (session.Wanted is { } address) wish = new(address, session.Settings.IsStrict);
-        return wish;
-    }
-
     /// <summary>Tells the client which host answered, unless it said so itself. A header is told each time: it is not a state of the client.</summary>
-    public static void Tell(IReadOnlyList<Session> sessions, HeaderBlock response, Host host, DateTimeOffset now)
+    public static void Tell(Session session, HeaderBlock response, Host host, DateTimeOffset now)
     {
-        foreach (var (settings, wanted) in sessions)
-        {
-            var address = host.Endpoint.AddressText;
-            if (settings.IsHeader) response.Set(settings.Field, Convert.ToBase64String(Encoding.ASCII.GetBytes(address)));
-            else if (!host.Address.Equals(wanted)) response.Add("set-cookie"u8, Cookie(settings, address, now));
-        }
+        var address = host.Endpoint.AddressText;
+        if (session.Settings.IsHeader) response.Set(session.Settings.Field, Convert.ToBase64String(Encoding.ASCII.GetBytes(address)));
+        else if (!host.Address.Equals(session.Wanted)) response.Add("set-cookie"u8, Cookie(session.Settings, address, now));
     }
 
-    private static IPEndPoint? Wanted(SessionSettings settings, RequestHead request, DateTimeOffset now)
+    /// <summary>The address that a request names; null: none that is one, or no longer.</summary>
+    public static IPEndPoint? Wanted(SessionSettings settings, RequestHead request, DateTimeOffset now)
     {
         var given = settings.IsHeader ? request.Headers.GetString(settings.Field) : RequestFields.Cookie(request, settings.Name);
         if (given is not { Length: > 0 and <= 256 }) return null;
@@ -87,7 +63,7 @@ internal static class Sessions
     }
 
     /// <summary>Whether the path of a request is one for which clients send the cookie.</summary>
-    private static bool IsIn(SessionSettings settings, RequestHead request)
+    public static bool IsIn(SessionSettings settings, RequestHead request)
     {
         if (settings.IsHeader || settings.Path is "" or "/") return true;
         var target = request.Target;

@@ -82,6 +82,7 @@ public static class TypeNames
         [typeof(Envoy.HttpFilters.DynamicForwardProxy.FilterConfig)] = "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig",
         [typeof(Envoy.HttpFilters.HeaderMutations.HeaderMutation)] = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
         [typeof(Envoy.HttpFilters.HeaderMutations.HeaderMutationPerRoute)] = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutationPerRoute",
+        [typeof(Envoy.HttpFilters.CdnLoops.CdnLoopConfig)] = "envoy.extensions.filters.http.cdn_loop.v3.CdnLoopConfig",
         [typeof(GrpcWeb)] = "envoy.extensions.filters.http.grpc_web.v3.GrpcWeb",
         [typeof(Envoy.Trace.DynatraceResourceDetectorConfig)] = "envoy.extensions.tracers.opentelemetry.resource_detectors.v3.DynatraceResourceDetectorConfig",
         [typeof(Envoy.Trace.EnvironmentResourceDetectorConfig)] =

@@ -47,6 +47,7 @@ public static class WireTypes
         Envoy.HttpFilters.GrpcStats.FiltersHttpGrpcStatsV3Reflection.Descriptor,
         Envoy.HttpFilters.DynamicForwardProxy.FiltersHttpDynamicForwardProxyV3Reflection.Descriptor,
         Envoy.HttpFilters.FiltersHttpGrpcWebV3Reflection.Descriptor,
+        Envoy.HttpFilters.CdnLoops.FiltersHttpCdnLoopV3Reflection.Descriptor,
         Envoy.HttpFilters.HeaderMutations.FiltersHttpHeaderMutationV3Reflection.Descriptor,
         Envoy.HttpFilters.FiltersHttpJwtAuthnV3Reflection.Descriptor,
         Envoy.HttpFilters.FiltersHttpLocalRatelimitV3Reflection.Descriptor,

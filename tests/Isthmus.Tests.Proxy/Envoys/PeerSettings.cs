@@ -160,6 +160,9 @@ internal static class PeerSettings
             {"match": {"prefix": "/share"}, "route": {{{Share("m")}}}, "typed_per_filter_config": {"m": {{{OfLevel("route")}}} } },
             {"match": {"prefix": "/"}, "route": {"cluster": "CLUSTER"}, "typed_per_filter_config": {"m": {{{OfLevel("route")}}} } }
             """),
+        new("loops", Filters: $$$"""
+            {"name": "envoy.filters.http.cdn_loop", "typed_config": {"@type": "{{{Filter}}}cdn_loop.v3.CdnLoopConfig", "cdn_id": "shop:80", "max_allowed_occurrences": 1} },
+            """),
         // Which filters run, the route says that a request has at first.
         new("switches", Filters: Tokens.Replace("\"forward\": true", "\"forward\": true, \"clear_route_cache\": true", StringComparison.Ordinal)
                 + Rbac("", "closed") + Rbac("", "shut", isOff: true) + Fault(Teapot, "broken", isOff: true)

@@ -120,6 +120,17 @@ internal static class PolicyCases
             $"GET /{path} HTTP/1.1|host: a|x-gone: 0|x-b: 0|x-c: 0|x-d: 0||", "HTTP/1.1 200 OK|x-secret: s|x-b: 1|content-length: 0||")),
         new("mutations of a refusal", "mutations", "GET /host HTTP/1.1|host: a|x-bad: 1||"),
         new("mutations of a bad request", "mutations", "GET /host HTTP/1.1|host: a b||"),
+        .. new[]
+        {
+            ("none", ""), ("others", "cdn-loop: a, [::1]:8;x=1 ,shop|"), ("once", "cdn-loop: shop:80|"),
+            ("twice", "cdn-loop: shop:80|cdn-loop: b;c=d , shop:80;e=f|"),
+            ("with parameters", "cdn-loop: a; b=\"c, shop:80, \\\" shop:80\"; d=e,, shop:80|"), ("nothing but commas", "cdn-loop: , ,|"),
+            ("empty", "cdn-loop: |"),
+            ("of two words", "cdn-loop: a b|"), ("of a parameter without a value", "cdn-loop: a;b|"), ("of an empty parameter", "cdn-loop: a;b=|"),
+            ("of an open quotation", "cdn-loop: a;b=\"c|"), ("of a path", "cdn-loop: a/b|"),
+            ("of an open bracket", "cdn-loop: [::1|"), ("of a port alone", "cdn-loop: :80|"),
+            ("of a semicolon", "cdn-loop: a;|"), ("of a colon", "cdn-loop: a:|"), ("of another case", "cdn-loop: SHOP:80, Shop:80|"),
+        }.Select(pair => new ProxyCase($"loops {pair.Item1}", "loops", $"GET / HTTP/1.1|host: a|{pair.Item2}|")),
         new("mutations by levels", "mutations-specific", Get),
         new("mutations by levels of a share", "mutations-specific", Get.Replace("GET /", "GET /share", StringComparison.Ordinal)),
         .. ((string[])["closed", "open", "broken", "otherwise", "weighted"])

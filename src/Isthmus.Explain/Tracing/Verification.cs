@@ -43,7 +43,7 @@ public sealed record Verification(IReadOnlyList<ClusterFacts> Clusters, IReadOnl
         // Services of clusters without Istio count for others. Whoever did not answer twice is not asked again.
         var silent = clusters.Where(cluster => cluster.Error.Length > 0).Select(cluster => cluster.Context).ToHashSet(StringComparer.Ordinal);
         var looking = WorkloadVerification.RunAsync(
-            lists.Zip(inventories).Where(one => one.Second.Error.Length == 0 || !silent.Contains(one.Second.Context)), istioNamespace, stop);
+            lists.Zip(inventories).Where(one => one.Second.Error.Length == 0 || !silent.Contains(one.Second.Context)), istioNamespace, time.GetUtcNow(), stop);
         var told = clusters.SelectMany(cluster => cluster.Problems).Select(problem => (problem.Code, problem.Object)).ToHashSet();
         return new(clusters,
             [.. MeshVerification.Run(clusters, time.GetUtcNow()),

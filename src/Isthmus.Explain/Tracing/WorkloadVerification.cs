@@ -22,19 +22,20 @@ public static class WorkloadVerification
     /// <summary>Checks objects that were read for an analysis. Where some of them were not, it asks for those that are needed here.</summary>
     /// <param name="clusters">Each with what was read of it.</param>
     public static async Task<IReadOnlyList<Check>> RunAsync(IEnumerable<(ClusterLists Lists, ClusterInventory Inventory)> clusters, string istioNamespace,
-        CancellationToken stop) =>
+        DateTimeOffset now, CancellationToken stop) =>
         [.. Run(await Task.WhenAll(clusters.Select(async cluster => Of(cluster.Inventory)
-            ?? await ClusterObjectsReader.WorkloadsAsync(cluster.Inventory.Context, cluster.Lists.Again(Patience), istioNamespace, stop))))];
+            ?? await ClusterObjectsReader.WorkloadsAsync(cluster.Inventory.Context, cluster.Lists.Again(Patience), istioNamespace, stop))), now)];
 
     /// <summary>The same, which asks for nothing. Nothing is said where some objects were not read.</summary>
-    public static IReadOnlyList<Check> Run(IEnumerable<ClusterInventory> clusters) => [.. Run([.. clusters.Select(Of).OfType<ClusterObjects>()])];
+    public static IReadOnlyList<Check> Run(IEnumerable<ClusterInventory> clusters, DateTimeOffset? now = null) =>
+        [.. Run([.. clusters.Select(Of).OfType<ClusterObjects>()], now)];
 
     /// <summary>The view of an inventory that is needed here; null when something of it was not read.</summary>
     private static ClusterObjects? Of(ClusterInventory cluster) => cluster.Error.Length == 0 && Needed.All(cluster.Knows)
         ? ClusterObjects.Of(cluster, cluster.RootNamespace)
         : null;
 
-    internal static IEnumerable<Check> Run(IReadOnlyList<ClusterObjects> clusters)
+    internal static IEnumerable<Check> Run(IReadOnlyList<ClusterObjects> clusters, DateTimeOffset? now = null)
     {
         foreach (var cluster in clusters.Where(cluster => cluster.Error.Length > 0))
             yield return new(cluster.Context, What, "not known",
@@ -47,8 +48,8 @@ public static class WorkloadVerification
             .Select(host => host.ToList()).Where(host => host.Exists(IsOfMesh)).ToList();
         foreach (var cluster in readable)
         {
-            var problems = hosts.SelectMany(host => host.Where(service => service.Cluster == cluster).SelectMany(service => Lost(service, host))).Distinct()
-                .Concat(Alone(cluster)).Concat(Misnamed(cluster)).ToList();
+            var problems = hosts.SelectMany(host => host.Where(service => service.Cluster == cluster).SelectMany(service => Lost(service, host, now)))
+                .Distinct().Concat(Alone(cluster)).Concat(Misnamed(cluster)).ToList();
             problems.AddRange(UninjectedPods.In(cluster, problems.Select(problem => problem.Object).ToHashSet(StringComparer.Ordinal)));
             foreach (var problem in problems) yield return new(cluster.Context, What, problem.Object, problem);
             if (problems.Count == 0)
@@ -57,9 +58,9 @@ public static class WorkloadVerification
         }
     }
 
-    private static IEnumerable<Problem> Lost(ServiceInCluster service, List<ServiceInCluster> host)
+    private static IEnumerable<Problem> Lost(ServiceInCluster service, List<ServiceInCluster> host, DateTimeOffset? now)
     {
-        foreach (var problem in LostParts.In(service, static _ => true)) yield return problem;
+        foreach (var problem in LostParts.In(service, static _ => true, now: now)) yield return problem;
         if (!service.Cluster.IsJoinedByNames && LostParts.WithoutSidecar(service, host) is { } bare) yield return bare;
     }
 

@@ -22,7 +22,16 @@ public static class ServiceAgreement
         }
         foreach (var port in other.Ports)
         {
-            if (Same(first, port) is not { } known)
+            var known = Same(first, port);
+            if (known is null && Crossed(first, other, port) is { } crossed)
+            {
+                var (udp, tcp) = port.Protocol == Protocol.Udp ? (other, first) : (first, other);
+                yield return new("IST0170", name, "spec.ports",
+                    $"port {crossed.Number} is UDP in {udp.Cluster} and TCP in {tcp.Cluster}: connections do not reach the Pods of {udp.Cluster}, and "
+                        + $"datagrams not those of {tcp.Cluster}",
+                    "set protocol of the port to the same in both: to TCP, if it takes connections", Severity.Warning);
+            }
+            else if (known is null)
             {
                 yield return new("IST0170", name, "spec.ports",
                     $"port {port.Number} of {other.Cluster} does not exist in {first.Cluster}: only clusters that have it serve it", "give both the same ports",
@@ -41,7 +50,7 @@ public static class ServiceAgreement
                     "use one name: other meshes join by name", Severity.Warning);
             }
         }
-        foreach (var port in first.Ports.Where(port => Same(other, port) is null))
+        foreach (var port in first.Ports.Where(port => Same(other, port) is null && Crossed(other, first, port) is null))
         {
             yield return new("IST0170", name, "spec.ports",
                 $"port {port.Number} of {first.Cluster} does not exist in {other.Cluster}: only clusters that have it serve it", "give both the same ports",
@@ -71,6 +80,11 @@ public static class ServiceAgreement
         host.EndsWith($".{mesh.RootNamespace}.svc.{WellKnown.DefaultDomainSuffix}", StringComparison.Ordinal)
         && host[..host.IndexOf('.', StringComparison.Ordinal)] is var name
         && (name == WellKnown.Istiod || name.StartsWith($"{WellKnown.Istiod}-", StringComparison.Ordinal));
+
+    /// <summary>The port of the same number that differs in that one is for datagrams and the other for connections, where none of both has a counterpart; null
+    /// for others.</summary>
+    private static ServicePort? Crossed(ClusterService service, ClusterService of, ServicePort port) =>
+        service.Ports.FirstOrDefault(other => other.Number == port.Number && Same(of, other) is null);
 
     private static ServicePort? Same(ClusterService service, ServicePort port) =>
         service.Ports.FirstOrDefault(other => other.Number == port.Number && (other.Protocol == Protocol.Udp) == (port.Protocol == Protocol.Udp));

@@ -21,6 +21,15 @@ public static class GatewayReachReader
     {
         foreach (var reach in connections)
         {
+            if (reach is { IsKnown: true, Error.Length: > 0, Astray: { } stray })
+            {
+                yield return new(reach.From, "path to gateway", $"{reach.Address}, {reach.Gateway} in {reach.To}", new("ISM1034",
+                    $"Service {reach.Gateway} in {reach.To}", "spec.selector",
+                    $"is {stray.Selector}, and selects Pod {stray.Pod}, which no Gateway with tls.mode AUTO_PASSTHROUGH selects, while Pod {stray.Serving} "
+                        + $"serves Gateway {stray.Gateway}: Pod {reach.Proxy} in {reach.From} reaches no gateway at {reach.Address}: {reach.Error}",
+                    PassingGateways.Select(reach.To, reach.Gateway, stray.Wanted)));
+                continue;
+            }
             yield return new(reach.From, "path to gateway", $"{reach.Address}, {reach.Gateway} in {reach.To}{(reach.IsKnown ? "" : $": {reach.Error}")}",
                 reach.Error.Length == 0 || !reach.IsKnown ? null
                 : new("ISM1034", $"Service {reach.Gateway} in {reach.To}", "",
@@ -57,7 +66,7 @@ public static class GatewayReachReader
         CancellationToken stop)
     {
         var point = new IPEndPoint(IPAddress.Parse(address), gateway.Port);
-        var reach = new GatewayReach(from.Context, from.ProxyPod, to.Context, gateway.Name, point.ToString(), "", true);
+        var reach = new GatewayReach(from.Context, from.ProxyPod, to.Context, gateway.Name, point.ToString(), "", true) { Astray = gateway.Astray };
         if (from.ProxyPod.Length == 0) return reach with { Error = "no proxy in the system namespace can be asked", IsKnown = false };
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         limit.CancelAfter(Longest);

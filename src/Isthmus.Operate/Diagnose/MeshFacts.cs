@@ -27,7 +27,18 @@ public sealed record GatewayFacts(string Name, string Network, ValueList<string>
 
     /// <summary>A Pod of it that gets the endpoints of other networks, too; empty: none, or nobody knows.</summary>
     public string SeesAllNetworks { get; init; } = "";
+
+    /// <summary>The Service leads to other Pods than those that pass calls on; null: it does not, or nobody knows.</summary>
+    public StraySelector? Astray { get; init; }
 }
+
+/// <summary>The selector of a gateway's Service that selects Pods which no Gateway with AUTO_PASSTHROUGH selects, while others are meant.</summary>
+/// <param name="Selector">As it is.</param>
+/// <param name="Pod">A Pod that it selects.</param>
+/// <param name="Gateway">A Gateway that passes calls on, as <c>namespace/name</c>.</param>
+/// <param name="Serving">A Pod of that Gateway.</param>
+/// <param name="Wanted">The selector of that Gateway, labels of its Pods.</param>
+public sealed record StraySelector(string Selector, string Pod, string Gateway, string Serving, ValueMap<string> Wanted);
 
 /// <summary>A part of a cluster's facts that the user may not read. The rest is read all the same.</summary>
 /// <param name="Part">One of the names below.</param>
@@ -43,7 +54,11 @@ public sealed record WithheldFacts(string Part, string Why)
 /// <param name="Proxy">The Pod that was asked; empty when none could be.</param>
 /// <param name="Error">Why it failed, or why it is not known; empty when it was made.</param>
 /// <param name="IsKnown">Whether a proxy could be asked.</param>
-public sealed record GatewayReach(string From, string Proxy, string To, string Gateway, string Address, string Error, bool IsKnown);
+public sealed record GatewayReach(string From, string Proxy, string To, string Gateway, string Address, string Error, bool IsKnown)
+{
+    /// <summary>What is wrong with the selector of the gateway's Service; null for others.</summary>
+    public StraySelector? Astray { get; init; }
+}
 
 /// <summary>The DNS of a cluster.</summary>
 public sealed record DnsFacts(string Service, int ReadyEndpoints);

@@ -2,6 +2,8 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose;
@@ -15,8 +17,10 @@ internal static class NetworkGatewayReader
     /// <param name="lists">Of the cluster.</param>
     /// <param name="services">The cluster's Services.</param>
     /// <param name="byNames">Whether clusters find each other by <c>.global</c> names: then gateways need no label.</param>
+    /// <param name="passing">The cluster's Gateways of Istio.</param>
     /// <param name="stop">Ends the reading.</param>
-    public static async Task<ValueList<GatewayFacts>> ReadAsync(ClusterLists lists, IReadOnlyList<Service> services, bool byNames, CancellationToken stop)
+    public static async Task<ValueList<GatewayFacts>> ReadAsync(ClusterLists lists, IReadOnlyList<Service> services, bool byNames,
+        IReadOnlyList<Gateway> passing, CancellationToken stop)
     {
         var (client, gateways) = (lists.Client, new List<GatewayFacts>());
         foreach (var service in services)
@@ -28,6 +32,7 @@ internal static class NetworkGatewayReader
             var pods = selector.Length > 0 ? await PodsAsync(client, service, selector, stop) : null;
             var selectsNothing = ready == 0 && pods is { Count: 0 };
             var workload = pods?.FirstOrDefault(pod => ProxyOf(pod)?.Args.Contains("sidecar") == true)?.Metadata.Name ?? "";
+            var astray = workload.Length > 0 || pods is null ? null : await AstrayAsync(client, service, selector, pods, passing, stop);
             gateways.Add(new(service.Key, network ?? "global names", MeshFactsReader.AddressesOf(service), ready,
                 service.Spec.Ports.Any(candidate => candidate.Port == port), service.Metadata.Annotations.ContainsKey(Annotations.NodeSelector))
             {
@@ -36,7 +41,8 @@ internal static class NetworkGatewayReader
                 SelectsNothing = selectsNothing ? selector : "",
                 ScaledToZero = selectsNothing ? await ScaledToZeroAsync(client, service, stop) : "",
                 Workload = workload,
-                SeesAllNetworks = workload.Length > 0 ? ""
+                Astray = astray,
+                SeesAllNetworks = workload.Length > 0 || astray is not null ? ""
                     : pods?.FirstOrDefault(pod => pod.Status.IsReady && ProxyOf(pod) is { } proxy && !HasNetworkView(proxy))?.Metadata.Name ?? "",
             });
         }
@@ -56,6 +62,23 @@ internal static class NetworkGatewayReader
         {
             return null;
         }
+    }
+
+    /// <summary>The Service leads to Pods that pass nothing on, while others in its namespace do; null for others.</summary>
+    private static async Task<StraySelector?> AstrayAsync(KubeClient client, Service service, string selector, IReadOnlyList<Pod> pods,
+        IReadOnlyList<Gateway> gateways, CancellationToken stop)
+    {
+        var passing = gateways.Where(gateway => gateway.PassesBySni && gateway.Selector.Count > 0).ToList();
+        // Those of the Gateway API have Services of their own.
+        if (pods.FirstOrDefault(pod => !pod.Metadata.Labels.ContainsKey(GatewayNaming.GatewayLabel)
+            && !passing.Exists(gateway => LabelSelector.Selects(gateway.Selector.Items, pod.Metadata.Labels))) is not { } stray) return null;
+        foreach (var gateway in passing)
+        {
+            var wanted = string.Join(',', gateway.Selector.Items.Select(pair => $"{pair.Key}={pair.Value}"));
+            if ((await PodsAsync(client, service, wanted, stop))?.FirstOrDefault(pod => pod.Status.IsReady) is { } serving)
+                return new(selector, stray.Metadata.Name, gateway.FullName, serving.Metadata.Name, gateway.Selector);
+        }
+        return null;
     }
 
     private static Container? ProxyOf(Pod pod) => pod.Spec.Containers.Find(container => container.Name == "istio-proxy");

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
@@ -29,6 +30,15 @@ internal static class PassingGateways
          orderby isPort descending
          select new NearServer($"Gateway {gateway.FullName}", $"spec.servers[{server.Index}].tls.mode", server.Item.Tls?.ModeText ?? "not set", isPort))
         .FirstOrDefault();
+
+    /// <summary>The command by which a Service gets the selector of a Gateway.</summary>
+    /// <param name="context">The cluster.</param>
+    /// <param name="service">As <c>namespace/name</c>.</param>
+    /// <param name="wanted">The selector.</param>
+    internal static string Select(string context, string service, ValueMap<string> wanted) =>
+        $"kubectl --context={context} -n {service.Split('/')[0]} patch service {service.Split('/')[^1]} --type=json "
+            + "-p '[{\"op\":\"replace\",\"path\":\"/spec/selector\",\"value\":{"
+            + $"{string.Join(',', wanted.Items.Select(label => $"\"{label.Key}\":\"{label.Value}\""))}}}}}]'";
 
     /// <summary>Whether a Gateway of the Gateway API does, and control planes of the mesh serve its class.</summary>
     /// <param name="gateway">The Gateway.</param>

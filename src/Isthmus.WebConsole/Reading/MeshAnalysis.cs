@@ -39,7 +39,7 @@ internal sealed class MeshAnalysis(IReadOnlyList<ClusterAccess> clusters, string
     private async Task AnalyzeAsync(CancellationToken stop)
     {
         var inventories = await Task.WhenAll(clusters.Select(access => _inventory.ReadAsync(access.Name, reader.Client(access.Name), stop)));
-        (Findings, Workloads) = ([.. Analysis.Run(inventories)], WorkloadVerification.Run(inventories));
+        (Findings, Workloads) = ([.. Analysis.Run(inventories)], WorkloadVerification.Run(inventories, time.GetUtcNow()));
         foreach (var inventory in inventories)
             (_credentials[inventory.Context], _named[inventory.Context]) = ([.. CredentialReferences.Of(inventory)], [.. GatewayApiReferences.All(inventory)]);
         Runs++;

@@ -409,6 +409,13 @@ public sealed class MeshVerificationTests
         var refused = GatewayReachReader.Checks([tried with { Error = "Connection refused" }]).Single().Problem!;
         Assert.DoesNotContain("firewalls", refused.Remedy, StringComparison.Ordinal);
         Assert.Contains("isthmus proxy-config listeners deployment/gw.istio-system --context=c2", refused.Remedy, StringComparison.Ordinal);
+        var astray = GatewayReachReader.Checks([tried with { Error = "Connection refused",
+            Astray = new("istio=in", "in-1", "istio-system/cross", "east-1", new([KeyValuePair.Create("istio", "east")])) }]).Single().Problem!;
+        Assert.Equal(("ISM1034", "Service istio-system/gw in c2", "spec.selector"), (astray.Code, astray.Object, astray.Path));
+        Assert.StartsWith("is istio=in, and selects Pod in-1, which no Gateway with tls.mode AUTO_PASSTHROUGH selects, while Pod east-1", astray.Message,
+            StringComparison.Ordinal);
+        Assert.Equal("kubectl --context=c2 -n istio-system patch service gw --type=json "
+            + "-p '[{\"op\":\"replace\",\"path\":\"/spec/selector\",\"value\":{\"istio\":\"east\"}}]'", astray.Remedy);
     }
 
     [Fact]

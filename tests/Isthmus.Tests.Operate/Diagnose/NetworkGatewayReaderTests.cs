@@ -40,21 +40,47 @@ public sealed class NetworkGatewayReaderTests
         Assert.Equal(("istio-system/gw", "", ""), (gateway.Name, gateway.SeesAllNetworks, gateway.SelectsNothing));
     }
 
+    /// <summary>Pods that only a wrong selector makes a gateway are not asked for what gateways have.</summary>
+    [Theory]
+    [InlineData("east", "gw-1")]
+    [InlineData("in", null)]
+    [InlineData("none", null)]
+    public async Task A_Service_that_selects_other_Pods_than_those_of_the_Gateway_is_told(string selected, string? stray)
+    {
+        var gateway = await ReadAsync("""
+            {"metadata": {"name": "gw-1", "namespace": "istio-system", "labels": {"istio": "in"}}, "spec": {"containers": [{"name": "istio-proxy"}]},
+             "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]} }
+            """, Passing(selected), """
+            {"metadata": {"name": "east-1", "namespace": "istio-system", "labels": {"istio": "east"}}, "spec": {"containers": [{"name": "istio-proxy"}]},
+             "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]} }
+            """);
+        Assert.Equal((stray, stray is null ? "gw-1" : ""), (gateway.Astray?.Pod, gateway.SeesAllNetworks));
+        if (stray is not null)
+            Assert.Equal(("app=gw", "istio-system/cross", "east-1"), (gateway.Astray!.Selector, gateway.Astray.Gateway, gateway.Astray.Serving));
+    }
+
+    private static Isthmus.Mesh.Model.Gateway[] Passing(string istio) =>
+        [.. Isthmus.Operate.Inventory.ClusterInventory.From("c1", [Isthmus.Kubernetes.Yaml.YamlText.Parse("{apiVersion: networking.istio.io/v1, kind: Gateway, "
+            + $"metadata: {{name: cross, namespace: istio-system}}, spec: {{selector: {{istio: {istio}}}, servers: [{{port: {{number: 15443, name: tls, "
+            + "protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: ['*.local']}]}}", "test")!.AsObject()]).Istio<Isthmus.Mesh.Model.Gateway>()];
+
     /// <param name="pod">The gateway's; null: Pods may not be listed.</param>
-    private static async Task<GatewayFacts> ReadAsync(string? pod)
+    private static async Task<GatewayFacts> ReadAsync(string? pod, IReadOnlyList<Isthmus.Mesh.Model.Gateway>? passing = null,
+        string beside = "")
     {
         await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
         {
             var arePods = context.Request.Path.Value!.EndsWith("/pods", StringComparison.Ordinal);
+            var found = !arePods ? "" : context.Request.Query["labelSelector"].ToString() switch { "istio=east" => beside, "istio=none" => "", _ => pod };
             context.Response.StatusCode = arePods && pod is null ? 403 : 200;
             context.Response.ContentType = "application/json";
             await context.Response.WriteAsync(arePods && pod is null ? """{"kind": "Status", "code": 403, "message": "forbidden"}"""
-                : $$"""{"kind": "List", "metadata": {"resourceVersion": "1"}, "items": [{{(arePods ? pod : "")}}]}""", Stop);
+                : $$"""{"kind": "List", "metadata": {"resourceVersion": "1"}, "items": [{{found}}]}""", Stop);
         });
         using var client = new KubeClient(new() { Server = new($"http://127.0.0.1:{server.Port}") }, "test");
         var service = JsonSerializer.Deserialize<Service>("""
             {"metadata": {"name": "gw", "namespace": "istio-system", "labels": {"topology.istio.io/network": "n1"}}, "spec": {"selector": {"app": "gw"}, "ports": [{"port": 15443}]}}
             """, JsonSerializerOptions.Web)!;
-        return Assert.Single(await NetworkGatewayReader.ReadAsync(new(client, Stop), [service], byNames: false, Stop));
+        return Assert.Single(await NetworkGatewayReader.ReadAsync(new(client, Stop), [service], byNames: false, passing ?? [], Stop));
     }
 }

@@ -1,3 +1,4 @@
+using Isthmus.Explain.Tracing.Causes;
 using Xunit;
 
 namespace Isthmus.Tests.Tracing;
@@ -60,6 +61,42 @@ public sealed class GatewayViewTests
         scenario.Two += rule;
         AssertCause(scenario, code, owner, path, remedy);
     }
+
+    [Theory]
+    [InlineData("exportTo: ['.', store], ", "", "ISM2035", "DestinationRule shop/orders in c2", "spec.exportTo",
+        "kubectl --context=c2 -n shop patch destinationrule orders --type=merge -p '{\"spec\":{\"exportTo\":[\".\",\"store\",\"istio-system\"]}}'; or remove")]
+    [InlineData("exportTo: ['.', store, istio-system], ", "", "ISM2054", "Pod istio-system/gw in c2", "", "isthmus proxy-status")]
+    [InlineData("", "defaultDestinationRuleExportTo: ['.']", "ISM2035", "ConfigMap istio-system/istio in c2", "data.mesh.defaultDestinationRuleExportTo",
+        "kubectl --context=c2 -n shop patch destinationrule orders --type=merge -p '{\"spec\":{\"exportTo\":[\"*\"]}}'")]
+    [InlineData("exportTo: ['*'], ", "defaultDestinationRuleExportTo: ['.']", "ISM2054", "Pod istio-system/gw in c2", "", "isthmus proxy-status")]
+    public void A_subset_whose_rule_is_not_exported_to_the_gateway_is_told(string export, string mesh, string code, string owner, string path, string remedy)
+    {
+        var scenario = Chainless(mesh);
+        scenario.Client = Put(scenario.Client, TraceScenario.Sni, $"outbound_.80_.v1_.{TraceScenario.Fqdn}");
+        scenario.One += Rule("");
+        scenario.Two += Rule(export);
+        AssertCause(scenario, code, owner, path, remedy);
+    }
+
+    /// <summary>Once the caller has the rule, the gateway must have it, too.</summary>
+    [Theory]
+    [InlineData("exportTo: [bank], ",
+        "add shop to its exportTo, or remove exportTo; add istio-system to the exportTo of shop/orders in c2 as well, or remove it")]
+    [InlineData("exportTo: [bank, istio-system], ", "add shop to its exportTo, or remove exportTo")]
+    [InlineData("", "add shop to its exportTo, or remove exportTo")]
+    public void What_the_gateway_needs_is_told_together_with_what_the_caller_needs(string there, string remedy)
+    {
+        var scenario = new TraceScenario();
+        scenario.One += Rule("exportTo: [bank], ");
+        scenario.Two += Rule(there);
+        var facts = scenario.Facts();
+        var problem = new TraceCauses(facts, new(facts)).Hosts.MissingCluster($"outbound|80|v1|{TraceScenario.Fqdn}", "shop/orders");
+        Assert.Equal(("ISM2032", "DestinationRule shop/orders in c1"), (problem.Code, problem.Object));
+        Assert.Equal(remedy, problem.Remedy.Split(": the gateway")[0]);
+    }
+
+    private static string Rule(string export) => "\n---\n{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: orders, "
+        + $"namespace: shop}}, spec: {{host: {TraceScenario.Fqdn}, {export}subsets: [{{name: v1, labels: {{version: v1}}}}]}}}}";
 
     private static TraceScenario Chainless(string mesh)
     {

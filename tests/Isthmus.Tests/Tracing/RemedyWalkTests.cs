@@ -55,6 +55,9 @@ public sealed class RemedyWalkTests
             s => s.Two = Put(Put(s.Two, "infrastructure: {labels: {a: b}}", "infrastructure: {labels: {topology.istio.io/network: n2}}"),
                 "labels: {a: b}}, spec", "labels: {topology.istio.io/network: n2}}, spec")),
         new("ISM2052", "gateway selects others", "fix the selector", s => s.Two = Put(s.Two, "selector: {istio: west}", "selector: {istio: eastwest}")),
+        new("ISM2052", "gateway's Service selects others", "kubectl --context=c2 -n istio-system patch service east --type=json -p '[{\"op\":\"replace\","
+            + "\"path\":\"/spec/selector\",\"value\":{\"istio\":\"eastwest\"}}]'",
+            s => s.Two = Put(s.Two, "selector: {istio: in}", "selector: {istio: eastwest}")),
         new("ISM2055", "gateway hides the host", "add orders.shop.svc.cluster.local to them", s => s.Two = Put(s.Two, "\"*.bank.svc.cluster.local\"",
             "\"*.bank.svc.cluster.local\", orders.shop.svc.cluster.local")),
         new("ISM2055", "gateway hides the host", "or *.local", s => s.Two = Put(s.Two, "*.bank.svc.cluster.local", "*.local")),

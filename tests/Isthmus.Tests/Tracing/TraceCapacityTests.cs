@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Explain.Tracing;
 using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Diagnose;
@@ -47,6 +48,23 @@ public sealed class TraceCapacityTests
         if (isVerified)
             Assert.Equal((code, @object),
                 Assert.Single(Verified(scenario), check => check.Problem is not null).Problem is { } told ? (told.Code, told.Object) : default);
+    }
+
+    /// <summary>A port of UDP is not one that is missing: while other clusters answer, and where its Pods are the only ready ones.</summary>
+    [Fact]
+    public void A_port_that_is_of_UDP_in_one_cluster_is_named_as_that()
+    {
+        var scenario = new TraceScenario { Call = new("GET /", true, 200, 3, "10.1.0.5:8080", "-", "", []) };
+        scenario.Two = scenario.Two.Replace("{name: http, port: 80, ", "{name: http, port: 80, protocol: UDP, ", StringComparison.Ordinal);
+        var warning = Assert.Single(scenario.Walk().Hops, hop => hop is { Name: "capacity", Status: HopStatus.Warning }).Problem!;
+        Assert.Equal(("is UDP at port 80, so the Service takes no TCP connections there, and its Pods get none of these calls", "set it to TCP"),
+            (warning.Message, warning.Remedy));
+        scenario.One = Without(scenario.One, "kind: Pod, metadata: {name: orders-a");
+        var facts = scenario.Facts();
+        var only = new TraceCauses(facts, new(facts)).Endpoints.NoEndpoints(facts.Host(TraceScenario.Fqdn), 80, "", $"outbound|80||{TraceScenario.Fqdn}");
+        Assert.Equal(("ISM2030", "Service shop/orders in c2", "spec.ports[http].protocol", "set it to TCP"), (only.Code, only.Object, only.Path, only.Remedy));
+        Assert.StartsWith("is UDP at port 80, so the Service takes no TCP connections there. Its Pods are the only ones", only.Message,
+            StringComparison.Ordinal);
     }
 
     /// <summary>Who asks after the fact learns of it; what was long ago explains nothing.</summary>

@@ -145,7 +145,10 @@ internal sealed class TraceScenario
             var walk = of.Again().Walk;
             if (walk.IsComplete) return;
             foreach (var pod in walk.WantedProxies)
-                facts.Proxies[pod] = View(pod.Name switch { "buyer" => Client, "gw" => Gateway, "orders-a" => Callee, _ => CalleeThere });
+                facts.Proxies[pod] = View(pod.Name switch
+                {
+                    "buyer" => Client, "gw" => Gateway, "east-1" => new TraceScenario().Gateway, "orders-a" => Callee, _ => CalleeThere,
+                });
             foreach (var ns in walk.WantedNamespaces)
                 foreach (var cluster in facts.Clusters) cluster.AddPods(ns, []);
             foreach (var key in walk.WantedHolders)

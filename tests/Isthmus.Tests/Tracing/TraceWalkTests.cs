@@ -76,6 +76,7 @@ public sealed class TraceWalkTests
         { "Gateway of the API without the network's Service", "ISM1014", "endpoints", "Gateway istio-system/east in c2" },
         { "Gateway of the API that is not known", "ISM1015", "gateway listener", "Gateway istio-system/east in c2" },
         { "gateway selects others", "ISM2052", "gateway listener", "Gateway istio-system/cross in c2" },
+        { "gateway's Service selects others", "ISM2052", "gateway listener", "Service istio-system/east in c2" },
         { "gateway hides the host", "ISM2055", "gateway chain", "Gateway istio-system/cross in c2" },
         { "plain to the gateway", "ISM2056", "TLS", "DestinationRule shop/orders in c1" },
         { "plain to strict", "ISM2057", "TLS", "DestinationRule shop/orders in c1" },
@@ -217,6 +218,15 @@ public sealed class TraceWalkTests
                 s.Gateway) = (s.Two.Replace("selector: {istio: eastwest}, servers", "selector: {istio: west}, servers", StringComparison.Ordinal),
                 s.Gateway.Replace("\"port_value\": 15443}}, \"listener_filters\"", "\"port_value\": 15444}}, \"listener_filters\"",
                     StringComparison.Ordinal)); break;
+            case "gateway's Service selects others":
+                s.Two = s.Two.Replace("{name: gw, namespace: istio-system, labels: {istio: eastwest}}",
+                        "{name: gw, namespace: istio-system, labels: {istio: in}}", StringComparison.Ordinal)
+                    .Replace("selector: {istio: eastwest}, ports", "selector: {istio: in}, ports", StringComparison.Ordinal)
+                    + "\n---\n{apiVersion: v1, kind: Pod, metadata: {name: east-1, namespace: istio-system, labels: {istio: eastwest}}, spec: {containers: "
+                    + "[{name: istio-proxy}]}, status: {phase: Running, podIP: 10.1.0.8, conditions: [{type: Ready, status: 'True'}]}}";
+                s.Gateway = s.Gateway.Replace("\"port_value\": 15443}}, \"listener_filters\"", "\"port_value\": 15444}}, \"listener_filters\"",
+                    StringComparison.Ordinal);
+                break;
             case "gateway hides the host": (s.Two, s.Gateway) = (s.Two.Replace("*.local", "*.bank.svc.cluster.local", StringComparison.Ordinal),
                 s.Gateway.Replace($"[\"{TraceScenario.Sni}\"]", "[\"outbound_.80_._.x.bank.svc.cluster.local\"]", StringComparison.Ordinal)); break;
             case "plain to the gateway": s.Client = disabled.Replace("\"address\": \"10.1.0.5\"", "\"address\": \"10.1.0.77\"",

@@ -51,6 +51,40 @@ public sealed class UnreadyPodTests
         Assert.Equal((why, $"kubectl --context=c1 -n shop {look}"), (ServicePods.Why(pod), ServicePods.Look(pod, "c1")));
     }
 
+    /// <summary>A probe that begins later has not failed.</summary>
+    [Theory]
+    [InlineData("readinessProbe: {initialDelaySeconds: 3600, tcpSocket: {port: 80}}", "", 60, "", "readinessProbe",
+        "is 3600, so the readiness probe of container web begins 3600 s after the start of the container, at 2026-06-01 01:00:00Z: Pod web-1 "
+            + "is not ready before")]
+    [InlineData("readinessProbe: {tcpSocket: {port: 80}}, startupProbe: {initialDelaySeconds: 90, tcpSocket: {port: 80}}", "started: false, ", 60, "",
+        "startupProbe", "is 90, so the startup probe of container web begins 90 s after")]
+    [InlineData("readinessProbe: {initialDelaySeconds: 90, tcpSocket: {port: 80}}, startupProbe: {tcpSocket: {port: 80}}", "started: false, ", 60, "", "", "")]
+    [InlineData("readinessProbe: {initialDelaySeconds: 90, tcpSocket: {port: 80}}, startupProbe: {tcpSocket: {port: 80}}", "started: true, ", 60, "",
+        "readinessProbe", "is 90")]
+    [InlineData("readinessProbe: {initialDelaySeconds: 60, tcpSocket: {port: 80}}", "", 60, "", "", "")]
+    [InlineData("readinessProbe: {initialDelaySeconds: 3600, tcpSocket: {port: 80}}", "", 60, "connection refused", "", "")]
+    [InlineData("readinessProbe: {tcpSocket: {port: 80}}", "", 60, "", "", "")]
+    public void A_probe_that_was_not_made_yet_is_no_failure(string probes, string started, int after, string said, string field, string message)
+    {
+        var since = new DateTimeOffset(2026, 6, 1, 0, 0, 0, TimeSpan.Zero);
+        var cluster = ClusterObjects.From("c1", YamlText.ParseAll($$"""
+            apiVersion: v1
+            kind: Pod
+            metadata:
+              {name: web-1, namespace: shop, labels: {pod-template-hash: abc}, ownerReferences: [{kind: ReplicaSet, name: web-abc, controller: true}] }
+            spec: {containers: [{name: web, {{probes}} }] }
+            status: {phase: Running, containerStatuses: [{name: web, ready: false, {{started}}state: {running: {startedAt: "2026-06-01T00:00:00Z"} } }] }
+            """, "c1").OfType<JsonObject>());
+        cluster.AddCheck("shop/web-1", said);
+        var problem = UnreadyPods.Of(cluster, cluster.Pods.Single(), now: since.AddSeconds(after));
+        Assert.Equal(("ISM2047", field.Length > 0 ? $"spec.template.spec.containers[0].{field}.initialDelaySeconds" : "status"), (problem.Code, problem.Path));
+        if (field.Length == 0) return;
+        Assert.StartsWith(message, problem.Message, StringComparison.Ordinal);
+        Assert.EndsWith("kubectl --context=c1 -n shop edit deployment web", problem.Remedy, StringComparison.Ordinal);
+        // Nobody says it without a clock.
+        Assert.Equal("status", UnreadyPods.Of(cluster, cluster.Pods.Single()).Path);
+    }
+
     private const string Rewritten = "{httpGet: {path: /app-health/web/readyz, port: 15020}}", Told = "{name: istio-proxy, env: [{name: "
         + "ISTIO_KUBE_APP_PROBERS, value: '{\"/app-health/web/readyz\":{\"httpGet\":{\"path\":\"/healthz\",\"port\":8080}}}'}]}";
 

@@ -317,7 +317,8 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
             needs.NeedCheck(service.Cluster, pod);
             return (UnreadyPods.Misdirected(service.Cluster, pod)
                 ?? (ServicePods.AwaitsProxy(pod) ? Unserved(service.Cluster, ClusterObjects.RevisionOf(pod)) : null))
-                ?? RefusedProbe(service.Cluster, pod) ?? UnreadyPods.Of(service.Cluster, pod, listening: needs.Listening(service.Cluster, pod));
+                ?? RefusedProbe(service.Cluster, pod) ?? UnreadyPods.Of(service.Cluster, pod, listening: needs.Listening(service.Cluster, pod),
+                    now: facts.Now);
         }
         if (ServicePods.Workloads(service).FirstOrDefault() is { } workload)
         {

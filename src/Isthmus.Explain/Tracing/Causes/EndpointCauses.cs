@@ -27,10 +27,13 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
         if (ready.Count == 0 && offering.Count > 0
             && host.Services.FirstOrDefault(service => service.Port(port) is null && service.Pods.Any(pod => pod.Status.IsReady)) is { } odd)
         {
-            return Faults.Of(Faults.NoSuchPort, odd.Name, "spec.ports",
-                $"has no port {port}: it has {ServicePods.Ports(odd.Service)}. Its Pods are the only ones of {host.Fqdn} that are ready; "
-                    + $"{string.Join(" and ", offering.Select(service => service.Cluster.Context))} has the port, but no ready Pod",
+            var lacking = ServicePods.WithoutPort(odd, port,
                 $"give the Service the same ports in {string.Join(" and ", host.Services.Select(service => service.Cluster.Context))}");
+            return lacking with
+            {
+                Message = $"{lacking.Message}. Its Pods are the only ones of {host.Fqdn} that are ready; "
+                    + $"{string.Join(" and ", offering.Select(service => service.Cluster.Context))} has the port, but no ready Pod",
+            };
         }
         if (ready.Count == 0)
             return host.Services.Select(service => (Problem: availability.Empty(service, port), Rank: availability.Rank(service)))

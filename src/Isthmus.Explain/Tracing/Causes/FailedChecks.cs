@@ -21,8 +21,7 @@ internal static partial class FailedChecks
         var (kind, name) = ServicePods.OwnerOf(pod);
         var field = $"{(kind == "Pod" ? "spec" : "spec.template.spec")}.containers[{check.Index}].readinessProbe.{check.Kind}";
         var owner = $"{kind} {pod.Metadata.Namespace}/{name} in {cluster.Context}";
-        var edit = kind == "Pod" ? "in its manifest, and create the Pod again"
-            : $"kubectl --context={cluster.Context} -n {pod.Metadata.Namespace} edit {kind.ToLowerInvariant()} {name}";
+        var edit = Edit(cluster, pod, kind, name);
         if (check.Number > 0 && listening is { Count: > 0 } && !listening.Contains(check.Number))
             return Faults.Of("ISM2047", owner, $"{field}.port",
                 $"is {check.Port}, where nothing listens in Pod {pod.Metadata.Name}, so it is not ready{like}: its programs listen on {string.Join(", ", listening)}",
@@ -34,6 +33,29 @@ internal static partial class FailedChecks
                 $"set it to a path that the application answers with 200: {edit}")
             : null;
     }
+
+    /// <summary>A probe that has not been made yet, because its author lets it begin late; null for others, and where something says that it failed.</summary>
+    /// <param name="now">Null: nobody knows the time.</param>
+    public static Problem? NotYet(ClusterObjects cluster, Pod pod, string like, DateTimeOffset? now)
+    {
+        if (now is not { } at || cluster.FailedCheck(pod) is { Length: > 0 }
+            || pod.Status.ContainerStatuses.Find(one => !one.Ready) is not { Name: not "istio-proxy", State.Running.StartedAt: { } since } status) return null;
+        var containers = pod.Spec.Containers.Where(container => container.Name != "istio-proxy").ToList();
+        if (containers.FindIndex(container => container.Name == status.Name) is not (>= 0 and var index)) return null;
+        // Until a startup probe has succeeded, no other is made.
+        var (field, kind, probe) = status.Started != true && containers[index].StartupProbe is { } startup ? ("startupProbe", "startup", startup)
+            : ("readinessProbe", "readiness", containers[index].ReadinessProbe);
+        if (probe is null || at - since >= TimeSpan.FromSeconds(probe.InitialDelaySeconds)) return null;
+        var (owner, name) = ServicePods.OwnerOf(pod);
+        return Faults.Of("ISM2047", $"{owner} {pod.Metadata.Namespace}/{name} in {cluster.Context}",
+            $"{(owner == "Pod" ? "spec" : "spec.template.spec")}.containers[{index}].{field}.initialDelaySeconds",
+            $"is {probe.InitialDelaySeconds}, so the {kind} probe of container {status.Name} begins {probe.InitialDelaySeconds} s after the start of the "
+                + $"container, at {since.AddSeconds(probe.InitialDelaySeconds).UtcDateTime:u}: Pod {pod.Metadata.Name} is not ready before{like}",
+            $"set it to the few seconds that the start takes at least: {Edit(cluster, pod, owner, name)}");
+    }
+
+    private static string Edit(ClusterObjects cluster, Pod pod, string kind, string name) => kind == "Pod" ? "in its manifest, and create the Pod again"
+        : $"kubectl --context={cluster.Context} -n {pod.Metadata.Namespace} edit {kind.ToLowerInvariant()} {name}";
 
     /// <summary>What came of the check, as the end of a sentence; empty when that is not known.</summary>
     public static string Describe(ClusterObjects cluster, Pod pod) =>

@@ -109,6 +109,7 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
     {
         var passing = PassingGateways(cluster).ToList();
         if (OfWorkload(cluster, pod) is { } mislabelled) return mislabelled;
+        if (Astray(cluster, pod, passing) is { } astray) return astray;
         if (!passing.Exists(found => Selects(found.Gateway, pod)) && _api.WithoutListener(cluster, pod, port) is { } problem) return problem;
         if (passing.Count == 0)
         {
@@ -162,6 +163,24 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
             $"makes it an entry point of {service.Metadata.Labels[Labels.Network]}, and its Pods are workloads, not gateways: calls of other networks that "
                 + "it gets fail",
             $"kubectl --context={cluster.Context} -n {service.Metadata.Namespace} label service {service.Metadata.Name} {Labels.Network}-");
+    }
+
+    /// <summary>The Service leads to Pods that pass nothing on, while others of its namespace do; null for others.</summary>
+    private static Problem? Astray(ClusterObjects cluster, Pod pod, List<(Gateway Gateway, ClusterObjects At)> passing)
+    {
+        if (passing.Exists(found => Selects(found.Gateway, pod))
+            || cluster.Services.FirstOrDefault(one => one.Metadata.Labels.ContainsKey(Labels.Network) && cluster.Behind(one).Contains(pod)) is not { } service)
+            return null;
+        foreach (var (gateway, at) in passing.Where(found => found.Gateway.Selector.Count > 0))
+        {
+            var serving = cluster.Pods.Where(one => one.Metadata.Namespace == pod.Metadata.Namespace && one.Status.IsReady && Selects(gateway, one)).ToList();
+            if (serving.Count == 0) continue;
+            return Faults.Of("ISM2052", $"Service {service.Key} in {cluster.Context}", "spec.selector",
+                $"{ServicePods.Text(service.Spec.Selector)} selects {PodRef.Of(cluster, pod)}, which no Gateway with tls.mode AUTO_PASSTHROUGH selects; "
+                    + $"Gateway {gateway.FullName} in {at.Context} is served by {string.Join(", ", serving.Take(3).Select(one => $"Pod {one.Key}"))}",
+                Operate.Diagnose.PassingGateways.Select(cluster.Context, service.Key, gateway.Selector));
+        }
+        return null;
     }
 
     /// <summary>Why the gateway has no route for a server name.</summary>

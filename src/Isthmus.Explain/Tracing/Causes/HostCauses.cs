@@ -11,7 +11,7 @@ namespace Isthmus.Explain.Tracing.Causes;
 
 /// <summary>Why a name has no address, or a route has no destination.</summary>
 internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfig config, VisibilityCauses visibility, AvailabilityCauses availability,
-    EndpointCauses endpoints)
+    EndpointCauses endpoints, SubsetCauses subsets)
 {
     private const string DnsNamespace = "kube-system";
 
@@ -269,7 +269,7 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
             return Faults.Of("ISM2032", name, "spec.exportTo",
                 $"defines subset {subset} of {host.Fqdn}, to which {owner} routes, and is exported to {string.Join(", ", defining[0].ExportTo)} only: "
                     + $"proxies of namespace {own} do not get it",
-                $"add {own} to its exportTo, or remove exportTo");
+                $"add {own} to its exportTo, or remove exportTo{subsets.NeededBeyond(host, subset)}");
         }
         return followed is not [var first, ..] ? null
             : Faults.Of("ISM2032", $"DestinationRule {first.Namespace}/{first.Name} in {at}", "spec.subsets",

@@ -16,11 +16,13 @@ internal static class LostParts
     /// <summary>What one cluster lacks of a Service, as warnings.</summary>
     /// <param name="wanted">The Pods that count, for example those of a subset.</param>
     /// <param name="needs">What may tell more of Pods that are not ready; null where nobody is asked.</param>
-    public static IEnumerable<Problem> In(ServiceInCluster service, Func<Pod, bool> wanted, TraceNeeds? needs = null)
+    /// <param name="now">The time, where there are no needs; null when nobody knows.</param>
+    public static IEnumerable<Problem> In(ServiceInCluster service, Func<Pod, bool> wanted, TraceNeeds? needs = null,
+        DateTimeOffset? now = null)
     {
         if (service.Service.Spec.Selector.Count == 0) return [];
-        return NothingSelected(service).Concat(service.Pods.Count > 0 ? RefusedPods.Behind(service) : []).Concat(Unready(service, wanted, needs))
-            .Concat(Mislabelled(service))
+        return NothingSelected(service).Concat(service.Pods.Count > 0 ? RefusedPods.Behind(service) : [])
+            .Concat(Unready(service, wanted, needs, needs?.Now ?? now)).Concat(Mislabelled(service))
             .Select(problem => problem with { Severity = Severity.Warning });
     }
 
@@ -88,7 +90,7 @@ internal static class LostParts
                 && Spelling.IsMistyped(label.Value, value)));
     }
 
-    private static IEnumerable<Problem> Unready(ServiceInCluster service, Func<Pod, bool> wanted, TraceNeeds? needs)
+    private static IEnumerable<Problem> Unready(ServiceInCluster service, Func<Pod, bool> wanted, TraceNeeds? needs, DateTimeOffset? now)
     {
         var pods = service.Pods.Where(wanted).Where(pod => pod.Status.Phase is not ("Succeeded" or "Failed")).ToList();
         foreach (var group in pods.Where(pod => !pod.Status.IsReady).GroupBy(ServicePods.Why, StringComparer.Ordinal))
@@ -96,7 +98,7 @@ internal static class LostParts
             var pod = group.First();
             needs?.NeedCheck(service.Cluster, pod);
             yield return UnreadyPods.Of(service.Cluster, pod, group.Count() > 1 ? $", like {group.Count() - 1} more of {service.Name}" : "",
-                needs?.Listening(service.Cluster, pod));
+                needs?.Listening(service.Cluster, pod), now);
         }
     }
 

@@ -1,3 +1,4 @@
+using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
@@ -61,11 +62,13 @@ internal sealed class SubsetCauses(TraceFacts facts, CallerConfig config)
     /// <param name="gateway">The namespace of the gateway.</param>
     public Problem? Missing(ClusterObjects cluster, ServiceInCluster service, string fqdn, string subset, string gateway)
     {
-        if (facts.ConfigOf(cluster) != cluster) return null;
-        var there = CallerConfig.RulesOf(cluster, facts.Host(fqdn)!).Where(rule => rule.Subsets.Any(candidate => candidate.Name == subset)).ToList();
-        var own = service.Service.Metadata.Namespace;
-        if (there.Exists(rule => rule.Namespace == own || rule.Namespace == gateway || rule.Namespace == facts.SettingsOf(cluster).Mesh.RootNamespace))
-            return null;
+        var (at, own) = (facts.ConfigOf(cluster), service.Service.Metadata.Namespace);
+        var there = Defining(at, facts.Host(fqdn)!, subset);
+        var read = there.Where(rule => rule.Namespace == own || rule.Namespace == gateway || rule.Namespace == facts.SettingsOf(cluster).Mesh.RootNamespace)
+            .ToList();
+        if (read.Exists(rule => Gets(cluster, gateway, rule))) return null;
+        if (read is [var hidden, ..]) return Unexported(cluster, hidden, $"subset {subset} of {fqdn}", gateway);
+        if (at != cluster) return null;
         if (there is [var unseen, ..])
             return Faults.Of("ISM2035", $"DestinationRule {unseen.Namespace}/{unseen.Name} in {cluster.Context}", "metadata.namespace",
                 $"is {unseen.Namespace}, so the rule is for callers there alone, and the gateway of {cluster.Context} does not know subset {subset}: it "
@@ -77,5 +80,39 @@ internal sealed class SubsetCauses(TraceFacts facts, CallerConfig config)
             known is null
                 ? $"define the subset in {cluster.Context}"
                 : $"apply DestinationRule {known.Namespace}/{known.Name} of {config.At.Context} in {cluster.Context} as well");
+    }
+    /// <summary>What the gateways of other networks need as well, so that calls get there once the caller has a rule, as the end of a remedy; empty when
+    /// nothing is lacking.</summary>
+    public string NeededBeyond(MeshHost host, string subset) => string.Concat(
+        from service in host.Services
+        let cluster = service.Cluster
+        where service.Pods.Count > 0 && cluster.Network.Length > 0 && cluster.Network != facts.Home.Network
+        from ns in cluster.Services.Where(one => one.Metadata.Labels.GetValueOrDefault(Labels.Network) == cluster.Network)
+            .Select(one => one.Metadata.Namespace).Distinct()
+        let rules = Defining(facts.ConfigOf(cluster), host, subset)
+        where rules.Count > 0 && !rules.Exists(rule => Gets(cluster, ns, rule))
+        select $"; add {ns} to the exportTo of {rules[0].Namespace}/{rules[0].Name} in {facts.ConfigOf(cluster).Context} as well, or remove it: the gateway of "
+            + $"{cluster.Context} is there, and must know the subset");
+
+    private static List<DestinationRule> Defining(ClusterObjects at, MeshHost host, string subset) =>
+        [.. CallerConfig.RulesOf(at, host).Where(rule => rule.Subsets.Any(candidate => candidate.Name == subset))];
+
+    private bool Gets(ClusterObjects cluster, string ns, DestinationRule rule) => Visibility.Allows(ExportOf(cluster, rule), rule.Namespace, ns);
+
+    private ValueList<string> ExportOf(ClusterObjects cluster, DestinationRule rule) =>
+        rule.ExportTo.IsEmpty ? facts.SettingsOf(cluster).Mesh.DefaultDestinationRuleExportTo : rule.ExportTo;
+
+    private Problem Unexported(ClusterObjects cluster, DestinationRule rule, string subset, string gateway)
+    {
+        var (at, name) = (facts.ConfigOf(cluster).Context, $"DestinationRule {rule.Namespace}/{rule.Name}");
+        var export = ExportOf(cluster, rule);
+        var lost = $"gateways in namespace {gateway} do not get it, and that of {cluster.Context} has no route for {subset}";
+        IEnumerable<string> to = rule.ExportTo.IsEmpty ? ["*"] : rule.ExportTo.Append(gateway);
+        var patch = $"kubectl --context={at} -n {rule.Namespace} patch destinationrule {rule.Name} --type=merge "
+            + $"-p '{{\"spec\":{{\"exportTo\":[{string.Join(',', to.Select(ns => $"\"{ns}\""))}]}}}}'";
+        return rule.ExportTo.IsEmpty
+            ? Faults.Of("ISM2035", facts.MeshConfigOf(cluster), TraceFacts.MeshField("defaultDestinationRuleExportTo"),
+                $"is {string.Join(", ", export)}, and {name}, which defines the subset, says nothing else: {lost}", patch)
+            : Faults.Of("ISM2035", $"{name} in {at}", "spec.exportTo", $"is {string.Join(", ", export)}: {lost}", $"{patch}; or remove exportTo");
     }
 }

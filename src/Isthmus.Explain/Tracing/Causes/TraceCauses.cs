@@ -21,7 +21,7 @@ internal sealed class TraceCauses
         Gateways = new(facts, needs, Availability, subsets, Visibility);
         Networks = new(facts, Config, Gateways, Tls);
         Endpoints = new(facts, needs, Config, Visibility, Availability, subsets, Networks);
-        Hosts = new(facts, needs, Config, Visibility, Availability, Endpoints);
+        Hosts = new(facts, needs, Config, Visibility, Availability, Endpoints, subsets);
     }
 
     /// <summary>What must be fetched before a cause is certain.</summary>

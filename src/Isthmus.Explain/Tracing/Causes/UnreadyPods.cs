@@ -13,9 +13,12 @@ internal static class UnreadyPods
 {
     /// <param name="like">Who else is in the same state; empty when nobody is.</param>
     /// <param name="listening">Where programs of the Pod listen; null when nobody knows.</param>
-    public static Problem Of(ClusterObjects cluster, Pod pod, string like = "", IReadOnlyList<int>? listening = null) =>
+    /// <param name="now">The time; null when nobody knows.</param>
+    public static Problem Of(ClusterObjects cluster, Pod pod, string like = "", IReadOnlyList<int>? listening = null,
+        DateTimeOffset? now = null) =>
         PortOfProxy(cluster, pod) ?? PortOfNode(cluster, pod, like) ?? Misdirected(cluster, pod) ?? Lingering(cluster, pod, like)
-            ?? FailedChecks.Of(cluster, pod, like, listening) ?? Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster.Context}", "status",
+            ?? FailedChecks.NotYet(cluster, pod, like, now) ?? FailedChecks.Of(cluster, pod, like, listening)
+            ?? Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster.Context}", "status",
                 $"is not ready{like}: {ServicePods.Why(pod)}{FailedChecks.Describe(cluster, pod)}", ServicePods.Look(pod, cluster.Context));
 
     /// <summary>A Pod whose proxy asks for a control plane where none answers it; null for others.</summary>

@@ -24,6 +24,8 @@ internal sealed class TraceNeeds(TraceFacts facts)
 
     public bool IsEmpty => Proxies.Count == 0 && Namespaces.Count == 0 && Watches.Count == 0 && Holders.Count == 0 && Checks.Count == 0;
 
+    public DateTimeOffset Now => facts.Now;
+
     /// <summary>Why a Pod is not ready may be told by its events, and by its proxy.</summary>
     public void NeedCheck(ClusterObjects cluster, Pod pod)
     {

@@ -63,9 +63,11 @@ internal sealed class CapacityStep(TraceFacts facts, TraceRecord record, TraceCa
 
     private void Report(Problem problem) => record.Warn(Hop, "a part of the service gets no calls", problem);
 
-    private static Problem OtherPort(ServiceInCluster service, int port) => Faults.Of(Faults.NoSuchPort, service.Name, "spec.ports",
-        $"has no port {port}: it has {ServicePods.Ports(service.Service)}, so its Pods get none of these calls",
-        "give the Service the same ports in all clusters");
+    private static Problem OtherPort(ServiceInCluster service, int port)
+    {
+        var lacking = ServicePods.WithoutPort(service, port, "give the Service the same ports in all clusters");
+        return lacking with { Message = $"{lacking.Message}, and its Pods get none of these calls" };
+    }
 
     /// <summary>Why the ready Pods of a cluster are not among the endpoints; null when they are.</summary>
     private Problem? Unused(MeshHost host, ServiceInCluster service, int port, string subset, Func<Pod, bool> wanted,

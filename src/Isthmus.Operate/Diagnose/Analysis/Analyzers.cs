@@ -130,6 +130,7 @@ public static class Analyzers
         MissingServices.Analyzer,
         PassedHosts.Analyzer,
         LeftOutServices.Analyzer,
+        StrayGateways.Analyzer,
         OtherNetworkTls.Analyzer,
         NetworkLabels.Analyzer,
         NetworkLabels.OfOthers,

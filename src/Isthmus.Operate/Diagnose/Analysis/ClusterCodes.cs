@@ -27,4 +27,9 @@ public static class ClusterCodes
         "Callers of another network know a Service of a cluster, whose gateway does not: discoverySelectors of the cluster leave its namespace out, or it is "
             + "not exported to the namespace of the gateway. The gateway refuses these calls.",
         "Give the namespace a label that discoverySelectors ask for, or export the Service to the namespace of the gateway.");
+
+    public static readonly AnalysisCode GatewayAstray = new("ISM1520", "GatewayAstray", Severity.Error,
+        "A Service that is the gateway of a network selects Pods that no Gateway with tls.mode AUTO_PASSTHROUGH selects, while other Pods of its namespace "
+            + "serve one. Calls of other networks fail.",
+        "Give the Service the selector of the Gateway.");
 }

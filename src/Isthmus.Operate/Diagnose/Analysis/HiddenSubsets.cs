@@ -31,7 +31,7 @@ public static class HiddenSubsets
                 + $"{string.Join(", ", rule.ExportTo.IsEmpty ? settings.DefaultDestinationRuleExportTo : rule.ExportTo)} only: callers in namespace "
                 + $"{string.Join(", ", without.Take(3))}{(without.Count > 3 ? ", …" : "")}, to whom the route applies, get 503",
             $"add {without[0]} to spec.exportTo of DestinationRule {rule.Namespace}/{rule.Name}, or limit spec.exportTo of {placed.Name} to the same "
-                + "namespaces"));
+                + $"namespaces{SubsetsDiffer.NeededBeyond(mesh, config, placed)}"));
 
     /// <summary>Whether the route itself chooses its callers.</summary>
     private static bool IsForSome(PlacedDestination placed)

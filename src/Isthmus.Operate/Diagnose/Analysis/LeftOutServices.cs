@@ -56,7 +56,7 @@ public static class LeftOutServices
     }
 
     /// <summary>The Pods that pass on what comes from other networks.</summary>
-    private static IEnumerable<Workload> Gateways(MeshSnapshot mesh, ConfigCluster far)
+    internal static IEnumerable<Workload> Gateways(MeshSnapshot mesh, ConfigCluster far)
     {
         var passing = mesh.Passing(far).Where(gateway => gateway.Selector.Count > 0).ToList();
         return far.Reach.First(area => area.Cluster == far.Cluster).All.Where(workload => workload.IsGateway

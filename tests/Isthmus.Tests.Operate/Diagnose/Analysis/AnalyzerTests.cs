@@ -23,6 +23,7 @@ public sealed class AnalyzerTests
         Assert.All(found, finding => Assert.NotEmpty(finding.Problem.Remedy));
         Assert.Contains(Analyzers.All, analyzer => analyzer.Codes.Any(known => known.Code == code && known.Severity >= found[0].Problem.Severity));
         Assert.Contains(says, found[0].Problem.Message, StringComparison.Ordinal);
+        Assert.Contains(item.Remedy, found[0].Problem.Remedy, StringComparison.Ordinal);
         Assert.Empty(MeshText.Warnings(MeshText.Analyze(item.Good)));
         Assert.DoesNotContain(MeshText.Analyze(item.Good), finding => finding.Problem.Code == code);
     }
@@ -188,4 +189,5 @@ public sealed class AnalyzerTests
 
 /// <param name="Where">As <c>CLUSTER KIND NAMESPACE/NAME PATH</c>.</param>
 /// <param name="Says">A part of the message.</param>
-internal sealed record AnalyzerCase(string Code, string Where, string Bad, string Good, string Says = "");
+/// <param name="Remedy">A part of the remedy.</param>
+internal sealed record AnalyzerCase(string Code, string Where, string Bad, string Good, string Says = "", string Remedy = "");

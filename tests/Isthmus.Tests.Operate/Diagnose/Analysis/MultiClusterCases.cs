@@ -33,6 +33,12 @@ internal static class MultiClusterCases
     [
         new("IST0170", "c2 Service shop/web spec.ports", Two(Web, Web.Replace("port: 80}", "port: 80}, {name: http-more, port: 81}", StringComparison.Ordinal)),
             Two(Web, Web), "port 81 of c2 does not exist in c1"),
+        new("IST0170", "c2 Service shop/web spec.ports", Two(Web, Web.Replace("port: 80}", "port: 80, protocol: UDP}", StringComparison.Ordinal)),
+            Two(Web, Web), "port 80 is UDP in c2 and TCP in c1: connections do not reach the Pods of c2"),
+        // DNS has both.
+        new("IST0170", "c2 Service shop/web spec.ports",
+            Two(Web, Web.Replace("port: 80}", "port: 80}, {name: dns, port: 80, protocol: UDP}", StringComparison.Ordinal)), Two(Web, Web),
+            "port 80 of c2 does not exist in c1"),
         new("IST0170", "c2 Service shop/web spec.clusterIP", Two(Web, Web.Replace("clusterIP: 10.0.0.1", "clusterIP: None", StringComparison.Ordinal)),
             Two(Web, Web), "headless in c2"),
         new("ISM1508", "c1 ServiceExport shop/wev metadata.name", Join(Web, Export("wev")), Join(Web, Export("web")), "no cluster has it"),

@@ -54,6 +54,18 @@ internal static class ReachCases
         new("ISM1515", "c1 VirtualService shop/web spec.http[0].route[0].destination.subset", Join(Callers, Subset("exportTo: ['.'], "), Route("")),
             Join(Callers, Subset("exportTo: ['.'], "), Route("").Replace("{route:", "{match: [{sourceNamespace: shop}], route:", StringComparison.Ordinal)),
             "is v1 of web.shop.svc.cluster.local"),
+        new("ISM1515", "c1 VirtualService shop/web spec.http[0].route[0].destination.subset", Two(Join(Near, Ready("exportTo: ['.'], "), Route("")),
+                Join(FarAlike, Ready("exportTo: ['.'], "))),
+            Two(Join(Near, Ready(""), Route("")), Join(FarAlike, Ready(""))), "get 503",
+            Remedy: "; in c2, for its gateway: add istio-system to it, or remove it"),
+        new("ISM1421", "c2 DestinationRule shop/web spec.exportTo", Two(Join(Near, Ready(""), Route("")), Join(FarAlike, Ready("exportTo: ['.'], "))),
+            Two(Join(Near, Ready(""), Route("")), Join(FarAlike, Ready("exportTo: ['.', istio-system], "))),
+            "is ., without istio-system: the gateway of c2, Pod istio-system/east-1, does not know the subset v1"),
+        new("ISM1421", "c2 DestinationRule shop/web spec.exportTo", Two(Join(Near, Ready(""), Route("")), Join(FarOwn, Ready(""))),
+            Two(Join(Near, Ready(""), Route("")), Join(FarOwn, Ready("exportTo: ['*'], "))),
+            "is not set, and ConfigMap istio-system/istio in c2 sets ., without istio-system"),
+        new("ISM1421", "c2 DestinationRule ops/web metadata.namespace", Two(Join(Near, Ready(""), Route("")), Join(FarAlike, InOps)),
+            Two(Join(Near, Ready(""), Route("")), Join(FarAlike, Ready(""))), "is ops, so that the rule is for callers there alone"),
         new("ISM1516", "c1 VirtualService shop/web spec.http", Join(Gates, Server("PASSTHROUGH"), AtServer("http: [{route: [{destination: {host: web} }] }]")),
             Join(Gates, Server("PASSTHROUGH"), AtServer("tls: [{match: [{sniHosts: [web.example.com]}], route: [{destination: {host: web} }] }]")),
             "server 0 of Gateway istio-system/front passes TLS on without looking inside (mode PASSTHROUGH), and sees no requests"),
@@ -87,6 +99,9 @@ internal static class ReachCases
             Two(Near, Exported("shop,ops,istio-system")), "is shop,ops, without istio-system, the namespace of Pod istio-system/east-1"),
         new("ISM1519", "c2 Service shop/web metadata.annotations[networking.istio.io/exportTo]", Two(Near, Exported("shop,ops")),
             Two(Near, Exported(".")), "does not know the Service"),
+        new("ISM1520", "c1 Service istio-system/east spec.selector", Entrance("istio: in"), Entrance("istio: east"),
+            "is istio=in, and selects Pod istio-system/in-1, which no Gateway with tls.mode AUTO_PASSTHROUGH selects, while Pod istio-system/east-1 serves",
+            "--type=json -p '[{\"op\":\"replace\",\"path\":\"/spec/selector\",\"value\":{\"istio\":\"east\"}}]'"),
     ];
 
     /// <summary>Meshes in which nothing is to be found, although something of them looks like it.</summary>
@@ -128,6 +143,21 @@ internal static class ReachCases
         $"host: web.shop.svc.cluster.local, trafficPolicy: {{portLevelSettings: [{{port: {{number: 80}}, tls: {{mode: {mode}}} }}] }}");
 
     private static string Subset(string more) => Istio("DestinationRule", "shop", "web", $"host: web, {more}subsets: [{{name: v1, labels: {{version: v1}} }}]");
+
+    /// <summary>A subset of Pods that are there.</summary>
+    private static string Ready(string more) =>
+        Istio("DestinationRule", "shop", "web", $"host: web.shop.svc.cluster.local, {more}subsets: [{{name: v1, labels: {{app: web}} }}]");
+
+    private static string Entrance(string selector) => Join(
+        FarAlike.Replace("metadata: {name: east, namespace: istio-system }, spec: {clusterIP: 10.0.0.1, selector: { istio: east }",
+            "metadata: {name: east, namespace: istio-system, labels: {topology.istio.io/network: network2} }, spec: {clusterIP: 10.0.0.1, "
+                + $"selector: {{ {selector} }}", StringComparison.Ordinal),
+        Workload("istio-system", "in-1", "istio: in", "containers: [{name: istio-proxy, args: [proxy, router]}]"),
+        Service("istio-system", "in", "istio: in", "{name: https, port: 443}"));
+
+    private static string InOps => Ready("").Replace("namespace: shop,", "namespace: ops,", StringComparison.Ordinal);
+
+    private static string FarOwn => Join(Far, Settings("defaultDestinationRuleExportTo: [\".\"]"));
 
     private static string Route(string more) =>
         Istio("VirtualService", "shop", "web", $"hosts: [web], {more}http: [{{route: [{{destination: {{host: web, subset: v1}} }}] }}]");

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
+using System.Runtime.Versioning;
 using Isthmus.Images.Description;
 
 namespace Isthmus;
@@ -8,6 +9,7 @@ namespace Isthmus;
 /// Starts the program again in its build for newer processors, where there is one beside it (<c>tools/native x86-64-v3</c>): it does a tenth more per CPU
 /// second. The other build starts on every processor. Only what runs for long gains from it: a start costs some milliseconds.
 /// </summary>
+[SupportedOSPlatform("linux")]
 internal static partial class ProcessorLevel
 {
     private static bool RunsLong(string[] args) => args is ["proxy" or "discovery", ..];
@@ -15,7 +17,7 @@ internal static partial class ProcessorLevel
     /// <summary>Returns if this build is the one to run.</summary>
     internal static void Choose(string[] args)
     {
-        if (!OperatingSystem.IsLinux() || !ProgramLayout.IsNative || !RunsLong(args) || !HasLevel3()) return;
+        if (!ProgramLayout.IsNative || !RunsLong(args) || !HasLevel3()) return;
         var program = Path.Combine(Path.GetDirectoryName(Environment.ProcessPath!)!, ProgramLayout.Level3, Path.GetFileName(Environment.ProcessPath!));
         // If it cannot be started, this build goes on.
         if (File.Exists(program)) Execute(program, [program, .. args, null]);

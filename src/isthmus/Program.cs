@@ -2,7 +2,7 @@ using Isthmus;
 using Isthmus.Output;
 using Isthmus.Core.Trust;
 
-ProcessorLevel.Choose(args);
+if (OperatingSystem.IsLinux()) ProcessorLevel.Choose(args);
 RuntimeStore.Empty();
 Terminal.MakeVisible();
 return await CommandLine.RunAsync(args);

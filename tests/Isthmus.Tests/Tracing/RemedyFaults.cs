@@ -10,6 +10,9 @@ internal static class RemedyFaults
     private const string Distributed = Rule
         + "{host: orders, trafficPolicy: {loadBalancer: {localityLbSetting: {distribute: [{from: eu/*, to: {asia/*: 100}}]}}}}}";
 
+    private const string MovedPath = "\n---\n{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: orders, namespace: shop}, spec: "
+        + "{hosts: [orders], http: [{rewrite: {uri: /api}, route: [{destination: {host: orders}}]}]}}";
+
     private const string Selecting = """
 
         ---
@@ -67,7 +70,7 @@ internal static class RemedyFaults
                 return "orders";
             },
         },
-        new("ISM2120", "a VirtualService for callers of its own namespace", "add shop to it", s => s.One = Put(s.One, "exportTo: ['.']", "exportTo: ['.', shop]"))
+        new("ISM2120", "a VirtualService for callers of its namespace", "add shop to it", s => s.One = Put(s.One, "exportTo: ['.']", "exportTo: ['.', shop]"))
         {
             Make = s =>
             {
@@ -75,6 +78,16 @@ internal static class RemedyFaults
                 s.Client = Put(s.Client, "/virtual-service/orders", "");
                 s.One += "\n---\n{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: orders, namespace: bank}, spec: {hosts: "
                     + "[orders.shop.svc.cluster.local], exportTo: ['.'], http: [{rewrite: {uri: /api}, route: [{destination: {host: orders.shop}}]}]}}";
+                return "orders";
+            },
+        },
+        new("ISM2120", "a VirtualService in the other cluster only", "apply it in c1 as well", s => s.One += MovedPath)
+        {
+            Make = s =>
+            {
+                s.Call = new("GET /", true, 404, 3, "10.1.0.5:8080", "-", "", []);
+                s.Client = Put(s.Client, "/virtual-service/orders", "");
+                s.Two += MovedPath;
                 return "orders";
             },
         },

@@ -2,13 +2,14 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.Explain.Tracing.Judgement;
 
-/// <summary>The application does not know the path, and a route for its host, which may have been meant to change it, is for callers of other
-/// namespaces.</summary>
+/// <summary>The application does not know the path, and a route for its host, which may have been meant to change it, is for callers of other namespaces, or
+/// of another cluster.</summary>
 internal static class RoutesOfOthers
 {
     public const string Code = "ISM2120";
@@ -19,7 +20,7 @@ internal static class RoutesOfOthers
         var at = call.Status == 404 && facts.Entry is null ? hops.FindIndex(hop => hop is { Name: "route", Status: HopStatus.Ok }
             && hop.Facts.All(fact => fact.Name is not (HopFacts.RuleFact or HopFacts.ApiRuleFact))) : -1;
         if (at < 0 || facts.Host(facts.Target.Host, facts.Client.Namespace) is not { } host
-            || (Exported(facts, host) ?? OfConsumers(facts, host)) is not { } other) return trace;
+            || (Exported(facts, host) ?? OfConsumers(facts, host) ?? Elsewhere(facts, host)) is not { } other) return trace;
         hops[at] = hops[at] with { Status = HopStatus.Warning, Problem = other with { Severity = Severity.Warning } };
         return trace with { Hops = hops.ToValueList() };
     }
@@ -38,6 +39,32 @@ internal static class RoutesOfOthers
                 + "and the answer is 404",
             isTold ? $"add {own} to it, if callers there should be subject to the rule"
                 : $"set exportTo: ['*'] in {name}; or remove defaultVirtualServiceExportTo");
+    }
+
+    /// <summary>A route in a cluster with a control plane of its own, which the caller's does not read.</summary>
+    private static Problem? Elsewhere(TraceFacts facts, MeshHost host)
+    {
+        var own = facts.ConfigOf(facts.Home);
+        if (NamesIn(own).Any()) return null;
+        foreach (var other in facts.Clusters.Select(facts.ConfigOf).Distinct().Where(other => other != own))
+        {
+            if (NamesIn(other).FirstOrDefault() is not { } name) continue;
+            return Faults.Of(Code, $"{name} in {other.Context}", "", $"exists in {other.Context} only, and callers in {facts.Home.Context} follow the "
+                + $"objects in {own.Context}: this call is not subject to it, and the answer is 404", $"apply it in {own.Context} as well");
+        }
+        return null;
+
+        IEnumerable<string> NamesIn(ClusterObjects config)
+        {
+            var path = facts.Target.Path.Length > 0 ? facts.Target.Path : "/";
+            return config.Istio<VirtualService>().Where(routes => routes.ForSidecars && routes.Hosts.Any(name => Hosts.Covers(name, host.Fqdn))
+                    && Visibility.Allows(routes.ExportTo, routes.Namespace, facts.Client.Namespace)
+                    && routes.Http.Any(rule => CallJudgement.WouldChange(rule, path)))
+                .Select(routes => $"VirtualService {routes.Namespace}/{routes.Name}")
+                .Concat(config.ApiRoutes.Where(route => route.Rules.Any(rule => CallJudgement.WouldChange(rule, path)) && route.Parents.Any(parent =>
+                        parent is { Kind: "Service", Group: "" } && parent.Name == host.Name && parent.Namespace == host.Namespace))
+                    .Select(route => $"{route.Source.Kind} {route.Namespace}/{route.Name}"));
+        }
     }
 
     /// <summary>A route of the Gateway API in a namespace that is neither that of the Service nor the caller's.</summary>

@@ -123,6 +123,7 @@ public static class Analyzers
         // Between clusters
         ServiceDifferences.Analyzer,
         RoutesDiffer.Analyzer,
+        OnlyElsewhere.Analyzer,
         SubsetsDiffer.Analyzer,
         PoliciesDiffer.Analyzer,
         PlainWorkloads.Analyzer,

@@ -23,6 +23,11 @@ public static class ClusterCodes
             + "them.",
         "Create it in the namespace of the control plane.");
 
+    public static readonly AnalysisCode OnlyElsewhere = new("ISM1525", "OnlyElsewhere", Severity.Info,
+        "A VirtualService or DestinationRule of a host exists in one cluster, and another one with a control plane of its own has none of that host: its callers "
+            + "do not follow it.",
+        "If they are to follow it, apply it in that cluster as well.");
+
     public static readonly AnalysisCode ServiceLeftOut = new("ISM1519", "ServiceLeftOut", Severity.Warning,
         "Callers of another network know a Service of a cluster, whose gateway does not: discoverySelectors of the cluster leave its namespace out, or it is "
             + "not exported to the namespace of the gateway. The gateway refuses these calls.",

@@ -65,6 +65,10 @@ internal static class MultiClusterCases
                 Istio("WorkloadEntry", "shop", "vm", $"address: 10.9.9.9, labels: {{ {Astray} }}"))), "and all others through the gateway of network1"),
         new("ISM1413", "c2 VirtualService shop/route spec", Two(Join(Primary, Route("web")), Join(Primary, Route("web.shop.svc.cluster.local, weight: 1"))),
             Two(Join(Primary, Route("web")), Join(Primary, Route("web.shop.svc.cluster.local"))), "VirtualService shop/route of c1"),
+        new("ISM1525", "c2 VirtualService shop/route spec.hosts[0]", Two(Primary, Join(Primary, Route("web"))),
+            Two(Join(Primary, Route("web.shop.svc.cluster.local")), Join(Primary, Route("web"))), "c1 has no VirtualService of it: calls of Pod shop/web-1"),
+        new("ISM1525", "c1 DestinationRule shop/web spec.host",
+            Two(Join(Primary, Ejecting("web")), Primary), Two(Join(Primary, Ejecting("web")), Join(Primary, Ejecting("other"))), "c2 has no DestinationRule of it"),
         new("ISM1421", "c2 DestinationRule shop/web spec.subsets", Two(Join(Primary, Subsets("one", "two"), ToSubset("two")), Join(Elsewhere, Subsets("one"))),
             Two(Join(Primary, Subsets("one", "two"), ToSubset("two")), Join(Elsewhere, Subsets("one", "two"))), "VirtualService shop/route of c1"),
         new("ISM1421", "c2 DestinationRule shop/web spec.subsets[1].labels",
@@ -111,6 +115,9 @@ internal static class MultiClusterCases
         "namespace: shop, ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: web, uid: a, controller: true}],", StringComparison.Ordinal);
 
     private static string Two(string one, string two) => $"{one}\n{Next}\n{two}";
+
+    private static string Ejecting(string name) =>
+        Istio("DestinationRule", "shop", name, "host: web, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 5}}");
 
     private static string Route(string destination) =>
         Istio("VirtualService", "shop", "route",

@@ -60,7 +60,8 @@ public static class SpokenProblems
     private static (string Spoken, string Effect, string Remedy, Severity Severity) Judge(Protocol declared, Said said) => (declared.IsHttp(), said) switch
     {
         (true, Said.Tls) => ("TLS", "the proxy expects requests that it can read, and closes these connections",
-            $"if the application speaks TLS, {Declare("https")}; otherwise let clients call it in plain text", Severity.Warning),
+            $"if the application speaks TLS, {Declare("https")}; otherwise let clients call it in plain text, and lead routes of gateways that pass TLS on "
+                + "(TLSRoute, tls routes of VirtualServices) to a port of TLS", Severity.Warning),
         (true, _) => ("something that is not HTTP", "the proxy expects requests, and refuses these connections",
             $"if the application does not speak HTTP, {Declare("tcp")}", Severity.Warning),
         _ when declared.IsTls() => ($"plain {Version(said)}", "an application that expects TLS refuses these connections",

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing;
@@ -6,7 +7,9 @@ using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Wire.Tls;
 using Xunit;
 
 namespace Isthmus.Tests.Tracing;
@@ -178,6 +181,34 @@ public sealed class ClusterTrialTests
         var problem = new AvailabilityCauses(facts, new TraceNeeds(facts), null!).Unserved(home, "");
         Assert.Equal(("ISM1003", "isthmus install -y --context=c1 --set values.global.multiCluster.clusterName=east --set values.global.network=n7"),
             (problem?.Code, problem?.Remedy));
+    }
+
+    /// <summary>A control plane whose first CA is refused never becomes ready: the Secret is at fault, and not the Deployment.</summary>
+    [Theory]
+    [InlineData("key of another", "Secret istio-system/cacerts in c1", "data")]
+    [InlineData("own key", "Deployment istio-system/istiod in c1", "status")]
+    [InlineData("none", "Deployment istio-system/istiod in c1", "status")]
+    public void A_control_plane_that_has_no_CA_to_use_is_told_with_the_Secret(string kind, string owner, string path)
+    {
+        using var root = Issuer.SelfSigned(new("Istio", "Root CA"), Keys.Create(KeyKind.EcP256), TraceScenario.Now.AddYears(-1), TraceScenario.Now.AddYears(9));
+        using var ca = root.IssueIntermediate(new("Istio", "CA", "c1"), Keys.Create(KeyKind.EcP256), SubjectNames.None, TraceScenario.Now.AddDays(-1),
+            TraceScenario.Now.AddYears(5));
+        using var key = kind == "own key" ? null : Keys.Create(KeyKind.EcP256);
+        var secret = new Secret { Metadata = new() { Name = "cacerts", Namespace = "istio-system" } };
+        foreach (var (name, text) in ((string, string)[])[("ca-cert.pem", CertificateText.Write(ca.Certificate)), ("ca-key.pem", Keys.ToPem(key ?? ca.Key)),
+            ("root-cert.pem", CertificateText.Write(root.Certificate)), ("cert-chain.pem", CertificateText.Write(ca.Certificate))])
+            secret.Data[name] = Convert.ToBase64String(Encoding.UTF8.GetBytes(text));
+        var scenario = new TraceScenario();
+        scenario.One = Put(scenario.One, "podIP: 10.1.0.7, conditions: [{type: Ready, status: \"True\"}]", "podIP: 10.1.0.7, conditions: []");
+        var facts = scenario.Facts();
+        var needs = new TraceNeeds(facts);
+        Assert.Equal("ISM1003", new AvailabilityCauses(facts, needs, null!).Unserved(facts.Home, "")?.Code);
+        facts.Holders[Assert.Single(needs.Holders)] = TracedHolder.Of(kind == "none" ? null : secret);
+        var problem = new AvailabilityCauses(facts, needs, null!).Unserved(facts.Home, "")!;
+        Assert.Equal(("ISM1003", owner, path), (problem.Code, problem.Object, problem.Path));
+        if (path == "data")
+            Assert.StartsWith("is not used, and the control plane of c1 is not ready without it: the key does not belong to the certificate", problem.Message,
+                StringComparison.Ordinal);
     }
 
     /// <summary>The map that is named is the one that the settings were read from.</summary>

@@ -5,6 +5,7 @@ using Isthmus.Explain.Tracing;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Proxy.Decisions;
 using Xunit;
 
 namespace Isthmus.Tests.Tracing;
@@ -181,6 +182,37 @@ public sealed class RouteTrialTests
     private static ApiEntryCauses Causes(TraceFacts facts) => new(facts, new(facts), new(facts, new(facts), new(facts)));
 
     private static EntryCauses Entries(TraceFacts facts) => new(facts, new(facts), new(facts, new(facts), new(facts)));
+
+    /// <summary>A gateway that passes TLS on sends it to where the route leads.</summary>
+    [Theory]
+    [InlineData("TLSRoute", "http", "TLSRoute shop/secure in c1", "spec.rules[0].backendRefs[0].port", "(protocol HTTPS), with an HTTPRoute")]
+    [InlineData("TLSRoute", "https", null, "", "")]
+    [InlineData("TLSRoute", "tls", null, "", "")]
+    [InlineData("VirtualService", "http", "VirtualService shop/secure in c1",
+        "spec.tls[0].route[0].destination.port.number", "(tls.mode: SIMPLE), with an http")]
+    [InlineData("VirtualService", "tcp", null, "", "")]
+    public void TLS_that_is_passed_on_to_a_port_of_requests_is_a_failure(string kind, string name, string? owner, string path, string remedy)
+    {
+        var route = kind == "TLSRoute" ? Route(kind, "secure", $"parentRefs: [{{{Front}, sectionName: tls}}], {Secure}")
+            : "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: secure, namespace: shop}, spec: {hosts: [secure.example.com], "
+                + "gateways: [edge/front], tls: [{match: [{sniHosts: [secure.example.com]}], route: [{destination: {host: orders.shop.svc.cluster.local, "
+                + "port: {number: 80}}}]}]}}";
+        var read = Facts($"[{{name: tls, port: 8443, protocol: TLS, hostname: '*.example.com', {All}, tls: {{mode: Passthrough}}}}]", route,
+            "https://secure.example.com:8443");
+        foreach (var service in read.Clusters.SelectMany(cluster => cluster.Services).Where(service => service.Metadata.Name == "orders"))
+            service.Spec.Ports[0].Name = name;
+        TargetView[] to = [new($"outbound|80||{TraceScenario.Fqdn}", 1)];
+        var found = new TraceCauses(read, new(read)).PassedTls.ToRequests(to);
+        Assert.Equal((owner, owner is null ? null : path), (found?.Problem.Object, found?.Problem.Path));
+        if (found is not var (problem, isCertain)) return;
+        Assert.True(isCertain);
+        Assert.Equal("ISM2093", problem.Code);
+        Assert.StartsWith("is 80 of Service shop/orders in c1, which declares HTTP, and the gateway passes TLS on without ending it: what takes",
+            problem.Message, StringComparison.Ordinal);
+        Assert.EndsWith($"{remedy}{(kind == "TLSRoute" ? "" : " route")}", problem.Remedy, StringComparison.Ordinal);
+        // Others may take TLS there.
+        Assert.False(new TraceCauses(read, new(read)).PassedTls.ToRequests([.. to, new("outbound|443||else.shop.svc.cluster.local", 1)])!.Value.IsCertain);
+    }
 
     private static string Route(string kind, string name, string spec, string backend = "name: orders, port: 80") =>
         $"{{apiVersion: gateway.networking.k8s.io/v1, kind: {kind}, metadata: {{name: {name}, namespace: shop}}, spec: {{{spec}, rules: [{{backendRefs: "

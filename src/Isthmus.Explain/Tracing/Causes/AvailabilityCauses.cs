@@ -146,6 +146,12 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
             .ToList();
         if (!plane.At.PodNamespaces.Contains(plane.Namespace) || pods.Any(pod => pod.Status.IsReady)) return null;
         var deployment = deployments[0];
+        // Without a CA it is never ready.
+        if (pods.Count > 0 && needs.Held(new(plane.At.Context, "Secret", plane.Namespace, WellKnown.CaCerts)) is { CaProblem: { Length: > 0 } refused })
+            return Faults.Of("ISM1003", $"Secret {plane.Namespace}/{WellKnown.CaCerts} in {plane.At.Context}", "data",
+                $"is not used, and the control plane of {plane.Config.Context} is not ready without it: {refused}",
+                "put a CA into it whose four files belong together (isthmus ca intermediate): replace the Secret in one step, and do not delete it "
+                    + "(without it, the control plane makes a root of its own)");
         return Faults.Of("ISM1003", $"Deployment {deployment.Key} in {plane.At.Context}", deployment.Spec.Replicas == 0 ? "spec.replicas" : "status",
             deployment.Spec.Replicas == 0
                 ? $"is 0, so nothing configures the proxies of {plane.Config.Context}, and none can start"

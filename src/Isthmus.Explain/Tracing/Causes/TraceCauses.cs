@@ -15,6 +15,7 @@ internal sealed class TraceCauses
         Policies = new(facts);
         Entries = new(facts, Config, new(facts, needs, Config));
         Packets = new(facts);
+        PassedTls = new(facts, Config);
         Origination = new(facts, Config);
         var subsets = new SubsetCauses(facts, Config);
         Visibility = new(facts, Config);
@@ -50,4 +51,6 @@ internal sealed class TraceCauses
     public PolicyCauses Policies { get; }
 
     public PacketCauses Packets { get; }
+
+    public PassedTls PassedTls { get; }
 }

@@ -16,12 +16,17 @@ internal sealed record TracedHolder(string Problem, IReadOnlyList<string> Keys)
 
     private const string DoesNotExist = "does not exist";
 
+    /// <summary>Why a control plane cannot sign with it; empty: it can, or nobody knows.</summary>
+    public string CaProblem { get; private init; } = "";
+
     public bool IsMissing => Problem == DoesNotExist;
 
     /// <summary>A certificate and its key.</summary>
     /// <param name="secret">Null: it does not exist.</param>
     public static TracedHolder Of(Secret? secret) => secret is null ? new(DoesNotExist, [])
-        : new(SecretFacts.Of(secret).KeyPairProblem, [.. secret.Data.Keys.Order(StringComparer.Ordinal)]);
+        : Of(SecretFacts.Of(secret), [.. secret.Data.Keys.Order(StringComparer.Ordinal)]);
+
+    private static TracedHolder Of(SecretFacts read, IReadOnlyList<string> keys) => new(read.KeyPairProblem, keys) { CaProblem = read.CaProblem };
 
     /// <summary>An account that must be allowed to list Secrets, to be sent some.</summary>
     public static TracedHolder Of(bool listsSecrets) => new(listsSecrets ? "" : "may not list Secrets there", []);

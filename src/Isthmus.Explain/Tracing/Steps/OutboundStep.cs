@@ -69,7 +69,17 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
         if (chain.IsTcp)
         {
             var rule = IstioMetadata.ConfigOf(chain.Metadata?.FilterMetadata);
-            WalkTcp($"{name} → TCP to {string.Join(", ", chain.Targets.Select(target => target.Cluster))}", rule);
+            var summary = $"{name} → TCP to {string.Join(", ", chain.Targets.Select(target => target.Cluster))}";
+            if (call is { Kind: CallKinds.Tls, IsDecrypted: false } && causes.PassedTls.ToRequests(chain.Targets) is var (problem, isCertain))
+            {
+                if (isCertain)
+                {
+                    record.Fail("filter chain", summary, problem, HopFacts.Rule(rule));
+                    return;
+                }
+                record.Warn("filter chain", summary, problem, HopFacts.Rule(rule));
+            }
+            else WalkTcp(summary, rule);
             WalkTargets(new(view, chain.Targets, rule, default, false));
         }
         else if (chain.IsHttp)

@@ -38,7 +38,9 @@ public static class CertificateAnalysis
             return certificate.Role switch
             {
                 CertificateRole.Authority => OwnCodes.AuthorityRefused.At(cluster, certificate.Owner, certificate.Field,
-                    $"'{certificate.Subject}' is not used: {certificate.Fault}{(certificate.IsInForce ? "" : "; the CA that was in force before signs")}"),
+                    $"'{certificate.Subject}' is not used: {certificate.Fault}"
+                        + (certificate.IsInForce ? "" : Signs(cluster) ? "; the CA that was in force before signs"
+                        : "; no control plane is ready, so that nothing signs")),
                 CertificateRole.Origination => IstioCodes.InvalidGatewayCredential.At(cluster, certificate.Owner, certificate.Field, certificate.Fault,
                     "correct the Secret"),
                 CertificateRole.WebhookBundle => OwnCodes.WebhookUntrusted.At(cluster, certificate.Owner, certificate.Field, certificate.Fault),
@@ -61,6 +63,13 @@ public static class CertificateAnalysis
                 $"{What(certificate)} expires at {Time(certificate.Ends)}, in {Left(certificate, now)}{Hit(certificate)}", renew, Severity.Warning),
             _ => null,
         };
+    }
+
+    /// <summary>Whether something may sign: a control plane that was ready before the Secret was replaced, or one elsewhere.</summary>
+    private static bool Signs(ClusterInventory cluster)
+    {
+        var planes = cluster.Pods.Where(pod => pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod).ToList();
+        return planes.Count == 0 || planes.Exists(pod => pod.Status.IsReady);
     }
 
     private static string What(MeshCertificate certificate) => certificate.Role switch

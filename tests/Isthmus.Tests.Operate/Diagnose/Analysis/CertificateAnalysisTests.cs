@@ -217,6 +217,27 @@ public sealed class CertificateAnalysisTests : IDisposable
             Isthmus.Operate.Diagnose.Analysis.Analysis.Run([ClusterInventory.From("c1", []).WithReports([report])]).Select(finding => finding.Problem));
     }
 
+    /// <summary>After a restart, nothing of before is left.</summary>
+    [Theory]
+    [InlineData("True", "the key does not fit; the CA that was in force before signs")]
+    [InlineData("False", "the key does not fit; no control plane is ready, so that nothing signs")]
+    [InlineData("", "the key does not fit; the CA that was in force before signs")] // The control plane is elsewhere.
+    public void What_signs_in_place_of_a_refused_CA_is_said_only_while_something_does(string ready, string ends)
+    {
+        JsonObject[] plane = ready.Length == 0 ? []
+            : [Json($$"""
+                {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "istiod-1", "namespace": "istio-system", "labels": {"app": "istiod"} },
+                 "spec": {"containers": [{"name": "discovery"}]},
+                 "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "{{ready}}"}]} }
+                """)];
+        var refused = new MeshCertificate("c1", CertificateRole.Authority, "Secret istio-system/cacerts", "CN=ca", Now.AddDays(-1), Now.AddYears(1))
+        {
+            IsInForce = false, Fault = "the key does not fit",
+        };
+        var problem = CertificateAnalysis.Check(ClusterInventory.From("c1", plane).WithCertificates([refused], Now)).Single().Problem;
+        Assert.EndsWith(ends, problem.Message, StringComparison.Ordinal);
+    }
+
     private static string Judge(MeshCertificate certificate)
     {
         var cluster = ClusterInventory.From("c1", []).WithCertificates([certificate], Now);

@@ -8,7 +8,7 @@ using IngressHost = Isthmus.Mesh.Model.IngressHost;
 namespace Isthmus.Graph.Derive;
 
 /// <summary>Reduces Ingress objects and their classes to the fields that a mesh uses.</summary>
-internal static class IngressFacts
+public static class IngressFacts
 {
     private const string ClassAnnotation = "kubernetes.io/ingress.class";
 

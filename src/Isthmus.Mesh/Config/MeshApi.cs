@@ -65,11 +65,13 @@ public static class MeshApi
     // Roles of an earlier installation do not include them.
     public static readonly KindDescriptor Ingress = new("networking.k8s.io", "Ingress", "ingresses", "v1", "v1beta1")
     {
-        Place = KindPlace.ConfigCluster, Need = KindNeed.Nowhere, Uses = AnalysisIfAllowed | BugReport, Rights = new(Read, Status: "update patch"),
+        Place = KindPlace.ConfigCluster, Need = KindNeed.Nowhere, Uses = AnalysisIfAllowed | TraceIfAllowed | BugReport,
+        Rights = new(Read, Status: "update patch"),
     };
     public static readonly KindDescriptor IngressClass = new("networking.k8s.io", "IngressClass", "ingressclasses", "v1", "v1beta1")
     {
-        IsNamespaced = false, Place = KindPlace.ConfigCluster, Need = KindNeed.Nowhere, Uses = AnalysisIfAllowed | BugReport, Rights = new(Read),
+        IsNamespaced = false, Place = KindPlace.ConfigCluster, Need = KindNeed.Nowhere, Uses = AnalysisIfAllowed | TraceIfAllowed | BugReport,
+        Rights = new(Read),
     };
     public static readonly KindDescriptor NetworkPolicy = new("networking.k8s.io", "NetworkPolicy", "networkpolicies", "v1")
     {

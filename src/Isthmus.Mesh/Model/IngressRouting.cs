@@ -36,18 +36,41 @@ public static class IngressRouting
     {
         var ingresses = all.OrderBy(ingress => ingress.CreatedAt).ThenBy(ingress => ingress.Source).ToList();
         var first = ingresses[0];
-        var routes = ingresses
-            .SelectMany(ingress => ingress.Hosts.Where(item => HostOf(item.Host) == host).SelectMany(item => item.Routes)
-                .Select(route => (Ingress: ingress, Route: route)))
-            .Select(item => (item.Ingress, item.Route, Match: MatchOf(item.Route)))
-            .OrderByDescending(item => item.Match.Length).ThenByDescending(item => item.Match.IsExact)
-            .Select(item => RouteTo(item.Ingress, item.Route.Target, item.Match.Matches, domainSuffix, portOf))
-            .Concat(ingresses.Where(ingress => ingress.Fallback is not null)
-                .Select(ingress => RouteTo(ingress, ingress.Fallback!, default, domainSuffix, portOf)));
+        var routes = PlacesOf(host, ingresses).Select(place => RouteTo(place.Ingress, place.Target, place.Matches, domainSuffix, portOf));
         return new(
             new(first.Source.Cluster, "VirtualService", first.Namespace, $"{host.Replace('.', '-')}-{first.Name}-{Suffix}"),
             [host], ingresses.Select(ingress => $"{WellKnown.SystemNamespace}/{ingress.Name}-{Suffix}-{ingress.Namespace}").ToValueList(), ["*"],
             routes.ToValueList(), default, default, first.CreatedAt);
+    }
+
+    /// <summary>What Ingress objects have for one host, in the order in which it is tried.</summary>
+    public static IEnumerable<IngressPlace> PlacesOf(string host, IEnumerable<Ingress> all)
+    {
+        var ingresses = all.OrderBy(ingress => ingress.CreatedAt).ThenBy(ingress => ingress.Source).ToList();
+        return (from ingress in ingresses
+                from rule in ingress.Hosts.Index()
+                where HostOf(rule.Item.Host) == host
+                from path in rule.Item.Routes.Index()
+                let match = MatchOf(path.Item)
+                orderby match.Length descending, match.IsExact descending
+                select new IngressPlace(ingress, string.Create(CultureInfo.InvariantCulture, $"spec.rules[{rule.Index}].http.paths[{path.Index}]"), path.Item,
+                    path.Item.Target, match.Matches))
+            .Concat(ingresses.Where(ingress => ingress.Fallback is not null)
+                .Select(ingress => new IngressPlace(ingress, "spec.defaultBackend", null, ingress.Fallback!, default)));
+    }
+
+    /// <summary>Whether a route has a name that <see cref="RoutesOf"/> gives; no object has it.</summary>
+    public static bool IsMade(string name) => name.EndsWith(Suffix, StringComparison.Ordinal);
+
+    /// <summary>The Ingress in a name that <see cref="RoutesOf"/> has given: the oldest of those with the host.</summary>
+    /// <param name="host">One that the routes are for.</param>
+    public static string FirstOf(string made, string host)
+    {
+        var rest = made[..^(Suffix.Length + 1)];
+        var labels = host.Split('.');
+        return Enumerable.Range(0, labels.Length).Select(skipped => skipped == 0 ? labels : [Everything, .. labels[skipped..]]).Append([Everything])
+            .Select(pattern => string.Join('-', pattern) + "-").FirstOrDefault(start => rest.StartsWith(start, StringComparison.Ordinal)) is { } start
+            ? rest[start.Length..] : rest;
     }
 
     private static string HostOf(string host) => host.Length == 0 ? Everything : host;
@@ -83,4 +106,16 @@ public static class IngressRouting
 
     private static HttpMatch Of(MatchKind kind, string path) =>
         new("", new(kind, path), false, null, null, null, default, default, default, 0, default, "", default);
+}
+
+/// <summary>A path of an Ingress, or its default backend.</summary>
+/// <param name="Field">Where it is written.</param>
+/// <param name="Route">Null: the default backend.</param>
+/// <param name="Matches">None: every path.</param>
+public sealed record IngressPlace(Ingress Ingress, string Field, IngressRoute? Route, IngressTarget Target, ValueList<HttpMatch> Matches)
+{
+    /// <summary>Whether it is for requests with a path.</summary>
+    /// <param name="path">Without a query.</param>
+    public bool Takes(string path) => Matches.IsEmpty || Matches.Any(match => match.Uri is { } uri
+        && (uri.Kind == MatchKind.Exact ? path == uri.Value : path.StartsWith(uri.Value, StringComparison.Ordinal)));
 }

@@ -186,6 +186,9 @@ public sealed record ClusterFacts(
     /// <summary>Other trust domains whose identities its proxies accept as those of its own.</summary>
     public ValueList<string> TrustDomainAliases { get; init; }
 
+    /// <summary>The ConfigMap by which no mutual TLS is automatic; empty where it is.</summary>
+    public string WithoutAutoMtls { get; init; } = "";
+
     /// <summary>Whether its proxies accept identities of another cluster.</summary>
     public bool Takes(ClusterFacts other) => other.TrustDomain == TrustDomain || TrustDomainAliases.Contains(other.TrustDomain);
 

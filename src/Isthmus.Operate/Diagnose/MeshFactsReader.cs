@@ -122,6 +122,7 @@ public sealed class MeshFactsReader(string istioNamespace)
                 .Concat(await dead).Concat(await loose).ToValueList(),
             NearlyExposing = PassingGateways.Nearest(passing),
             TellsWatched = clusters.Answer.IsKnown,
+            WithoutAutoMtls = mesh is { IsReadable: true, Settings.Mesh.EnableAutoMtls: false } ? $"ConfigMap {mesh.Namespace}/{mesh.Name}" : "",
             TrustDomainAliases = mesh?.Settings.Mesh.TrustDomainAliases ?? [],
             SystemNamespace = istioNamespace,
             ScaledToZero = own.Select(plane => plane.ScaledToZero).FirstOrDefault() ?? "",

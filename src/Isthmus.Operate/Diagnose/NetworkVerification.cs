@@ -63,6 +63,14 @@ internal static class NetworkVerification
             yield return new(cluster.Context, "network",
                 cluster.IsJoinedByNames ? "its own, joined by names" : cluster.NetworkLabel.Length == 0 ? "one for all" : cluster.NetworkLabel, null);
             if (networks.Count < 2) continue;
+            if (cluster.WithoutAutoMtls.Length > 0 && !cluster.IsJoinedByNames)
+                yield return new(cluster.Context, "network", "plain text",
+                    Wrong(AutomaticTls.Code, cluster, cluster.WithoutAutoMtls,
+                        "is false, so that proxies send plain text, and gateways of other networks pass mutual TLS of the mesh only",
+                        AutomaticTls.Remedy) with
+                    {
+                        Path = AutomaticTls.Field, Severity = Severity.Warning,
+                    });
             foreach (var gateway in cluster.Gateways.Where(gateway => gateway.Workload.Length > 0)) yield return Mislabelled(cluster, gateway);
             foreach (var gateway in cluster.Gateways.Where(gateway => gateway.SeesAllNetworks.Length > 0 && !cluster.IsJoinedByNames))
                 yield return Wandering(cluster, gateway);

@@ -4,12 +4,14 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Json;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Graph.Derive;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Config.GatewayApi;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Operate.Certificates;
+using Ingress = Isthmus.Mesh.Model.Ingress;
 
 namespace Isthmus.Operate.Inventory;
 
@@ -64,6 +66,9 @@ public sealed class ClusterInventory
         [.. WorkloadTemplate.Kinds.SelectMany(kind => Objects(kind.Name)).Select(WorkloadTemplate.Of)];
 
     internal IReadOnlyList<NetworkPolicy> NetworkPolicies => field ??= [.. Objects(MeshApi.NetworkPolicy.Name).Select(NetworkPolicy.Read)];
+
+    internal IReadOnlyList<Ingress> Ingresses => field ??= [.. Objects(MeshApi.Ingress.Name).Select(value =>
+        IngressFacts.Of(Context, value.Deserialize(KubeJson.Of<Kubernetes.Objects.Ingress>())!))];
 
     /// <summary>The webhooks that inject Pods here.</summary>
     internal IReadOnlyList<InjectorWebhook> Injectors => field ??= [.. Objects(MeshApi.MutatingWebhookConfiguration.Name).Where(InjectorWebhook.IsInjector)
@@ -176,6 +181,14 @@ public sealed class ClusterInventory
 
     /// <summary>What is wrong with each Istio object, and with each MeshConfig, on its own.</summary>
     public IEnumerable<Problem> Complaints => _complaints.Concat(MeshMaps.SelectMany(map => map.Problems));
+
+    /// <summary>The controller of an IngressClass; null when there is no such class.</summary>
+    internal string? ControllerOf(string ingressClass) => Find($"{MeshApi.IngressClass.Name} {ingressClass}")?["spec"]?["controller"]?.ToString();
+
+    /// <summary>The IngressClasses of a controller.</summary>
+    internal IReadOnlyList<string> IngressClasses(string controller) => [.. Objects(MeshApi.IngressClass.Name)
+        .Where(one => one["spec"]?["controller"]?.ToString() == controller).Select(one => one["metadata"]?["name"]?.ToString() ?? "")
+        .Order(StringComparer.Ordinal)];
 
     public Service? Service(string ns, string name) => Services.FirstOrDefault(service => service.Metadata.Name == name && service.Metadata.Namespace == ns);
 

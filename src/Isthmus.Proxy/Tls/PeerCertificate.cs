@@ -13,7 +13,7 @@ internal sealed class PeerCertificate
 {
     private const string SubjectAltName = "2.5.29.17";
     private const string Spiffe = "spiffe://";
-    private const int MostKnown = 1000;
+    private const int MostKnown = 1000, MostShown = 8;
     private static readonly SearchValues<char> IdentityCharacters = SearchValues.Create("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_/");
     private static readonly Asn1Tag OtherTag = new(TagClass.ContextSpecific, 0);
     private static readonly Asn1Tag EmailTag = new(TagClass.ContextSpecific, 1);
@@ -77,11 +77,15 @@ internal sealed class PeerCertificate
             return "verify_cert_failed:_a_peer_has_one_URI_SAN";
         if (roots is { HasRevocations: true }) return "verify_cert_failed:_crl_is_not_supported";
         if (!settings.Pins.Allow(_hash, _keyHash)) return "verify_cert_failed:_cert_hash_and_spki";
-        if (expected.Length > 0 && !_names.Exists(name => PeerName.Proves(name.Kind, name.Name, expected))) return "verify_cert_failed:_verify_SAN_list";
+        if (expected.Length > 0 && !_names.Exists(name => PeerName.Proves(name.Kind, name.Name, expected)))
+            return $"verify_cert_failed:_verify_SAN_list{Shown}";
         return settings.Peers.Count == 0 || _names.Exists(name => settings.Peers.Any(peer => peer.IsMatch(name.Kind, name.Name)))
             ? null
-            : "verify_cert_failed:_SAN_matcher";
+            : $"verify_cert_failed:_SAN_matcher{Shown}";
     }
+
+    /// <summary>The names that it has, for whoever must correct what is expected.</summary>
+    private string Shown => $":_it_has_[{string.Join(",", _names.Take(MostShown).Select(name => name.Name.Replace(' ', '_')))}]";
 
     // What SPIFFE demands of a certificate: otherwise policies, logs and applications might see different callers.
     private bool HasOneIdentity => _uris.Count == 1 && IsSpiffe(_uris[0]) && !_uris[0].AsSpan(Spiffe.Length).ContainsAnyExcept(IdentityCharacters);

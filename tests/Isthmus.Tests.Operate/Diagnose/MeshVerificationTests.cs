@@ -249,6 +249,15 @@ public sealed class MeshVerificationTests
         Assert.Equal(code is null ? [] : [code], Codes(one, two));
     }
 
+    [Theory]
+    [InlineData("n2", "data.mesh.enableAutoMtls")]
+    [InlineData("n1", null)]
+    public void Plain_text_between_networks_is_a_warning(string network, string? path)
+    {
+        var checks = MeshVerification.Run([Healthy(1, "n1") with { WithoutAutoMtls = "ConfigMap istio-system/istio" }, Healthy(2, network)], Now);
+        Assert.Equal(path, checks.Select(check => check.Problem).FirstOrDefault(problem => problem?.Code == "ISM1541")?.Path);
+    }
+
     [Fact]
     public void A_remote_cluster_is_shown_with_its_primary()
     {

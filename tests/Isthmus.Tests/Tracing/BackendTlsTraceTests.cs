@@ -18,6 +18,8 @@ public sealed class BackendTlsTraceTests
         "set it to a name in the certificate")]
     [InlineData(Refused + "verify_cert_failed:_SAN_matcher:TLS_error_end", Trusted + ", subjectAltNames: [{type: Hostname, hostname: a.example.com}]",
         "spec.validation.subjectAltNames", "has a.example.com, and the certificate", "add a name")]
+    [InlineData(Refused + "verify_cert_failed:_SAN_matcher:_it_has_[web.example.com]:TLS_error_end", Trusted, "spec.validation.hostname",
+        "is orders.example.com, and the certificate of c1, n1: Pod shop/orders-a at 10.1.0.5:8080, which is for web.example.com, is not", "set it to web.example.com")]
     [InlineData(Refused + "self-signed certificate:TLS_error_end", Trusted, "spec.validation.caCertificateRefs",
         "trusts the CAs of ConfigMap shop/ca, and none of these issued", "put the CA that issued it there")]
     [InlineData(Refused + "self-signed certificate:TLS_error_end", "wellKnownCACertificates: System", "spec.validation.wellKnownCACertificates",

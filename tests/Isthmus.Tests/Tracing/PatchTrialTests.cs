@@ -38,6 +38,29 @@ public sealed class PatchTrialTests
             Assert.StartsWith("is for Pod shop/orders-a in c1: its proxy", problem!.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>A filter names the cluster of whom it asks.</summary>
+    [Theory]
+    [InlineData("outbound|8081||ratelimit.shop.svc.cluster.local", "; it is ratelimit.shop.svc.cluster.local:8081, and no Service or ServiceEntry has that name")]
+    [InlineData("outbound|8081||orders.shop.svc.cluster.local", "; it is orders.shop.svc.cluster.local:8081, and Service shop/orders in c1 has no such port")]
+    [InlineData("outbound|80||orders.shop.svc.cluster.local", "; it is orders.shop.svc.cluster.local:80")]
+    [InlineData("limits", "; it is cluster limits")]
+    public void The_rate_limit_service_that_does_not_answer_is_named(string cluster, string says)
+    {
+        var scenario = new TraceScenario
+        {
+            Call = new("GET /", true, 500, 3, "10.1.0.5:8080", "-", "", []),
+            Sighted = [new(new("c1", "shop", "orders-a"), true, 3, null, 500, "RLSE", "rate_limiter_error", "", "", "", "", "")],
+        };
+        scenario.One += "\n---\n{apiVersion: networking.istio.io/v1alpha3, kind: EnvoyFilter, metadata: {name: limits, namespace: shop}, spec: {configPatches: "
+            + "[{applyTo: HTTP_FILTER, match: {context: SIDECAR_INBOUND, listener: {filterChain: {filter: {name: "
+            + "envoy.filters.network.http_connection_manager}}}}, patch: {operation: INSERT_BEFORE, value: {name: envoy.filters.http.ratelimit, "
+            + "typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.ratelimit.v3.RateLimit, domain: d, failure_mode_deny: true, rate_limit_service: {grpc_service: {envoy_grpc: {cluster_name: "
+            + $"'{cluster}'}}}}}}}}}}}}}}]}}}}";
+        var problem = scenario.Walk().Failure?.Problem;
+        Assert.Equal(("ISM2094", "EnvoyFilter shop/limits in c1"), (problem?.Code, problem?.Object));
+        Assert.EndsWith($"and failure_mode_deny is set{says}", problem!.Message, StringComparison.Ordinal);
+    }
+
     /// <summary>Of patches with the setting, one is to blame that changes the cluster of the call.</summary>
     [Theory]
     [InlineData("match: {context: SIDECAR_OUTBOUND}, patch: {operation: MERGE, value: {connect_timeout: 0.2s}}", true)]

@@ -34,7 +34,7 @@ public sealed class RemedyChoiceTests
     [InlineData("10.1.0.5", false, "ISM2059",
         "set trafficPolicy.tls.mode ISTIO_MUTUAL in a DestinationRule for orders, or the label security.istio.io/tlsMode: istio at its endpoint")]
     [InlineData("10.1.0.5", true, "ISM2059", "set meshConfig.enableAutoMtls to true, or trafficPolicy.tls.mode ISTIO_MUTUAL in a DestinationRule for orders")]
-    [InlineData("10.1.0.77", true, "ISM2056", "set meshConfig.enableAutoMtls to true, or trafficPolicy.tls.mode ISTIO_MUTUAL in a DestinationRule for orders")]
+    [InlineData("10.1.0.77", true, "ISM2056", "set it to true, or set trafficPolicy.tls.mode ISTIO_MUTUAL in a DestinationRule for orders")]
     public void Plain_text_that_no_rule_asks_for_is_not_ended_by_calling_the_Service_again(string address, bool off, string code, string remedy)
     {
         var scenario = new TraceScenario();

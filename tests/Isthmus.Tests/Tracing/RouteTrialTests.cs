@@ -107,6 +107,44 @@ public sealed class RouteTrialTests
         Assert.Equal("filter chain", walk.Trace.Failure?.Name);
     }
 
+    /// <summary>A route for connections has no rule that answers in its place: proxies have a cluster that does not exist.</summary>
+    [Theory]
+    [InlineData("name: ledger, namespace: infra, port: 80", "", "names Service infra/ledger, and no ReferenceGrant in namespace infra permits TCPRoutes of",
+        "create a ReferenceGrant in namespace infra of c2: from: [{group: gateway.networking.k8s.io, kind: TCPRoute, namespace: istio-system}]")]
+    [InlineData("name: nothing, port: 80", ".name", "names Service istio-system/nothing, which does not exist, so that connections are closed", "create what")]
+    [InlineData("name: front, port: 81", ".port", "names port 81 of Service istio-system/front in c2, which has 443 (tcp), so that connections", "write 443")]
+    public void A_walk_names_the_backend_of_a_route_for_connections(string backend, string field, string says, string remedy)
+    {
+        var scenario = new TraceScenario();
+        var route = Route("TCPRoute", "echo", "parentRefs: [{name: front}]", backend)
+            .Replace("namespace: shop}", "namespace: istio-system}", StringComparison.Ordinal);
+        scenario.Two += $$$"""
+
+            ---
+            {apiVersion: v1, kind: Service, metadata: {name: front, namespace: istio-system}, spec: {type: NodePort, selector: {istio: eastwest}, ports: [{name: tcp, port: 443, targetPort: 443}]}}
+            ---
+            {apiVersion: v1, kind: Service, metadata: {name: ledger, namespace: infra}, spec: {selector: {app: ledger}, ports: [{name: http, port: 80}]}}
+            ---
+            {{{route}}}
+            """;
+        var page = JsonNode.Parse(scenario.Gateway.Replace("15443", "443", StringComparison.Ordinal)
+            .Replace($"\"cluster\": \"{TraceScenario.Sni}\"", "\"cluster\": \"UnknownService\"", StringComparison.Ordinal))!;
+        var chain = page["config_dump"]!["configs"]![2]!["dynamic_listeners"]![0]!["active_state"]!["listener"]!["filter_chains"]![0]!.AsObject();
+        chain.Remove("filter_chain_match");
+        chain["metadata"] = JsonNode.Parse("""
+            {"filter_metadata": {"istio": {"config": "/apis/gateway.networking.k8s.io/v1/namespaces/istio-system/TCPRoute/echo"}}}
+            """);
+        scenario.Gateway = page.ToJsonString();
+        var facts = scenario.Facts("tcp://10.96.0.5:443");
+        var there = facts.Clusters[1];
+        var walk = new AddressWalk(new(facts.Clusters, new("c2", "istio-system", "gw"), facts.Target, facts.Now)
+        {
+            Entry = new(there, there.Service("istio-system", "front")!),
+        }, new Random(1));
+        scenario.Complete(walk.Again());
+        AssertSays(walk.Trace.Failure?.Problem, "ISM2031", "TCPRoute istio-system/echo in c2", $"spec.rules[0].backendRefs[0]{field}", says, remedy);
+    }
+
     /// <summary>The field of the backend that is wrong is named, with what is right.</summary>
     [Theory]
     [InlineData("group: net.gke.io, kind: ServiceImport, name: orders, port: 80", "group", "is \"net.gke.io\"", "write group: multicluster.x-k8s.io")]

@@ -50,6 +50,30 @@ public sealed class TraceCapacityTests
                 Assert.Single(Verified(scenario), check => check.Problem is not null).Problem is { } told ? (told.Code, told.Object) : default);
     }
 
+    /// <summary>The Deployment was applied to a namespace with a similar name.</summary>
+    [Fact]
+    public void A_workload_in_another_namespace_than_its_Service_is_named()
+    {
+        var scenario = new TraceScenario();
+        scenario.One += """
+
+            ---
+            {apiVersion: v1, kind: Service, metadata: {name: adrift, namespace: shop}, spec: {selector: {app: adrift}, ports: [{name: http, port: 80}]}}
+            """;
+        scenario.Two += """
+
+            ---
+            {apiVersion: apps/v1, kind: Deployment, metadata: {name: adrift, namespace: shops}, spec: {replicas: 1, selector: {matchLabels: {app: adrift}}, template: {metadata: {labels: {app: adrift}}}}}
+            """;
+        var facts = scenario.Facts("adrift");
+        var service = facts.Host("adrift.shop")!.Services[0];
+        var problem = new TraceCauses(facts, new(facts)).Availability.Empty(service, 80);
+        Assert.Equal(("ISM2049", "Service shop/adrift in c1", "move the Deployment to namespace shop, or the Service to shops"),
+            (problem.Code, problem.Object, problem.Remedy));
+        Assert.Equal("app=adrift matches no Pod of namespace shop, and Deployment shops/adrift in c2, whose Pods have these labels, is in another namespace",
+            problem.Message);
+    }
+
     /// <summary>A port of UDP is not one that is missing: while other clusters answer, and where its Pods are the only ready ones.</summary>
     [Fact]
     public void A_port_that_is_of_UDP_in_one_cluster_is_named_as_that()

@@ -337,6 +337,11 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
                     $"kubectl --context={cluster} -n {ns} scale deployment {workload.Metadata.Name} --replicas=1")
                 : RefusedPods.Missing(cluster, workload);
         }
+        if (ServicePods.Stray(facts.Clusters, service.Service) is var (there, stray))
+            return Faults.Of("ISM2049", service.Name, "spec.selector",
+                $"{selector} matches no Pod of namespace {ns}, and Deployment {stray.Key} in {there.Context}, whose Pods have these labels, is in another "
+                    + "namespace",
+                $"move the Deployment to namespace {ns}, or the Service to {stray.Metadata.Namespace}");
         var near = ServicePods.Candidates(service).FirstOrDefault();
         return Faults.Of("ISM2049", service.Name, "spec.selector",
             $"{selector} matches no Pod of namespace {ns}"

@@ -2,6 +2,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Mesh.Config;
+using Isthmus.Operate.Diagnose;
 
 namespace Isthmus.Explain.Tracing.Causes;
 
@@ -11,11 +12,21 @@ internal sealed class CredentialCauses(TraceFacts facts, TraceNeeds needs, Calle
     /// <summary>Why a gateway has no certificate; null when nothing is wrong with its Secret, or it must be looked at first.</summary>
     /// <param name="owner">The Gateway.</param>
     /// <param name="field">The field that names the Secret.</param>
-    public Problem? Unusable(string owner, string field, string ns, string name)
+    /// <param name="own">The namespace of the owner, where a Secret may have been put by mistake.</param>
+    public Problem? Unusable(string owner, string field, string ns, string name, string? own = null)
     {
         var context = facts.Client.Context;
         if (needs.Held(new(context, "Secret", ns, name)) is not { Problem: { Length: > 0 } why } secret) return null;
         var kubectl = $"kubectl --context={context} -n {ns}";
+        if (secret.IsMissing && own is not null && own != ns)
+        {
+            if (needs.Held(new(context, "Secret", own, name)) is not { } other) return null;
+            if (other is { Problem: "", Keys.Count: > 0 })
+                return Faults.Of("ISM2060", owner, field,
+                    $"names Secret {ns}/{name}, which {why}, so {facts.Client} has no certificate and refuses TLS: gateways have the Secrets of their own "
+                        + $"namespace, and Secret {own}/{name} is not there",
+                    $"copy it: {SecretFacts.Copy(context, own, ns, name)}");
+        }
         return Faults.Of("ISM2060", owner, field,
             $"names Secret {ns}/{name}, which {why}{(secret.Keys.Count > 0 ? $": it has {string.Join(", ", secret.Keys)}" : "")}, so {facts.Client} has no "
                 + "certificate and refuses TLS",

@@ -16,6 +16,8 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
     /// <summary>What precedes the names of Secrets in the namespace of the gateway's Pods.</summary>
     private const string Own = "kubernetes://";
 
+    public IngressCauses Ingresses { get; } = new(facts, config);
+
     private ApiEntryCauses Api => new(facts, config, credentials);
 
     /// <summary>Why the Service of the gateway does not have a port. One that was made for a Gateway of the Gateway API has those of its listeners.</summary>
@@ -38,7 +40,8 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
         if (all.Count == 0)
         {
             if (Api is { Apply: true } api) return api.WithoutListener(port, target);
-            return Faults.Of("ISM2052", facts.Client.ToString(), "metadata.labels", $"no Gateway in {config.At.Context} selects it, so its proxy opens no port",
+            return Ingresses.WithoutListener(facts.Target.Host, port)
+                ?? Faults.Of("ISM2052", facts.Client.ToString(), "metadata.labels", $"no Gateway in {config.At.Context} selects it, so its proxy opens no port",
                 "create a Gateway whose selector has labels of this Pod");
         }
         if (Opening(port, target).ToList() is not [var opening, ..])
@@ -124,8 +127,10 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
         {
             if (!secret.StartsWith("kubernetes", StringComparison.Ordinal)) return null;
             var (ns, name) = credential.Split('/') is [var other, var bare] ? (other, bare) : (facts.Client.Namespace, credential);
-            return credentials.Unusable(owner, field.EndsWith(".tls", StringComparison.Ordinal) ? $"{field}.credentialName" : field, ns, name)
-                ?? (secret.StartsWith(Own, StringComparison.Ordinal) ? credentials.Denied($"{field}.credentialName of {owner}", ns, name) : null)
+            var named = field.EndsWith(".tls", StringComparison.Ordinal) ? $"{field}.credentialName" : field;
+            return credentials.Unusable(owner, named, ns, name,
+                    Ingresses.Ending(host)?.Ingress.Namespace)
+                ?? (secret.StartsWith(Own, StringComparison.Ordinal) ? credentials.Denied($"{named} of {owner}", ns, name) : null)
                 ?? Faults.Of("ISM2060", owner, field,
                     $"{facts.Client} has no certificate {credential}, so it refuses TLS: the control plane does not send it what Secret {ns}/{name} holds",
                     $"see whether the gateway is connected, and what its control plane says: isthmus proxy-status --context={facts.Home.Context}; isthmus "
@@ -158,6 +163,7 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
         var servers = Opening(call.Port, call.Destination.Port).Where(one => one.Server.Tls is not null).ToList();
         return Nearest(servers, facts.Target.Host) is ({ } gateway, { } server)
             ? (Named(gateway), $"spec.servers[{gateway.Servers.ToList().IndexOf(server)}].tls")
+            : Ingresses.Ending(facts.Target.Host) is var (ingress, secret) ? (Ingresses.Named(ingress), secret)
             : Api.Ending(ofListener, facts.Target.Host, call.Port, call.Destination.Port) ?? (facts.Client.ToString(), "");
     }
 
@@ -210,6 +216,7 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
         var opening = Opening(call.Port, call.Destination.Port).ToList();
         var having = opening.Where(server => server.Server.Hosts.Any(pattern => Hosts.Covers(Bare(pattern), host))).ToList();
         if (opening.Count == 0 && Api is { Apply: true } api) return api.Unrouted(host, call.Port, call.Destination.Port);
+        if (Ingresses.Unrouted(call) is { } misled && (having.Count == 0 || misled.Code != IngressCauses.NotServed)) return misled;
         if (having.Count == 0)
         {
             var nearest = Nearest(opening, host).Gateway;

@@ -30,9 +30,13 @@ internal sealed class TlsCauses(TraceFacts facts, TraceNeeds needs, CallerConfig
     public Problem PlainToGateway(string rule, GatewayPlace place) => rule.Length > 0
         ? Faults.Of("ISM2056", $"DestinationRule {rule} in {config.At.Context}", "spec.trafficPolicy.tls.mode",
             $"disables mesh TLS, but the gateway of {place.Network} routes only by the server name of mesh TLS", MeshTlsAgain)
+        : !IsAutomatic ? Faults.Of("ISM2056", facts.MeshConfigOf(facts.Home), TraceFacts.MeshField("enableAutoMtls"),
+            $"is false, so that the proxy of {facts.Client} sends plain text to the gateway of {place.Network}, which routes only by the server name of mesh "
+                + "TLS",
+            $"set it to true, or set {MeshTlsByRule}")
         : Faults.Of("ISM2056", facts.Client.ToString(), "",
             $"its proxy sends plain text to the gateway of {place.Network}, which routes only by the server name of mesh TLS",
-            IsAutomatic ? $"set {MeshTlsByRule}" : $"set meshConfig.enableAutoMtls to true, or {MeshTlsByRule}");
+            $"set {MeshTlsByRule}");
 
     /// <param name="plainByProxy">The caller's proxy passes the call through unchanged, since it knows no service
     /// there.</param>

@@ -23,12 +23,13 @@ internal sealed class CallerConfig(TraceFacts facts)
     /// <summary>Names an Istio object, with the cluster that it is in.</summary>
     /// <param name="name">As <c>namespace/name</c>, or with its own kind in front; when it is empty, the result is <paramref name="otherwise"/>.</param>
     public string Named(string kind, string name, string otherwise) =>
-        name.Length == 0 ? otherwise : IstioMetadata.IsOfGatewayApi(name) ? $"{name} in {At.Context}" : $"{kind} {name} in {At.Context}";
+        name.Length == 0 ? otherwise : name.Contains(' ', StringComparison.Ordinal) ? $"{name} in {At.Context}" : $"{kind} {name} in {At.Context}";
 
     /// <summary>The field path of a destination in a VirtualService.</summary>
     public string RouteField(string rule, string fqdn, string subset, string field)
     {
         if (IstioMetadata.IsOfGatewayApi(rule)) return "spec.rules[*].backendRefs";
+        if (IstioMetadata.IsOfIngress(rule)) return "spec.rules[*].http.paths[*].backend";
         var service = At.Istio<VirtualService>().FirstOrDefault(candidate => $"{candidate.Namespace}/{candidate.Name}" == rule);
         var routes = service?.Http ?? [];
         for (var i = 0; i < routes.Count; i++)
@@ -61,30 +62,32 @@ internal sealed class CallerConfig(TraceFacts facts)
             : "spec.http[*].redirect";
     }
 
-    /// <summary>Why a route of the Gateway API responds with 500.</summary>
+    /// <summary>Why a route of the Gateway API responds with 500, or closes connections.</summary>
     /// <param name="rule">Its kind and name, as <see cref="IstioMetadata.RuleOf"/> has them.</param>
     /// <param name="name">The name of the route that proxies have for one of its rules.</param>
     public Problem Failing(string rule, string name)
     {
         var owner = $"{rule} in {At.Context}";
         var route = At.ApiRoutes.FirstOrDefault(candidate => $"{candidate.Source.Kind} {candidate.Namespace}/{candidate.Name}" == rule);
+        var isHttp = rule.StartsWith("HTTP", StringComparison.Ordinal) || rule.StartsWith("GRPC", StringComparison.Ordinal);
+        var (code, does, then) = isHttp ? ("ISM2025", "responds with status 500", "so that the response is status 500")
+            : ("ISM2031", "closes connections", "so that connections are closed");
         foreach (var (i, one) in (route?.Rules ?? default).Index())
         {
-            if (name != one.Name && name != RouteConversion.NameOf(route!, one, i)) continue;
+            if (isHttp && name != one.Name && name != RouteConversion.NameOf(route!, one, i)) continue;
             if (one.Faults is [var fault, ..])
-                return Faults.Of("ISM2025", owner, $"spec.rules[{i}]", $"cannot apply as it is written, and responds with status 500: {fault.Message}",
+                return Faults.Of(code, owner, $"spec.rules[{i}]", $"cannot apply as it is written, and {does}: {fault.Message}",
                     "correct what the message names");
-            if (one.Backends.IsEmpty)
-                return Faults.Of("ISM2025", owner, $"spec.rules[{i}].backendRefs", "is empty, so that the response is status 500", "add a backend");
+            if (one.Backends.IsEmpty) return Faults.Of(code, owner, $"spec.rules[{i}].backendRefs", $"is empty, {then}", "add a backend");
             if (one.Backends.All(backend => backend.Weight == 0))
-                return Faults.Of("ISM2025", owner, $"spec.rules[{i}].backendRefs[*].weight", "is 0 for all backends, so that the response is status 500",
+                return Faults.Of(code, owner, $"spec.rules[{i}].backendRefs[*].weight", $"is 0 for all backends, {then}",
                     "give one of them a weight of 1 or more");
             foreach (var (j, backend) in one.Backends.Index())
                 if (WhyNot(route!, backend.To) is var (field, why, remedy))
-                    return Faults.Of("ISM2025", owner, $"spec.rules[{i}].backendRefs[{j}]{field}", $"{why}, so that the response is status 500", remedy);
+                    return Faults.Of(code, owner, $"spec.rules[{i}].backendRefs[{j}]{field}", $"{why}, {then}", remedy);
         }
-        return Faults.Of("ISM2025", owner, "spec.rules[*]",
-            "responds with status 500: the backend does not exist or is not permitted, or the rule cannot apply as it is written",
+        return Faults.Of(code, owner, "spec.rules[*]",
+            $"{does}: the backend does not exist or is not permitted, or the rule cannot apply as it is written",
             "see the conditions in its status: ResolvedRefs, PartiallyInvalid");
     }
 

@@ -8,11 +8,13 @@ internal static class HopFacts
 
     /// <summary>The VirtualService of a route, its timeout, the delay that it injects, the DestinationRule or BackendTLSPolicy by which the caller's proxy
     /// begins TLS, the ServiceEntry that lists an address, and the entry that says that a proxy of the mesh is there.</summary>
-    public const string RuleFact = "virtual service", ApiRuleFact = "gateway api route", TimeoutFact = "timeout", TryTimeoutFact = "timeout of each try",
+    public const string RuleFact = "virtual service", ApiRuleFact = "gateway api route", IngressFact = "ingress", TimeoutFact = "timeout",
+        TryTimeoutFact = "timeout of each try",
         DelayFact = "delay", OriginFact = "TLS by", EntryFact = "entry", UpgradeFact = "http", RewriteFact = "rewrites",
         SealedFact = "mutual TLS by", ConnectFact = "connect timeout", RetriesFact = "retries",
         DestinationRuleFact = "destination rule";
 
     /// <summary>The detail of a hop that names the object which routes.</summary>
-    public static (string Name, string Value) Rule(string rule) => (IstioMetadata.IsOfGatewayApi(rule) ? ApiRuleFact : RuleFact, rule);
+    public static (string Name, string Value) Rule(string rule) =>
+        (IstioMetadata.IsOfGatewayApi(rule) ? ApiRuleFact : IstioMetadata.IsOfIngress(rule) ? IngressFact : RuleFact, rule);
 }

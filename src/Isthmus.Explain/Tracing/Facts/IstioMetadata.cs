@@ -17,7 +17,11 @@ internal static class IstioMetadata
 
     /// <summary>Whether a route of the Gateway API routes.</summary>
     /// <param name="rule">As <see cref="RuleOf"/> names it.</param>
-    public static bool IsOfGatewayApi(string rule) => rule.Contains(' ', StringComparison.Ordinal);
+    public static bool IsOfGatewayApi(string rule) => rule.IndexOf(' ', StringComparison.Ordinal) is > 0 and var end
+        && rule[..end].EndsWith("Route", StringComparison.Ordinal);
+
+    /// <summary>Whether an Ingress routes.</summary>
+    public static bool IsOfIngress(string rule) => rule.StartsWith("Ingress ", StringComparison.Ordinal);
 
     private static (string Kind, string Name) ObjectOf(MapField<string, Struct>? metadata)
     {

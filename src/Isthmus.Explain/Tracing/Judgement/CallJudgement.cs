@@ -37,12 +37,12 @@ internal static class CallJudgement
         return trace with { Hops = hops.ToValueList() };
     }
 
-    /// <summary>Connections failed, and endpoints were ejected, for the reason that a later hop gives: what helps is said there.</summary>
+    /// <summary>Connections failed, and endpoints were ejected, for the reason that a later hop gives: only that one is a cause.</summary>
     private static CallTrace OneRemedy(CallTrace trace) => trace.Failure is not { } failure ? trace : trace with
     {
         Hops = trace.Hops.TakeWhile(hop => !ReferenceEquals(hop, failure)).Select(hop =>
             hop.Problem?.Message.StartsWith(EndpointsStep.AllEjected, StringComparison.Ordinal) == true
-                ? hop with { Problem = hop.Problem with { Remedy = "" } } : hop)
+                ? hop with { Problem = null, Summary = $"{hop.Summary}: {hop.Problem.Message}, which follows from what fails below" } : hop)
             .Concat(trace.Hops.SkipWhile(hop => !ReferenceEquals(hop, failure))).ToValueList(),
     };
 

@@ -52,11 +52,14 @@ internal sealed partial class OriginatedTls(TraceFacts facts, string where, bool
         }
         if (said.Contains("SAN", StringComparison.Ordinal))
         {
+            var names = Shown().Match(said) is { Success: true } shown ? shown.Groups[1].Value.Split(',', StringSplitOptions.RemoveEmptyEntries) : null;
+            var has = names is null ? "" : names.Length == 0 ? ", which has no names," : $", which is for {string.Join(", ", names)},";
             return policy.SubjectAltNames.IsEmpty
-                ? Faults.Of("ISM2089", owner, "spec.validation.hostname", $"is {policy.Hostname}, and the certificate of {where} is not for that name: {said}",
-                    "set it to a name in the certificate of the server")
+                ? Faults.Of("ISM2089", owner, "spec.validation.hostname",
+                    $"is {policy.Hostname}, and the certificate of {where}{has} is not for that name: {said}",
+                    names is [var only] ? $"set it to {only}" : "set it to a name in the certificate of the server")
                 : Faults.Of("ISM2089", owner, "spec.validation.subjectAltNames",
-                    $"has {string.Join(", ", policy.SubjectAltNames.Select(name => name.Value))}, and the certificate of {where} has none of these: {said}",
+                    $"has {string.Join(", ", policy.SubjectAltNames.Select(name => name.Value))}, and the certificate of {where}{has} has none of these: {said}",
                     "add a name that is in the certificate of the server");
         }
         var named = string.Join(", ", policy.CaCertificates.Select(reference =>
@@ -72,6 +75,10 @@ internal sealed partial class OriginatedTls(TraceFacts facts, string where, bool
 
     /// <summary>The server speaks TLS, and the proxy does not accept who it is.</summary>
     private static bool IsRefused(string said) => said.Contains("CERTIFICATE_VERIFY_FAILED", StringComparison.Ordinal);
+
+    /// <summary>The names of a certificate, as a proxy says them that refuses it.</summary>
+    [GeneratedRegex(@"SAN_(?:matcher|list):_it_has_\[([^\]]*)\]")]
+    private static partial Regex Shown();
 
     /// <summary>Files that a proxy names with what it lacks.</summary>
     [GeneratedRegex(@"(file-root|file-cert):(\S+?)(?=[;,}\s]|$)")]

@@ -53,7 +53,8 @@ internal sealed class PatchedFilters(TraceFacts facts)
                     return problem with
                     {
                         Object = $"EnvoyFilter {filter.Namespace}/{filter.Name} in {config.Context}", Path = $"spec.configPatches[{index}].patch.value",
-                        Message = problem.Object == name.ToString() ? $"is for {name}: {problem.Message}" : problem.Message,
+                        Message = (problem.Object == name.ToString() ? $"is for {name}: {problem.Message}" : problem.Message)
+                            + (problem.Message.Contains(RefusingFilter.NoLimiter, StringComparison.Ordinal) ? Asked(patch["patch"]?["value"]) : ""),
                     };
         return null;
     }
@@ -70,6 +71,25 @@ internal sealed class PatchedFilters(TraceFacts facts)
 
         static string Text(JsonNode? node) => node?.ToString() ?? "";
     }
+
+    /// <summary>The server that a filter asks, by the cluster that it names, and whether there is one; empty when it names none.</summary>
+    private string Asked(JsonNode? value)
+    {
+        if (NameIn(value, "cluster_name") is not { } name) return "";
+        if (!ResourceNames.TryParseOutbound(name, out var port, out _, out var host, out _)) return $"; it is cluster {name}";
+        var missing = facts.Host(host) is not { } known ? ", and no Service or ServiceEntry has that name"
+            : known.Services.Count > 0 && known.Services.All(service => service.Port(port) is null) ? $", and {known.Services[0].Name} has no such port" : "";
+        return $"; it is {host}:{port}{missing}";
+    }
+
+    private static string? NameIn(JsonNode? value, string field) => value switch
+    {
+        JsonObject item => item.Where(pair => pair.Key.Replace("_", "", StringComparison.Ordinal).Equals(field.Replace("_", "", StringComparison.Ordinal),
+            StringComparison.OrdinalIgnoreCase)).Select(pair => pair.Value?.ToString()).FirstOrDefault()
+            ?? item.Select(pair => NameIn(pair.Value, field)).FirstOrDefault(found => found is not null),
+        JsonArray list => list.Select(one => NameIn(one, field)).FirstOrDefault(found => found is not null),
+        _ => null,
+    };
 
     /// <summary>Names of fields may be written in two ways.</summary>
     private static bool Has(JsonNode? value, string[] words)

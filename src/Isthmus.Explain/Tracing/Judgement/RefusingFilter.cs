@@ -8,6 +8,9 @@ namespace Isthmus.Explain.Tracing.Judgement;
 /// <summary>Which filter of a proxy answered a request instead of the application, as the proxy's flags and details say.</summary>
 internal static class RefusingFilter
 {
+    /// <summary>What is said where nobody counts.</summary>
+    public const string NoLimiter = "gets no answer from the rate limit service";
+
     private const string Filters = "envoy.filters.http.", Token = "jwt_authn_access_denied";
 
     /// <param name="at">The Pod of the proxy.</param>
@@ -19,7 +22,7 @@ internal static class RefusingFilter
         if (told.Contains("RL")) return Limit(at, details);
         if (told.Contains("RLSE"))
         {
-            return Faults.Of("ISM2094", at, $"{Filters}ratelimit", "its proxy gets no answer from the rate limit service, and failure_mode_deny is set",
+            return Faults.Of("ISM2094", at, $"{Filters}ratelimit", $"its proxy {NoLimiter}, and failure_mode_deny is set",
                 "start the rate limit service, or let calls pass without it (failure_mode_deny: false)");
         }
         if (told.Contains("UAEX") && details.Contains("ext_authz", StringComparison.Ordinal)) return Authorizer(at, details);

@@ -93,6 +93,15 @@ internal sealed class ClusterObjects
     public IReadOnlyList<ApiRoute> ApiRoutes => _read.ApiRoutes;
 
     /// <summary>None if nobody may read them.</summary>
+    public IReadOnlyList<Mesh.Model.Ingress> Ingresses => _read.Ingresses;
+
+    /// <summary>The controller of an IngressClass; null when there is no such class, or nobody may read them.</summary>
+    public string? ControllerOf(string ingressClass) => _read.ControllerOf(ingressClass);
+
+    /// <summary>The IngressClasses of a controller; none if nobody may read them.</summary>
+    public IReadOnlyList<string> IngressClasses(string controller) => _read.IngressClasses(controller);
+
+    /// <summary>None if nobody may read them.</summary>
     public IReadOnlyList<BackendTlsPolicy> BackendTlsPolicies => _read.BackendTlsPolicies;
 
     /// <summary>None if nobody may read them.</summary>

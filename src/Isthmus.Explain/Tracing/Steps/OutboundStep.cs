@@ -68,7 +68,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
         var name = chain.Name.Length > 0 ? chain.Name : chain.Takes.Length > 0 ? chain.Takes : "the only chain";
         if (chain.IsTcp)
         {
-            var rule = IstioMetadata.ConfigOf(chain.Metadata?.FilterMetadata);
+            var rule = IstioMetadata.RuleOf(chain.Metadata?.FilterMetadata);
             var summary = $"{name} → TCP to {string.Join(", ", chain.Targets.Select(target => target.Cluster))}";
             if (call is { Kind: CallKinds.Tls, IsDecrypted: false } && causes.PassedTls.ToRequests(chain.Targets) is var (problem, isCertain))
             {
@@ -143,14 +143,14 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
     }
 
     private UnmatchedRequest Unmatched =>
-        new(call, causes.Config, call.Host is { } meant ? causes.Config.RoutingRequests(meant) : causes.Entries.Routing(call));
+        new(call, causes.Config, causes.Entries.Ingresses, call.Host is { } meant ? causes.Config.RoutingRequests(meant) : causes.Entries.Routing(call));
 
     private void WalkAct(ProxyView view, ChainView chain, RouteChoice chosen, RouteView route)
     {
-        var (host, rule) = (chosen.Host, IstioMetadata.RuleOf(route.Metadata?.FilterMetadata));
+        var (host, rule) = (chosen.Host, causes.Entries.Ingresses.Routing(IstioMetadata.RuleOf(route.Metadata?.FilterMetadata), call));
         var owner = causes.Config.Named("VirtualService", rule, $"virtual host {host}");
         // Rules of several routes may have one name.
-        var summary = $"{host}, route {route.Name}{(IstioMetadata.IsOfGatewayApi(rule) ? $" of {rule}" : "")}";
+        var summary = $"{host}, route {route.Name}{(rule.Contains(' ', StringComparison.Ordinal) ? $" of {rule}" : "")}";
         if (call.Host is { } meant && IstioMetadata.IsOfGatewayApi(rule) && meant.Namespace != facts.Client.Namespace
             && rule.Split(' ')[1].StartsWith($"{facts.Client.Namespace}/", StringComparison.Ordinal))
             summary += ", of the caller's namespace";
@@ -173,6 +173,9 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
                 return;
             case AnswerView { Status: 500 } when IstioMetadata.IsOfGatewayApi(rule):
                 record.Fail("route", summary, causes.Config.Failing(rule, route.Name), HopFacts.Rule(rule));
+                return;
+            case AnswerView { Status: 503 } when IstioMetadata.IsOfIngress(rule) && causes.Entries.Ingresses.Misled(call) is { } misled:
+                record.Fail("route", summary, misled, HopFacts.Rule(rule));
                 return;
             case AnswerView { Status: >= 500 } direct:
                 record.Fail("route", summary,
@@ -311,7 +314,8 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
                 WalkUnrouted(name);
             else if (outbound.View.Decisions.Cluster(name) is { } cluster) endpoints.WalkCluster(outbound, cluster, percent);
             else record.Fail("cluster", $"{name} does not exist", name == ResourceNames.Unresolved && IstioMetadata.IsOfGatewayApi(outbound.Rule)
-                ? causes.Config.Failing(outbound.Rule, outbound.Route?.Name ?? "") : causes.Hosts.MissingCluster(name, outbound.Rule),
+                ? causes.Config.Failing(outbound.Rule, outbound.Route?.Name ?? "")
+                : (IstioMetadata.IsOfIngress(outbound.Rule) ? causes.Entries.Ingresses.Misled(call) : null) ?? causes.Hosts.MissingCluster(name, outbound.Rule),
                 ("share", percent < 100 ? $"{percent} %" : ""));
         }
         record.EndWay();

@@ -1,5 +1,6 @@
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Mesh.Model;
 using Isthmus.Proxy.Decisions;
@@ -9,8 +10,9 @@ namespace Isthmus.Explain.Tracing.Steps;
 /// <summary>Why none of the routes of its host is for a request.</summary>
 /// <param name="call">The call.</param>
 /// <param name="config">What applies to the caller.</param>
+/// <param name="routedBy">Names the Ingress of a route.</param>
 /// <param name="routing">The VirtualServices with routes for the host, also those of which no route is left.</param>
-internal sealed class UnmatchedRequest(TracedCall call, CallerConfig config, IEnumerable<VirtualService> routing)
+internal sealed class UnmatchedRequest(TracedCall call, CallerConfig config, IngressCauses routedBy, IEnumerable<VirtualService> routing)
 {
     private string Answer => call.Kind == CallKinds.Grpc ? "grpc-status 12 (UNIMPLEMENTED)" : "404";
 
@@ -24,7 +26,7 @@ internal sealed class UnmatchedRequest(TracedCall call, CallerConfig config, IEn
                 "correct the match, or add a route without match at the end");
         }
         if (Lost() is { } lost) return lost;
-        var origins = choice.Origins.Select(origin => IstioMetadata.RuleOf(origin?.FilterMetadata)).ToList();
+        var origins = choice.Origins.Select(origin => routedBy.Routing(IstioMetadata.RuleOf(origin?.FilterMetadata), call)).ToList();
         return OfRules(choice, host, origins.FirstOrDefault() ?? "", origins.Where(origin => origin.Length > 0).Distinct());
     }
 

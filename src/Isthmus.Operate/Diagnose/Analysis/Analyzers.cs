@@ -133,6 +133,7 @@ public static class Analyzers
         LeftOutServices.Analyzer,
         StrayGateways.Analyzer,
         OtherNetworkTls.Analyzer,
+        OtherNetworkTls.Automatic,
         NetworkLabels.Analyzer,
         NetworkLabels.OfOthers,
         MeshNetworkRegistries.Analyzer,

@@ -33,6 +33,11 @@ public static class ClusterCodes
             + "not exported to the namespace of the gateway. The gateway refuses these calls.",
         "Give the namespace a label that discoverySelectors ask for, or export the Service to the namespace of the gateway.");
 
+    public static readonly AnalysisCode AutoMtlsOff = new("ISM1541", "AutoMtlsOff", Severity.Warning,
+        "enableAutoMtls of MeshConfig is false, so that proxies send plain text, and clusters of the mesh are in other networks. Gateways between networks "
+            + "pass mutual TLS of the mesh only: calls there fail, unless a DestinationRule has tls.mode ISTIO_MUTUAL.",
+        "Set enableAutoMtls to true, or remove it.");
+
     public static readonly AnalysisCode GatewayAstray = new("ISM1520", "GatewayAstray", Severity.Error,
         "A Service that is the gateway of a network selects Pods that no Gateway with tls.mode AUTO_PASSTHROUGH selects, while other Pods of its namespace "
             + "serve one. Calls of other networks fail.",

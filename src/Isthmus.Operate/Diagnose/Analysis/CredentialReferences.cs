@@ -16,6 +16,9 @@ public sealed record CredentialReference(Gateway Gateway, string Path, string Na
     /// <summary>Where <see cref="ClusterInventory.Credentials"/> says what is wrong with it.</summary>
     public string Key => $"{Namespace}/{Name}{(ChecksClients ? " with CA" : "")}";
 
+    /// <summary>The namespace of the object that names it, where a Secret of this name may have been put by mistake; empty: the Secret belongs there.</summary>
+    public string Own { get; init; } = "";
+
     /// <summary>The hosts of the server.</summary>
     public ValueList<string> Hosts { get; init; }
 
@@ -32,19 +35,23 @@ public static class CredentialReferences
     /// <summary>What <see cref="ClusterInventory.Credentials"/> says of a Secret that is not there.</summary>
     internal const string DoesNotExist = "does not exist";
 
-    public static Analyzer Analyzer { get; } = new("gateway.SecretAnalyzer", "Checks the Secrets that Gateways name in credentialName",
-        [IstioCodes.ReferencedResourceNotFound, IstioCodes.InvalidGatewayCredential], ["Gateway", "Pod"], mesh => Check(mesh.Readable));
+    public static Analyzer Analyzer { get; } = new("gateway.SecretAnalyzer", "Checks the Secrets that Gateways and Ingress objects name for TLS",
+        [IstioCodes.ReferencedResourceNotFound, IstioCodes.InvalidGatewayCredential], ["Gateway", "Ingress", "Pod"], mesh => Check(mesh.Readable));
 
     /// <summary>The Secrets that Gateways name: each must be in the namespace of the Pods that serve it.</summary>
     public static IEnumerable<CredentialReference> Of(ClusterInventory cluster) =>
         from gateway in cluster.Istio<Gateway>()
+            .Concat(IngressObjects.Served(cluster).Select(ingress => IngressRouting.GatewayOf(ingress, Settings(cluster))))
         from server in gateway.Servers.Index()
         from credential in (server.Item.Tls?.Credentials ?? []).Index()
         let checksClients = server.Item.Tls!.NeedsCa(credential.Index)
         from pods in cluster.Pods.Where(pod => Selectors.Matches(gateway.Selector, pod.Metadata.Labels.ToValueMap()))
             .GroupBy(pod => pod.Metadata.Namespace, StringComparer.Ordinal)
-        select new CredentialReference(gateway, $"spec.servers[{server.Index}].tls.{credential.Item.Field}", pods.Key, credential.Item.Name, checksClients)
+        // Their field is one of the Ingress itself.
+        let field = gateway.Owner is null ? $"spec.servers[{server.Index}].tls.{credential.Item.Field}" : $"spec.{credential.Item.Field}"
+        select new CredentialReference(gateway, field, pods.Key, credential.Item.Name, checksClients)
         {
+            Own = (gateway.Owner?.Namespace ?? gateway.Namespace) is var own && own != pods.Key ? own : "",
             // A host may begin with the namespaces whose routes it takes.
             Hosts = server.Item.Hosts.Select(host => host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..]).ToValueList(),
             Accounts = pods.Select(pod => pod.Spec.ServiceAccountName is { Length: > 0 } name ? name : "default").Distinct().Order(StringComparer.Ordinal)
@@ -76,6 +83,8 @@ public static class CredentialReferences
         static string Name(JsonObject value) => $"{value["metadata"]?["namespace"]}/{value["metadata"]?["name"]}";
     }
 
+    private static IngressSettings Settings(ClusterInventory cluster) => cluster.Mesh?.Ingress ?? IngressSettings.Default;
+
     private static SecretFacts Facts(JsonObject value) => SecretFacts.Of(GatewayApiReferences.Read(value));
 
     public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters) => LeftOut(clusters).Concat(Unusable(clusters)).Concat(Denied(clusters));
@@ -87,7 +96,7 @@ public static class CredentialReferences
         where read.Count > 0
         from reference in Of(cluster)
         where read.TrueForAll(names => names.Count > 0 && !names.Contains(reference.Namespace))
-        select IstioCodes.InvalidGatewayCredential.At(cluster, $"Gateway {reference.Gateway.FullName}", reference.Path,
+        select IstioCodes.InvalidGatewayCredential.At(cluster, reference.Gateway.Author, reference.Path,
             $"Secret {reference.Namespace}/{reference.Name} is not read: {WellKnown.SecretNamespaces} of the control plane "
                 + $"({string.Join(',', read.SelectMany(names => names).Distinct())}) leaves out namespace {reference.Namespace}",
             $"add the namespace to values.pilot.env.{WellKnown.SecretNamespaces} of the installation");
@@ -108,7 +117,7 @@ public static class CredentialReferences
         from account in reference.Accounts
         let problem = cluster.Credentials.GetValueOrDefault(reference.KeyOf(account), "")
         where problem.Length > 0
-        select IstioCodes.InvalidGatewayCredential.At(cluster, $"Gateway {reference.Gateway.FullName}", reference.Path,
+        select IstioCodes.InvalidGatewayCredential.At(cluster, reference.Gateway.Author, reference.Path,
             $"Secret {reference.Namespace}/{reference.Name} is not sent to gateways of ServiceAccount {reference.Namespace}/{account}: {problem}",
             $"bind the ServiceAccount to a Role that gets, lists and watches Secrets in namespace {reference.Namespace}");
 
@@ -118,10 +127,14 @@ public static class CredentialReferences
         let problem = cluster.Credentials.GetValueOrDefault(reference.Key, "")
         where problem.Length > 0
         let isMissing = problem == DoesNotExist
+        let isMisplaced = isMissing && reference.Own.Length > 0
+            && cluster.Credentials.GetValueOrDefault($"{reference.Own}/{reference.Name}", DoesNotExist).Length == 0
         select (isMissing ? IstioCodes.ReferencedResourceNotFound : IstioCodes.InvalidGatewayCredential)
-            .At(cluster, $"Gateway {reference.Gateway.FullName}", reference.Path,
+            .At(cluster, reference.Gateway.Author, reference.Path,
             isMissing
                 ? $"Referenced credentialName not found: \"{reference.Name}\" (Secret {reference.Namespace}/{reference.Name} {problem})"
+                    + (isMisplaced ? $": gateways have the Secrets of their own namespace, and Secret {reference.Own}/{reference.Name} is not there" : "")
                 : $"Secret {reference.Namespace}/{reference.Name} {problem}",
-            isMissing ? $"create the Secret in namespace {reference.Namespace}, or correct the name" : "correct the Secret");
+            isMisplaced ? $"copy it: {SecretFacts.Copy(cluster.Context, reference.Own, reference.Namespace, reference.Name)}"
+                : isMissing ? $"create the Secret in namespace {reference.Namespace}, or correct the name" : "correct the Secret");
 }

@@ -15,7 +15,7 @@ public static class IngressObjects
     {
         get;
     } = new("ingress.IngressAnalyzer", "Checks that gateways serve the Ingress objects that are meant for them, and that their backends exist",
-        [OwnCodes.IngressIneffective, IstioCodes.ReferencedResourceNotFound], ["Ingress", "IngressClass", "Service"], mesh =>
+        [OwnCodes.IngressIneffective, GatewayCodes.IngressOfNobody, IstioCodes.ReferencedResourceNotFound], ["Ingress", "IngressClass", "Service"], mesh =>
         from cluster in mesh.Readable
         from value in cluster.Objects("Ingress")
         from finding in Check(mesh, cluster, ClusterInventory.NameOf(value), value.Deserialize(KubeJson.Of<Ingress>())!)
@@ -23,14 +23,14 @@ public static class IngressObjects
 
     private static IEnumerable<Finding> Check(MeshSnapshot mesh, ClusterInventory cluster, string name, Ingress ingress)
     {
-        var settings = cluster.Mesh?.Ingress ?? IngressSettings.Default;
+        var settings = Settings(cluster);
         var annotation = ingress.Metadata.Annotations.GetValueOrDefault(ClassAnnotation);
         var named = ingress.Spec.IngressClassName;
         var known = named is null ? null : cluster.Find($"IngressClass {named}");
         var isOurs = annotation is not null ? annotation == settings.Class
             : named is not null ? (known is null ? named == settings.Class : known["spec"]?["controller"]?.ToString() == IngressSettings.Controller)
             : settings.Mode == IngressMode.Default && cluster.Mesh is not null;
-        if (!isOurs) return [];
+        if (!isOurs) return OfNobody(cluster, name, ingress);
         if (!MeshSnapshot.HasControlPlane(cluster) && mesh.Readable.Any(MeshSnapshot.HasControlPlane))
             return [OwnCodes.IngressIneffective.At(cluster, name, "",
                 "has no effect: control planes read Ingress objects of their own cluster only; apply it to a cluster with a control plane")];
@@ -42,6 +42,27 @@ public static class IngressObjects
         return Backends(ingress).SelectMany(backend => Lack(cluster, ingress.Metadata.Namespace, backend.Backend) is { } lack
             ? (IEnumerable<Finding>)[IstioCodes.ReferencedResourceNotFound.At(cluster, name, $"{backend.Path}.{lack.Field}", lack.Message)] : []);
     }
+
+    /// <summary>The Ingress objects that gateways of the mesh serve.</summary>
+    internal static IEnumerable<Mesh.Model.Ingress> Served(ClusterInventory cluster) => cluster.Ingresses.Where(ingress =>
+        Settings(cluster).Serves(ingress, ingress.Class is { } named ? cluster.ControllerOf(named) : null));
+
+    /// <summary>The class of an Ingress has no controller that anybody could know.</summary>
+    private static IEnumerable<Finding> OfNobody(ClusterInventory cluster, string name, Ingress ingress)
+    {
+        var annotation = ingress.Metadata.Annotations.GetValueOrDefault(ClassAnnotation);
+        if ((annotation ?? ingress.Spec.IngressClassName) is not { Length: > 0 } named || cluster.ControllerOf(named) is not null
+            || !cluster.Knows("IngressClass")) return [];
+        var ours = cluster.IngressClasses(IngressSettings.Controller);
+        return [GatewayCodes.IngressOfNobody.At(cluster, name, annotation is null ? "spec.ingressClassName" : $"metadata.annotations[{ClassAnnotation}]",
+            $"is {named}, and there is no IngressClass \"{named}\": unless a controller takes this name by itself, nothing serves the Ingress; gateways "
+                + "of the mesh do not",
+            annotation is not null ? $"for gateways of the mesh, write {Settings(cluster).Class}"
+                : ours.Count > 0 ? $"for gateways of the mesh, write {string.Join(" or ", ours)}"
+                : $"for gateways of the mesh, create an IngressClass with controller {IngressSettings.Controller}, and name it")];
+    }
+
+    private static IngressSettings Settings(ClusterInventory cluster) => cluster.Mesh?.Ingress ?? IngressSettings.Default;
 
     /// <summary>The Services to which Ingress objects send requests.</summary>
     internal static IEnumerable<(string Namespace, string Name)> BackendServices(MeshSnapshot mesh) =>

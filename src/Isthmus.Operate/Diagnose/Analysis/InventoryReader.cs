@@ -222,6 +222,9 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         [
             .. references.DistinctBy(reference => reference.Key)
                 .Select(async reference => (reference.Key, Problem: await ProblemAsync(client, reference, stop))),
+            .. references.Where(reference => reference.Own.Length > 0).Select(reference => reference with { Namespace = reference.Own, ChecksClients = false })
+                .DistinctBy(reference => reference.Key).ExceptBy(references.Select(reference => reference.Key), reference => reference.Key)
+                .Select(async reference => (reference.Key, Problem: await ProblemAsync(client, reference, stop))),
             .. references.SelectMany(reference => reference.Accounts,
                 (reference, account) => (Key: reference.KeyOf(account), reference.Namespace, Account: account))
                 .DistinctBy(one => one.Key)

@@ -38,6 +38,27 @@ public static class OtherNetworkTls
                 + "only, so that these calls fail",
             $"set {place.Path}.tls.mode to ISTIO_MUTUAL, or remove {place.Path}.tls"));
 
+    public static Analyzer Automatic
+    {
+        get;
+    } = new("multicluster.AutoMtlsAnalyzer", "Checks that mutual TLS is automatic where calls pass gateways of other networks", [ClusterCodes.AutoMtlsOff],
+        ["ConfigMap", "DestinationRule", "Gateway", "Namespace"], mesh =>
+        from config in mesh.Clusters
+        from map in config.Cluster.MeshMaps
+        where map.IsReadable && !map.Settings.Mesh.EnableAutoMtls && !config.Cluster.Istio<DestinationRule>().Any(IsForAll)
+        let own = SubsetsDiffer.NetworkOf(config.Cluster)
+        let far = config.Reach.Select(area => area.Cluster).Concat(mesh.Readable)
+            .FirstOrDefault(other => SubsetsDiffer.NetworkOf(other) is { Length: > 0 } network && network != own)
+        where own.Length > 0 && far is not null
+        select ClusterCodes.AutoMtlsOff.At(config.Cluster, $"ConfigMap {map.Namespace}/{map.Name}", AutomaticTls.Field,
+            $"is false, so that proxies of {own} send plain text, and {far.Context} is in {SubsetsDiffer.NetworkOf(far)}: gateways between networks pass "
+                + "mutual TLS of the mesh only, so that calls there fail",
+            AutomaticTls.Remedy));
+
+    /// <summary>A rule by which all calls within the mesh are mutual TLS, whatever is automatic.</summary>
+    private static bool IsForAll(DestinationRule rule) => rule.Policy.Tls is { Mode: ClientTlsMode.IstioMutual }
+        && rule.Host is "*" or "*.local" or "*.cluster.local" or "*.svc.cluster.local";
+
     /// <summary>Where the caller's namespace has rules for the host, no others count.</summary>
     private static bool AppliesTo(ConfigCluster config, DestinationRule rule, string ofHost, Workload caller) =>
         rule.Namespace == caller.Namespace || ((rule.Namespace == ofHost || rule.Namespace == config.Cluster.RootNamespace)

@@ -18,13 +18,26 @@ public static class ServiceSelectors
         let isGateway = service.Metadata.Labels.ContainsKey(Labels.Network)
         where isGateway || !mesh.Workloads.Any(other => other.Cluster.Services.Any(same => same.Key == service.Key && other.Selected(same).Any()))
         let near = Nearest(area, service)
+        let stray = Stray(mesh, service)
         let places = isGateway ? area.Cluster.Context : string.Join(" or ", mesh.Workloads.Select(one => one.Cluster.Context))
         // Without anything similar, the workload is probably not deployed yet.
-        where isGateway || (near is not null && mesh.ReadsAll)
+        where isGateway || ((near is not null || stray is not null) && mesh.ReadsAll)
         select OwnCodes.ServiceSelectsNothing.At(area.Cluster, $"Service {service.Key}", "spec.selector",
-            $"selects {Text(service.Spec.Selector)}, which no workload has in {places}, so calls to it "
-                + $"find no endpoint",
-            near is null ? null : $"{near.Name} has {Text(near.Labels.Where(label => service.Spec.Selector.ContainsKey(label.Key)))}: correct the selector"));
+            $"selects {Text(service.Spec.Selector)}, which no workload {(stray is null ? "" : $"of namespace {service.Metadata.Namespace} ")}has in "
+                + $"{places}, so calls to it find no endpoint{(stray is null ? "" : $"; {stray.Name} in {stray.Cluster.Context} has these labels, in another namespace")}",
+            stray is not null ? $"move {stray.Name} to namespace {service.Metadata.Namespace}, or the Service to {stray.Namespace}"
+                : near is null ? null
+                : $"{near.Name} has {Text(near.Labels.Where(label => service.Spec.Selector.ContainsKey(label.Key)))}: correct the selector"));
+
+    /// <summary>A workload of another namespace that has the labels, and that no Service there selects; null when there is none.</summary>
+    private static Workload? Stray(MeshSnapshot mesh, Service service) =>
+        (from area in mesh.Workloads
+         from workload in area.All
+         where workload.Namespace != service.Metadata.Namespace && LabelSelector.Selects(service.Spec.Selector, workload.Labels)
+             && !area.ServicesOf(workload).Any()
+         // A Deployment can be moved, and its Pods cannot.
+         orderby workload.Pod is not null
+         select workload).FirstOrDefault();
 
     /// <summary>The workload that was probably meant: it has the labels with other values.</summary>
     private static Workload? Nearest(ClusterWorkloads area, Service service) => area.In(service.Metadata.Namespace)

@@ -30,6 +30,29 @@ public sealed class CredentialReferencesTests
         Assert.Empty(Isthmus.Operate.Diagnose.Analysis.Analysis.Run([Cluster([])])); // nobody may read it
     }
 
+    /// <summary>Gateways have the Secrets of their own namespace.</summary>
+    [Theory]
+    [InlineData("", ": gateways have the Secrets of their own namespace, and Secret shop/front is not there",
+        "copy it: kubectl --context=c1 -n shop get secret front -o yaml | sed 's/namespace: shop$/namespace: istio-system/' | kubectl --context=c1 apply -f -")]
+    [InlineData("does not exist", "", "create the Secret in namespace istio-system, or correct the name")]
+    public void A_Secret_in_the_namespace_of_the_Ingress_is_told_with_how_to_copy_it(string own, string says, string remedy)
+    {
+        var cluster = ClusterInventory.From("c1", YamlText.ParseAll("""
+            {apiVersion: v1, kind: Pod, metadata: {name: gw, namespace: istio-system, labels: {istio: ingressgateway}}, spec: {containers: [{name: istio-proxy}]}}
+            ---
+            {apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: istio}, spec: {controller: istio.io/ingress-controller}}
+            ---
+            {apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: hello, namespace: shop}, spec: {ingressClassName: istio, tls: [{secretName: front}]}}
+            """, "c1").OfType<JsonObject>()).WithCredentials(new Dictionary<string, string>
+            {
+                ["istio-system/front"] = "does not exist", ["shop/front"] = own,
+            }.ToValueMap());
+        Assert.Equal("shop", Assert.Single(CredentialReferences.Of(cluster)).Own);
+        var problem = Assert.Single(CredentialReferences.Check([cluster])).Problem;
+        Assert.Equal(("IST0101", "Ingress shop/hello", "spec.tls[0].secretName", remedy), (problem.Code, problem.Object, problem.Path, problem.Remedy));
+        Assert.EndsWith($"(Secret istio-system/front does not exist){says}", problem.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_gateway_whose_account_may_not_list_Secrets_is_named_with_the_account()
     {

@@ -102,6 +102,9 @@ internal static class ReachCases
         new("ISM1520", "c1 Service istio-system/east spec.selector", Entrance("istio: in"), Entrance("istio: east"),
             "is istio=in, and selects Pod istio-system/in-1, which no Gateway with tls.mode AUTO_PASSTHROUGH selects, while Pod istio-system/east-1 serves",
             "--type=json -p '[{\"op\":\"replace\",\"path\":\"/spec/selector\",\"value\":{\"istio\":\"east\"}}]'"),
+        new("ISM1541", "c1 ConfigMap istio-system/istio data.mesh.enableAutoMtls",
+            Two(Near.Replace("trustDomain: cluster.local", "enableAutoMtls: false", StringComparison.Ordinal), Far), Two(Near, Far),
+            "is false, so that proxies of network1 send plain text, and c2 is in network2", "set it to true"),
     ];
 
     /// <summary>Meshes in which nothing is to be found, although something of them looks like it.</summary>
@@ -125,6 +128,11 @@ internal static class ReachCases
         ("ISM1519", Two(Near.Replace("trustDomain: cluster.local", Selecting, StringComparison.Ordinal), Join(Far, Settings(Selecting)))),
         ("ISM1519", Two(Near, Join(Far, Settings(Selecting)).Replace("{name: app, image: app}, {name: istio-proxy, image: proxy}", "{name: app, image: app}",
             StringComparison.Ordinal))),
+        // All calls are mutual TLS by a rule, or in one network.
+        ("ISM1541", Two(Join(Near.Replace("trustDomain: cluster.local", "enableAutoMtls: false", StringComparison.Ordinal),
+            Istio("DestinationRule", "istio-system", "all", "host: '*.local', trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}")), Far)),
+        ("ISM1541", Two(Near.Replace("trustDomain: cluster.local", "enableAutoMtls: false", StringComparison.Ordinal),
+            Far.Replace("network2", "network1", StringComparison.Ordinal))),
         // Its settings were not read.
         ("ISM1519", Two(Near, Far)),
     ];

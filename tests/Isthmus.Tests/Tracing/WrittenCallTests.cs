@@ -13,8 +13,12 @@ public sealed class WrittenCallTests
     [InlineData("https://vault", "https", "vault", 0, "")]
     [InlineData("grpc://orders:9000/shop.Orders/Get", "grpc", "orders", 9000, "/shop.Orders/Get")]
     [InlineData("tcp://10.0.0.1:5432", "tcp", "10.0.0.1", 5432, "")]
-    public void Targets_are_read(string text, string scheme, string host, int port, string path) =>
-        Assert.Equal(new TraceTarget(scheme, host, port, path), TraceTarget.Parse(text));
+    public void Targets_are_read(string text, string scheme, string host, int port, string path)
+    {
+        var target = TraceTarget.Parse(text);
+        Assert.Equal((scheme, host, port, path), (target.Scheme, target.Host, target.Port, target.Path));
+        Assert.Equal(text.Contains(".:", StringComparison.Ordinal) ? $"{host}." : host, target.Written);
+    }
 
     [Fact]
     public void What_is_sent_is_read()

@@ -14,6 +14,12 @@ public sealed record TraceTarget(string Scheme, string Host, int Port, string Pa
     /// <summary>The scheme was <c>ws</c> or <c>wss</c>: the request asks to go on as a WebSocket.</summary>
     public bool IsWebSocket { get; private init; }
 
+    /// <summary>The name has a dot at its end, by which resolvers do not complete it. Clients send it as it is written.</summary>
+    public bool IsAbsolute { get; private init; }
+
+    /// <summary>The host as requests name it.</summary>
+    public string Written => IsAbsolute ? $"{Host}." : Host;
+
     /// <exception cref="WrongUseException">The text does not have that form.</exception>
     public static TraceTarget Parse(string text)
     {
@@ -33,12 +39,13 @@ public sealed record TraceTarget(string Scheme, string Host, int Port, string Pa
                 throw Wrong(text, $"'{authority[(colon + 1)..]}' is not a port number");
             authority = authority[..colon];
         }
+        var isAbsolute = authority.EndsWith('.');
         authority = authority.TrimEnd('.').ToLowerInvariant();
         if (authority.Length is 0 or > 253 || !authority.All(c => char.IsAsciiLetterOrDigit(c) || c is '.' or '-' or '_'))
             throw Wrong(text, $"'{authority}' is not a host name or an IPv4 address");
         if (path.Any(c => c is <= ' ' or '\u007f')) throw Wrong(text, "the path has a space or a control character");
-        return scheme is "ws" or "wss" ? new(scheme == "ws" ? "http" : "https", authority, port, path) { IsWebSocket = true }
-            : new(scheme, authority, port, path);
+        var isWebSocket = scheme is "ws" or "wss";
+        return new(!isWebSocket ? scheme : scheme == "ws" ? "http" : "https", authority, port, path) { IsWebSocket = isWebSocket, IsAbsolute = isAbsolute };
     }
 
     private static WrongUseException Wrong(string text, string why) =>

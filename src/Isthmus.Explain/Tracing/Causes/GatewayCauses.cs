@@ -7,6 +7,7 @@ using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.GlobalNames;
 using Isthmus.Operate.Inventory;
@@ -45,10 +46,15 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
             else if (gateway.Service.Status.LoadBalancer.Ingress.Count + gateway.Service.Spec.ExternalIPs.Count == 0)
                 last = WithoutAddress(gateway, network);
             else if (WithoutPort(gateway, GatewayPlace.PortOf(gateway.Service)) is { } closed) last = closed;
+            else if (GatewayWeights.IsZero(gateway.Service)) last = WithoutWeight(gateway, network);
             else return null;
         }
         return last;
     }
+
+    private static Problem WithoutWeight(ServiceInCluster gateway, string network) => Faults.Of("ISM2141", gateway.Name,
+        $"metadata.annotations[{Annotations.GatewayWeight}]", $"is 0, which takes the gateway out, and {network} has no other one that works",
+        GatewayWeights.Remove(gateway.Cluster.Context, gateway.Service));
 
     private static Problem WithoutAddress(ServiceInCluster gateway, string network) => gateway.Service.Spec.Type == "LoadBalancer"
         ? Faults.Of("ISM1005", gateway.Name, "status.loadBalancer", $"has no external address, so other networks cannot reach {network}",

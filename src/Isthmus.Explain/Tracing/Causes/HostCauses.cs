@@ -15,6 +15,8 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
 {
     private const string DnsNamespace = "kube-system";
 
+    private readonly CallerCauses _callers = new(facts, config);
+
     /// <summary>The end of the names that the MCS API gives to Services.</summary>
     public const string SetZone = ".svc.clusterset.local";
 
@@ -25,7 +27,7 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
         if (host?.In(facts.Home) is not { Service.Spec.ClusterIP: "None" } && DnsDown() is { } dns) return dns;
         if (OfPod(host) is { } pod) return pod;
         if (host is null)
-            return visibility.NoGlobalEntry() ?? Unexported()
+            return visibility.NoGlobalEntry() ?? Unexported() ?? _callers.EntryElsewhere(facts.Target.Host)
                 ?? NoSuchHost($"host {facts.Target.Host}", "", facts.Target.Host,
                     "no Service or ServiceEntry in these clusters has this name, and neither does the cluster's DNS");
         if (visibility.Hidden(host, port) is { } hidden) return hidden;
@@ -198,6 +200,7 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
             return Faults.Of("ISM2027", alias.Name, "spec.externalName",
                 $"is an alias of {alias.Service.Spec.ExternalName}, which is not a service in the mesh; {mode}",
                 $"{visibility.ToDeclare(alias.Service.Spec.ExternalName)}, or correct externalName");
+        if (call.Host is null && _callers.EntryElsewhere(facts.Target.Host) is { } elsewhere) return elsewhere;
         return Faults.Of("ISM2027", $"host {facts.Target.Host}", "", $"is not a service in the mesh, and {mode}",
             $"{visibility.ToDeclare(facts.Target.Host)}, or allow other destinations (mode: ALLOW_ANY)");
     }

@@ -14,7 +14,7 @@ namespace Isthmus.Explain.Tracing.Causes;
 
 /// <summary>Why ready Pods of another network are not endpoints for the caller, or why their addresses do not lead to
 /// them.</summary>
-internal sealed class NetworkCauses(TraceFacts facts, CallerConfig config, GatewayCauses gateways, TlsCauses tls)
+internal sealed class NetworkCauses(TraceFacts facts, CallerConfig config, GatewayCauses gateways, TlsCauses tls, CallerCauses callers)
 {
     /// <summary>Why ready Pods of a cluster are not endpoints for the caller.</summary>
     public Problem? Unreachable(ServiceInCluster service, int port)
@@ -22,6 +22,7 @@ internal sealed class NetworkCauses(TraceFacts facts, CallerConfig config, Gatew
         var pods = ServicePods.Ready(service, port).ToList();
         var (own, their) = (facts.Home.NetworkOf(facts.ClientPod), service.Cluster.NetworkOf(pods[0]));
         if (own == their || own.Length == 0) return null;
+        if (callers.NotViewed(their) is { } unseen) return unseen;
         if (gateways.GatewayOf(their, service.Cluster) is { } gateway) return gateway;
         if (pods.All(pod => ClusterObjects.Sidecar(pod) is null))
         {

@@ -10,6 +10,7 @@ internal sealed class TraceCauses
     {
         Needs = needs;
         Config = new(facts);
+        Callers = new(facts, Config);
         Tls = new(facts, needs, Config);
         Availability = new(facts, needs, Tls);
         Policies = new(facts);
@@ -20,7 +21,7 @@ internal sealed class TraceCauses
         var subsets = new SubsetCauses(facts, Config);
         Visibility = new(facts, Config);
         Gateways = new(facts, needs, Availability, subsets, Visibility);
-        Networks = new(facts, Config, Gateways, Tls);
+        Networks = new(facts, Config, Gateways, Tls, Callers);
         Endpoints = new(facts, needs, Config, Visibility, Availability, subsets, Networks);
         Hosts = new(facts, needs, Config, Visibility, Availability, Endpoints, subsets);
     }
@@ -29,6 +30,8 @@ internal sealed class TraceCauses
     public TraceNeeds Needs { get; }
 
     public CallerConfig Config { get; }
+
+    public CallerCauses Callers { get; }
 
     public AvailabilityCauses Availability { get; }
 

@@ -26,7 +26,7 @@ internal sealed record TracedCall(TraceFacts Facts, ProxyView? Sidecar, MeshHost
 
     /// <summary>The host that the request names: what it connects to, unless it sends another.</summary>
     public string Authority => Facts.Sent.Headers.LastOrDefault(header => header.Name == "host")?.Value is { Length: > 0 } named ? named
-        : Port == (Kind == CallKinds.Tls ? 443 : 80) ? Facts.Target.Host : $"{Facts.Target.Host}:{Port}";
+        : Port == (Kind == CallKinds.Tls ? 443 : 80) ? Facts.Target.Written : $"{Facts.Target.Written}:{Port}";
 
     public string Method => Facts.Sent.Method.Length > 0 ? Facts.Sent.Method : Kind == CallKinds.Grpc || Facts.Sent.Body.Length > 0 ? "POST" : "GET";
 

@@ -9,7 +9,7 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.Explain.Tracing.Judgement;
 
 /// <summary>The application does not know the path, and a route for its host, which may have been meant to change it, is for callers of other namespaces, or
-/// of another cluster.</summary>
+/// of another cluster, or does not have the whole name of the host.</summary>
 internal static class RoutesOfOthers
 {
     public const string Code = "ISM2120";
@@ -20,7 +20,7 @@ internal static class RoutesOfOthers
         var at = call.Status == 404 && facts.Entry is null ? hops.FindIndex(hop => hop is { Name: "route", Status: HopStatus.Ok }
             && hop.Facts.All(fact => fact.Name is not (HopFacts.RuleFact or HopFacts.ApiRuleFact))) : -1;
         if (at < 0 || facts.Host(facts.Target.Host, facts.Client.Namespace) is not { } host
-            || (Exported(facts, host) ?? OfConsumers(facts, host) ?? Elsewhere(facts, host)) is not { } other) return trace;
+            || (Exported(facts, host) ?? OfConsumers(facts, host) ?? Shortened(facts, host) ?? Elsewhere(facts, host)) is not { } other) return trace;
         hops[at] = hops[at] with { Status = HopStatus.Warning, Problem = other with { Severity = Severity.Warning } };
         return trace with { Hops = hops.ToValueList() };
     }
@@ -65,6 +65,25 @@ internal static class RoutesOfOthers
                         parent is { Kind: "Service", Group: "" } && parent.Name == host.Name && parent.Namespace == host.Namespace))
                     .Select(route => $"{route.Source.Kind} {route.Namespace}/{route.Name}"));
         }
+    }
+
+    /// <summary>A VirtualService for a name of which the end is left out, as only callers may: it is for no host of the mesh.</summary>
+    private static Problem? Shortened(TraceFacts facts, MeshHost host)
+    {
+        var config = new CallerConfig(facts);
+        var path = facts.Target.Path.Length > 0 ? facts.Target.Path : "/";
+        foreach (var service in config.At.Istio<VirtualService>().Where(one => one.ForSidecars
+            && one.Http.Any(rule => CallJudgement.WouldChange(rule, path))))
+        {
+            var index = service.Hosts.ToList().FindIndex(name => name != host.Fqdn && name.Contains('.', StringComparison.Ordinal)
+                && host.Services.Count > 0 && facts.Host(name)?.Fqdn == host.Fqdn);
+            if (index < 0) continue;
+            return Faults.Of("ISM2146", $"VirtualService {service.Namespace}/{service.Name} in {config.At.Context}", $"spec.hosts[{index}]",
+                $"is {service.Hosts[index]}, which is no host of the mesh: a name with a dot is taken as it is written, this call is not subject to it, "
+                    + "and the answer is 404",
+                $"write {host.Fqdn}");
+        }
+        return null;
     }
 
     /// <summary>A route of the Gateway API in a namespace that is neither that of the Service nor the caller's.</summary>

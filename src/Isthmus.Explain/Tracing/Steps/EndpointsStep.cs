@@ -112,9 +112,10 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
         IstioMetadata.ConfigOf(cluster.Metadata?.FilterMetadata) is { Length: > 0 } rule ? $"{rule} in {facts.ConfigOf(facts.Home).Context}" : "";
 
     /// <summary>A connection without a proxy: the kernel's Service rules choose the Pod.</summary>
-    public void WalkPlain()
+    /// <param name="unrouted">Why the caller's proxy passes it on, which is the cause where no Pod is there; null: for no reason of its own.</param>
+    public void WalkPlain(Problem? unrouted = null)
     {
-        if (PlainPods() is not { } callees) return;
+        if (PlainPods(unrouted) is not { } callees) return;
         foreach (var callee in callees.Take(WaysStep.PodsPerWorkload))
         {
             record.BeginWay(
@@ -128,18 +129,20 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
     }
 
     /// <summary>The Pods that may be called; null when the call ends here, and the record says why.</summary>
-    private List<Callee>? PlainPods()
+    private List<Callee>? PlainPods(Problem? unrouted)
     {
         if (facts.PodAt(call.Destination.Address, "", facts.Home, facts.Home.NetworkOf(facts.ClientPod)) is { } direct)
             return [new(direct.Cluster, direct.Pod, call.Destination)];
         if (call.Host?.In(facts.Home) is not { } own)
         {
-            if (call.Host is null && causes.Networks.OfOtherNetwork(call.Destination) is { } beyond)
+            if (call.Host is null && causes.Callers.OfOtherCluster(call.Destination) is { } foreign)
+                record.Fail("outside", $"{call.Destination} is an address of another cluster", foreign);
+            else if (call.Host is null && causes.Networks.OfOtherNetwork(call.Destination) is { } beyond)
                 record.Fail("outside", $"{call.Destination} is in another network", beyond);
             else if (call.Host is null || call.Host.Services.Count == 0)
                 record.Add("outside", HopStatus.Unknown, $"{call.Destination} is not a Pod or Service in these clusters", null);
             else record.Fail("endpoints", $"{call.Destination} is not reachable without a proxy",
-                causes.Hosts.Unrouted(call.Host, call.Port, call.Destination)
+                causes.Hosts.Unrouted(call.Host, call.Port, call.Destination) ?? unrouted
                     ?? Faults.Of("ISM2028", $"Service {call.Host.Namespace}/{call.Host.Name}", "",
                         $"does not exist in {facts.Home.Context}, so its address leads nowhere without the caller's proxy",
                         $"let the caller's proxy take the call, or create the Service in {facts.Home.Context} as well, with Pods of its own"));
@@ -154,7 +157,7 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
         if (found.Count == 0)
         {
             causes.Needs.NeedPods(own.Service.Metadata.Namespace);
-            record.Fail("endpoints", "none", causes.Endpoints.NoEndpoints(call.Host, call.Port, "", ""));
+            record.Fail("endpoints", "none", unrouted ?? causes.Endpoints.NoEndpoints(call.Host, call.Port, "", ""));
             return null;
         }
         record.Ok("service", $"{own.Name} → {Counted.Of(found.Count, "Pod")}", ("by", "the kernel's Service rules"));

@@ -29,6 +29,7 @@ internal sealed class NameStep(TraceFacts facts, TraceRecord record, TraceCauses
         }
         var host = facts.Host(target.Host, facts.Client.Namespace);
         call = Choose(host);
+        if (Alias(host, ref call) is { } led) return led;
         var (addresses, by, name) = Resolve(host);
         Addresses = [.. addresses.Where(address => address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork).Distinct()];
         if (Addresses is not [var first, ..])
@@ -45,6 +46,26 @@ internal sealed class NameStep(TraceFacts facts, TraceRecord record, TraceCauses
         record.Ok("name", $"{target.Host} → {string.Join(", ", addresses)}", ("answered by", by), ("as", name),
             ("service", call.Host?.Fqdn ?? "none in the mesh"));
         if (host is not null && causes.Hosts.Shadowed(host) is { } shadow) record.Warn("host", $"{host.Fqdn} is also a ServiceEntry", shadow);
+        return true;
+    }
+
+    /// <summary>The file that a Pod's <c>hostAliases</c> make comes before any DNS, and names are in it as they are asked for. Null: they have no address
+    /// for the name.</summary>
+    private bool? Alias(MeshHost? host, ref TracedCall call)
+    {
+        var found = facts.ClientPod.Spec.HostAliases.Index()
+            .Where(one => one.Item.Hostnames.Exists(name => name.Equals(facts.Target.Host, StringComparison.OrdinalIgnoreCase)))
+            .Select(one => (one.Index, Address: IPAddress.TryParse(one.Item.Ip, out var address) ? address : IPAddress.None))
+            .Where(one => one.Address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetwork && !one.Address.Equals(IPAddress.None)).ToList();
+        if (found.Count == 0) return null;
+        Addresses = [.. found.Select(one => one.Address).Distinct()];
+        var (index, led) = found.Find(one => facts.Address is null || one.Address.Equals(facts.Address));
+        var problem = causes.Callers.Alias(host, index, led, [.. Resolve(host).Addresses]);
+        // What has the address is called, and not what has the name in the mesh.
+        call = call with { Destination = new(led, call.Port), Host = problem is null ? host : OwnerOf(led) };
+        var summary = $"{facts.Target.Host} → {led}";
+        if (problem is not null) record.Warn("name", summary, problem, ("answered by", $"spec.hostAliases of {facts.Client}"));
+        else record.Ok("name", summary, ("answered by", $"spec.hostAliases of {facts.Client}"), ("service", call.Host?.Fqdn ?? "none in the mesh"));
         return true;
     }
 

@@ -42,4 +42,14 @@ public static class ClusterCodes
         "A Service that is the gateway of a network selects Pods that no Gateway with tls.mode AUTO_PASSTHROUGH selects, while other Pods of its namespace "
             + "serve one. Calls of other networks fail.",
         "Give the Service the selector of the Gateway.");
+
+    public static readonly AnalysisCode GatewaysOut = new("ISM1531", "GatewaysOut", Severity.Error,
+        "An annotation takes a gateway between networks out (weight 0), and its network has no other one in use. Callers of other networks get no endpoint "
+            + "there.",
+        "Remove the annotation.");
+
+    public static readonly AnalysisCode NetworkUnseen = new("ISM1532", "NetworkUnseen", Severity.Warning,
+        "The proxy of an application asks for the endpoints of some networks only (ISTIO_META_REQUESTED_NETWORK_VIEW). It gets none of the other networks of "
+            + "the mesh, and calls to what runs only there fail.",
+        "Remove the variable: it is meant for gateways between networks.");
 }

@@ -13,4 +13,9 @@ public static class WorkloadCodes
     public static readonly AnalysisCode DefaultEndpointUnknown = new("ISM1518", "DefaultEndpointUnknown", Severity.Info,
         "A Sidecar leads calls to a port that no container of its workloads declares. If nothing listens there, they get 503.",
         "Write the port of the application, or declare the port in the container.");
+
+    public static readonly AnalysisCode HostAliasAstray = new("ISM1530", "HostAliasAstray", Severity.Warning,
+        "hostAliases of a Pod give the name of a Service another address than the Service has. They come before any DNS, so that calls of that name go "
+            + "elsewhere.",
+        "Remove the name from hostAliases.");
 }

@@ -34,6 +34,10 @@ internal static class ReachCases
 
     internal static AnalyzerCase[] All { get; } =
     [
+        new("ISM1531", "c2 Service istio-system/east metadata.annotations[networking.isthmus.internal/gateway-weight]", Two(Near, Weighed("0")),
+            Two(Near, Weighed("1")), "is 0, which takes the gateway out, and network2 has no other one in use", Remedy: "annotate service east"),
+        new("ISM1532", "c1 Pod ops/viewer spec.containers[istio-proxy].env[ISTIO_META_REQUESTED_NETWORK_VIEW]", Two(Join(Near, Viewer("network1")), Far),
+            Two(Join(Near, Viewer("'network1,network2'")), Far), "it gets none in network2"),
         new("ISM1513", "c1 DestinationRule shop/web spec.trafficPolicy.tls.mode", Two(Join(Near, Tls("DISABLE")), FarAlike),
             Two(Join(Near, Tls("ISTIO_MUTUAL")), FarAlike),
             "is DISABLE, and the workloads of web.shop.svc.cluster.local, such as Pod shop/web-1 in c2, are in other networks than callers such as Pod "
@@ -138,6 +142,14 @@ internal static class ReachCases
     ];
 
     private const string Selecting = "discoverySelectors: [{matchLabels: {mesh: main} }]";
+
+    private static string Weighed(string weight) => Far.Replace("metadata: {name: east, namespace: istio-system }",
+        "metadata: {name: east, namespace: istio-system, labels: {topology.istio.io/network: network2}, annotations: "
+            + $"{{networking.isthmus.internal/gateway-weight: '{weight}'}} }}", StringComparison.Ordinal);
+
+    private static string Viewer(string networks) => Workload("ops", "viewer", "app: viewer",
+        "containers: [{name: app, image: app}, {name: istio-proxy, image: "
+        + $"proxy, env: [{{name: ISTIO_META_REQUESTED_NETWORK_VIEW, value: {networks}}}]}}]");
 
     private static string Two(string one, string two) => $"{one}\n{Next}\n{two}";
 

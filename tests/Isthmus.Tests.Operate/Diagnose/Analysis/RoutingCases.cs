@@ -70,6 +70,12 @@ internal static class RoutingCases
                 Istio("VirtualService", "ops", "route",
                     "hosts: [web.shop.svc.cluster.local, made.up.example], http: [{route: [{destination: {host: web.shop.svc.cluster.local} }] }]")),
             "\"web.ops.svc.cluster.local\""),
+        // Only callers may leave out the end of a name.
+        new("IST0101", "c1 VirtualService ops/route spec.hosts[0]",
+            Join(Web, Istio("VirtualService", "ops", "route", "hosts: [web.shop], http: [{route: [{destination: {host: web.shop.svc.cluster.local} }] }]")),
+            Join(Web, Istio("VirtualService", "ops", "route",
+                "hosts: [web.shop.svc.cluster.local], http: [{route: [{destination: {host: web.shop.svc.cluster.local} }] }]")),
+            "a name with a dot is taken as it is written", Remedy: "write the host as web.shop.svc.cluster.local"),
         new("IST0174", "c1 DestinationRule shop/rule spec.host", Join(Web, Istio("DestinationRule", "shop", "rule", "host: wev")),
             Join(Web, Istio("DestinationRule", "shop", "rule", "host: web"), Istio("DestinationRule", "shop", "all", "host: '*.local'")), "no effect"),
         new("IST0112", "c1 VirtualService shop/route spec.http[0].route[0].destination",

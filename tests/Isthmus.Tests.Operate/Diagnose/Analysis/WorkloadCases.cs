@@ -19,6 +19,11 @@ internal static class WorkloadCases
 
     internal static AnalyzerCase[] All { get; } =
     [
+        new("ISM1530", "c1 Deployment shop/api spec.template.spec.hostAliases[0]", Join(Web, Aliases("10.9.9.9", "web.shop.svc.cluster.local")),
+            Join(Web, Aliases("10.0.0.1", "web.shop.svc.cluster.local")),
+            "gives web.shop.svc.cluster.local the address 10.9.9.9, and Service shop/web has 10.0.0.1"),
+        new("ISM1530", "c1 Deployment shop/api spec.template.spec.hostAliases[0]", Join(Web, Aliases("10.9.9.9", "web")),
+            Join(Web, Aliases("10.9.9.9", "web.example.com")), "gives web the address", Remedy: "remove web from hostAliases, or write 10.0.0.1 there"),
         new("IST0102", "c1 Namespace shop metadata.labels", Join(Root, Namespace("shop", ""), Bare("shop", "web-1", "app: web")),
             Join(Root, Namespace("shop", "istio-injection: disabled"), Bare("shop", "web-1", "app: web"))),
         new("IST0102", "c1 Namespace empty metadata.labels", Join(Root, Namespace("empty", "")),
@@ -245,4 +250,7 @@ internal static class WorkloadCases
 
     private static string Webhook(string name, string label, string service) =>
         $$"""{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: {{name}} }, webhooks: [{name: namespace.sidecar-injector.istio.io, clientConfig: {service: {namespace: istio-system, name: {{service}} } }, namespaceSelector: {matchLabels: {istio-injection: {{label}} } } }] }""";
+
+    private static string Aliases(string address, string name) => Deployment("shop", "api", "app: api",
+        $"hostAliases: [{{ip: {address}, hostnames: [{name}]}}], containers: [{{name: app, image: app}}]");
 }

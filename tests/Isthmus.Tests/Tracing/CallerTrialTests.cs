@@ -1,0 +1,132 @@
+using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Calls;
+using Xunit;
+
+namespace Isthmus.Tests.Tracing;
+
+/// <summary>Faults of callers: addresses that their Pods have for names, what they send, and what their proxies ask for (tests/operator-faults.tsv).</summary>
+public sealed class CallerTrialTests
+{
+    private const string Weightless = "networking.isthmus.internal/gateway-weight";
+
+    [Fact]
+    public void A_stale_address_in_hostAliases_is_where_the_call_goes_and_why_it_fails()
+    {
+        var scenario = new TraceScenario { Call = new("connect to 10.96.9.9:9000", false, 0, 5000, "10.96.9.9:9000", "UF", "no answer within 5 s", []) };
+        scenario.One = Aliased(scenario.One, "10.96.9.9");
+        var walk = new AddressWalk(scenario.Facts("tcp://orders:9000"), new Random(1));
+        scenario.Complete(walk.Again());
+        Assert.Equal("10.96.9.9:9000", walk.Called!.To.ToString());
+        AssertCause(walk.Trace, "ISM2140", "Pod shop/buyer in c1", "spec.hostAliases[0]",
+            "gives orders the address 10.96.9.9, to which the application connects; in the mesh, the name is of Service shop/orders in c1, at 10.96.0.5");
+        Assert.Equal("remove orders from hostAliases of the Pod's template, or write 10.96.0.5 there", walk.Trace.Failure!.Problem!.Remedy);
+    }
+
+    /// <summary>Requests are routed by the host that they name, wherever they go.</summary>
+    [Theory]
+    [InlineData("10.96.9.9", HopStatus.Warning)]
+    [InlineData("10.96.0.5", HopStatus.Ok)]
+    public void A_stale_address_that_does_no_harm_is_a_warning(string address, HopStatus status)
+    {
+        var scenario = new TraceScenario { Call = new("GET /", true, 200, 3, "10.1.0.5:8080", "-", "", []) };
+        scenario.One = Aliased(scenario.One, address);
+        var trace = scenario.Walk();
+        Assert.True(trace.Succeeds);
+        Assert.Equal(status, trace.Hops.Single(hop => hop.Name == "name").Status);
+    }
+
+    [Fact]
+    public void The_only_gateway_of_a_network_that_is_taken_out_is_named()
+    {
+        var scenario = WithoutEndpoints();
+        scenario.Two = scenario.Two.Replace("labels: {topology.istio.io/network: n2}}, spec: {selector",
+            $"labels: {{topology.istio.io/network: n2}}, annotations: {{{Weightless}: '0'}}}}, spec: {{selector", StringComparison.Ordinal);
+        AssertCause(scenario.Walk(), "ISM2141", "Service istio-system/east in c2", $"metadata.annotations[{Weightless}]", "takes the gateway out");
+        Assert.Equal($"kubectl --context=c2 -n istio-system annotate service east {Weightless}-", scenario.Walk().Failure!.Problem!.Remedy);
+    }
+
+    [Theory]
+    [InlineData("", "{name: ISTIO_META_REQUESTED_NETWORK_VIEW, value: n1}", "spec.containers[istio-proxy].env[ISTIO_META_REQUESTED_NETWORK_VIEW]")]
+    [InlineData(", annotations: {proxy.istio.io/config: '{proxyMetadata: {ISTIO_META_REQUESTED_NETWORK_VIEW: n1}}'}",
+        "{name: PROXY_CONFIG, value: '{\"proxyMetadata\": {\"ISTIO_META_REQUESTED_NETWORK_VIEW\": \"n1\"}}'}", "metadata.annotations[proxy.istio.io/config]")]
+    public void A_caller_whose_proxy_asks_for_other_networks_only_is_named(string annotations, string variable, string path)
+    {
+        var scenario = WithoutEndpoints();
+        scenario.One = scenario.One.Replace("value: c1}]}], initContainers", $"value: c1}}, {variable}]}}], initContainers", StringComparison.Ordinal)
+            .Replace("labels: {app: buyer}}", $"labels: {{app: buyer}}{annotations}}}", StringComparison.Ordinal);
+        AssertCause(scenario.Walk(), "ISM2142", "Pod shop/buyer in c1", path,
+            "for endpoints in n1 only (ISTIO_META_REQUESTED_NETWORK_VIEW), and not for those in n2");
+    }
+
+    [Fact]
+    public void A_Host_header_of_no_host_is_why_a_call_does_not_get_to_another_cluster()
+    {
+        var scenario = new TraceScenario { Sent = SentRequest.Parse("", ["Host: backend"], "", "") };
+        scenario.One = scenario.One.Replace("labels: {app: orders, version: v1}}, spec: {containers", "labels: {app: other}}, spec: {containers",
+            StringComparison.Ordinal);
+        AssertCause(scenario.Walk(), "ISM2143", "host backend", "", "to 10.96.0.5:80, which leads to Pods of c1 only");
+        Assert.StartsWith("send the host that is called, orders", scenario.Walk().Failure!.Problem!.Remedy, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_ClusterIP_of_another_cluster_leads_nowhere()
+    {
+        var scenario = new TraceScenario();
+        scenario.Two = scenario.Two.Replace("clusterIP: 10.96.0.5", "clusterIP: 10.96.7.7", StringComparison.Ordinal);
+        AssertCause(scenario.Walk("10.96.7.7:80"), "ISM2144", "Service shop/orders in c2", "spec.clusterIP",
+            "is 10.96.7.7, and a ClusterIP leads to Pods only within its own cluster, while the caller is in c1");
+        Assert.Equal("call orders.shop:80 by its name", scenario.Walk("10.96.7.7:80").Failure!.Problem!.Remedy);
+    }
+
+    [Fact]
+    public void A_ServiceEntry_of_another_cluster_is_named()
+    {
+        var scenario = new TraceScenario();
+        scenario.Two += "\n---\n{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: partner, namespace: shop}, spec: {hosts: "
+            + "[partner.internal], resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}], endpoints: [{address: 10.9.9.9}]}}";
+        AssertCause(scenario.Walk("partner.internal"), "ISM2145", "ServiceEntry shop/partner in c2", "", "has partner.internal, and is in c2");
+    }
+
+    [Fact]
+    public void A_VirtualService_for_a_name_that_is_not_completed_is_told_where_the_path_is_unknown()
+    {
+        var scenario = new TraceScenario { Call = new("GET /", true, 404, 3, "10.1.0.5:8080", "-", "", []) };
+        scenario.Client = scenario.Client.Replace("/virtual-service/orders", "", StringComparison.Ordinal);
+        scenario.One += "\n---\n{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: orders, namespace: front}, spec: {hosts: "
+            + "[orders.shop], http: [{rewrite: {uri: /api}, route: [{destination: {host: orders.shop.svc.cluster.local}}]}]}}";
+        var problem = scenario.Walk().Hops.Single(hop => hop.Name == "route").Problem!;
+        Assert.Equal(("ISM2146", "VirtualService front/orders in c1", "spec.hosts[0]", $"write {TraceScenario.Fqdn}"),
+            (problem.Code, problem.Object, problem.Path, problem.Remedy));
+    }
+
+    /// <summary>What clients send for a name with a dot at its end has the dot, too.</summary>
+    [Theory]
+    [InlineData("\"" + TraceScenario.Fqdn + "\"", true)]
+    [InlineData("\"" + TraceScenario.Fqdn + "\", \"" + TraceScenario.Fqdn + ".\"", false)]
+    public void A_name_with_a_dot_at_its_end_is_sent_with_it(string domains, bool isPassedOn)
+    {
+        var scenario = new TraceScenario();
+        scenario.Client = scenario.Client.Replace($"\"orders.shop\", \"{TraceScenario.Fqdn}\"", $"\"orders.shop\", {domains}", StringComparison.Ordinal);
+        var trace = scenario.Walk($"http://{TraceScenario.Fqdn}./");
+        Assert.Equal(isPassedOn, trace.Hops.Single(hop => hop.Name == "route").Summary.Contains("allow_any", StringComparison.Ordinal));
+    }
+
+    private static string Aliased(string objects, string address) => objects.Replace("value: c1}]}], initContainers",
+        $"value: c1}}]}}], hostAliases: [{{ip: {address}, hostnames: [orders]}}], initContainers", StringComparison.Ordinal);
+
+    /// <summary>The caller's proxy has the host, and none of its endpoints.</summary>
+    private static TraceScenario WithoutEndpoints()
+    {
+        var scenario = new TraceScenario();
+        scenario.Client = scenario.Client.Replace("\"lb_endpoints\": [", "\"ignored\": [", StringComparison.Ordinal);
+        return scenario;
+    }
+
+    private static void AssertCause(CallTrace trace, string code, string owner, string path, string says)
+    {
+        var problem = trace.Failure?.Problem;
+        Assert.NotNull(problem);
+        Assert.Equal((code, owner, path), (problem.Code, problem.Object, problem.Path));
+        Assert.Contains(says, problem.Message, StringComparison.Ordinal);
+    }
+}

@@ -1,3 +1,4 @@
+using System.Net;
 using Google.Protobuf;
 using Isthmus.Core.Collections;
 using Isthmus.Mesh.Model;
@@ -91,6 +92,8 @@ public static class RouteGenerator
     private static IEnumerable<string> Names(string hostname, string domain)
     {
         yield return hostname;
+        // With a dot at its end, a name is not completed: applications that write it so send it so.
+        if (hostname != "*" && !IPAddress.TryParse(hostname, out _)) yield return $"{hostname}.";
         // The domain is NAMESPACE.svc.SUFFIX.
         var suffix = domain.IndexOf(".svc.", StringComparison.Ordinal);
         if (suffix < 0) yield break;

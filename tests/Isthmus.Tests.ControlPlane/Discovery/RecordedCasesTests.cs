@@ -95,6 +95,21 @@ public sealed class RecordedCasesTests
     }
 
     [Fact]
+    public void A_name_with_a_dot_at_its_end_is_that_of_the_host()
+    {
+        var rig = new MeshRig("c1");
+        rig.App("c1", "stock", "10.96.0.9", "10.244.0.1");
+        var client = rig.Sidecar("c1");
+        rig.Push();
+        var domains = Route(client, "80")!.VirtualHosts.First(host => host.Name.StartsWith("stock.", StringComparison.Ordinal)).Domains;
+        Assert.Contains("stock.shop.svc.cluster.local.", domains);
+        Assert.Contains("stock.shop.svc.cluster.local.:80", domains);
+        // Resolvers do not complete such a name.
+        Assert.DoesNotContain("stock.", domains);
+        Assert.DoesNotContain(domains, domain => domain.StartsWith("10.96.0.9.", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void A_rule_limits_connections_at_the_callee_too()
     {
         var rig = new MeshRig("c1");

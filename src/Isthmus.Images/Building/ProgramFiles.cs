@@ -72,13 +72,9 @@ internal static class ProgramFiles
             return Directory.EnumerateFiles(program.Directory).Where(file => Path.GetExtension(file) is not ".pdb" and not ".xml")
                 .Select(file => ($"{ProgramLayout.BuildDirectory}/{Path.GetFileName(file)}", file));
         }
-        (string Path, string File)[] beside =
-        [
-            ($"{ProgramLayout.BuildDirectory}/{ProgramLayout.Level3}/{Path.GetFileName(ProgramLayout.NativeProgram)}",
-                Path.Combine(program.Directory, ProgramLayout.Level3, Path.GetFileName(program.Executable))),
-            ($"{ProgramLayout.BuildDirectory}/{ProgramLayout.CniPlugin}", Path.Combine(program.Directory, ProgramLayout.CniPlugin)),
-        ];
-        return [(ProgramLayout.NativeProgram, program.Executable), .. beside.Where(item => File.Exists(item.File))];
+        var plugin = Path.Combine(program.Directory, ProgramLayout.CniPlugin);
+        return ((string, string)[])[(ProgramLayout.NativeProgram, program.Executable),
+            .. File.Exists(plugin) ? [($"{ProgramLayout.BuildDirectory}/{ProgramLayout.CniPlugin}", plugin)] : (IEnumerable<(string, string)>)[]];
     }
 
     internal const string BillPath = "usr/share/sbom/isthmus.spdx.json";

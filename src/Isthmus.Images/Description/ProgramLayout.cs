@@ -21,9 +21,6 @@ public static class ProgramLayout
     /// <summary>The native program in containers, whatever its file is called outside.</summary>
     public const string NativeProgram = BuildDirectory + "/isthmus";
 
-    /// <summary>The directory beside a native program with its build for processors of that level, where there is one.</summary>
-    public const string Level3 = "x86-64-v3";
-
     /// <summary>The executable for nodes, beside the program.</summary>
     public const string CniPlugin = "istio-cni";
 

@@ -93,11 +93,17 @@ internal static class Comparison
     private static void WalkLists(JsonArray theirs, JsonArray ours, string path, Action<string, string, string> differs)
     {
         var field = path[(path.LastIndexOf('.') + 1)..];
-        if (Sets.Contains(field) || (theirs.All(IsScalar) && ours.All(IsScalar)))
+        if (Sets.Contains(field))
         {
-            var (a, b) = (theirs.Select(Text), ours.Select(Text));
-            if (Sets.Contains(field)) (a, b) = (a.Order(StringComparer.Ordinal), b.Order(StringComparer.Ordinal));
-            var (left, right) = (string.Join(", ", a), string.Join(", ", b));
+            // An item that is there twice counts twice.
+            var (a, b) = (theirs.CountBy(Text).ToDictionary(), ours.CountBy(Text).ToDictionary());
+            foreach (var (item, count) in a) if (count > b.GetValueOrDefault(item)) differs($"{path}[{item}] (missing)", item, "");
+            foreach (var (item, count) in b) if (count > a.GetValueOrDefault(item)) differs($"{path}[{item}] (extra)", "", item);
+            return;
+        }
+        if (theirs.All(IsScalar) && ours.All(IsScalar))
+        {
+            var (left, right) = (string.Join(", ", theirs.Select(Text)), string.Join(", ", ours.Select(Text)));
             if (left != right) differs(path, left, right);
             return;
         }

@@ -192,7 +192,7 @@ public sealed class GatewayTraceTests(LoopbackMeshRig mesh, FaultyServices servi
             await client.DeleteAsync(Manifests.ResourceOf(MeshApi.RequestAuthentication), System, services.Name("claimed"), Stop);
             await client.DeleteAsync(Kinds.Service, System, services.Name("door"), Stop);
             await client.DeleteAsync(Manifests.ResourceOf(MeshApi.Gateway), System, services.Name("door"), Stop);
-            foreach (var name in (string[])["door", "unbound", "claimed"])
+            foreach (var name in (string[])["door", "unbound", "left", "claimed"])
                 await client.DeleteAsync(Manifests.ResourceOf(MeshApi.VirtualService), services.Name("ns"), services.Name(name), Stop);
         }
     }

@@ -195,7 +195,7 @@ public sealed class RouteTrialTests
 
     /// <summary>A host with a dot is taken as it is written, and one without means the VirtualService's own namespace.</summary>
     [Theory]
-    [InlineData("orders.shop", "routes to orders.shop, which is no host of the mesh: a name with a dot is taken as it is written",
+    [InlineData("orders.shop", "routes to orders.shop, which is not a host of the mesh: a name with a dot is taken as it is written",
         "write orders.shop.svc.cluster.local")]
     [InlineData("orders.infra.svc.cluster.local", "routes to orders.infra.svc.cluster.local, and no Service", "write orders.shop.svc.cluster.local, if")]
     public void A_destination_that_is_not_a_full_name_is_told_with_the_full_name(string host, string says, string remedy)

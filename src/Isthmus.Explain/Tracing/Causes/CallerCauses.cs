@@ -55,7 +55,7 @@ internal sealed class CallerCauses(TraceFacts facts, CallerConfig config)
         var there = host.Services.Where(service => service.Cluster != facts.Home && service.Port(call.Port) is not null
             && ServicePods.Ready(service, call.Port).Any()).Select(service => service.Cluster.Context).ToList();
         return there.Count == 0 ? null : Faults.Of("ISM2143", $"host {named}", "",
-            $"is what the request names in its header Host, and it is no host of the mesh: the caller's proxy passes the request on unchanged to "
+            $"is what the request names in its header Host, and it is not a host of the mesh: the caller's proxy passes the request on unchanged to "
                 + $"{call.Destination}, which leads to Pods of {facts.Home.Context} only, and the ready Pods of {host.Fqdn} are in {string.Join(" and ", there)}",
             $"send the host that is called, {facts.Target.Host} (behind nginx: proxy_set_header Host {facts.Target.Host})");
     }

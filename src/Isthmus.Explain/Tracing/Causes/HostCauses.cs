@@ -233,7 +233,7 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
         // Only callers may leave out the end of a name.
         if (fqdn != host.Fqdn && host.Services.Count > 0)
             return Faults.Of("ISM2010", owner, config.RouteField(rule, fqdn, "", "host"),
-                $"{routes} {fqdn}, which is no host of the mesh: a name with a dot is taken as it is written, and the host is {host.Fqdn}",
+                $"{routes} {fqdn}, which is not a host of the mesh: a name with a dot is taken as it is written, and the host is {host.Fqdn}",
                 $"write {host.Fqdn}");
         if (host.Services.Count > 0 && host.Services.All(service => service.Port(port) is null))
             return Faults.Of(Faults.NoSuchPort, owner, config.RouteField(rule, fqdn, subset, "port.number"),

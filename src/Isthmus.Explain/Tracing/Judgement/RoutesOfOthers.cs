@@ -79,7 +79,7 @@ internal static class RoutesOfOthers
                 && host.Services.Count > 0 && facts.Host(name)?.Fqdn == host.Fqdn);
             if (index < 0) continue;
             return Faults.Of("ISM2146", $"VirtualService {service.Namespace}/{service.Name} in {config.At.Context}", $"spec.hosts[{index}]",
-                $"is {service.Hosts[index]}, which is no host of the mesh: a name with a dot is taken as it is written, this call is not subject to it, "
+                $"is {service.Hosts[index]}, which is not a host of the mesh: a name with a dot is taken as it is written, this call is not subject to it, "
                     + "and the answer is 404",
                 $"write {host.Fqdn}");
         }

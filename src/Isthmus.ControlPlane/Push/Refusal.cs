@@ -17,12 +17,16 @@ internal static class Refusal
             TypeUrls.Cluster => ("cluster", "DestinationRules, ServiceEntries and EnvoyFilters"),
             TypeUrls.Route => ("route", "VirtualServices and EnvoyFilters"),
             TypeUrls.Endpoints => ("endpoints", "Services, ServiceEntries and DestinationRules"),
+            TypeUrls.Secret => ("certificate", "the Secrets and ConfigMaps"),
             _ => (type.TypeUrl, "all objects"),
         };
+        var remedy = type.TypeUrl == TypeUrls.Secret
+            ? "put PEM certificates, and the key that belongs to them, into the Secret or ConfigMap that the reason names"
+            : "correct or remove the object that the reason points to, most likely an EnvoyFilter";
         return new(
             Code, $"proxy {proxy.Id}", kind,
             $"refused by the proxy: {type.Error}; it keeps the last version that it accepted, so changes of {sources} that are part of the same {kind} have no "
                 + $"effect on the proxy",
-            "correct or remove the object that the reason points to, most likely an EnvoyFilter");
+            remedy);
     }
 }

@@ -266,6 +266,18 @@ public sealed class PushEngineTests
         Assert.StartsWith(
             "refused by the proxy: no such filter; it keeps the last version that it accepted, so changes of AuthorizationPolicies, RequestAuthentications,",
             refusal.Message, StringComparison.Ordinal);
+        Assert.EndsWith("most likely an EnvoyFilter", refusal.Remedy, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_to_do_about_a_certificate_that_a_proxy_refuses_is_in_its_Secret()
+    {
+        var feed = new ProxyFeed(Identity, TimeProvider.System, _ => { });
+        feed.Observe(new(XdsEventKind.Sent, TypeUrls.Secret, "n1", "v1", 1, ""));
+        feed.Observe(new(XdsEventKind.Rejected, TypeUrls.Secret, "n1", "v1", 0, "no PEM"));
+        var refusal = Assert.Single(feed.Refusals);
+        Assert.Equal("certificate", refusal.Path);
+        Assert.Contains("into the Secret or ConfigMap that the reason names", refusal.Remedy, StringComparison.Ordinal);
     }
 
     [Fact]

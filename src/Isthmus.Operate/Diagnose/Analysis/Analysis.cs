@@ -15,7 +15,7 @@ public static class Analysis
     /// <summary>The annotation by which an object declares that problems of it are intended: their codes, or <c>*</c>.</summary>
     private const string SuppressedBy = "galley.istio.io/analyze-suppress";
 
-    /// <summary>All findings, in the order of the analyzers.</summary>
+    /// <summary>All findings, the gravest first, then in the order of the analyzers.</summary>
     public static IReadOnlyList<Finding> Run(IReadOnlyList<ClusterInventory> clusters) => Examine(clusters).Findings;
 
     public static AnalysisResult Examine(IReadOnlyList<ClusterInventory> clusters)
@@ -26,7 +26,7 @@ public static class Analysis
         var byContext = clusters.DistinctBy(cluster => cluster.Context).ToDictionary(cluster => cluster.Context, StringComparer.Ordinal);
         // Several objects can lead to the same problem of another one.
         var findings = executed.SelectMany(analyzer => analyzer.Check(mesh)).DistinctBy(finding => (finding.Cluster, finding.Problem))
-            .Where(finding => !IsSuppressed(finding.Problem, byContext[finding.Cluster]));
+            .Where(finding => !IsSuppressed(finding.Problem, byContext[finding.Cluster])).OrderByDescending(finding => finding.Problem.Severity);
         return new([.. findings], executed, skipped, mesh.LeftOut);
     }
 

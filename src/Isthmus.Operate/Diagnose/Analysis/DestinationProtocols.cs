@@ -5,30 +5,44 @@ using Isthmus.Mesh.Model.GatewayApi;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
-/// <summary>Routes for requests of VirtualServices to ports that declare TLS, which nothing begins. Pure.</summary>
+/// <summary>Routes of VirtualServices to ports that declare another protocol than the routes send: requests to TLS that nothing begins, or TLS to requests.
+/// Pure.</summary>
 public static class DestinationProtocols
 {
     public static Analyzer Analyzer { get; } = new("virtualservice.DestinationProtocolAnalyzer",
-        "Checks that something begins TLS where http routes of VirtualServices lead to ports that declare it", [GatewayApiCodes.BackendSpeaksElse],
-        ["VirtualService", "DestinationRule", "Service"],
+        "Checks that something begins TLS where http routes of VirtualServices lead to ports that declare it, and that tls routes lead to no port of requests",
+        [GatewayApiCodes.BackendSpeaksElse], ["VirtualService", "DestinationRule", "Service"],
         mesh => mesh.Clusters.SelectMany(config => RouteDestinations.Of(config).Select(placed => Check(mesh, config, placed)).OfType<Finding>()));
 
     private static Finding? Check(MeshSnapshot mesh, ConfigCluster config, PlacedDestination placed)
     {
         var to = placed.Destination;
-        if (!placed.IsHttpRoute || !TakesRequests(mesh, placed.Owner)) return null;
+        if (!placed.IsHttpRoute && !placed.IsTlsRoute) return null;
         var known = mesh.Hosts.Find(to.Host);
         var port = to.Port > 0 ? to.Port : placed.Owner.ForSidecars ? 0 : known.SelectMany(host => host.Ports).Distinct().ToList() is [var only] ? only : 0;
         // Clusters may disagree: then some calls get through.
         if (known.SelectMany(host => host.Protocols).Where(one => one.Number == port).Select(one => one.Protocol).Distinct().ToList() is not [var declared]
-            || !declared.IsTls() || known.Any(host => LeadsToGateway(config, host)) || TlsOrigination.MayBegin(mesh, config.Cluster, to.Host)) return null;
+            || known.Any(host => LeadsToGateway(config, host))) return null;
         var service = known.Select(host => host.Service).FirstOrDefault(one => one is not null);
         var name = service is not null ? $"Service {service.Key}" : $"ServiceEntry {known[0].Entry!.Namespace}/{known[0].Entry!.Name}";
-        return GatewayApiCodes.BackendSpeaksElse.At(config.Cluster, placed.Name, to.Port > 0 ? $"{placed.Path}.port.number" : $"{placed.Path}.host",
-            $"leads to port {port} of {name}, which declares {declared.ToString().ToUpperInvariant()}, and nothing begins TLS there: requests are sent in plain "
-                + "text",
-            $"create a DestinationRule for {to.Host} with trafficPolicy.tls.mode SIMPLE; or, if the application speaks plain HTTP, "
-                + (service is not null ? "name the port http, or set appProtocol: http" : "set its protocol to HTTP"));
+        return Wrong(mesh, config, placed, declared, service is not null) is not { } wrong ? null
+            : GatewayApiCodes.BackendSpeaksElse.At(config.Cluster, placed.Name, to.Port > 0 ? $"{placed.Path}.port.number" : $"{placed.Path}.host",
+                $"leads to port {port} of {name}, which declares {declared.ToString().ToUpperInvariant()}, and {wrong.Why}", wrong.Remedy);
+    }
+
+    private static (string Why, string Remedy)? Wrong(MeshSnapshot mesh, ConfigCluster config, PlacedDestination placed, Protocol declared, bool isService)
+    {
+        var host = placed.Destination.Host;
+        if (placed.IsTlsRoute)
+            return !declared.IsHttp() ? null
+                : ("a tls route passes TLS on without ending it: what takes the connection finds no request",
+                    "lead to the port where the application speaks TLS, and declare that it does ("
+                    + (isService ? "name it tls or https, or set appProtocol" : "protocol TLS or HTTPS")
+                    + "); or let the Gateway end TLS (mode SIMPLE), with an http route");
+        return !declared.IsTls() || !TakesRequests(mesh, placed.Owner) || TlsOrigination.MayBegin(mesh, config.Cluster, host) ? null
+            : ("nothing begins TLS there: requests are sent in plain text",
+                $"create a DestinationRule for {host} with trafficPolicy.tls.mode SIMPLE; or, if the application speaks plain HTTP, "
+                + (isService ? "name the port http, or set appProtocol: http" : "set its protocol to HTTP"));
     }
 
     /// <summary>Whether proxies know requests for one of the hosts: sidecars do at ports that declare no TLS.</summary>

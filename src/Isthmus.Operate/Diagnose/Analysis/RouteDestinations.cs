@@ -10,6 +10,9 @@ public sealed record PlacedDestination(VirtualService Owner, string Path, Destin
     /// <summary>Whether requests go there, and not copies of them or connections.</summary>
     public bool IsHttpRoute => Path.StartsWith("spec.http[", StringComparison.Ordinal) && Path.Contains(".route[", StringComparison.Ordinal);
 
+    /// <summary>Whether connections that begin TLS go there as they are.</summary>
+    public bool IsTlsRoute => Path.StartsWith("spec.tls[", StringComparison.Ordinal);
+
     /// <summary>What happens to what is sent to a destination that does not exist.</summary>
     public string Loss => IsHttpRoute ? "requests get 503" : Path.Contains("mirror", StringComparison.Ordinal) ? "copies of requests are lost"
         : "connections end";

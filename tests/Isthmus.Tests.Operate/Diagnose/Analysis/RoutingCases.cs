@@ -35,11 +35,14 @@ internal static class RoutingCases
         Istio("Gateway", "shop", "front", "selector: {app: web}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [web.example]}]"));
 
     /// <summary>It speaks TLS, and has no sidecar.</summary>
-    private static readonly string Sealed = Join(Service("shop", "sealed", "app: sealed", "{name: https, port: 443}"),
+    internal static readonly string Sealed = Join(Service("shop", "sealed", "app: sealed", "{name: https, port: 443}"),
         Bare("shop", "sealed-1", "app: sealed, sidecar.istio.io/inject: 'false'"));
 
     private const string ToSealed = "http: [{route: [{destination: {host: sealed, port: {number: 443} } }] }]", Origination =
         "host: sealed, trafficPolicy: {tls: {mode: SIMPLE, caCertificates: system} }";
+
+    private static string PassedTo(string host, int port) =>
+        $"tls: [{{match: [{{sniHosts: [sealed.shop.svc.cluster.local]}}], route: [{{destination: {{host: {host}, port: {{number: {port}}} }} }}] }}]";
 
     internal static AnalyzerCase[] All { get; } =
     [
@@ -52,6 +55,10 @@ internal static class RoutingCases
             Join(Web, Sealed, Istio("VirtualService", "shop", "route", $"hosts: [web], {ToSealed}")),
             Join(Web, Sealed, Istio("VirtualService", "shop", "route", $"hosts: [web], {ToSealed}"), Istio("DestinationRule", "shop", "sealed", Origination)),
             "requests are sent in plain text"),
+        new("ISM1510", "c1 VirtualService shop/route spec.tls[0].route[0].destination.port.number",
+            Join(Web, Sealed, Istio("VirtualService", "shop", "route", $"hosts: [sealed.shop.svc.cluster.local], {PassedTo("web", 80)}")),
+            Join(Web, Sealed, Istio("VirtualService", "shop", "route", $"hosts: [sealed.shop.svc.cluster.local], {PassedTo("sealed", 443)}")),
+            "leads to port 80 of Service shop/web, which declares HTTP, and a tls route passes TLS on without ending it"),
         Host("IST0101", "spec.http[0].route[0].destination.host", "hosts: [web], http: [{route: [{destination: {host: wev} }] }]", ToWeb,
             "\"wev.shop.svc.cluster.local\""),
         Host("IST0101", "spec.http[0].mirror.host", "hosts: [web], http: [{route: [{destination: {host: web} }], mirror: {host: gone} }]",

@@ -59,8 +59,7 @@ internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvid
 
     private void ServeUdp(Socket socket, TaskCompletionSource done, CancellationToken stop)
     {
-        var (query, answer) = (new byte[4096], new byte[4096]);
-        var from = new SocketAddress(address.AddressFamily);
+        using var burst = new DatagramBurst(socket);
         var own = new Random(random.Next());
         try
         {
@@ -68,14 +67,9 @@ internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvid
             {
                 try
                 {
-                    var received = query.AsSpan(0, socket.ReceiveFrom(query, SocketFlags.None, from));
-                    var decision = DnsResponder.Answer(received, _table, udp: true, own, answer, out var length);
-                    if (decision == DnsDecision.Forward) Forward(socket, received.ToArray(), from, stop);
-                    else if (decision == DnsDecision.Answered)
-                    {
-                        Interlocked.Increment(ref _answered);
-                        socket.SendTo(answer.AsSpan(0, length), SocketFlags.None, from);
-                    }
+                    var count = burst.Receive();
+                    for (var i = 0; i < count; i++) AnswerUdp(socket, burst, i, own, stop);
+                    burst.Send();
                 }
                 // A client that went away shows up as an error of the next call; other clients still wait.
                 catch (SocketException) when (!stop.IsCancellationRequested)
@@ -96,6 +90,17 @@ internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvid
         }
     }
 
+    private void AnswerUdp(Socket socket, DatagramBurst burst, int index, Random own, CancellationToken stop)
+    {
+        var decision = DnsResponder.Answer(burst[index], _table, udp: true, own, burst.Room, out var length);
+        if (decision == DnsDecision.Forward) Forward(socket, burst[index].ToArray(), burst.From(index), stop);
+        else if (decision == DnsDecision.Answered)
+        {
+            Interlocked.Increment(ref _answered);
+            burst.Answer(index, length);
+        }
+    }
+
     private void Forward(Socket socket, byte[] query, SocketAddress from, CancellationToken stop)
     {
         if (!_forwards.Wait(0))
@@ -104,14 +109,12 @@ internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvid
             return;
         }
         Interlocked.Increment(ref _forwarded);
-        var back = new SocketAddress(from.Family, from.Size);
-        from.Buffer.Span[..from.Size].CopyTo(back.Buffer.Span);
         _forwarding.Start("DNS query to an upstream server", async () =>
         {
             try
             {
                 if (await upstream.AskAsync(query, tcp: false, stop).ConfigureAwait(false) is { } answer)
-                    socket.SendTo(answer, SocketFlags.None, back);
+                    socket.SendTo(answer, SocketFlags.None, from);
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException or OperationCanceledException)
             {

@@ -170,6 +170,31 @@ public sealed class EntryCausesTests
         });
     }
 
+    /// <summary>The Gateway that has the host of the call selects other Pods than those that are called.</summary>
+    [Theory]
+    [InlineData("istio: ingress", "ISM2052", "has shop.example.com, but selects istio=ingress: no Pod has that, and Pod edge/door in c1 has istio=ingressgateway")]
+    [InlineData("istio: other", "ISM2052", "has shop.example.com, but selects istio=other: Pod edge/other serves it, and Pod edge/door in c1 has istio=ingressg")]
+    [InlineData("istio: ingressgateway", "ISM2054", "its proxy has not received Gateway edge/shop in c1")]
+    public void A_Gateway_that_selects_other_Pods_is_named(string selector, string code, string says)
+    {
+        var scenario = new TraceScenario();
+        scenario.One += $$$"""
+
+            ---
+            {apiVersion: v1, kind: Pod, metadata: {name: door, namespace: edge, labels: {istio: ingressgateway}}, spec: {containers: [{name: istio-proxy}]}, status: {phase: Running}}
+            ---
+            {apiVersion: v1, kind: Pod, metadata: {name: other, namespace: edge, labels: {istio: other}}, spec: {containers: [{name: istio-proxy}]}, status: {phase: Running}}
+            ---
+            {apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: shop, namespace: edge}, spec: {selector: { {{{selector}}} }, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*.example.com']}]}}
+            """;
+        var facts = scenario.Facts("shop.example.com");
+        facts = new(facts.Clusters, new("c1", "edge", "door"), facts.Target, facts.Now);
+        var problem = new EntryCauses(facts, new CallerConfig(facts), new(facts, new(facts), new CallerConfig(facts))).WithoutListener(80, 8080);
+        Assert.Equal(code, problem.Code);
+        Assert.StartsWith(says, problem.Message, StringComparison.Ordinal);
+        if (code == "ISM2052") Assert.Equal(("Gateway edge/shop in c1", "spec.selector"), (problem.Object, problem.Path));
+    }
+
     /// <summary>A server passes TLS on by its server name, for which a route must be.</summary>
     [Theory]
     [InlineData("www.example.com", "ISM2085", "VirtualService edge/pass in c1", "add shop.example.com to sniHosts")]

@@ -40,7 +40,7 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
         if (all.Count == 0)
         {
             if (Api is { Apply: true } api) return api.WithoutListener(port, target);
-            return Ingresses.WithoutListener(facts.Target.Host, port)
+            return Ingresses.WithoutListener(facts.Target.Host, port) ?? Astray(facts.Target.Host, port)
                 ?? Faults.Of("ISM2052", facts.Client.ToString(), "metadata.labels", $"no Gateway in {config.At.Context} selects it, so its proxy opens no port",
                 "create a Gateway whose selector has labels of this Pod");
         }
@@ -53,6 +53,26 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
         if (AvailabilityCauses.OtherName(facts.Home, facts.ClientPod).Length > 0) return AvailabilityCauses.Misnamed(facts.Home, facts.ClientPod, 1);
         return Faults.Of("ISM2054", facts.Client.ToString(), "", $"its proxy has not received {Named(opening.Gateway)}",
             $"isthmus proxy-status --context={facts.Home.Context}");
+    }
+
+    /// <summary>A Gateway with the host of the call selects other Pods than those that are called, or none; null where no other one has the host.</summary>
+    private Problem? Astray(string host, int port)
+    {
+        var labels = facts.ClientPod.Metadata.Labels.ToValueMap();
+        var having = config.At.Istio<Gateway>().Where(gateway => !Selectors.Matches(gateway.Selector, labels)
+            && gateway.Servers.Any(server => server.Port == port && server.Hosts.Any(pattern => Hosts.Covers(Bare(pattern), host)))).ToList();
+        var selected = having.Select(gateway => config.At.Pods.FirstOrDefault(pod => Selectors.Matches(gateway.Selector, pod.Metadata.Labels.ToValueMap())))
+            .ToList();
+        if (having.Count == 0) return null;
+        // One that selects no Pod at all is more likely the mistake.
+        var index = Math.Max(selected.IndexOf(null), 0);
+        var (meant, other) = (having[index], selected[index]);
+        var differing = meant.Selector.Where(wanted => labels.GetValueOrDefault(wanted.Key) != wanted.Value).ToList();
+        return Faults.Of("ISM2052", Named(meant), "spec.selector",
+            $"has {host}, but selects {string.Join(", ", differing.Select(wanted => $"{wanted.Key}={wanted.Value}"))}: "
+                + (other is null ? "no Pod has that, and " : $"Pod {other.Metadata.Namespace}/{other.Metadata.Name} serves it, and ")
+                + $"{facts.Client} has {string.Join(", ", differing.Select(wanted => $"{wanted.Key}={labels.GetValueOrDefault(wanted.Key, "no such label")}"))}",
+            other is null ? "give the selector labels of this Pod" : "call a Service of the Pods that it selects, or give the selector labels of this Pod");
     }
 
     /// <summary>Why a server that passes connections on has none to pass on: no route of a VirtualService is for connections; null when one is.</summary>
@@ -219,6 +239,7 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
         if (Ingresses.Unrouted(call) is { } misled && (having.Count == 0 || misled.Code != IngressCauses.NotServed)) return misled;
         if (having.Count == 0)
         {
+            if (Astray(host, call.Port) is { } astray) return astray;
             var nearest = Nearest(opening, host).Gateway;
             return Faults.Of("ISM2055", nearest is null ? facts.Client.ToString() : Named(nearest), "spec.servers[*].hosts",
                 nearest is null

@@ -21,7 +21,8 @@ internal static class TraceCommand
         }.WithPods();
         var target = new Argument<string>("target")
         {
-            Description = "What it calls: [http://|https://|ws://|wss://|grpc://|tcp://]HOST[:PORT][/PATH], as the application would write it"
+            Description = "What it calls: [http://|https://|ws://|wss://|grpc://|tcp://]HOST[:PORT][/PATH], as the application would write it; "
+                + "without a port, http:// and ws:// mean 80, and https:// and wss:// 443"
         };
         var contexts = new MeshContexts();
         var snapshot = new SnapshotOption();

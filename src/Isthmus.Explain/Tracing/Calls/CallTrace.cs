@@ -63,6 +63,10 @@ public sealed record MadeCall(string What, bool Answered, int Status, double Mil
     /// <summary>The caller's proxy had a connection to <see cref="Upstream"/>.</summary>
     public bool IsConnected { get; init; }
 
+    /// <summary>The caller's proxy answered by itself, and sent nothing on: a preflight of CORS, a redirect or a response that the configuration
+    /// has.</summary>
+    public bool IsAnsweredByCaller { get; init; }
+
     /// <summary>Whether the other end went on as a WebSocket; null when it was not asked to, or did not answer.</summary>
     public bool? IsUpgraded { get; init; }
 

@@ -64,7 +64,7 @@ internal static class CallJudgement
             : facts.NotMade.Length > 0 ? NotMade(trace, facts.NotMade) : trace;
         // A proxy that denies a call responds, or closes the connection, just as an application would. Many servers close once the caller has ended its
         // direction: that is a failure only if the configuration forbids the call, or does not work, on the way that the call took.
-        var mayBeDenied = call.Status is 401 or 403 || call.GrpcStatus is 7 or 16;
+        var mayBeDenied = !call.IsAnsweredByCaller && (call.Status is 401 or 403 || call.GrpcStatus is 7 or 16);
         var isClosed = call.Status == 0 && call.Says == CallReading.Closed;
         var isDenied = ((mayBeDenied || isClosed)
                 && facts.Sightings.All.Any(sighting => sighting.Details.StartsWith("rbac_access_denied", StringComparison.Ordinal)))
@@ -75,7 +75,7 @@ internal static class CallJudgement
         var isSentAround = call.Status is >= 300 and < 400 && trace.Hops.Any(hop => hop.Problem?.Code == OutboundStep.Loop);
         if (call.Answered && !IsFailure(call) && !isDenied && !isRefused && !isSentAround)
         {
-            var through = Retried(traced, Soften(trace, call), call);
+            var through = call.IsAnsweredByCaller ? SentNowhere(trace) : Retried(traced, Soften(trace, call), call);
             var told = Unaccepted(Unbound(Rewritten(through, call, facts), call, facts), call, facts);
             return Append(RoutesOfOthers.Tell(told, call, facts), HopStatus.Ok, call, null);
         }
@@ -193,6 +193,15 @@ internal static class CallJudgement
         Hops = trace.Hops.Select(hop => hop.Status == HopStatus.Failed
             && (hop.Way > 0 ? trace.Took(hop.Way, call) : hop.Name is not ("cluster" or "endpoints") || IsOfTarget(hop, trace, call))
             ? hop with { Status = HopStatus.Warning } : hop).ToValueList(),
+    };
+
+    /// <summary>The call got no further than the caller's proxy. Policies judge requests, and none came to them; whatever else is wrong on the ways
+    /// awaits other calls.</summary>
+    private static CallTrace SentNowhere(CallTrace trace) => trace with
+    {
+        Hops = trace.Hops.Select(hop => hop.Way > 0 && IsOfPolicy(hop)
+            ? new(hop.Name, hop.Way, HopStatus.Unknown, "not reached: the caller's proxy answers by itself", hop.Facts)
+            : hop.Status == HopStatus.Failed ? hop with { Status = HopStatus.Warning } : hop).ToValueList(),
     };
 
     /// <summary>The application does not know the path that it gets, which is not the one that was called.</summary>

@@ -39,6 +39,7 @@ internal static class CallReading
             // The proxy tells of a caller that leaves with DC. With any other flag, it ended the call itself.
             IsOutOfTime = answer.TimedOut == true && MadeCall.Failures(flags).All(flag => flag == "DC"),
             IsConnected = isConnected,
+            IsAnsweredByCaller = answered && wanted.Kind != CallKinds.Tcp && seen is { Attempts: null or 0 } && Text(seen.Upstream).Length == 0,
             Says = says,
             GrpcStatus = answer.GrpcStatus,
             IsTlsRefused = answer.TlsFailed == true,

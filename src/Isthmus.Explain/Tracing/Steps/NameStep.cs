@@ -101,7 +101,14 @@ internal sealed class NameStep(TraceFacts facts, TraceRecord record, TraceCauses
             ? host.Services[0].Service.Spec.Ports.Where(port => port.Protocol != "UDP").Select(port => port.Port)
             : host?.Entries.SelectMany(entry => entry.Ports).Select(port => port.Number) ?? [])
             .ToList();
-        var chosen = facts.Target.Port > 0 ? facts.Target.Port : facts.Target.Scheme == "https" ? 443 : ports.Contains(80) || ports.Count != 1 ? 80 : ports[0];
+        // A URL without a port has that of its scheme, whatever the ports of the Service. The schemes grpc and tcp have none of their own.
+        var chosen = facts.Target switch
+        {
+            { Port: > 0 } target => target.Port,
+            { Scheme: "https" } => 443,
+            { Scheme: "http" } => 80,
+            _ => ports.Contains(80) || ports.Count != 1 ? 80 : ports[0],
+        };
         var protocol = host?.Services.Select(service => service.Port(chosen)).FirstOrDefault(port => port is not null) is { } found
             ? Protocols.Of(found.Protocol, found.AppProtocol, found.Name, found.Port)
             : host?.Entries.SelectMany(entry => entry.Ports).FirstOrDefault(port => port.Number == chosen)?.Protocol ?? Protocol.Auto;

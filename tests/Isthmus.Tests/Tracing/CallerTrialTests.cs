@@ -1,5 +1,7 @@
+using System.Net;
 using Isthmus.Explain.Tracing;
 using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Causes;
 using Xunit;
 
 namespace Isthmus.Tests.Tracing;
@@ -85,6 +87,45 @@ public sealed class CallerTrialTests
         scenario.Two += "\n---\n{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: partner, namespace: shop}, spec: {hosts: "
             + "[partner.internal], resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}], endpoints: [{address: 10.9.9.9}]}}";
         AssertCause(scenario.Walk("partner.internal"), "ISM2145", "ServiceEntry shop/partner in c2", "", "has partner.internal, and is in c2");
+    }
+
+    [Theory]
+    [InlineData("{name: orders}, spec: {hosts: [orders], http: [{route: [{destination: {host: orders}}]}, {match: [{uri: {prefix: /api}}], rewrite: {uri: /}, "
+        + "route: [{destination: {host: orders}}]}]}", "spec.http[1]", "spec.http[0] comes first and has no match", "move it before spec.http[0]")]
+    [InlineData("{name: orders}, spec: {hosts: ['*.shop.svc.cluster.local'], http: [{route: [{destination: {host: ledger}}]}]}", "spec.hosts",
+        "calls of it go to ledger.shop.svc.cluster.local, and the answer is 404", "name only the hosts that are meant")]
+    [InlineData("{name: orders}, spec: {hosts: [orders], http: [{match: [{uri: {prefix: /api}}], rewrite: {uri: /}, route: [{destination: {host: orders}}]}, "
+        + "{route: [{destination: {host: orders}}]}]}", "", "", "")]
+    public void A_route_that_does_not_do_what_was_meant_is_told_where_the_path_is_unknown(string routes, string path, string says, string remedy)
+    {
+        var scenario = new TraceScenario { Call = new("GET /", true, 404, 3, "10.1.0.5:8080", "-", "", []) };
+        scenario.One += $"\n---\n{{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {routes.Replace("{name: orders}",
+            "{name: orders, namespace: shop}", StringComparison.Ordinal)}}}";
+        var problem = scenario.Walk("orders/api/list").Hops.Single(hop => hop.Name == "route").Problem;
+        if (path.Length == 0) Assert.Null(problem);
+        else Assert.Equal(("ISM2158", "VirtualService shop/orders in c1", path), (problem?.Code, problem?.Object, problem?.Path));
+        Assert.Contains(says, problem?.Message ?? "", StringComparison.Ordinal);
+        Assert.StartsWith(remedy, problem?.Remedy ?? "", StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("DISABLE", "PeerAuthentication shop/plain in c1 lets it come in plain text only", "set mtls.mode to PERMISSIVE or STRICT")]
+    [InlineData("PERMISSIVE", "since it comes in plain text", "let the call use mutual TLS of the mesh")]
+    [InlineData("STRICT", "allows this call as it is written now, and the proxy of Pod shop/orders-a in c1 does not", "isthmus proxy-status --context=c1")]
+    public void What_keeps_identities_from_a_policy_is_named(string mode, string says, string remedy)
+    {
+        var scenario = new TraceScenario();
+        scenario.One += "\n---\n{apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: plain, namespace: shop}, spec: {mtls: {mode: "
+            + $"{mode}}}}}}}\n---\n{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: friends, namespace: shop}}, "
+            + "spec: {rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/buyer]}}]}]}}";
+        var facts = scenario.Facts();
+        var callee = facts.Home.Pods.Single(pod => pod.Metadata.Name == "orders-a");
+        var problem = new PolicyCauses(facts).Denied(new(facts.Home, callee, IPEndPoint.Parse("10.1.0.5:8080")), "",
+            new(mode == "STRICT" ? "spiffe://cluster.local/ns/shop/sa/buyer" : "", null, IPEndPoint.Parse("10.1.0.2:4000"), IPEndPoint.Parse("10.1.0.5:8080"),
+                "", null));
+        Assert.Equal(("ISM2064", "AuthorizationPolicy shop/friends in c1"), (problem.Code, problem.Object));
+        Assert.Contains(says, problem.Message, StringComparison.Ordinal);
+        Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);
     }
 
     [Fact]

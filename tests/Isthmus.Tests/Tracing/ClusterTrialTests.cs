@@ -178,7 +178,7 @@ public sealed class ClusterTrialTests
             {apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop}, spec: {containers: [{name: istio-proxy, env: [{name: ISTIO_META_CLUSTER_ID, value: east}]}]}}
             """, "c1").OfType<JsonObject>());
         var facts = new TraceFacts([home], PodRef.Of(home, home.Pods[0]), TraceTarget.Parse("orders"), DateTimeOffset.UnixEpoch);
-        var problem = new AvailabilityCauses(facts, new TraceNeeds(facts), null!).Unserved(home, "");
+        var problem = new AvailabilityCauses(facts, new TraceNeeds(facts)).Unserved(home, "");
         Assert.Equal(("ISM1003", "isthmus install -y --context=c1 --set values.global.multiCluster.clusterName=east --set values.global.network=n7"),
             (problem?.Code, problem?.Remedy));
     }
@@ -202,9 +202,9 @@ public sealed class ClusterTrialTests
         scenario.One = Put(scenario.One, "podIP: 10.1.0.7, conditions: [{type: Ready, status: \"True\"}]", "podIP: 10.1.0.7, conditions: []");
         var facts = scenario.Facts();
         var needs = new TraceNeeds(facts);
-        Assert.Equal("ISM1003", new AvailabilityCauses(facts, needs, null!).Unserved(facts.Home, "")?.Code);
+        Assert.Equal("ISM1003", new AvailabilityCauses(facts, needs).Unserved(facts.Home, "")?.Code);
         facts.Holders[Assert.Single(needs.Holders)] = TracedHolder.Of(kind == "none" ? null : secret);
-        var problem = new AvailabilityCauses(facts, needs, null!).Unserved(facts.Home, "")!;
+        var problem = new AvailabilityCauses(facts, needs).Unserved(facts.Home, "")!;
         Assert.Equal(("ISM1003", owner, path), (problem.Code, problem.Object, problem.Path));
         if (path == "data")
             Assert.StartsWith("is not used, and the control plane of c1 is not ready without it: the key does not belong to the certificate", problem.Message,

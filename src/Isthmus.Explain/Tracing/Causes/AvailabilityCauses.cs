@@ -16,7 +16,7 @@ using Pod = Isthmus.Kubernetes.Objects.Pod;
 namespace Isthmus.Explain.Tracing.Causes;
 
 /// <summary>Why a Service has no ready Pods, or a proxy no control plane: either may cause the other.</summary>
-internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, TlsCauses tls)
+internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
 {
     /// <summary>Why a proxy has no configuration at all.</summary>
     public Problem Unconfigured(PodRef pod, string what) => Unserved(facts.Clusters.First(cluster => cluster.Context == pod.Context), RevisionOf(pod))
@@ -270,12 +270,13 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs, Tls
             || pod.Status.ContainerStatuses.Find(status => !status.Ready) is not { State: { Waiting: null, Terminated: null } } unready)
             return null;
         var container = $"spec.containers[{pod.Spec.Containers.FindIndex(one => one.Name == unready.Name)}]";
-        var (path, port) = RefusedProbes.Of(pod, port => tls.ModeOf(cluster, pod, port))
+        var (path, port) = RefusedProbes.Of(pod, port => PeerPolicies.ModeOf(facts, cluster, pod, port))
             .FirstOrDefault(probe => probe.Path.StartsWith(container, StringComparison.Ordinal));
         return path is null ? null
             : Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster.Context}", path,
                 $"is not ready: {ServicePods.Why(pod)}, because it checks port {port} without mutual TLS, "
-                + $"and {(tls.PolicyOf(cluster, pod, port) is { } policy ? $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster}" : "the PeerAuthentication")} is STRICT",
+                + $"and {(PeerPolicies.PolicyOf(facts, cluster, pod, port) is { } policy
+                    ? $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster}" : "the PeerAuthentication")} is STRICT",
                 "remove the annotation sidecar.istio.io/rewriteAppHTTPProbers: \"false\" from the Pod's template, so that the agent makes the check, or set "
                     + "PERMISSIVE for the port in portLevelMtls");
     }

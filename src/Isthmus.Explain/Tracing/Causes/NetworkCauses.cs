@@ -100,7 +100,8 @@ internal sealed class NetworkCauses(TraceFacts facts, CallerConfig config, Gatew
         if (ServicePods.Ready(service, port).FirstOrDefault() is not { } pod) return null;
         // Modes of ports are about those of workloads.
         var target = service.Port(port) is { } called ? ServicePods.Target(called, pod) : port;
-        return tls.ModeOf(service.Cluster, pod, target) == MtlsMode.Disable && tls.PolicyOf(service.Cluster, pod, target) is { } policy
+        return PeerPolicies.ModeOf(facts, service.Cluster, pod, target) == MtlsMode.Disable
+            && PeerPolicies.PolicyOf(facts, service.Cluster, pod, target) is { } policy
             ? Faults.Of("ISM2066", $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster}", TlsCauses.ModeField(policy, $"{target}"),
                 $"disables mesh TLS, but only mesh TLS can pass the gateway of {service.Cluster.NetworkOf(pod)}", TlsCauses.Encrypted(policy, $"{target}"))
             : null;

@@ -220,6 +220,9 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
             .Where(found => found.Misses.Count > 0).OrderBy(found => found.Misses.Count).FirstOrDefault();
         if (near.Policy is null)
         {
+            if (allowing.FirstOrDefault(policy => !policy.Rules.IsEmpty) is { } met)
+                return Faults.Of("ISM2064", Name(met, config), "spec.rules", $"allows this call as it is written now, and the proxy of {callee.Name} does not: "
+                    + $"it may still have what was there before, and {Outcome(call)}", $"isthmus proxy-status --context={callee.Cluster.Context}");
             var empty = allowing[0];
             var reach = !empty.Selector.IsEmpty
                 ? ""
@@ -251,7 +254,7 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
                 "calls from other networks have the addresses of gateways: name callers by principals, namespaces or serviceAccounts instead")
             : has.Count == 0 && !call.HasIdentity && facts.Entry is null
                 && term.Key is RuleKeys.Principal or RuleKeys.Namespace or RuleKeys.ServiceAccount or RuleKeys.TrustDomain
-            ? Anonymous()
+            ? Anonymous(callee)
             : (has.Count > 0 ? $"has {string.Join(", ", has)}" : $"has none{(field.Contains(".when[", StringComparison.Ordinal) ? $" ({term.Key})" : "")}",
                 Added(term, call));
         var more = near.Misses.Count > 1 ? $" (and {near.Misses.Count - 1} more of the rule does not match)" : "";
@@ -271,10 +274,19 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
     }
 
     /// <summary>Why a call shows no identity, and what gives it one.</summary>
-    private (string Actual, string Remedy) Anonymous() => ClusterObjects.Sidecar(facts.ClientPod) is null
-        ? ("has none, since the caller has no sidecar to show one", Sidecarless.Of(facts.Home, facts.ClientPod).Remedy)
-        : ("has none, since it comes in plain text", "let the call use mutual TLS of the mesh: remove trafficPolicy.tls from the DestinationRule of the host, "
-            + "or set ISTIO_MUTUAL; or allow the caller by what it has");
+    private (string Actual, string Remedy) Anonymous(Callee callee)
+    {
+        if (ClusterObjects.Sidecar(facts.ClientPod) is null)
+            return ("has none, since the caller has no sidecar to show one", Sidecarless.Of(facts.Home, facts.ClientPod).Remedy);
+        const string orAllow = "; or allow the caller by what it has";
+        var port = callee.Address.Port;
+        return PeerPolicies.ModeOf(facts, callee.Cluster, callee.Pod, port) == MtlsMode.Disable
+            && PeerPolicies.PolicyOf(facts, callee.Cluster, callee.Pod, port) is { } policy
+            ? ($"has none, since PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster} lets it come in plain text only",
+                TlsCauses.Encrypted(policy, $"{port}") + orAllow)
+            : ("has none, since it comes in plain text", "let the call use mutual TLS of the mesh: remove trafficPolicy.tls from the DestinationRule of the "
+                + $"host, or set ISTIO_MUTUAL{orAllow}");
+    }
 
     /// <summary>What the token of a call has instead of a claim that a rule asks for.</summary>
     private static (string Actual, string Remedy) Unclaimed(RuleTerm term, CallAttributes call)

@@ -42,7 +42,7 @@ internal sealed class TlsCauses(TraceFacts facts, TraceNeeds needs, CallerConfig
     /// there.</param>
     public Problem PlainToStrict(PodRef callee, ClusterObjects cluster, Pod pod, int port, string rule, bool plainByProxy)
     {
-        var policy = PolicyOf(cluster, pod, port);
+        var policy = PeerPolicies.PolicyOf(facts, cluster, pod, port);
         var strict = policy is null
             ? $"{callee} accepts only mesh TLS"
             : $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster} is STRICT";
@@ -104,7 +104,8 @@ internal sealed class TlsCauses(TraceFacts facts, TraceNeeds needs, CallerConfig
     public Problem OriginatedToSidecar(PodRef callee, ClusterObjects cluster, Pod pod, int port, string by, bool takesPlain)
     {
         var strict = takesPlain ? $"port {port} there accepts only mesh TLS and plain text"
-            : PolicyOf(cluster, pod, port) is { } policy ? $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster} is STRICT"
+            : PeerPolicies.PolicyOf(facts, cluster, pod, port) is { } policy
+            ? $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster} is STRICT"
             : $"{callee} accepts only mesh TLS";
         var isRule = by.StartsWith("DestinationRule ", StringComparison.Ordinal);
         return Faults.Of("ISM2089", $"{by} in {config.At.Context}", isRule ? "spec.trafficPolicy.tls.mode" : "spec.targetRefs",
@@ -177,7 +178,7 @@ internal sealed class TlsCauses(TraceFacts facts, TraceNeeds needs, CallerConfig
     /// <summary>The callee does not terminate mesh TLS on a port.</summary>
     public Problem NoMeshTlsAt(PodRef callee, ClusterObjects cluster, Pod pod, int port, string rule)
     {
-        var policy = PolicyOf(cluster, pod, port);
+        var policy = PeerPolicies.PolicyOf(facts, cluster, pod, port);
         var why = policy is null
             ? $"{callee} does not accept it on port {port}"
             : $"PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster} disables it on port {port} of {callee}";
@@ -286,23 +287,4 @@ internal sealed class TlsCauses(TraceFacts facts, TraceNeeds needs, CallerConfig
     /// <summary>Roots of different CAs may have one name: the beginning of the digest tells them apart, as <c>verify</c> writes it.</summary>
     private static string Named(System.Security.Cryptography.X509Certificates.X509Certificate2 root) =>
         $"'{root.Subject}' (SHA-256 {root.GetCertHashString(System.Security.Cryptography.HashAlgorithmName.SHA256)[..16]}…)";
-
-    /// <summary>The mode of mutual TLS at a port of a Pod.</summary>
-    public MtlsMode ModeOf(ClusterObjects cluster, Pod pod, int port) => PolicyOf(cluster, pod, port) is not { } policy ? MtlsMode.Unset
-        : policy.Ports.GetValueOrDefault(port.ToString(System.Globalization.CultureInfo.InvariantCulture), policy.Mode);
-
-    /// <summary>The PeerAuthentication that applies to a port of a Pod: the workload's, then the namespace's, then the
-    /// mesh's.</summary>
-    public PeerAuthentication? PolicyOf(ClusterObjects cluster, Pod pod, int port)
-    {
-        var at = facts.ConfigOf(cluster);
-        var labels = pod.Metadata.Labels.ToValueMap();
-        var all = at.Istio<PeerAuthentication>().OrderBy(policy => policy.CreatedAt).ThenBy(policy => policy.Source).ToList();
-        var key = port.ToString(System.Globalization.CultureInfo.InvariantCulture);
-        var local = all.Where(policy => policy.Namespace == pod.Metadata.Namespace).ToList();
-        return local.FirstOrDefault(policy => policy.Selector.Count > 0 && Selectors.Matches(policy.Selector, labels)
-            && (policy.Mode != MtlsMode.Unset || policy.Ports.ContainsKey(key)))
-            ?? local.FirstOrDefault(policy => policy.Selector.Count == 0 && policy.Mode != MtlsMode.Unset)
-            ?? all.FirstOrDefault(policy => policy.Namespace == facts.RootNamespace && policy.Selector.Count == 0 && policy.Mode != MtlsMode.Unset);
-    }
 }

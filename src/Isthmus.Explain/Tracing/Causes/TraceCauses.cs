@@ -12,7 +12,7 @@ internal sealed class TraceCauses
         Config = new(facts);
         Callers = new(facts, Config);
         Tls = new(facts, needs, Config);
-        Availability = new(facts, needs, Tls);
+        Availability = new(facts, needs);
         Policies = new(facts);
         Entries = new(facts, Config, new(facts, needs, Config));
         Packets = new(facts);

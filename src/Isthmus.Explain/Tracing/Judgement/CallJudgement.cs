@@ -77,7 +77,7 @@ internal static class CallJudgement
         {
             var through = call.IsAnsweredByCaller ? SentNowhere(trace) : Retried(traced, Soften(trace, call), call);
             var told = Unaccepted(Unbound(Rewritten(through, call, facts), call, facts), call, facts);
-            return Append(RoutesOfOthers.Tell(told, call, facts), HopStatus.Ok, call, null);
+            return Append(UnexpectedRoute.Tell(RoutesOfOthers.Tell(told, call, facts), call, facts), HopStatus.Ok, call, null);
         }
         if (trace.Failure is not null) return Append(trace, HopStatus.Failed, call, null);
         if (trace.Hops.Any(hop => IsExplaining(hop, trace, call))) return Append(Promote(trace, null), HopStatus.Failed, call, null);

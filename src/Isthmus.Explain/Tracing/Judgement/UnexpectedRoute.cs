@@ -1,0 +1,53 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Explain.Tracing.Judgement;
+
+/// <summary>The application does not know the path, and the VirtualService that applies has a route that was meant to change it and comes too late, or sends
+/// the call to another host than the one that is called.</summary>
+internal static class UnexpectedRoute
+{
+    public const string Code = "ISM2158";
+
+    public static CallTrace Tell(CallTrace trace, MadeCall call, TraceFacts facts)
+    {
+        var hops = trace.Hops.ToList();
+        var at = call.Status == 404 ? hops.FindIndex(hop => hop is { Name: "route", Status: HopStatus.Ok }) : -1;
+        if (at < 0 || hops[at].Facts.FirstOrDefault(fact => fact.Name == HopFacts.RuleFact)?.Value is not { Length: > 0 } name) return trace;
+        var config = facts.ConfigOf(facts.Home);
+        if (config.Istio<VirtualService>().FirstOrDefault(one => $"{one.Namespace}/{one.Name}" == name) is not { } routes
+            || (Unused(routes, facts.Target.Path.Length > 0 ? facts.Target.Path : "/") ?? Astray(routes, facts)) is not var (field, message, remedy)) return trace;
+        hops[at] = hops[at] with
+        {
+            Status = HopStatus.Warning,
+            Problem = Faults.Of(Code, $"VirtualService {name} in {config.Context}", field, message, remedy) with { Severity = Severity.Warning },
+        };
+        return trace with { Hops = hops.ToValueList() };
+    }
+
+    /// <summary>A route comes after one that takes everything.</summary>
+    private static (string Field, string Message, string Remedy)? Unused(VirtualService routes, string path)
+    {
+        var all = routes.Http.ToList();
+        var everything = all.FindIndex(route => route.Matches.IsEmpty);
+        var meant = everything < 0 ? -1 : all.FindIndex(everything, route => !route.Matches.IsEmpty && CallJudgement.WouldChange(route, path));
+        return meant < 0 ? null
+            : ($"spec.http[{meant}]", $"is for the path of this call, and is never used: spec.http[{everything}] comes first and has no match, so it takes "
+                + "everything, and the answer is 404", $"move it before spec.http[{everything}]");
+    }
+
+    /// <summary>All destinations of the routes have another name than the host of the call, which exists.</summary>
+    private static (string Field, string Message, string Remedy)? Astray(VirtualService routes, TraceFacts facts)
+    {
+        if (facts.Entry is not null || facts.Host(facts.Target.Host, facts.Client.Namespace) is not { } called) return null;
+        var wide = routes.Hosts.FirstOrDefault(host => host.StartsWith('*') && Hosts.Covers(host, called.Fqdn));
+        var to = routes.Http.SelectMany(route => route.Destinations).Select(one => one.Destination.Host).Distinct().ToList();
+        return wide is null || to.Count == 0 || to.Contains(called.Fqdn) ? null
+            : ("spec.hosts", $"has {wide}, which covers {called.Fqdn}: calls of it go to {string.Join(", ", to)}, and the answer is 404",
+                $"name only the hosts that are meant, if calls of {called.Fqdn} should reach it");
+    }
+}

@@ -39,6 +39,21 @@ public sealed class EntryEndpointTests
         Assert.Contains(remedy, problem.Remedy, StringComparison.Ordinal);
     }
 
+    /// <summary>Requests to port 80 are meant to leave as TLS by port 443.</summary>
+    [Theory]
+    [InlineData(", targetPort: 8443", "if the server speaks plain text at this port, remove trafficPolicy.tls")]
+    [InlineData("", "if the server speaks TLS at another port, as HTTPS does at 443, set spec.ports[0].targetPort of ServiceEntry shop/ext to that one")]
+    public void TLS_that_goes_to_the_port_of_plain_text_is_told_with_the_port_of_TLS(string target, string remedy)
+    {
+        var scenario = External("203.0.113.9", "endpoints: [{address: 203.0.113.9}]", "tls", "UF,URX", "TLS_error:|wrong_version_number:TLS_error_end");
+        scenario.One = scenario.One.Replace(", targetPort: 8443", target, StringComparison.Ordinal);
+        scenario.Client = scenario.Client.Replace("\"type\": \"EDS\"", "\"type\": \"EDS\", \"metadata\": {\"filter_metadata\": {\"istio\": {\"config\": "
+            + "\"/apis/networking.istio.io/v1/namespaces/shop/destination-rule/ext\"}}}", StringComparison.Ordinal);
+        var problem = scenario.Walk("http://ext.example").Failure!.Problem!;
+        Assert.Equal(("ISM2089", "DestinationRule shop/ext in c1", "spec.trafficPolicy.tls"), (problem.Code, problem.Object, problem.Path));
+        Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void An_endpoint_that_its_entry_puts_into_another_network_is_behind_a_gateway()
     {

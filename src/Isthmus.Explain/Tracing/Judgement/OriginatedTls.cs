@@ -3,6 +3,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
 
 namespace Isthmus.Explain.Tracing.Judgement;
@@ -38,8 +39,16 @@ internal sealed partial class OriginatedTls(TraceFacts facts, string where, bool
             hasSidecar ? $"{TlsCauses.AgainBy(facts)}: the callee has a sidecar"
                 : IsRefused(detail)
                 ? "set caCertificates to the CA of the server, and sni or subjectAltNames to a name in its certificate"
-                : "if the server speaks plain text at this port, remove trafficPolicy.tls");
+                : $"{OtherPort()}if the server speaks plain text at this port, remove trafficPolicy.tls");
     }
+
+    /// <summary>Requests that come to the port of HTTP are meant to leave by that of HTTPS, which a ServiceEntry has to say.</summary>
+    private string OtherPort() => (from entry in facts.EntriesFor(facts.Target.Host)
+                                   from port in entry.Ports.Index()
+                                   where port.Item.Protocol.IsHttp() && port.Item.TargetPort.Length == 0
+                                       && (facts.Target.Port == port.Item.Number || entry.Ports.Count == 1)
+                                   select $"if the server speaks TLS at another port, as HTTPS does at 443, set spec.ports[{port.Index}].targetPort of ServiceEntry "
+                                       + $"{entry.Namespace}/{entry.Name} to that one; ").FirstOrDefault() ?? "";
 
     private Problem OfPolicy(string owner, string by, BackendTlsPolicy policy, string said)
     {

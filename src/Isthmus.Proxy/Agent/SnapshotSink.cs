@@ -25,11 +25,13 @@ internal sealed class SnapshotSink(SnapshotState state, DiscoveredSecrets secret
             var update = new ResourceUpdate(batch.TypeUrl, [.. changed], batch.Removed, batch.Version);
             rejected = [.. state.Apply(update).Select(r => new XdsRejection(r.Name, r.Message))];
         }
+        var wanted = state.WantedSecrets;
+        if (!ReferenceEquals(_secrets.Names, wanted)) secrets.Keep(wanted);
         return new(rejected, new Dictionary<string, IReadOnlySet<string>>(StringComparer.Ordinal)
         {
             [Wire.Xds.TypeUrls.Endpoints] = Set(ref _endpoints, state.WantedEndpoints),
             [Wire.Xds.TypeUrls.Route] = Set(ref _routes, state.WantedRoutes),
-            [Wire.Xds.TypeUrls.Secret] = Set(ref _secrets, state.WantedSecrets, DiscoveredSecrets.Wire),
+            [Wire.Xds.TypeUrls.Secret] = Set(ref _secrets, wanted, DiscoveredSecrets.Wire),
         });
     }
 

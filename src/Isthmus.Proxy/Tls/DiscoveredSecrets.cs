@@ -6,7 +6,7 @@ namespace Isthmus.Proxy.Tls;
 
 /// <summary>Certificates and roots from the control plane: <c>kubernetes://NAME</c>, and whatever else a control plane names with a scheme
 /// (<c>kubernetes-gateway://NAMESPACE/NAME</c>, <c>configmap://…</c>, <c>clustertrustbundle://…</c>) or says to fetch from itself. The last good
-/// one stays when its Secret is deleted.</summary>
+/// one stays when its Secret is deleted, for as long as a listener or a cluster names it.</summary>
 internal sealed class DiscoveredSecrets(TimeProvider time)
 {
     private const string Unlike = "ads:";   // before names that could be those of other sources
@@ -42,6 +42,14 @@ internal sealed class DiscoveredSecrets(TimeProvider time)
     {
         var local = Local(name);
         if (_absent.TryAdd(local, true)) Changed?.Invoke(local);
+    }
+
+    /// <summary>Forgets all others: what has the name of one later is another one.</summary>
+    public void Keep(IReadOnlyCollection<string> locals)
+    {
+        var wanted = locals.ToHashSet(StringComparer.Ordinal);
+        foreach (var name in _entries.Keys.Where(name => !wanted.Contains(name))) _entries.TryRemove(name, out _);
+        foreach (var name in _absent.Keys.Where(name => !wanted.Contains(name))) _absent.TryRemove(name, out _);
     }
 
     /// <exception cref="ProblemException">It cannot be used.</exception>

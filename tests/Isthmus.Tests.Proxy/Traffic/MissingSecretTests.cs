@@ -74,6 +74,21 @@ public sealed class MissingSecretTests : IDisposable
     }
 
     [Fact]
+    public async Task A_server_that_was_removed_leaves_no_certificate_behind()
+    {
+        Listen(("a.example", "kubernetes://a", ""), ("b.example", "kubernetes://b", ""));
+        Secrets([Made("a"), Made("b")]);
+        Listen(("a.example", "kubernetes://a", ""));
+        Assert.Equal("CN=a", await HandshakeAsync("a.example"));
+        Assert.Equal(["kubernetes://a"], _discovered.View().Select(secret => secret.Name));
+        // Another Secret of that name, which cannot be used.
+        Listen(("a.example", "kubernetes://a", ""), ("b.example", "kubernetes://b", ""));
+        Secrets([], "kubernetes://b");
+        Assert.Equal("CN=a", await HandshakeAsync("a.example"));
+        Assert.Null(await HandshakeAsync("b.example"));
+    }
+
+    [Fact]
     public async Task A_server_that_must_check_clients_and_cannot_lets_nobody_in()
     {
         Listen(("a.example", "kubernetes://a", ""));

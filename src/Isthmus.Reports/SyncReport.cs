@@ -79,6 +79,11 @@ public sealed record SyncReport
     /// <summary>What an istiod says of each type, by its URL.</summary>
     public Dictionary<string, SyncedResources?>? Resources { get; init; }
 
+    /// <summary>Whether the proxy has accepted all that was sent to it.</summary>
+    [JsonIgnore]
+    public bool IsSynced => ((string[])["cluster", "listener", "route", "endpoint", "extensionconfig"]).Select(Of)
+        .All(one => one.Error is null or "" && (one.Sent ?? "") == (one.Acked ?? ""));
+
     /// <summary>What it says of the resources of one type.</summary>
     /// <param name="type">As it begins the names of fields: <c>cluster</c>, <c>listener</c>, <c>route</c>, <c>endpoint</c> or <c>extensionconfig</c>.</param>
     public TypeSync Of(string type) => type switch

@@ -254,6 +254,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
                 await MisplacedAsync(facts, context, stop))).ToList();
         var holders = walks.SelectMany(one => one.Walk.WantedHolders).Distinct().Select(async key => (key, await HeldAsync(key, stop))).ToList();
         var checks = walks.SelectMany(one => one.Walk.WantedChecks).Distinct().Select(async pod => (pod, await FailedCheckAsync(pod, stop))).ToList();
+        var syncs = walks.SelectMany(one => one.Walk.WantedSyncs).Distinct().Select(async pod => (pod, await FollowsAsync(facts, pod, stop))).ToList();
         foreach (var (pod, said) in await Task.WhenAll(checks))
             facts.Clusters.First(cluster => cluster.Context == pod.Context).AddCheck($"{pod.Namespace}/{pod.Name}", said);
         foreach (var (pod, answer) in await Task.WhenAll(proxies)) Take(facts, pod, answer);
@@ -261,6 +262,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         foreach (var (context, watched, unlabelled, misplaced) in await Task.WhenAll(watches))
             (facts.Watched[context], facts.Unlabelled[context], facts.Misplaced[context]) = (watched, unlabelled, misplaced);
         foreach (var (key, held) in await Task.WhenAll(holders)) facts.Holders[key] = held;
+        foreach (var (pod, follows) in await Task.WhenAll(syncs)) facts.Following[pod] = follows;
     }
 
     /// <summary>Whoever may not read Secrets, or ask who may, learns nothing of them.</summary>
@@ -358,6 +360,27 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
     private Task<ValueList<MisplacedSecret>> MisplacedAsync(TraceFacts facts, string context, CancellationToken stop) =>
         facts.ControlPlanesOf(facts.Clusters.First(cluster => cluster.Context == context)) is [var plane, ..]
             ? MisplacedSecret.ReadAsync(new(_clients[plane.At.Context], stop), plane.Namespace, stop) : Task.FromResult(default(ValueList<MisplacedSecret>));
+
+    /// <summary>Whether a proxy has all that its control planes have for it; null when they cannot be asked.</summary>
+    private async Task<bool?> FollowsAsync(TraceFacts facts, PodRef pod, CancellationToken stop)
+    {
+        bool? follows = null;
+        foreach (var plane in facts.ControlPlanesOf(facts.Clusters.First(cluster => cluster.Context == pod.Context)))
+        {
+            try
+            {
+                var of = await new MeshQuery(_clients[plane.At.Context], plane.Namespace).FollowsAsync($"{pod.Name}.{pod.Namespace}", stop);
+                if (of == true) return true;
+                follows ??= of;
+            }
+            catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
+            {
+                // The proxy may be connected to the one that does not answer.
+                return null;
+            }
+        }
+        return follows;
+    }
 
     private async Task<IReadOnlyList<WatchedCluster>> WatchedAsync(TraceFacts facts, string context, CancellationToken stop)
     {

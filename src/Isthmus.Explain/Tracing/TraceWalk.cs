@@ -48,6 +48,9 @@ internal sealed class TraceWalk
     /// <summary>Pods of which the kubelet must have said why they are not ready.</summary>
     public IReadOnlySet<PodRef> WantedChecks => _needs.Checks;
 
+    /// <summary>Proxies of which their control plane must say whether they have what it has for them.</summary>
+    public IReadOnlySet<PodRef> WantedSyncs => _needs.Syncs;
+
     public WantedCall? WantedCall { get; private set; }
 
     /// <summary>The addresses of the name that is called.</summary>

@@ -130,6 +130,17 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
             };
     }
 
+    /// <summary>Whether a proxy has accepted all that the control planes here have sent it; false also when it is connected to none of them. Null when one of
+    /// them does not tell.</summary>
+    /// <param name="proxy">POD.NAMESPACE.</param>
+    public async Task<bool?> FollowsAsync(string proxy, CancellationToken stop)
+    {
+        var answers = await ListOfControlPlanesAsync("/debug/syncz", ControlPlaneReports.Default.SyncReport, stop);
+        var own = answers.SelectMany(answer => answer.Page ?? []).Where(line => line.Proxy == proxy).ToList();
+        if (own.Count > 0) return own.Exists(line => line.IsSynced);
+        return answers.All(answer => answer.Page is not null) ? false : null;
+    }
+
     /// <summary>
     /// Where the control plane that a proxy is connected to got its addresses. Null when no control plane can be queried
     /// here, or none of them tells: the proxy's own data can be shown without it.

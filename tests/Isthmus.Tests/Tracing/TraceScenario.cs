@@ -89,6 +89,9 @@ internal sealed class TraceScenario
     /// <summary>Remote secrets where no control plane looks.</summary>
     internal IReadOnlyList<MisplacedSecret> Misplaced { get; set; } = [];
 
+    /// <summary>What control planes say: whether proxies have all that is meant for them; null: they do not tell.</summary>
+    internal bool? Follows { get; set; } = false;
+
     internal MadeCall? Call { get; set; }
 
     /// <summary>The ConfigMaps that can be looked at; others do not exist, and neither do Secrets.</summary>
@@ -156,6 +159,7 @@ internal sealed class TraceScenario
                     : TracedHolder.Of(Maps.GetValueOrDefault($"{key.Namespace}/{key.Name}"));
             foreach (var pod in walk.WantedChecks)
                 facts.Clusters.First(cluster => cluster.Context == pod.Context).AddCheck($"{pod.Namespace}/{pod.Name}", Checked);
+            foreach (var pod in walk.WantedSyncs) facts.Following[pod] = Follows;
             foreach (var context in walk.WantedWatches)
                 (facts.Watched[context], facts.Unlabelled[context], facts.Misplaced[context]) =
                     (Watched ?? [new(context == "c1" ? "c2" : "c1", "istio-system/remote", "synced", "")], Unlabelled, Misplaced);

@@ -100,9 +100,23 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
     public Problem? Untold() =>
         OtherName(facts.Home, facts.ClientPod).Length > 0 ? Misnamed(facts.Home, facts.ClientPod, 1) : Unserved(facts.Home, RevisionOf(facts.Client));
 
-    public Problem NotTold(MeshHost host) => Untold() ?? Faults.Of("ISM2014", facts.Client.ToString(), "",
-        $"its proxy has not received the configuration of {host.Fqdn}",
-        $"check whether it is connected to its control plane: isthmus proxy-status --context={facts.Home.Context}");
+    /// <summary>What the caller's proxy knows of a host does not lead to it, and no object says why. Only the control plane knows whether the proxy has all
+    /// that is meant for it.</summary>
+    public Problem NotTold(MeshHost host)
+    {
+        if (Untold() is { } cause) return cause;
+        var status = $"isthmus proxy-status --context={facts.Home.Context}";
+        return needs.Follows(facts.Client) switch
+        {
+            false => Faults.Of("ISM2014", facts.Client.ToString(), "",
+                $"its proxy has not received the configuration of {host.Fqdn}: it is not connected to its control plane, or does not accept what that sends",
+                $"find out why: {status}; kubectl --context={facts.Home.Context} -n {facts.Client.Namespace} logs {facts.Client.Name} -c istio-proxy"),
+            var follows => Faults.Of("ISM2147", facts.Client.ToString(), "",
+                $"its proxy knows no way to {host.Fqdn}, and no object was found that says why"
+                    + (follows is null ? "" : "; it has all that its control plane has for it"),
+                $"see what it has: {facts.Client.Show("endpoints")}; {status}"),
+        };
+    }
 
     /// <summary>Proxies still have the address of a deleted Pod.</summary>
     public Problem Gone(string address, string ns, ClusterObjects cluster) => Unserved(facts.Home, RevisionOf(facts.Client)) ?? Unwatched([cluster])
@@ -334,18 +348,18 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
                 && Unserved(service.Cluster, service.Cluster.RevisionOf(ns)) is { } unserved)
                 return unserved;
             return workload.Spec.Replicas == 0
-                ? Faults.Of("ISM2048", $"Deployment {workload.Key} in {cluster}", "spec.replicas", $"is 0, so {service.Name} has no Pods",
+                ? Faults.Of("ISM2048", $"Deployment {workload.Key} in {cluster}", "spec.replicas", $"is 0, so {service.Name} has no Pods{service.Part}",
                     $"kubectl --context={cluster} -n {ns} scale deployment {workload.Metadata.Name} --replicas=1")
                 : RefusedPods.Missing(cluster, workload);
         }
-        if (ServicePods.Stray(facts.Clusters, service.Service) is var (there, stray))
+        if (service.Within.Count == 0 && ServicePods.Stray(facts.Clusters, service.Service) is var (there, stray))
             return Faults.Of("ISM2049", service.Name, "spec.selector",
                 $"{selector} matches no Pod of namespace {ns}, and Deployment {stray.Key} in {there.Context}, whose Pods have these labels, is in another "
                     + "namespace",
                 $"move the Deployment to namespace {ns}, or the Service to {stray.Metadata.Namespace}");
         var near = ServicePods.Candidates(service).FirstOrDefault();
         return Faults.Of("ISM2049", service.Name, "spec.selector",
-            $"{selector} matches no Pod of namespace {ns}"
+            $"{selector} matches no Pod of namespace {ns}{service.Part}"
                 + (near is null ? "" : $"; those of Deployment {near.Metadata.Name} have {ServicePods.Compared(near, service.Service)}"),
             near is null ? "start the workload, or fix the selector" : "fix the selector, or the labels of the Pods");
     }

@@ -52,13 +52,48 @@ internal sealed class CallerCauses(TraceFacts facts, CallerConfig config)
         var named = call.Authority.LastIndexOf(':') is > 0 and var colon ? call.Authority[..colon] : call.Authority;
         if (!call.IsPlainHttp || call.Host is not { Services.Count: > 0 } host || named == facts.Target.Host
             || facts.Host(named, facts.Client.Namespace) is not null) return null;
-        var there = host.Services.Where(service => service.Cluster != facts.Home && service.Port(call.Port) is not null
-            && ServicePods.Ready(service, call.Port).Any()).Select(service => service.Cluster.Context).ToList();
+        var there = Beyond(host, call.Port);
         return there.Count == 0 ? null : Faults.Of("ISM2143", $"host {named}", "",
             $"is what the request names in its header Host, and it is not a host of the mesh: the caller's proxy passes the request on unchanged to "
                 + $"{call.Destination}, which leads to Pods of {facts.Home.Context} only, and the ready Pods of {host.Fqdn} are in {string.Join(" and ", there)}",
             $"send the host that is called, {facts.Target.Host} (behind nginx: proxy_set_header Host {facts.Target.Host})");
     }
+
+    /// <summary>Bytes at a port of requests, which the caller's proxy passes on to the address that is called, where no Pod is; null for others, and where one
+    /// is.</summary>
+    public Problem? PassedOn(TracedCall call)
+    {
+        if (call.Kind != CallKinds.Tcp || DeclaredPort.Of(call, facts.Home.Context) is not { } declared || !declared.Protocol.IsHttp()
+            || call.Host is not { } host || Beyond(host, call.Port) is not { Count: > 0 } there) return null;
+        return Faults.Of("ISM2093", declared.Object, declared.Field,
+            $"declares {declared.Name}, and the call is a plain TCP connection, in which proxies find no request: the caller's proxy passes it on unchanged to "
+                + $"{call.Destination}, which leads to Pods of {facts.Home.Context} only, and the ready Pods of {host.Fqdn} are in {string.Join(" and ", there)}",
+            $"if the application does not speak HTTP, {declared.Declare("tcp")}, in all clusters");
+    }
+
+    /// <summary>No proxy leads the call from the address of a Service to the ready Pods, which are elsewhere; null where the Service has none there, or where
+    /// the caller's cluster has some.</summary>
+    public Problem? BeyondHome(TracedCall call, Kubernetes.Objects.ServicePort port)
+    {
+        if (call.Host is not { } host || host.In(facts.Home) is not { } own) return null;
+        if (ServicePods.Ready(own, port.Port).FirstOrDefault() is { } ready)
+            return Faults.Of("ISM2040", own.Name, "endpoints", $"has no ready endpoint in its EndpointSlices, although Pod {ready.Key} is ready",
+                $"kubectl --context={facts.Home.Context} -n {own.Service.Metadata.Namespace} get endpointslices");
+        if (Beyond(host, call.Port) is not { Count: > 0 } there) return null;
+        var leads = $"the address of {own.Name}, which leads to Pods of {facts.Home.Context} only, and the ready Pods of {host.Fqdn} are in "
+            + string.Join(" and ", there);
+        const string Code = "ISM2028";
+        if (ClusterObjects.Sidecar(facts.ClientPod) is not null)
+            return Faults.Of(Code, own.Name, "", $"the call goes without the caller's proxy to {leads}",
+                $"let the caller's proxy take the call, or run Pods in {facts.Home.Context}");
+        var without = Sidecarless.Of(facts.Home, facts.ClientPod);
+        return Faults.Of(Code, without.Object, without.Field, $"{without.Because}has no sidecar, so that its calls go to {leads}",
+            $"{without.Remedy}; or run Pods in {facts.Home.Context}");
+    }
+
+    /// <summary>The clusters other than the caller's with ready Pods of a host.</summary>
+    private List<string> Beyond(MeshHost host, int port) => [.. host.Services.Where(service => service.Cluster != facts.Home && service.Port(port) is not null
+        && ServicePods.Ready(service, port).Any()).Select(service => service.Cluster.Context)];
 
     /// <summary>The address is the ClusterIP of a Service of another cluster, and of none of the caller's; null for others.</summary>
     public Problem? OfOtherCluster(IPEndPoint address)

@@ -22,8 +22,12 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
                     facts.Client.Show("endpoints"));
         needs.NeedPods(host.Namespace);
         if (host.Services.Count == 0) return Vacant(host.Entries[0]);
-        var offering = host.Services.Where(service => service.Port(port) is not null).ToList();
+        var all = host.Services.Where(service => service.Port(port) is not null && ServicePods.Ready(service, port).Any()).ToList();
+        var offering = host.Services.Where(service => service.Port(port) is not null).Select(service => subsets.PartOf(service, host, subset)).ToList();
         var ready = offering.Where(service => ServicePods.Ready(service, port).Any()).ToList();
+        // What a subset selects may not be ready, while the rest of the Service is; or nothing has its labels.
+        if (ready.Count == 0 && subset.Length > 0 && offering.Where(ServicePods.IsMeant).ToList() is { Count: > 0 } meant) return Unready(meant, port);
+        if (ready.Count == 0 && all.Count > 0 && subsets.SelectNothing(host, subset, all, port) is { } wrong) return wrong;
         if (ready.Count == 0 && offering.Count > 0
             && host.Services.FirstOrDefault(service => service.Port(port) is null && service.Pods.Any(pod => pod.Status.IsReady)) is { } odd)
         {
@@ -35,12 +39,9 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
                     + $"{string.Join(" and ", offering.Select(service => service.Cluster.Context))} has the port, but no ready Pod",
             };
         }
-        if (ready.Count == 0)
-            return host.Services.Select(service => (Problem: availability.Empty(service, port), Rank: availability.Rank(service)))
-                .MaxBy(found => found.Rank).Problem;
-        if (subset.Length > 0 && subsets.SelectNothing(host, subset, ready, port) is { } wrong) return wrong;
+        if (ready.Count == 0) return Unready(host.Services, port);
         if (visibility.Hidden(host, port) is { } hidden) return hidden;
-        if (NotOnNode(host) is { } elsewhere) return elsewhere;
+        if (NotOnNode(host, subset) is { } elsewhere) return elsewhere;
         if (ready.All(service => service.Cluster != facts.Home) && visibility.ClusterLocal(host, ready) is { } local) return local;
         if (ready.All(service => service.Cluster != facts.Home) && visibility.OnlyByName(host, port) is { } foreign) return foreign;
         if (availability.Unwatched([.. ready.Where(service => service.Cluster != facts.Home)]) is { } unwatched) return unwatched;
@@ -48,6 +49,10 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
             .FirstOrDefault(problem => problem is not null)
             ?? availability.Untold() ?? Distributed(host, port, subset) ?? availability.NotTold(host);
     }
+
+    /// <summary>Why Services have no ready Pods: of the one that was most likely meant to have some.</summary>
+    private Problem Unready(IEnumerable<ServiceInCluster> services, int port) =>
+        services.Select(service => (Problem: availability.Empty(service, port), Rank: availability.Rank(service))).MaxBy(found => found.Rank).Problem;
 
     /// <summary>A name of the MCS API leads only to Pods of clusters that export the Service, and none of these has a ready one; null for other
     /// names.</summary>
@@ -57,9 +62,7 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
             || facts.Host(name[..^HostCauses.SetZone.Length]) is not { Services.Count: > 0 } host) return null;
         needs.NeedPods(host.Namespace);
         var ready = host.Services.Where(service => service.Port(port) is not null && ServicePods.Ready(service, port).Any()).ToList();
-        if (ready is not [var first, ..])
-            return host.Services.Select(service => (Problem: availability.Empty(service, port), Rank: availability.Rank(service)))
-                .MaxBy(found => found.Rank).Problem;
+        if (ready is not [var first, ..]) return Unready(host.Services, port);
         var contexts = string.Join(" and ", ready.Select(service => service.Cluster.Context));
         return MistypedExports.Of(facts, host, name) ?? Faults.Of("ISM2108", first.Name, "",
             $"is not exported by {contexts}, where its ready Pods are, and {name} leads only to Pods of clusters that have a ServiceExport of it",
@@ -190,12 +193,12 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
     }
 
     /// <summary>A Service that keeps calls on the caller's Node, which has none of its Pods.</summary>
-    private Problem? NotOnNode(MeshHost host)
+    private Problem? NotOnNode(MeshHost host, string subset)
     {
         if (host.In(facts.Home) is not { Service.Spec.InternalTrafficPolicy: "Local" } own
-            || own.Pods.Any(pod => pod.Status.IsReady && pod.Spec.NodeName == facts.ClientPod.Spec.NodeName)) return null;
+            || subsets.PartOf(own, host, subset).Pods.Any(pod => pod.Status.IsReady && pod.Spec.NodeName == facts.ClientPod.Spec.NodeName)) return null;
         return Faults.Of("ISM2099", own.Name, "spec.internalTrafficPolicy",
-            $"is Local, and no ready Pod of the Service runs on Node {facts.ClientPod.Spec.NodeName} of the caller",
+            $"is Local, and no ready Pod of the Service{subsets.PartOf(own, host, subset).Part} runs on Node {facts.ClientPod.Spec.NodeName} of the caller",
             "set it to Cluster, or run a Pod on each Node (DaemonSet)");
     }
 
@@ -208,6 +211,8 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
                 $"create it in {cluster.Context}, or do not send calls there");
         needs.NeedPods(host.Namespace);
         if (!ServicePods.Ready(service, port).Any()) return availability.Empty(service, port);
+        var part = subsets.PartAt(cluster, service, host, subset);
+        if (!ServicePods.Ready(part, port).Any() && ServicePods.IsMeant(part)) return availability.Empty(part, port);
         return subsets.SelectNothingAt(cluster, service, subset, port)
             ?? (subset.Length > 0 ? subsets.SelectNothing(host, subset, [service], port) : null) ?? networks.PlainWorkload(service, port)
             ?? Faults.Of("ISM2044", $"Gateway of {cluster.Context}", "", $"the gateway's proxy has not received the Pods of {host.Fqdn}",

@@ -274,11 +274,25 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
                     + $"proxies of namespace {own} do not get it",
                 $"add {own} to its exportTo, or remove exportTo{subsets.NeededBeyond(host, subset)}");
         }
+        if (defining.FindAll(config.Sees) is var exported && !exported.Exists(config.Selects))
+            return OfOtherWorkloads(exported[0], $"subset {subset} of {host.Fqdn}, to which {owner} routes");
         return followed is not [var first, ..] ? null
             : Faults.Of("ISM2032", $"DestinationRule {first.Namespace}/{first.Name} in {at}", "spec.subsets",
                 $"takes the place of DestinationRule {seen.Namespace}/{seen.Name} for callers in namespace {own}, and does not define subset {subset}, to "
                     + $"which {owner} routes",
                 $"define {subset} in it as well, or delete it and write what it sets into {seen.Namespace}/{seen.Name}");
+    }
+
+    /// <summary>A rule that leaves the caller out, because it is for some Pods of its namespace.</summary>
+    private Problem OfOtherWorkloads(DestinationRule rule, string defined)
+    {
+        var wanted = rule.WorkloadSelector.ToDictionary(StringComparer.Ordinal);
+        var own = facts.ClientPod.Metadata.Labels.Where(label => wanted.ContainsKey(label.Key)).ToDictionary(StringComparer.Ordinal);
+        var why = rule.Namespace != facts.Client.Namespace ? $"of namespace {rule.Namespace}, and the caller is in {facts.Client.Namespace}"
+            : $"with {ServicePods.Text(wanted)}, and {facts.Client} has {(own.Count > 0 ? ServicePods.Text(own) : "none of these labels")}";
+        return Faults.Of("ISM2032", $"DestinationRule {rule.Namespace}/{rule.Name} in {config.At.Context}", "spec.workloadSelector.matchLabels",
+            $"defines {defined}, for callers {why}: the caller's proxy does not get it",
+            "remove workloadSelector, or define the subset in another DestinationRule for the other callers as well");
     }
 
     /// <summary>A DestinationRule that defines the subset for a name like the host's which no host has, such as a short name in another namespace; null when

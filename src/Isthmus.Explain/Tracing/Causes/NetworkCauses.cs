@@ -16,6 +16,9 @@ namespace Isthmus.Explain.Tracing.Causes;
 /// them.</summary>
 internal sealed class NetworkCauses(TraceFacts facts, CallerConfig config, GatewayCauses gateways, TlsCauses tls, CallerCauses callers)
 {
+    /// <summary>A gateway of another network, to which calls do not get.</summary>
+    public const string GatewayBeyond = "ISM2148";
+
     /// <summary>Why ready Pods of a cluster are not endpoints for the caller.</summary>
     public Problem? Unreachable(ServiceInCluster service, int port)
     {
@@ -30,6 +33,11 @@ internal sealed class NetworkCauses(TraceFacts facts, CallerConfig config, Gatew
             return Faults.Of("ISM2051", without.Object, without.Field,
                 $"{without.Because}has no sidecar, but only mesh TLS can pass the gateway of {their}", without.Remedy);
         }
+        if (pods.All(pod => ClusterObjects.IsGateway(pod) && pod.Metadata.Labels.GetValueOrDefault(Labels.TlsMode) != "istio"))
+            return Faults.Of(GatewayBeyond, service.Name, "",
+                $"leads to a gateway, whose only ready Pods are in {service.Cluster.Context} ({their}): only mesh TLS passes the gateway of a network, and Pods of "
+                    + $"gateways take none from there, so callers in {own} have no endpoint",
+                $"install such a gateway in {facts.Home.Context} as well, or let calls of {facts.Home.Context} go another way");
         if (pods.All(pod => pod.Metadata.Labels.GetValueOrDefault(Labels.TlsMode, "istio") != "istio"))
         {
             return Faults.Of("ISM2051", $"Pod {pods[0].Key} in {service.Cluster.Context}", $"metadata.labels[{Labels.TlsMode}]",

@@ -12,6 +12,22 @@ namespace Isthmus.Explain.Tracing.Causes;
 /// <summary>What is wrong with the subset of a destination.</summary>
 internal sealed class SubsetCauses(TraceFacts facts, CallerConfig config)
 {
+    /// <summary>The part of a Service that a subset selects, by the rule that the caller follows; all of it without a subset.</summary>
+    public ServiceInCluster PartOf(ServiceInCluster service, MeshHost host, string subset) =>
+        service with { Within = LabelsOf(config.RulesFor(host), subset) };
+
+    /// <summary>The same by the rules of the cluster of a gateway, which come first there.</summary>
+    public ServiceInCluster PartAt(ClusterObjects cluster, ServiceInCluster service, MeshHost host, string subset) =>
+        LabelsOf(CallerConfig.RulesOf(facts.ConfigOf(cluster), host), subset) is { Count: > 0 } there ? service with { Within = there }
+            : PartOf(service, host, subset);
+
+    private static Dictionary<string, string> LabelsOf(IEnumerable<DestinationRule> rules, string subset) =>
+        rules.SelectMany(rule => rule.Subsets).FirstOrDefault(one => one.Name == subset) is { } found ? LabelsOf(found) : [];
+
+    /// <summary>Labels of places are those of Nodes.</summary>
+    private static Dictionary<string, string> LabelsOf(Subset subset) =>
+        subset.Labels.Items.Where(pair => !pair.Key.StartsWith("topology.", StringComparison.Ordinal)).ToDictionary(StringComparer.Ordinal);
+
     public Problem? SelectNothing(MeshHost host, string subset, IReadOnlyList<ServiceInCluster> services, int port)
     {
         foreach (var rule in config.RulesFor(host))
@@ -20,8 +36,7 @@ internal sealed class SubsetCauses(TraceFacts facts, CallerConfig config)
             {
                 var candidate = rule.Subsets[i];
                 if (candidate.Name != subset || candidate.Labels.Count == 0) continue;
-                var wanted = candidate.Labels.Items.Where(pair => !pair.Key.StartsWith("topology.", StringComparison.Ordinal))
-                    .ToDictionary(StringComparer.Ordinal);
+                var wanted = LabelsOf(candidate);
                 if (services.SelectMany(service => ServicePods.Ready(service, port)).Any(pod => LabelSelector.Selects(wanted, pod.Metadata.Labels))) continue;
                 var have = services.SelectMany(service => service.Pods)
                     .Select(pod => ServicePods.Text(pod.Metadata.Labels.Where(pair => wanted.ContainsKey(pair.Key)).ToDictionary(StringComparer.Ordinal)))
@@ -42,7 +57,7 @@ internal sealed class SubsetCauses(TraceFacts facts, CallerConfig config)
         var at = facts.ConfigOf(cluster);
         if (subset.Length == 0 || at == config.At || facts.Host($"{service.Service.Metadata.Name}.{service.Service.Metadata.Namespace}") is not { } host
             || Find(CallerConfig.RulesOf(at, host)) is not { Rule: { } rule } there) return null;
-        var wanted = there.Subset.Labels.Items.Where(pair => !pair.Key.StartsWith("topology.", StringComparison.Ordinal)).ToDictionary(StringComparer.Ordinal);
+        var wanted = LabelsOf(there.Subset);
         if (ServicePods.Ready(service, port).Any(pod => LabelSelector.Selects(wanted, pod.Metadata.Labels))) return null;
         var here = Find(config.RulesFor(host));
         var own = here?.Subset.Labels.Items.ToDictionary(StringComparer.Ordinal);

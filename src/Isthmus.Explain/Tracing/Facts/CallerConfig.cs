@@ -227,7 +227,7 @@ internal sealed class CallerConfig(TraceFacts facts)
     /// the root namespace's.</summary>
     public IReadOnlyList<DestinationRule> RulesFor(MeshHost host)
     {
-        var seen = RulesOf(At, host).Where(Sees).ToList();
+        var seen = RulesOf(At, host).Where(rule => Sees(rule) && Selects(rule)).OrderBy(rule => rule.WorkloadSelector.Count == 0).ToList();
         var own = facts.Client.Namespace == facts.RootNamespace ? host.Namespace : facts.Client.Namespace;
         foreach (var ns in (string[])[own, host.Namespace, facts.RootNamespace])
             if (seen.Where(rule => rule.Namespace == ns).ToList() is [_, ..] found) return found;
@@ -236,6 +236,10 @@ internal sealed class CallerConfig(TraceFacts facts)
 
     /// <summary>Whether a rule is exported to the caller.</summary>
     public bool Sees(DestinationRule rule) => Sees(rule.ExportTo, facts.Settings.Mesh.DefaultDestinationRuleExportTo, rule.Namespace);
+
+    /// <summary>Whether a rule is for the caller's Pod, if it is for some Pods of its namespace only.</summary>
+    public bool Selects(DestinationRule rule) => rule.WorkloadSelector.Count == 0 || (rule.Namespace == facts.Client.Namespace
+        && Selectors.Matches(rule.WorkloadSelector, facts.ClientPod.Metadata.Labels.ToValueMap()));
 
     /// <summary>Whether a VirtualService is exported to the caller.</summary>
     public bool Sees(VirtualService service) => Sees(service.ExportTo, facts.Settings.Mesh.DefaultVirtualServiceExportTo, service.Namespace);

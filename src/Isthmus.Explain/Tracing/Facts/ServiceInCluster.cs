@@ -9,9 +9,18 @@ namespace Isthmus.Explain.Tracing.Facts;
 /// <summary>A Service in one cluster.</summary>
 internal sealed record ServiceInCluster(ClusterObjects Cluster, Service Service)
 {
+    private static readonly IReadOnlyDictionary<string, string> All = new Dictionary<string, string>();
+
+    /// <summary>The labels of a subset, where only that part of the Service is meant; empty: all of it is.</summary>
+    public IReadOnlyDictionary<string, string> Within { get; init; } = All;
+
     public string Name => $"Service {Service.Key} in {Cluster.Context}";
 
-    public IReadOnlyList<Pod> Pods => Cluster.Behind(Service);
+    /// <summary>What follows a word for its Pods: the labels of the part that is meant.</summary>
+    public string Part => Within.Count == 0 ? "" : $" with {ServicePods.Text(Within)}";
+
+    public IReadOnlyList<Pod> Pods => Within.Count == 0 ? Cluster.Behind(Service)
+        : [.. Cluster.Behind(Service).Where(pod => LabelSelector.Selects(Within, pod.Metadata.Labels))];
 
     public ServicePort? Port(int number) => Service.Spec.Ports.FirstOrDefault(port => port.Port == number && port.Protocol != "UDP");
 

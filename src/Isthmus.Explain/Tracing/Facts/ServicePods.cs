@@ -31,7 +31,11 @@ internal static class ServicePods
     /// <summary>Deployments whose Pods the Service selects.</summary>
     public static IEnumerable<Deployment> Workloads(ServiceInCluster service) => service.Cluster.Deployments.Where(deployment =>
         deployment.Metadata.Namespace == service.Service.Metadata.Namespace && service.Service.Spec.Selector.Count > 0
-            && LabelSelector.Selects(service.Service.Spec.Selector, deployment.Spec.TemplateLabels));
+            && LabelSelector.Selects(service.Service.Spec.Selector, deployment.Spec.TemplateLabels)
+            && LabelSelector.Selects(service.Within, deployment.Spec.TemplateLabels));
+
+    /// <summary>Whether a Service has Pods or Deployments, or was meant to have: of a part of it, somebody may have meant other labels.</summary>
+    public static bool IsMeant(ServiceInCluster service) => service.Pods.Count > 0 || Workloads(service).Any() || Candidates(service).Any();
 
     /// <summary>The kind and name of what a Pod belongs to: of a Deployment's, the Deployment; of nobody's, the Pod itself.</summary>
     public static (string Kind, string Name) OwnerOf(Pod pod)
@@ -49,7 +53,8 @@ internal static class ServicePods
 
     /// <summary>Deployments that the Service may have been meant to select: one label matches, or the name does.</summary>
     public static IEnumerable<Deployment> Candidates(ServiceInCluster service) => service.Cluster.Deployments
-        .Where(deployment => deployment.Metadata.Namespace == service.Service.Metadata.Namespace)
+        .Where(deployment => deployment.Metadata.Namespace == service.Service.Metadata.Namespace
+            && LabelSelector.Selects(service.Within, deployment.Spec.TemplateLabels))
         .Select(deployment => (deployment,
             Score: service.Service.Spec.Selector.Count(pair => deployment.Spec.TemplateLabels.GetValueOrDefault(pair.Key) == pair.Value) * 2
             + (deployment.Metadata.Name.StartsWith(service.Service.Metadata.Name, StringComparison.Ordinal)

@@ -18,7 +18,7 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
         new(Clusters, Client, Target, Now)
         {
             Sent = Sent, Entry = Entry, TakenAt = TakenAt, Locality = Locality, Proxies = Proxies, Silent = Silent, Watched = Watched,
-            Unlabelled = Unlabelled, Misplaced = Misplaced, Holders = Holders, Address = address,
+            Unlabelled = Unlabelled, Misplaced = Misplaced, Holders = Holders, Following = Following, Address = address,
         };
 
     public IReadOnlyList<ClusterObjects> Clusters { get; } = clusters;
@@ -63,6 +63,9 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
 
     /// <summary>Secrets and ConfigMaps that were looked at.</summary>
     public Dictionary<HolderRef, TracedHolder> Holders { get; private init; } = [];
+
+    /// <summary>Whether proxies have all that their control plane has for them; null where nobody can tell.</summary>
+    public Dictionary<PodRef, bool?> Following { get; private init; } = [];
 
     /// <summary>The call that was made; null when no call was made.</summary>
     public MadeCall? Call { get; set; }

@@ -22,7 +22,11 @@ internal sealed class TraceNeeds(TraceFacts facts)
     /// <summary>Pods of which the kubelet must have said why their readiness probe fails.</summary>
     public HashSet<PodRef> Checks { get; } = [];
 
-    public bool IsEmpty => Proxies.Count == 0 && Namespaces.Count == 0 && Watches.Count == 0 && Holders.Count == 0 && Checks.Count == 0;
+    /// <summary>Proxies of which their control plane must say whether they have what it has for them.</summary>
+    public HashSet<PodRef> Syncs { get; } = [];
+
+    public bool IsEmpty =>
+        Proxies.Count == 0 && Namespaces.Count == 0 && Watches.Count == 0 && Holders.Count == 0 && Checks.Count == 0 && Syncs.Count == 0;
 
     public DateTimeOffset Now => facts.Now;
 
@@ -48,6 +52,14 @@ internal sealed class TraceNeeds(TraceFacts facts)
     {
         if (facts.Holders.TryGetValue(holder, out var known)) return known;
         Holders.Add(holder);
+        return null;
+    }
+
+    /// <summary>Whether a proxy has all that its control plane has for it; null when nobody can tell, or it must be asked first.</summary>
+    public bool? Follows(PodRef proxy)
+    {
+        if (facts.Following.TryGetValue(proxy, out var known)) return known;
+        Syncs.Add(proxy);
         return null;
     }
 

@@ -36,7 +36,7 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
         var usable = candidates.Where(candidate => candidate.IsUsable).ToList();
         if (candidates.Count == 0)
         {
-            record.Fail("endpoints", "none", Nowhere(cluster, host));
+            record.Fail("endpoints", "none", Routed(outbound, cluster, Nowhere(cluster, host)));
             return;
         }
         var capacity = new CapacityStep(facts, record, causes);
@@ -93,6 +93,18 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
     /// <summary>Why a cluster has no endpoint; null when it has one.</summary>
     public Problem? Empty(ProxyView view, ClusterView cluster) =>
         finder.Of(view, cluster).Count > 0 ? null : Nowhere(cluster, facts.Host(ProxyTables.Split(cluster.Name).Host));
+
+    /// <summary>A route of the caller leads to what it does not reach: that is what somebody wrote.</summary>
+    private Problem Routed(OutboundChoice outbound, ClusterView cluster, Problem lost)
+    {
+        var (_, _, subset, fqdn) = ProxyTables.Split(cluster.Name);
+        return outbound.Rule.Length == 0 || lost.Code != NetworkCauses.GatewayBeyond ? lost : lost with
+        {
+            Object = causes.Config.Named("VirtualService", outbound.Rule, lost.Object),
+            Path = causes.Config.RouteField(outbound.Rule, fqdn, subset == "-" ? "" : subset, "host"),
+            Message = $"routes to {fqdn}: {lost.Object} {lost.Message}",
+        };
+    }
 
     private Problem Nowhere(ClusterView cluster, MeshHost? host)
     {
@@ -157,7 +169,8 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
         if (found.Count == 0)
         {
             causes.Needs.NeedPods(own.Service.Metadata.Namespace);
-            record.Fail("endpoints", "none", unrouted ?? causes.Endpoints.NoEndpoints(call.Host, call.Port, "", ""));
+            record.Fail("endpoints", "none",
+                unrouted ?? causes.Callers.BeyondHome(call, port) ?? causes.Endpoints.NoEndpoints(call.Host, call.Port, "", ""));
             return null;
         }
         record.Ok("service", $"{own.Name} → {Counted.Of(found.Count, "Pod")}", ("by", "the kernel's Service rules"));

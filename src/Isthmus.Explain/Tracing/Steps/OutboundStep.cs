@@ -344,6 +344,6 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
         else if (cluster == ResourceNames.DynamicDns)
             record.Ok("cluster", $"{cluster}: plain HTTP, outside the mesh, to the address that the request's host has");
         else record.Ok("cluster", $"{cluster}: passed through unchanged, outside the mesh");
-        endpoints.WalkPlain(causes.Callers.ForeignHost(call));
+        endpoints.WalkPlain(causes.Callers.ForeignHost(call) ?? causes.Callers.PassedOn(call));
     }
 }

@@ -32,7 +32,7 @@ public static class SubsetPods
             foreach (var (i, subset) in rule.Subsets.Index())
             {
                 var labels = subset.Labels.Where(label => !OfPlaces.Contains(label.Key) || label.Value.Length == 0).ToDictionary(StringComparer.Ordinal);
-                if (workloads.Any(has => LabelSelector.Selects(labels, has))) continue;
+                if (workloads.Any(has => LabelSelector.Selects(labels, has)) || IsUnselected(mesh, rule.Host, labels)) continue;
                 var isUsed = used.Contains((rule.Host, subset.Name));
                 yield return IstioCodes.SubsetSelectsNothing.At(config.Cluster, $"DestinationRule {rule.Namespace}/{rule.Name}", $"spec.subsets[{i}].labels",
                     $"the subset {subset.Name} selects no workload of {rule.Host} in any "
@@ -40,6 +40,16 @@ public static class SubsetPods
                     Remedy(labels, workloads), isUsed && workloads.Count > 0 ? Severity.Error : Severity.Info);
             }
         }
+    }
+
+    /// <summary>Whether a Service of the host selects nothing where the Service of another cluster would select workloads with the labels: its selector is
+    /// wrong, and not the subset.</summary>
+    private static bool IsUnselected(MeshSnapshot mesh, string host, Dictionary<string, string> labels)
+    {
+        var services = mesh.Hosts.Find(host).Where(known => known.Service is { Spec.Selector.Count: > 0 }).ToList();
+        return services.Exists(known => mesh.Workloads.First(area => area.Cluster == known.Cluster) is var area && !area.Selected(known.Service!).Any()
+            && area.In(known.Service!.Metadata.Namespace).Any(workload => LabelSelector.Selects(labels, workload.Labels)
+                && services.Exists(other => LabelSelector.Selects(other.Service!.Spec.Selector, workload.Labels))));
     }
 
     /// <summary>The labels of what is behind a host.</summary>

@@ -85,6 +85,29 @@ public sealed class UnreadyPodTests
         Assert.Equal("status", UnreadyPods.Of(cluster, cluster.Pods.Single()).Path);
     }
 
+    /// <summary>Another cluster may have what the environment of a container names.</summary>
+    [Theory]
+    [InlineData("secret \"db\" not found", "Secret shop/db in c1", "", "does not exist in this cluster, and container web of Deployment shop/web is not started",
+        "create it in namespace shop of c1; if another cluster")]
+    [InlineData("configmap \"db\" not found", "ConfigMap shop/db in c1", "", "does not exist in this cluster", "create it in namespace shop")]
+    [InlineData("couldn't find key password in Secret shop/db", "Secret shop/db in c1", "data[password]", "does not exist, and container web", "add the key")]
+    [InlineData("something else", "Pod shop/web-1 in c1", "status", "is not ready: container web waits: CreateContainerConfigError something else", "kubectl")]
+    public void What_the_environment_of_a_container_names_and_does_not_exist_is_named(string said, string owner, string path, string message, string remedy)
+    {
+        var cluster = ClusterObjects.From("c1", YamlText.ParseAll($$"""
+            apiVersion: v1
+            kind: Pod
+            metadata:
+              {name: web-1, namespace: shop, labels: {pod-template-hash: abc}, ownerReferences: [{kind: ReplicaSet, name: web-abc, controller: true}] }
+            spec: {containers: [{name: web}] }
+            status: {phase: Pending, containerStatuses: [{name: web, ready: false, state: {waiting: {reason: CreateContainerConfigError, message: '{{said.Replace("'", "''", StringComparison.Ordinal)}}'} } }] }
+            """, "c1").OfType<JsonObject>());
+        var problem = UnreadyPods.Of(cluster, cluster.Pods.Single());
+        Assert.Equal(("ISM2047", owner, path), (problem.Code, problem.Object, problem.Path));
+        Assert.StartsWith(message, problem.Message, StringComparison.Ordinal);
+        Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);
+    }
+
     private const string Rewritten = "{httpGet: {path: /app-health/web/readyz, port: 15020}}", Told = "{name: istio-proxy, env: [{name: "
         + "ISTIO_KUBE_APP_PROBERS, value: '{\"/app-health/web/readyz\":{\"httpGet\":{\"path\":\"/healthz\",\"port\":8080}}}'}]}";
 

@@ -1,0 +1,35 @@
+using System.Text.RegularExpressions;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Kubernetes.Objects;
+
+namespace Isthmus.Explain.Tracing.Causes;
+
+/// <summary>A Pod of which a container is not started, because a Secret or ConfigMap that its environment names does not exist, or lacks a key.</summary>
+internal static partial class AbsentReference
+{
+    /// <param name="like">Who else is in the same state; empty when nobody is.</param>
+    public static Problem? Of(ClusterObjects cluster, Pod pod, string like)
+    {
+        foreach (var status in pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses))
+        {
+            if (status.State.Waiting?.Message is not { Length: > 0 } said || Missing().Match(said) is not { Success: true } missing) continue;
+            var (kind, ns) = (missing.Groups[1].Value.Equals("secret", StringComparison.OrdinalIgnoreCase) ? "Secret" : "ConfigMap", pod.Metadata.Namespace);
+            var (name, key) = (missing.Groups[2].Value, missing.Groups[3].Value);
+            var (workload, owner) = ServicePods.OwnerOf(pod);
+            return Faults.Of("ISM2047", $"{kind} {ns}/{name} in {cluster.Context}", key.Length > 0 ? $"data[{key}]" : "",
+                $"{(key.Length > 0 ? "does not exist" : "does not exist in this cluster")}, and container {status.Name} of {workload} {ns}/{owner} is not started "
+                    + $"without it: Pod {pod.Metadata.Name} is not ready{like} ({said})",
+                key.Length > 0 ? "add the key, or name another one in the container's env"
+                    : $"create it in namespace {ns} of {cluster.Context}; if another cluster of the mesh has it, copy it from there: kubectl --context=OTHER -n {ns} "
+                        + $"get {kind.ToLowerInvariant()} {name} -o yaml | kubectl --context={cluster.Context} apply -f -");
+        }
+        return null;
+    }
+
+    /// <summary>As kubelets say it: <c>secret "db" not found</c>, and <c>couldn't find key password in Secret shop/db</c>.</summary>
+    [GeneratedRegex("^(?:(secret|configmap) \"([^\"]+)\" not found|couldn't find key (?<3>[^ ]+) in (?<1>Secret|ConfigMap) [^/ ]+/(?<2>[^ ]+))$")]
+    private static partial Regex Missing();
+}

@@ -54,6 +54,9 @@ public sealed record MeshCertificate(string Cluster, CertificateRole Role, strin
     /// <summary>Why it cannot be used, apart from its time; empty when it can.</summary>
     public string Fault { get; init; } = "";
 
+    /// <summary>What clients do not get with it; null: nothing that they need, or nobody knows.</summary>
+    public ChainGap? Gap { get; init; }
+
     /// <summary>The field that names it; empty when the object itself holds it.</summary>
     public string Field { get; init; } = "";
 

@@ -53,8 +53,27 @@ public static class Keys
         }
         catch (Exception e) when (e is CryptographicException or ArgumentException)
         {
-            return $"holds a certificate and a key that cannot be used together: {e.Message.TrimEnd('.')}";
+            return Misplaced(certificate, key) is (var place, var owner)
+                ? $"holds its certificates in the wrong order: the key belongs to number {place} ({owner.Subject}), and servers send the first as their own: "
+                    + "put it first"
+                : $"holds a certificate and a key that cannot be used together: {e.Message.TrimEnd('.')}";
         }
+    }
+
+    /// <summary>The certificate, after the first, to which the key belongs, and its number; null when there is none.</summary>
+    private static (int Place, X509Certificate2 Owner)? Misplaced(string certificates, string key)
+    {
+        try
+        {
+            using var read = FromPem(key, "key");
+            foreach (var (index, one) in CertificateText.ReadAny(certificates, "certificates").Index())
+                if (index > 0 && Match(one, read)) return (index + 1, one);
+        }
+        catch (ProblemException)
+        {
+            // Then the order is not what is wrong.
+        }
+        return null;
     }
 
     /// <summary>Why TLS libraries end every handshake with this certificate, as the end of a sentence; empty: they do not.</summary>

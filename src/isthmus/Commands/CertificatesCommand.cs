@@ -62,9 +62,13 @@ internal static class CertificatesCommand
             Terminal.Painted.WriteLine(
                 $"{(!colors ? problem.Code : problem.Severity == Severity.Error ? Paint.Failed(problem.Code) : Paint.Warned(problem.Code))} {cluster}: "
                     + $"{problem}");
-        var text = findings.Count == 0 && clusters.All(cluster => cluster.Error.Length == 0)
+        foreach (var one in all.Where(one => one.Gap is { IsCertain: false, OfferedAt: "" }).DistinctBy(one => (one.Cluster, one.Owner)))
+            Console.WriteLine($"{one.Cluster}: {one.Owner} has no certificate after '{one.Subject}': clients must know its issuer {one.Gap!.Issuer}. If "
+                + "that is an intermediate CA, add its certificate to tls.crt.");
+        var needy = findings.Count(finding => finding.Problem.Severity != Severity.Info);
+        var text = needy == 0 && clusters.All(cluster => cluster.Error.Length == 0)
             ? $"✔ None of {all.Count} certificates needs anything now."
-            : $"✘ {findings.Count} of {all.Count} certificates need something.";
+            : $"✘ {needy} of {all.Count} certificates need something.";
         Terminal.Painted.WriteLine(colors ? Paint.Marks(text) : text);
     }
 

@@ -3,6 +3,7 @@ using Isthmus.Explain.Tracing;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Wire.Tls;
 using Xunit;
 
@@ -102,6 +103,39 @@ public sealed class EntryCausesTests
         if (problem is null) return;
         Assert.Equal(("Gateway edge/front in c1", "spec.listeners[1].tls.certificateRefs"), (problem.Object, problem.Path));
         Assert.Contains(says, problem.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>The name of an issuer does not tell whether it is a root: the Secret, or what else the gateway has, may.</summary>
+    [Theory]
+    [InlineData("alone", "clients must know its issuer, ")]
+    [InlineData("with its issuer", "")]
+    [InlineData("CA beside it", "ISM2151")]
+    public void A_certificate_without_that_of_its_issuer_is_told(string kind, string expected)
+    {
+        var causes = Entry(Listeners, out var call);
+        using var root = Issuer.SelfSigned(new("mesh", "Root"), Keys.Create(KeyKind.EcP256), TraceScenario.Now.AddYears(-1), TraceScenario.Now.AddYears(9));
+        using var middle = root.IssueIntermediate(new("mesh", "Issuing"), Keys.Create(KeyKind.EcP256), SubjectNames.None, TraceScenario.Now.AddDays(-1),
+            TraceScenario.Now.AddDays(90));
+        using var leaf = middle.IssueIntermediate(new("mesh", "door"), Keys.Create(KeyKind.EcP256), SubjectNames.None, TraceScenario.Now.AddDays(-1),
+            TraceScenario.Now.AddDays(90));
+        call.Facts.Holders[new("c1", "Secret", "edge", "door")] = TracedHolder.Of(new Isthmus.Kubernetes.Objects.Secret
+        {
+            Data = kind != "CA beside it" ? [] : new Dictionary<string, string>(StringComparer.Ordinal)
+            {
+                ["ca.crt"] = Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(CertificateText.Write(middle.Certificate))),
+            },
+        });
+        var shown = new ShownCertificate(leaf.Certificate, kind == "with its issuer" ? [middle.Certificate] : []);
+        var gap = causes.Unsent("kubernetes-gateway://edge/door", shown, TraceScenario.View(new TraceScenario().Client));
+        Assert.Equal(expected.Length == 0, gap is null);
+        Assert.Equal(expected == "ISM2151", gap?.IsCertain == true);
+        if (gap is null) return;
+        Assert.Equal("CN=Issuing, O=mesh", gap.Issuer);
+        if (!gap.IsCertain) return;
+        var problem = causes.Incomplete(call, shown, gap);
+        Assert.Equal((expected, "Gateway edge/front in c1", "spec.listeners[1].tls.certificateRefs"), (problem.Code, problem.Object, problem.Path));
+        Assert.Contains("(CN=Root, O=mesh issued its certificate)", problem.Message, StringComparison.Ordinal);
+        Assert.Contains("which is in Secret edge/door (ca.crt)", problem.Remedy, StringComparison.Ordinal);
     }
 
     /// <summary>What the Secret lacks is said with its keys, and what a listener may not refer to.</summary>

@@ -1,8 +1,10 @@
+using System.Security.Cryptography.X509Certificates;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Wire.Tls;
 
 namespace Isthmus.Explain.Tracing.Causes;
 
@@ -33,6 +35,13 @@ internal sealed class CredentialCauses(TraceFacts facts, TraceNeeds needs, Calle
             secret.IsMissing ? $"{kubectl} create secret tls {name} --cert=FILE --key=FILE (the certificate with its chain, and its key), or correct the name"
                 : $"{kubectl} create secret tls {name} --cert=FILE --key=FILE --dry-run=client -o yaml | {kubectl} replace -f -, with the certificate, its "
                     + "chain and the key that belongs to it");
+    }
+
+    /// <summary>The CAs that the Secret of a gateway's certificate has beside it; none: it has none, or must be looked at first.</summary>
+    public IEnumerable<X509Certificate2> Beside(string ns, string name)
+    {
+        try { return CertificateText.ReadAny(needs.Held(new(facts.Client.Context, "Secret", ns, name))?.Authorities ?? "", "ca.crt"); }
+        catch (ProblemException) { return []; }
     }
 
     /// <summary>The ServiceAccount of the gateway may not list the Secrets of its namespace, so that it gets none that a credentialName names; null when it

@@ -7,6 +7,7 @@ using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
+using Isthmus.Operate.Certificates;
 
 namespace Isthmus.Explain.Tracing.Causes;
 
@@ -142,11 +143,11 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
     {
         var host = facts.Target.Host;
         var (owner, field) = Ending(call, "certificateRefs");
-        var credential = secret[(secret.IndexOf("://", StringComparison.Ordinal) is >= 0 and var scheme ? scheme + 3 : 0)..];
+        var credential = Bared(secret);
         if (certificate is null)
         {
             if (!secret.StartsWith("kubernetes", StringComparison.Ordinal)) return null;
-            var (ns, name) = credential.Split('/') is [var other, var bare] ? (other, bare) : (facts.Client.Namespace, credential);
+            var (ns, name) = SecretOf(credential);
             var named = field.EndsWith(".tls", StringComparison.Ordinal) ? $"{field}.credentialName" : field;
             return credentials.Unusable(owner, named, ns, name,
                     Ingresses.Ending(host)?.Ingress.Namespace)
@@ -164,6 +165,28 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
                 $"the certificate {credential} ({certificate.Identity}) is for {Names(certificate)}, and not for {host}: clients refuse it",
                 $"put a certificate for {host} into the Secret, or name another Secret");
     }
+
+    /// <summary>What clients need to follow the certificate of the gateway, and do not get; null: nothing.</summary>
+    /// <param name="secret">The name by which the gateway's proxy asks for the certificate.</param>
+    public ChainGap? Unsent(string secret, ShownCertificate? certificate, ProxyView view)
+    {
+        if (certificate is null || ChainGap.Find(certificate.Leaf, certificate.Rest, []) is null) return null;
+        var (ns, name) = SecretOf(Bared(secret));
+        var beside = secret.StartsWith("kubernetes", StringComparison.Ordinal) ? credentials.Beside(ns, name) : [];
+        return ChainGap.Find(certificate.Leaf, certificate.Rest, beside.Select(one => (one, $"Secret {ns}/{name} (ca.crt)"))
+            .Concat(view.Authorities.Select(one => (one, ""))));
+    }
+
+    public Problem Incomplete(TracedCall call, ShownCertificate certificate, ChainGap gap)
+    {
+        var (owner, field) = Ending(call, "certificateRefs");
+        return Faults.Of("ISM2151", owner, field, $"the certificate {certificate.Identity} {gap.Why}", gap.Remedy);
+    }
+
+    private static string Bared(string secret) => secret[(secret.IndexOf("://", StringComparison.Ordinal) is >= 0 and var scheme ? scheme + 3 : 0)..];
+
+    private (string Namespace, string Name) SecretOf(string credential) =>
+        credential.Split('/') is [var other, var bare] ? (other, bare) : (facts.Client.Namespace, credential);
 
     /// <summary>The gateway demands certificates of clients, and has no CA to check them with.</summary>
     /// <param name="secret">The name by which the gateway's proxy asks for the CA.</param>

@@ -19,6 +19,9 @@ internal sealed record TracedHolder(string Problem, IReadOnlyList<string> Keys)
     /// <summary>Why a control plane cannot sign with it; empty: it can, or nobody knows.</summary>
     public string CaProblem { get; private init; } = "";
 
+    /// <summary>The CAs of a Secret, as PEM; empty: it has none, or nobody knows.</summary>
+    public string Authorities { get; private init; } = "";
+
     public bool IsMissing => Problem == DoesNotExist;
 
     /// <summary>A certificate and its key.</summary>
@@ -26,7 +29,10 @@ internal sealed record TracedHolder(string Problem, IReadOnlyList<string> Keys)
     public static TracedHolder Of(Secret? secret) => secret is null ? new(DoesNotExist, [])
         : Of(SecretFacts.Of(secret), [.. secret.Data.Keys.Order(StringComparer.Ordinal)]);
 
-    private static TracedHolder Of(SecretFacts read, IReadOnlyList<string> keys) => new(read.KeyPairProblem, keys) { CaProblem = read.CaProblem };
+    private static TracedHolder Of(SecretFacts read, IReadOnlyList<string> keys) => new(read.KeyPairProblem, keys)
+    {
+        CaProblem = read.CaProblem, Authorities = read.First("ca.crt", "cacert") ?? "",
+    };
 
     /// <summary>An account that must be allowed to list Secrets, to be sent some.</summary>
     public static TracedHolder Of(bool listsSecrets) => new(listsSecrets ? "" : "may not list Secrets there", []);

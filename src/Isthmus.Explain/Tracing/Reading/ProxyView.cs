@@ -59,6 +59,10 @@ internal sealed class ProxyView
 
     public TrustBundle? Roots(string secret) => _roots.GetValueOrDefault(secret)?.Value;
 
+    /// <summary>The certificates of CAs that the proxy has, whatever for.</summary>
+    public IEnumerable<X509Certificate2> Authorities => _certificates.Values.SelectMany(one => one.Value?.Rest ?? [])
+        .Concat(_roots.Values.SelectMany(one => one.Value?.Roots ?? []));
+
     public bool IsEjected(string cluster, EndpointView endpoint) => _ejected.ContainsKey((cluster, endpoint.AddressText));
 
     /// <summary>What the proxy counted of endpoints that are ejected.</summary>

@@ -114,8 +114,14 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, TraceCause
             record.Fail("TLS", "ends at the gateway, without a CA for the certificates of clients", causes.Entries.WithoutClientCa(call, tls.Root));
             return null;
         }
-        record.Ok("TLS", $"ends at the gateway, with {certificate?.Identity ?? $"the certificate {tls.Certificate}"}",
-            ("certificate", certificate?.Validity(facts.Now) ?? ""));
+        var shown = $"ends at the gateway, with {certificate?.Identity ?? $"the certificate {tls.Certificate}"}";
+        var valid = certificate?.Validity(facts.Now) ?? "";
+        var unsent = causes.Entries.Unsent(tls.Certificate, certificate, view);
+        if (unsent is { IsCertain: true })
+            record.Warn("TLS", shown, causes.Entries.Incomplete(call, certificate!, unsent), ("certificate", valid));
+        else
+            record.Ok("TLS", unsent is null ? shown : $"{shown}: clients must know its issuer, {unsent.Issuer}", ("certificate", valid),
+                ("chain", unsent is null ? "" : $"{unsent.Why}; {unsent.Remedy}"));
         call = call with { Kind = chain.IsHttp ? CallKinds.Http : CallKinds.Tcp, IsDecrypted = true };
         return new(view, chain);
     }

@@ -14,7 +14,7 @@ public static class CertificateAnalysis
         get;
     } = new("trust.CertificateAnalyzer", "Checks the certificates that the mesh lives by: their end, their names, and whether they are accepted",
         [OwnCodes.CertificateExpired, OwnCodes.CertificateEnds, OwnCodes.AuthorityRefused, OwnCodes.CertificateForOthers, OwnCodes.WebhookUntrusted,
-            IstioCodes.InvalidGatewayCredential],
+            GatewayCodes.ChainIncomplete, IstioCodes.InvalidGatewayCredential],
         [],
         mesh => mesh.Readable.SelectMany(Check));
 
@@ -61,6 +61,8 @@ public static class CertificateAnalysis
                 $"{What(certificate)} expires at {Time(certificate.Ends)}, in {Left(certificate, now)}{Hit(certificate)}", renew, Severity.Error),
             CertificateTime.EndsSoon => OwnCodes.CertificateEnds.At(cluster, certificate.Owner, certificate.Field,
                 $"{What(certificate)} expires at {Time(certificate.Ends)}, in {Left(certificate, now)}{Hit(certificate)}", renew, Severity.Warning),
+            _ when certificate.Gap is { } gap && (gap.IsCertain || gap.OfferedAt.Length > 0) => GatewayCodes.ChainIncomplete.At(cluster, certificate.Owner,
+                certificate.Field, $"{What(certificate)} {gap.Why}", gap.Remedy, gap.IsCertain ? Severity.Warning : Severity.Info),
             _ => null,
         };
     }

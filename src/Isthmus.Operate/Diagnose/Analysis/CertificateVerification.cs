@@ -1,5 +1,6 @@
 using System.Globalization;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
 using Isthmus.Operate.Certificates;
 using Isthmus.Operate.Inventory;
 
@@ -32,7 +33,8 @@ public static class CertificateVerification
         if (cluster.CertificatesAt is null || cluster.Certificates.IsEmpty) yield break;
         var count = 0;
         // Webhooks and tokens of remote secrets have checks of their own.
-        foreach (var finding in CertificateAnalysis.Check(cluster, one => one.Role is not (CertificateRole.RemoteToken or CertificateRole.WebhookBundle)))
+        foreach (var finding in CertificateAnalysis.Check(cluster, one => one.Role is not (CertificateRole.RemoteToken or CertificateRole.WebhookBundle))
+            .Where(finding => finding.Problem.Severity != Severity.Info))
         {
             count++;
             if (!told.Contains((finding.Problem.Code, finding.Problem.Object)))

@@ -1,7 +1,12 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography.X509Certificates;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
+using Isthmus.Core.Problems;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Certificates;
 using Isthmus.Operate.Inventory;
+using Isthmus.Wire.Tls;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
@@ -9,12 +14,36 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <param name="find">Reads a Secret; null when there is none, or nobody may read it.</param>
 internal sealed class CredentialCertificates(ClusterInventory cluster, Func<string, string, Task<SecretFacts?>> find)
 {
+    private readonly ConcurrentDictionary<string, SecretFacts> _read = new(StringComparer.Ordinal);
+
     public async Task<IEnumerable<MeshCertificate>> ReadAsync()
     {
+        await Task.WhenAll(FindAsync(cluster.RootNamespace, WellKnown.CaCerts), FindAsync(cluster.RootNamespace, WellKnown.SelfSignedCa));
         var served = await Task.WhenAll(CredentialReferences.Of(cluster).Select(ServedAsync));
         var listening = await Task.WhenAll(ListenerCertificate.Of(cluster).Select(ListeningAsync));
         var calling = await Task.WhenAll(Rules().Select(CallingAsync));
-        return served.Concat(listening).Concat(calling).SelectMany(some => some);
+        var known = _read.OrderBy(pair => pair.Key, StringComparer.Ordinal)
+            .SelectMany(pair => pair.Value.Certificates.SelectMany(one => Read(one.Value).Select(certificate => (certificate, $"{pair.Key} ({one.Key})"))))
+            .ToList();
+        return served.Concat(listening).Concat(calling).SelectMany(some => some)
+            .Select(one => one.Role == CertificateRole.Gateway ? one with { Gap = GapOf(one.Owner, known) } : one);
+    }
+
+    /// <summary>What clients of a gateway need, and its Secret does not have.</summary>
+    private ChainGap? GapOf(string secret, IReadOnlyList<(X509Certificate2, string)> known) =>
+        Read(_read[secret].First("tls.crt", "cert")) is [var leaf, ..] sent ? ChainGap.Find(leaf, sent[1..], known) : null;
+
+    private static List<X509Certificate2> Read(string? pem)
+    {
+        try { return [.. CertificateText.ReadAny(pem ?? "", "certificates")]; }
+        catch (ProblemException) { return []; }
+    }
+
+    private async Task<SecretFacts?> FindAsync(string ns, string name)
+    {
+        var facts = await find(ns, name);
+        if (facts is not null) _read[$"Secret {ns}/{name}"] = facts;
+        return facts;
     }
 
     /// <summary>The tokens with which control planes here read other clusters.</summary>
@@ -27,13 +56,13 @@ internal sealed class CredentialCertificates(ClusterInventory cluster, Func<stri
 
     private async Task<IReadOnlyList<MeshCertificate>> ServedAsync(CredentialReference reference)
     {
-        if (await find(reference.Namespace, reference.Name) is not { } facts) return [];
+        if (await FindAsync(reference.Namespace, reference.Name) is not { } facts) return [];
         var (owner, by) = ($"Secret {reference.Namespace}/{reference.Name}", $"Gateway {reference.Gateway.FullName}");
         var found = new List<MeshCertificate>();
         if (CertificateRecord.Leaf(cluster.Context, CertificateRole.Gateway, owner, facts.First("tls.crt", "cert")) is { } leaf)
             found.Add(leaf with { Fault = facts.KeyPairProblem, Hosts = reference.Hosts, NeededBy = by, RenewedBy = facts.RenewedBy });
         if (!reference.ChecksClients) return found;
-        var holder = facts.HasClientCa ? facts : await find(reference.Namespace, $"{reference.Name}{SecretFacts.CaSuffix}");
+        var holder = facts.HasClientCa ? facts : await FindAsync(reference.Namespace, $"{reference.Name}{SecretFacts.CaSuffix}");
         found.AddRange(CertificateRecord.All(cluster.Context, CertificateRole.ClientAuthority, facts.HasClientCa ? owner : $"{owner}{SecretFacts.CaSuffix}",
             holder?.First("ca.crt", "cacert"))
             .Select(root => root with { NeededBy = $"clients of {by}", RenewedBy = holder!.RenewedBy }));
@@ -41,13 +70,13 @@ internal sealed class CredentialCertificates(ClusterInventory cluster, Func<stri
     }
 
     private async Task<IReadOnlyList<MeshCertificate>> ListeningAsync(ListenerCertificate used) =>
-        await find(used.Namespace, used.Name) is { } facts
+        await FindAsync(used.Namespace, used.Name) is { } facts
             && CertificateRecord.Leaf(cluster.Context, CertificateRole.Gateway, $"Secret {used.Namespace}/{used.Name}", facts.First("tls.crt")) is { } leaf
             ? [leaf with { Fault = facts.KeyPairProblem, Hosts = used.Hosts, NeededBy = used.NeededBy, RenewedBy = facts.RenewedBy }] : [];
 
     private async Task<IReadOnlyList<MeshCertificate>> CallingAsync((string Namespace, string Name, string Rule) used)
     {
-        if (await find(used.Namespace, used.Name) is not { } facts) return [];
+        if (await FindAsync(used.Namespace, used.Name) is not { } facts) return [];
         var owner = $"Secret {used.Namespace}/{used.Name}";
         var found = new List<MeshCertificate>();
         if (CertificateRecord.Leaf(cluster.Context, CertificateRole.Origination, owner, facts.First("tls.crt", "cert")) is { } leaf)

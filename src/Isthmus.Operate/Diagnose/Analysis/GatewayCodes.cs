@@ -9,4 +9,10 @@ public static class GatewayCodes
         "An Ingress names a class that no IngressClass has, and that is not the one of the mesh. Unless a controller takes the name by itself, nothing serves "
             + "it.",
         "Write a class that exists: for gateways of the mesh, one with the controller istio.io/ingress-controller.");
+
+    public static readonly AnalysisCode ChainIncomplete = new("ISM1533", "ChainIncomplete", Severity.Warning,
+        "The Secret of a gateway has a certificate without that of its issuer, which is known to be no root, or has others after it that did not issue it. "
+            + "Clients that know only the root refuse the gateway. If only the issuer's offer of its certificate suggests that it is no root, this is "
+            + "information.",
+        "Put the certificates of the CAs between it and the root into tls.crt, after the first one.");
 }

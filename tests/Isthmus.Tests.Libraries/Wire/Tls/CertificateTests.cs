@@ -170,6 +170,20 @@ public sealed class CertificateTests
         Assert.True(why.Length == 0 ? said.Length == 0 : said.StartsWith(why, StringComparison.OrdinalIgnoreCase), said);
     }
 
+    /// <summary>Servers send the first certificate of a file as their own.</summary>
+    [Fact]
+    public void The_order_of_certificates_is_told_where_the_key_belongs_to_another_one()
+    {
+        using var root = Issuer.SelfSigned(new("mesh", "Root"), Keys.Create(KeyKind.EcP256), Now.AddDays(-1), Now.AddDays(9));
+        using var own = root.IssueIntermediate(new("mesh", "www"), Keys.Create(KeyKind.EcP256), SubjectNames.None, Now.AddDays(-1), Now.AddDays(1));
+        var (right, wrong) = (CertificateText.Write([own.Certificate, root.Certificate]), CertificateText.Write([root.Certificate, own.Certificate]));
+        Assert.Equal("", Keys.WhyUnusable(right, Keys.ToPem(own.Key)));
+        Assert.StartsWith("holds its certificates in the wrong order: the key belongs to number 2 (CN=www, O=mesh)",
+            Keys.WhyUnusable(wrong, Keys.ToPem(own.Key)), StringComparison.Ordinal);
+        Assert.StartsWith("holds a certificate and a key that cannot be used together", Keys.WhyUnusable(CertificateText.Write(root.Certificate),
+            Keys.ToPem(own.Key)), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Key_survives_a_round_trip_as_text_and_a_broken_one_is_never_repeated()
     {

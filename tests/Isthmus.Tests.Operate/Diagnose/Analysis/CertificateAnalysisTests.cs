@@ -17,7 +17,7 @@ namespace Isthmus.Tests.Operate.Diagnose.Analysis;
 /// <summary>What the inventory of certificates says, from real certificates.</summary>
 public sealed class CertificateAnalysisTests : IDisposable
 {
-    private const string Expired = "ISM1461", Ends = "ISM1462", Refused = "ISM1463", ForOthers = "ISM1464", Untrusted = "ISM1465";
+    private const string Expired = "ISM1461", Ends = "ISM1462", Refused = "ISM1463", ForOthers = "ISM1464", Untrusted = "ISM1465", Chain = "ISM1533";
 
     private static readonly DateTimeOffset Now = new(2030, 6, 1, 12, 0, 0, TimeSpan.Zero);
 
@@ -272,6 +272,59 @@ public sealed class CertificateAnalysisTests : IDisposable
         Assert.Equal(problem.Message, Assert.Single(CertificateVerification.Checks(known, new HashSet<(string, string)>())).Problem!.Message);
         // Another controller's.
         Assert.Empty(await ReadAsync(Of("example.com/theirs")));
+    }
+
+    /// <summary>A certificate does not say whether its issuer is a root: something must show that it is none.</summary>
+    [Theory]
+    [InlineData("leaf", "")] // of the root, or of an intermediate that nothing shows
+    [InlineData("leaf intermediate", "")]
+    [InlineData("leaf, and the CA beside it", Chain + " Warning which is no root (CN=Root CA, O=Istio issued its certificate)")]
+    [InlineData("leaf, and the CA in another Secret", Chain + " Warning which is in Secret istio-system/other (tls.crt),")]
+    [InlineData("leaf of the root, and the root beside it", "")]
+    [InlineData("leaf other", Chain + " Warning what is sent after it did not issue it (CN=Other root, O=Istio)")]
+    [InlineData("leaf with an offer", Chain + " Info put the certificate that http://ca.example.com/ca.crt has into tls.crt")]
+    [InlineData("leaf intermediate with an offer", "")]
+    public async Task A_chain_that_lacks_an_intermediate_is_told_where_something_shows_it(string kind, string expected)
+    {
+        using var middle = _root.IssueIntermediate(new("Istio", "Issuing CA"), Keys.Create(KeyKind.EcP256), SubjectNames.None, Now.AddDays(-9),
+            Now.AddYears(2));
+        var issuer = kind.StartsWith("leaf of the root", StringComparison.Ordinal) ? _root : middle;
+        using var leaf = kind.EndsWith("offer", StringComparison.Ordinal) ? Offering(issuer)
+            : issuer.IssueIntermediate(new("Istio", "www"), Keys.Create(KeyKind.EcP256), SubjectNames.None, Now.AddDays(-9), Now.AddYears(1));
+        string[] sent = [CertificateText.Write(leaf.Certificate),
+            kind.StartsWith("leaf intermediate", StringComparison.Ordinal) ? CertificateText.Write(middle.Certificate)
+            : kind == "leaf other" ? CertificateText.Write(_other.Certificate) : ""];
+        var secrets = new Dictionary<string, Secret>
+        {
+            ["www"] = Secret("www", [("tls.crt", string.Concat(sent)), ("tls.key", Keys.ToPem(leaf.Key)),
+                .. kind.EndsWith("the CA beside it", StringComparison.Ordinal) ? [("ca.crt", CertificateText.Write(middle.Certificate))]
+                    : kind.EndsWith("the root beside it", StringComparison.Ordinal) ? [("ca.crt", CertificateText.Write(_root.Certificate))]
+                    : Array.Empty<(string, string)>()]),
+        };
+        if (kind.EndsWith("another Secret", StringComparison.Ordinal))
+            secrets["other"] = Secret("other", ("tls.crt", CertificateText.Write(middle.Certificate)), ("tls.key", Keys.ToPem(middle.Key)));
+        var cluster = MeshText.Clusters(MeshText.Join(
+            "{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: front, namespace: istio-system}, spec: {gatewayClassName: istio, "
+                + "listeners: [{name: secure, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: www}, {name: other}]}}]}}"))[0];
+        var read = await new CredentialCertificates(cluster, (ns, name) =>
+            Task.FromResult(ns == "istio-system" && secrets.GetValueOrDefault(name) is { } secret ? SecretFacts.Of(secret) : null)).ReadAsync();
+        var known = cluster.WithCertificates(read.ToValueList(), Now);
+        var problem = CertificateAnalysis.Check(known).Select(finding => finding.Problem).SingleOrDefault();
+        Assert.Equal(expected.Split(' ').Take(2), problem is null ? [""] : [problem.Code, $"{problem.Severity}"]);
+        Assert.Contains(string.Join(' ', expected.Split(' ').Skip(2)), $"{problem?.Message} {problem?.Remedy}", StringComparison.Ordinal);
+        // What is not certain is no matter for verify.
+        Assert.Equal(problem?.Severity == Severity.Warning,
+            CertificateVerification.Checks(known, new HashSet<(string, string)>()).Any(check => check.Problem is not null));
+    }
+
+    private static Issuer Offering(Issuer issuer)
+    {
+        var key = Keys.Create(KeyKind.EcP256);
+        var request = new CertificateRequest(new X500DistinguishedName("CN=www"),
+            PublicKey.CreateFromSubjectPublicKeyInfo(key.ExportSubjectPublicKeyInfo(), out _), HashAlgorithmName.SHA256);
+        request.CertificateExtensions.Add(new X509AuthorityInformationAccessExtension(["http://ocsp.example.com"], ["http://ca.example.com/ca.crt"]));
+        var signer = X509SignatureGenerator.CreateForECDsa((ECDsa)issuer.Key);
+        return new(request.Create(issuer.Certificate.SubjectName, signer, Now.AddDays(-9), Now.AddYears(1), [7]), key);
     }
 
     private static Secret Secret(string name, params (string Key, string Text)[] data)

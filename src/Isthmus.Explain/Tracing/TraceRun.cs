@@ -87,7 +87,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
             Sent = request.Sent, TakenAt = clusters[0].StandIn?.TakenAt,
             Entry = entering.Length > 0 && objects[0].Service(ns, entering) is { } service ? new(objects[0], service) : null,
         };
-        if (facts.Home.Error.Length > 0) throw new ProblemException($"cluster {home}", facts.Home.Error);
+        if (facts.Home.Error.Length > 0) throw Unread(facts.Home);
         if (pod.Length == 0) return facts;
         // The list of Pods and the look-up are two answers of a cluster that changes.
         if (!facts.Home.Pods.Any(one => one.Metadata.Name == pod && one.Metadata.Namespace == ns)) return null;
@@ -95,6 +95,10 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         if (ClusterObjects.Sidecar(facts.ClientPod) is not null) Take(facts, client, await inspecting);
         return facts;
     }
+
+    private static ProblemException Unread(ClusterObjects cluster) => new($"cluster {cluster.Context}", cluster.Error, cluster.AccessRemedy is not { } refusal ? ""
+        : $"{refusal}. Also for a call within one namespace, trace lists {ClusterObjectsReader.Needed} of all namespaces, and creates pods/portforward of "
+            + "the Pods on the way");
 
     /// <summary>Null when the Node may not be read, or the Pod has none yet.</summary>
     private async Task<Locality?> LocalityAsync(Pod? pod, CancellationToken stop)

@@ -40,8 +40,7 @@ public static class WorkloadVerification
         foreach (var cluster in clusters.Where(cluster => cluster.Error.Length > 0))
             yield return new(cluster.Context, What, "not known",
                 Faults.Of("ISM1035", $"cluster {cluster.Context}", "", $"its workloads cannot be read: {cluster.Error}",
-                    cluster.Error.Contains("forbidden", StringComparison.Ordinal) ? "allow it to list Pods, Services and Deployments of all namespaces"
-                        : "verify again once its API server answers") with { Severity = Severity.Warning });
+                    cluster.AccessRemedy ?? "verify again once its API server answers") with { Severity = Severity.Warning });
         var readable = clusters.Where(cluster => cluster.Error.Length == 0).ToList();
         var hosts = readable.SelectMany(cluster => cluster.Services.Select(service => new ServiceInCluster(cluster, service)))
             .Where(service => !service.Service.Metadata.Labels.ContainsKey(Labels.Network)).GroupBy(service => service.Service.Key, StringComparer.Ordinal)

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose;
 
@@ -13,8 +14,7 @@ internal sealed record UnmetInjection(string Webhook, string Term);
 /// <param name="Index">Its place in the configuration.</param>
 internal sealed record InjectionSelectors(string Configuration, int Index, LabelSelector OfNamespace, LabelSelector OfObject)
 {
-    /// <summary>The end of the names of webhooks that inject sidecars.</summary>
-    internal const string Suffix = "sidecar-injector.istio.io";
+    internal const string Suffix = InjectorWebhook.Suffix;
 
     /// <summary>The label that the API server gives each namespace.</summary>
     private const string NameLabel = "kubernetes.io/metadata.name";

@@ -183,6 +183,9 @@ public sealed record ClusterFacts(
 
     public bool Withholds(string part) => Withheld.Any(withheld => withheld.Part == part);
 
+    /// <summary>Namespaces that ask for sidecars, where no webhook injects any; null where one does.</summary>
+    public ValueList<string>? Uninjected { get; init; }
+
     /// <summary>Other trust domains whose identities its proxies accept as those of its own.</summary>
     public ValueList<string> TrustDomainAliases { get; init; }
 

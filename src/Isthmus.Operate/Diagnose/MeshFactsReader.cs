@@ -67,8 +67,19 @@ public sealed class MeshFactsReader(string istioNamespace)
         var injectors = configurations.SelectMany(InjectorWebhook.Read).ToList();
         var system = InjectorWebhook.SystemNamespace(injectors, istioNamespace);
         var facts = await new MeshFactsReader(system).ReadAsync(context, lists, configurations, withheld, stop);
-        return facts with { Withheld = withheld.All };
+        return facts with
+        {
+            Uninjected = injectors.Count > 0 || !facts.HasIstio || withheld.All.Any(part => part.Part == WithheldFacts.Webhooks) ? null
+                : await withheld.UnlessRefusedAsync(WithheldFacts.Webhooks, AskingAsync(lists, system, stop), null),
+            Withheld = withheld.All,
+        };
     }
+
+    /// <summary>The namespaces that ask for sidecars.</summary>
+    private static async Task<ValueList<string>?> AskingAsync(ClusterLists lists, string system, CancellationToken stop) =>
+        (await lists.ListAsync<Namespace>(MeshApi.Namespace, stop))
+            .Where(ns => ns.Metadata.Name != system && Analysis.InjectionLabels.Says(ns) == true).Select(ns => ns.Metadata.Name)
+            .Order(StringComparer.Ordinal).ToValueList();
 
     private async Task<ClusterFacts> ReadAsync(string context, ClusterLists lists, IReadOnlyList<JsonObject> configurations, WithheldParts withheld,
         CancellationToken stop)

@@ -1,5 +1,6 @@
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose;
 
@@ -27,12 +28,12 @@ public static partial class MeshVerification
         {
             checks.Add(new(cluster.Context, "API server",
                 cluster.Error.Length > 0
-                    ? "not reachable"
+                    ? Refusal(cluster) is null ? "not reachable" : "refuses this user"
                     : cluster.FirstError.Length == 0
                     ? "reachable"
                     : $"reachable at the second attempt; the first: {cluster.FirstError}",
                 cluster.Error.Length == 0 ? null
-                : Wrong("ISM1001", cluster, "", cluster.Error, "start the cluster, or fix its entry in the kubeconfig")));
+                : Wrong("ISM1001", cluster, "", cluster.Error, Refusal(cluster) ?? "start the cluster, or fix its entry in the kubeconfig")));
         }
         var members = clusters.Where(cluster => cluster.Error.Length == 0).ToList();
         foreach (var cluster in members) checks.AddRange(Alone(cluster, members));
@@ -42,6 +43,8 @@ public static partial class MeshVerification
         foreach (var mesh in Meshes(members)) checks.AddRange(Together(mesh, now));
         return checks;
     }
+
+    private static string? Refusal(ClusterFacts cluster) => AccessRefusal.Remedy(cluster.Context, cluster.ErrorStatus, cluster.Error);
 
     private static IEnumerable<Check> Alone(ClusterFacts cluster, List<ClusterFacts> members)
     {
@@ -92,7 +95,10 @@ public static partial class MeshVerification
             yield return new(cluster.Context, "webhook", webhook.Split(' ')[^1], Wrong("ISM1004", cluster, webhook, fault,
                 "the control plane writes the CA bundle: see its log. If its CA has expired, put a new one into the Secret cacerts"));
         }
-        if (cluster.UntrustedWebhooks.IsEmpty && !cluster.Withholds(WithheldFacts.Webhooks) && cluster.Handshakes.All(proof => proof.Value.Length == 0))
+        if (cluster.Uninjected is { } asking)
+            yield return new(cluster.Context, "injection webhook", asking.IsEmpty ? "none, and no namespace asks for sidecars" : "none", asking.IsEmpty ? null
+                : Wrong("ISM1044", cluster, "", InjectorWebhook.Missing(asking), InjectorWebhook.Again(cluster.Context)));
+        else if (cluster.UntrustedWebhooks.IsEmpty && !cluster.Withholds(WithheldFacts.Webhooks) && cluster.Handshakes.All(proof => proof.Value.Length == 0))
             yield return new(cluster.Context, "injection webhook", cluster.Handshakes.Count > 0 ? "trusted" : "has the CA bundle of the mesh", null);
         foreach (var gateway in cluster.Gateways) yield return NetworkVerification.Gateway(cluster, gateway);
         foreach (var problem in cluster.Problems) yield return new(cluster.Context, Configuration, problem.Object, problem);

@@ -43,6 +43,9 @@ public sealed class ClusterInventory
     /// <summary>Why it could not be read; empty when it could. With an error, everything else is empty.</summary>
     public string Error { get; private init; } = "";
 
+    /// <summary>What helps a user whom its API server refuses; null when it does not answer, or fails.</summary>
+    public string? AccessRemedy { get; private init; }
+
     public string RootNamespace { get; private init; } = WellKnown.SystemNamespace;
 
     public IReadOnlyList<Service> Services { get => field ??= All<Service>(MeshApi.Service); private init; }
@@ -73,6 +76,12 @@ public sealed class ClusterInventory
     /// <summary>The webhooks that inject Pods here.</summary>
     internal IReadOnlyList<InjectorWebhook> Injectors => field ??= [.. Objects(MeshApi.MutatingWebhookConfiguration.Name).Where(InjectorWebhook.IsInjector)
         .SelectMany(InjectorWebhook.Read)];
+
+    /// <summary>Whether no webhook injects Pods, although an injector has its settings here.</summary>
+    public bool LacksInjector => Knows(MeshApi.MutatingWebhookConfiguration.Name) 
+        && !Objects(MeshApi.MutatingWebhookConfiguration.Name).Any(InjectorWebhook.Injects)
+        && Objects(MeshApi.ConfigMap.Name).Any(map => map["metadata"]?["name"]?.ToString() is { } name
+            && (name == InjectorMap || name.StartsWith($"{InjectorMap}-", StringComparison.Ordinal)));
 
     /// <summary>The Gateways of the Gateway API.</summary>
     internal IReadOnlyList<StoredGateway> ApiGateways => field ??= [.. Objects(MeshApi.ApiGateway.Name).Select(value => StoredGateway.Read(Context, value))];
@@ -206,7 +215,9 @@ public sealed class ClusterInventory
     /// <summary>Whether the objects of a kind were read. Of those that were not, nothing can be said to be missing.</summary>
     public bool Knows(string kind) => !_unread.Contains(kind);
 
-    public static ClusterInventory Unreadable(string context, string error) => new(context) { Error = error };
+    /// <param name="status">With which its API server answered; 0: it did not.</param>
+    public static ClusterInventory Unreadable(string context, string error, int status = 0) =>
+        new(context) { Error = error, AccessRemedy = AccessRefusal.Remedy(context, status, error) };
 
     /// <param name="objects">Objects of the kinds that commands look at; others are ignored. Of two with the same name, the later counts.</param>
     /// <param name="unread">Kinds whose objects could not be read.</param>

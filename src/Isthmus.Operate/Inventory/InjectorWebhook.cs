@@ -13,11 +13,31 @@ internal sealed record InjectorWebhook(string Configuration, string Namespace, s
     /// <summary>The label <c>app</c> of their configurations.</summary>
     public const string App = "sidecar-injector";
 
+    /// <summary>The end of the names of webhooks that inject sidecars.</summary>
+    public const string Suffix = "sidecar-injector.istio.io";
+
+    /// <summary>Whether it injects Pods, also without the label, as one that somebody wrote.</summary>
+    public static bool Injects(JsonObject configuration) => IsInjector(configuration)
+        || (configuration["webhooks"] as JsonArray ?? []).Any(webhook => webhook?["name"]?.ToString().EndsWith(Suffix, StringComparison.Ordinal) == true);
+
     public static bool IsInjector(JsonObject configuration) => configuration["metadata"]?["labels"]?["app"]?.ToString() == App;
 
     /// <summary>Whether Pods of namespaces that do not request it are injected.</summary>
     public static bool InjectsByDefault(JsonObject configuration) =>
         (configuration["webhooks"] as JsonArray ?? []).Any(webhook => webhook?["name"]?.ToString() == DefaultInjection.Webhook);
+
+    /// <summary>What is said of a cluster without any.</summary>
+    /// <param name="asking">The namespaces that ask for sidecars.</param>
+    public static string Missing(IReadOnlyList<string> asking) =>
+        $"no MutatingWebhookConfiguration injects sidecars (label app={App}), and namespaces ask for them: {string.Join(", ", asking.Take(MostNames))}"
+            + $"{(asking.Count > MostNames ? $" and {asking.Count - MostNames} more" : "")}. Pods that are made now get none";
+
+    private const int MostNames = 3;
+
+    /// <summary>What makes a webhook that is gone: control planes keep its CA, and do not create it.</summary>
+    public static string Again(string context) =>
+        $"install again, with the file of this cluster: isthmus install -y --context={context} -f FILE (or isthmus mesh up -f FILE); then restart the workloads "
+            + "that have no sidecar";
 
     public static IEnumerable<InjectorWebhook> Read(JsonObject configuration) =>
         (configuration["webhooks"] as JsonArray ?? []).Select(webhook => webhook?["clientConfig"]).OfType<JsonObject>().Select(client =>

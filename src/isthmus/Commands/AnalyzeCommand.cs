@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Inventory;
 using Isthmus.Options;
@@ -95,8 +96,10 @@ internal static class AnalyzeCommand
                 + "said to be missing that another cluster may have (use a kubeconfig user who may read Secrets)");
         var findings = files.Located(result.Findings, changed)
             .Where(finding => suppressions.All(suppression => !suppression.Covers(finding)) && (ns is null || IsIn(ns, finding.Problem))).ToList();
+        foreach (var cluster in clusters.Where(cluster => cluster.Error.Length > 0 && !findings.Exists(finding => IsUnread(finding, cluster))))
+            Console.Error.WriteLine($"Warning: {cluster.Context} was not analyzed, because it cannot be read: {cluster.Error}");
         var report = new AnalysisReport([.. findings.Where(finding => finding.Problem.Severity >= options.OutputThreshold.Of(line))],
-            [.. paths, .. clusters.Select(cluster => cluster.Context).Where(name => name != ManifestFiles.ClusterName)], options.Color.Of(line));
+            [.. paths, .. clusters.Where(cluster => cluster.Error.Length == 0).Select(cluster => cluster.Context).Where(name => name != ManifestFiles.ClusterName)], options.Color.Of(line));
         if (line.GetValue(options.Verbose)) AnalysisReport.Describe(result, report.Analyzed);
         report.Write(line.GetValue(options.Format)!);
         return findings.Exists(finding => finding.Problem.Severity >= options.FailureThreshold.Of(line))
@@ -131,6 +134,10 @@ internal static class AnalyzeCommand
             $"namespaces: {string.Join(", ", names)}");
     }
 
+    private static bool IsUnread(Finding finding, ClusterInventory cluster) =>
+        finding.Problem.Code == OwnCodes.ClusterNotReadable.Code && finding.Cluster == cluster.Context;
+
+    /// <summary>Of a cluster that was not read, nobody knows what is wrong in its namespaces.</summary>
     private static bool IsIn(string ns, Problem problem) =>
-        problem.Object.Contains($" {ns}/", StringComparison.Ordinal) || problem.Object == $"Namespace {ns}";
+        problem.Code == OwnCodes.ClusterNotReadable.Code || problem.Object.Contains($" {ns}/", StringComparison.Ordinal) || problem.Object == $"Namespace {ns}";
 }

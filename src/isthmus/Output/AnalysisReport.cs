@@ -71,7 +71,8 @@ internal sealed class AnalysisReport(IReadOnlyList<Finding> findings, IReadOnlyL
 
     private void End()
     {
-        if (findings.Count == 0)
+        if (findings.Count == 0 && Analyzed.Length == 0) Console.WriteLine("✘ Nothing was analyzed.");
+        else if (findings.Count == 0)
             Console.WriteLine(
                 $"✔ No validation issues found when analyzing {Analyzed}.\nObjects do not show everything: 'isthmus trace' follows a call, and 'isthmus "
                     + $"verify' checks what runs.");

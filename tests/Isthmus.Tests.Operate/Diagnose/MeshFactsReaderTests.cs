@@ -41,6 +41,20 @@ public sealed class MeshFactsReaderTests
         Assert.Equal(403, facts.ErrorStatus);
     }
 
+    /// <summary>It runs, and its address is right: neither is what to look at.</summary>
+    [Fact]
+    public async Task A_server_that_refuses_the_user_is_not_called_unreachable()
+    {
+        var facts = await ReadAsync(int.MaxValue, 403,
+            "services is forbidden: User \"dev\" cannot list resource \"services\" in API group \"\" at the cluster scope", "/api/v1/services");
+        var check = MeshVerification.Run([facts], DateTimeOffset.UnixEpoch).First();
+        Assert.Equal(("refuses this user", "ISM1001"), (check.Found, check.Problem?.Code));
+        Assert.Equal("use a user who may list services in the whole cluster, or give dev this right, and whichever else it lacks: 'kubectl --context=c1 "
+            + "auth can-i list services -A' asks for it, 'auth can-i --list' for all", check.Problem?.Remedy);
+        var expired = MeshVerification.Run([facts with { ErrorStatus = 401, Error = "Unauthorized" }], DateTimeOffset.UnixEpoch).First();
+        Assert.StartsWith("renew the credentials of the user of context c1", expired.Problem?.Remedy, StringComparison.Ordinal);
+    }
+
     /// <summary>The right to view a cluster leaves out nodes and webhooks, for example.</summary>
     [Theory]
     [InlineData("/api/v1/nodes", WithheldFacts.Ranges)]
@@ -61,7 +75,19 @@ public sealed class MeshFactsReaderTests
         Assert.DoesNotContain(checks, check => check is { Cluster: "c1", Problem.Code: "ISM1021" });
         Assert.Equal(part == WithheldFacts.Reports, checks.Any(check => check is { Cluster: "c2", Problem.Code: "ISM1021" }));
         Assert.Equal(part != WithheldFacts.Webhooks,
-            checks.Any(check => check is { Cluster: "c1", What: "injection webhook", Found: "has the CA bundle of the mesh" }));
+            checks.Any(check => check is { Cluster: "c1", What: "injection webhook", Found: "none, and no namespace asks for sidecars" }));
+    }
+
+    /// <summary>Somebody has deleted it: what is not there has no wrong CA bundle either.</summary>
+    [Fact]
+    public async Task A_cluster_without_the_webhook_that_its_namespaces_need_fails()
+    {
+        var facts = await ReadAsync(int.MaxValue, 403, "forbidden by test", "/api/v1/nodes",
+            """{"metadata": {"name": "shop", "labels": {"istio-injection": "enabled"}}}""");
+        Assert.Equal(["shop"], facts.Uninjected!.Value);
+        var check = MeshVerification.Run([facts], DateTimeOffset.UnixEpoch).Single(check => check.What == "injection webhook");
+        Assert.Equal(("none", "ISM1044"), (check.Found, check.Problem?.Code));
+        Assert.Contains("namespaces ask for them: shop", check.Problem!.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -74,8 +100,9 @@ public sealed class MeshFactsReaderTests
     }
 
     /// <summary>Reads a cluster whose API server fails the first requests.</summary>
+    /// <param name="ns">A namespace besides that of the control plane.</param>
     /// <param name="only">The end of the paths that fail, and then the cluster has a control plane; empty: all paths, of an empty cluster.</param>
-    private static async Task<ClusterFacts> ReadAsync(int failures, int status, string message, string only = "")
+    private static async Task<ClusterFacts> ReadAsync(int failures, int status, string message, string only = "", string? ns = null)
     {
         var ready = only == "/portforward"; // Otherwise nobody asks it.
         var planes = """
@@ -84,6 +111,7 @@ public sealed class MeshFactsReaderTests
              "istio-system": {"metadata": {"name": "istio-system"}}}
             """.Replace("<ready>", ready ? "True" : "False", StringComparison.Ordinal);
         var known = only.Length == 0 ? [] : JsonNode.Parse(planes)!.AsObject();
+        if (ns is not null) known["namespaces"] = JsonNode.Parse(ns);
         var asked = 0;
         await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
         {

@@ -52,6 +52,26 @@ public sealed class AnalyzeCommandTests : IDisposable
         Assert.Equal((0, ""), ((await RunAsync("-S", "IST0106=*", "--ignore-unknown")).ExitCode, (await RunAsync("--ignore-unknown")).Error));
     }
 
+    /// <summary>With a namespace, as developers call it: of what was not read, nothing is known.</summary>
+    [Fact]
+    public async Task A_cluster_that_cannot_be_read_is_said_whatever_is_chosen()
+    {
+        using var nobody = new Isthmus.Testing.ReservedPort();
+        await File.WriteAllTextAsync(_file, $$$"""
+            {apiVersion: v1, kind: Config, current-context: far, users: [{name: u, user: {} }], contexts: [{name: far, context: {cluster: c, user: u}}],
+             clusters: [{name: c, cluster: {server: "http://127.0.0.1:{{{nobody.Number}}}"}}]}
+            """, TestContext.Current.CancellationToken);
+        foreach (var chosen in (string[][])[[], ["-n", "shop"], ["-n", "shop", "--output-threshold=Error"]])
+        {
+            var (code, output, _) = await AnalyzeAsync(["--kubeconfig", _file, .. chosen]);
+            Assert.Equal(79, code);
+            Assert.StartsWith("Error [ISM1400] (cluster far far) cannot be read: ", output, StringComparison.Ordinal);
+        }
+        var hidden = await AnalyzeAsync(["--kubeconfig", _file, "-n", "shop", "-S", "ISM1400=cluster *"]);
+        Assert.Equal("✘ Nothing was analyzed.\n", hidden.Output);
+        Assert.StartsWith("Warning: far was not analyzed, because it cannot be read: ", hidden.Error, StringComparison.Ordinal);
+    }
+
     private async Task<(int ExitCode, string Output)> Brief(params string[] arguments)
     {
         var (code, output, _) = await RunAsync(arguments);
@@ -59,5 +79,8 @@ public sealed class AnalyzeCommandTests : IDisposable
     }
 
     private Task<(int ExitCode, string Output, string Error)> RunAsync(params string[] arguments) =>
-        StartedProgram.RunAsync(["analyze", "--use-kube=false", _file, .. arguments], TestContext.Current.CancellationToken);
+        AnalyzeAsync(["--use-kube=false", _file, .. arguments]);
+
+    private static Task<(int ExitCode, string Output, string Error)> AnalyzeAsync(IEnumerable<string> arguments) =>
+        StartedProgram.RunAsync(["analyze", .. arguments], TestContext.Current.CancellationToken);
 }

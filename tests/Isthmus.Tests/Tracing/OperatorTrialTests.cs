@@ -212,8 +212,8 @@ public sealed class OperatorTrialTests
     [Theory]
     [InlineData("hostNetwork: true", "", true, "spec.hostNetwork", "remove hostNetwork")]
     [InlineData("", "sidecar.istio.io/inject: \"false\"", true, "metadata.labels[sidecar.istio.io/inject]", "remove the label")]
-    [InlineData("", "", true, "metadata.labels[sidecar.istio.io/inject]", "restart the Pod: its namespace is injected")]
-    [InlineData("", "", false, "metadata.labels[sidecar.istio.io/inject]", "label namespace shop in c1 istio-injection=enabled")]
+    [InlineData("", "", true, "", "restart the Pod: its namespace is injected")]
+    [InlineData("", "", false, "", "label namespace shop in c1 istio-injection=enabled")]
     public void What_gives_a_Pod_a_sidecar_depends_on_why_it_has_none(string spec, string label, bool injected, string field, string remedy)
     {
         var cluster = ClusterObjects.From("c1", YamlText.ParseAll($$$"""

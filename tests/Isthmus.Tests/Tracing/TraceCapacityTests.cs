@@ -170,11 +170,12 @@ public sealed class TraceCapacityTests
     }
 
     [Theory]
-    [InlineData("pods is forbidden", "allow it to list Pods, Services and Deployments of all namespaces")]
-    [InlineData("connection refused", "verify again once its API server answers")]
-    public void Workloads_that_nobody_can_list_are_not_called_in_order(string error, string remedy)
+    [InlineData("pods is forbidden", 403,
+        "use a user who may read the objects of all namespaces; 'kubectl --context=c1 auth can-i --list' tells what this one may do")]
+    [InlineData("connection refused", 0, "verify again once its API server answers")]
+    public void Workloads_that_nobody_can_list_are_not_called_in_order(string error, int status, string remedy)
     {
-        var check = Assert.Single(WorkloadVerification.Run([ClusterObjects.Unreadable("c1", error)]));
+        var check = Assert.Single(WorkloadVerification.Run([ClusterObjects.Unreadable("c1", error, status)]));
         Assert.Equal(("ISM1035", "not known", remedy), (check.Problem?.Code, check.Found, check.Problem?.Remedy));
         Assert.DoesNotContain(Verified(new TraceScenario()), mended => mended.Problem is not null);
     }

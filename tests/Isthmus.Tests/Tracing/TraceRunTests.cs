@@ -36,6 +36,18 @@ public sealed class TraceRunTests
             + "enters there: isthmus trace gateway/front.shop called:80/)", told.Message);
     }
 
+    /// <summary>The role <c>view</c> in one namespace, for example.</summary>
+    [Fact]
+    public async Task A_user_who_may_not_list_namespaces_is_told_which_rights_a_trace_needs()
+    {
+        var told = await Assert.ThrowsAsync<ProblemException>(() => TraceAsync(new(missing: 0) { Refused = "/api/v1/namespaces" }));
+        Assert.StartsWith("cluster here: namespaces is forbidden: ", told.Message, StringComparison.Ordinal);
+        Assert.Contains("(use a user who may list namespaces in the whole cluster, or give dev this right, and whichever else it lacks: "
+            + "'kubectl --context=here auth can-i list namespaces -A' asks for it", told.Message, StringComparison.Ordinal);
+        Assert.Contains("trace lists authorizationpolicies.security.istio.io, ", told.Message, StringComparison.Ordinal);
+        Assert.Contains("creates pods/portforward", told.Message, StringComparison.Ordinal);
+    }
+
     /// <summary>Its Service has another name.</summary>
     [Fact]
     public async Task A_call_enters_at_a_Gateway_by_its_own_name()
@@ -68,10 +80,15 @@ public sealed class TraceRunTests
 
         public bool IsGateway { get; init; }
 
+        /// <summary>A list that the user may not read.</summary>
+        public string Refused { get; init; } = "";
+
         public override DateTimeOffset TakenAt => DateTimeOffset.UnixEpoch;
 
         public override StandInAnswer Ask(string path) => path.Split('?')[0] switch
         {
+            var list when list == Refused => StandInAnswer.Refused(403, "Forbidden",
+                $"{list.Split('/')[^1]} is forbidden: User \"dev\" cannot list resource \"{list.Split('/')[^1]}\" in API group \"\" at the cluster scope"),
             Pods when Interlocked.Increment(ref _lists) is var number => List(number % 2 == 1 && number / 2 < missing
                 ? ""
                 : $$"""

@@ -21,9 +21,26 @@ public sealed class UninjectedPodTests
     public void A_Pod_that_is_older_than_the_label_is_warned_of_with_what_gives_it_a_sidecar(string metadata, string remedy)
     {
         var problem = Assert.Single(Verified("istio-injection: enabled", Pod("web-1", metadata)));
-        Assert.Equal(("ISM2051", Severity.Warning, "Pod shop/web-1 in c1"), (problem.Code, problem.Severity, problem.Object));
+        // It has no label that could be wrong.
+        Assert.Equal(("ISM2051", Severity.Warning, "Pod shop/web-1 in c1", ""), (problem.Code, problem.Severity, problem.Object, problem.Path));
         Assert.Contains("has no sidecar, although its namespace is injected", problem.Message, StringComparison.Ordinal);
         Assert.Contains(remedy, problem.Remedy, StringComparison.Ordinal);
+    }
+
+    /// <summary>A restart does not help where nothing injects.</summary>
+    [Fact]
+    public void A_webhook_that_is_gone_is_what_is_to_be_mended()
+    {
+        const string settings = "{apiVersion: v1, kind: ConfigMap, metadata: {name: istio-sidecar-injector, namespace: istio-system}, data: {values: '{}'}}";
+        var problem = Assert.Single(Verified("istio-injection: enabled", Pod("web-1", Owned), settings));
+        Assert.Equal(("ISM2051", "cluster c1"), (problem.Code, problem.Object));
+        Assert.StartsWith("has no MutatingWebhookConfiguration that injects Pods: Pod shop/web-1 in c1 has no sidecar", problem.Message, StringComparison.Ordinal);
+        Assert.StartsWith("install again, with the file of this cluster: isthmus install -y --context=c1 -f FILE", problem.Remedy, StringComparison.Ordinal);
+        const string webhook = "{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: own}, webhooks: "
+            + "[{name: namespace.sidecar-injector.istio.io, clientConfig: {url: 'https://istiod.example/inject'}, namespaceSelector: {matchLabels: "
+            + "{istio-injection: enabled}}}]}";
+        Assert.Equal("Pod shop/web-1 in c1",
+            Assert.Single(Verified("istio-injection: enabled", Pod("web-1", Owned), settings, webhook)).Object);
     }
 
     [Fact]

@@ -2,12 +2,14 @@ using Isthmus.Core.Names;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Explain.Tracing.Causes;
 
 /// <summary>Why a Pod has no sidecar, and what gives it one.</summary>
 /// <param name="Object">What keeps it from having one: the Pod itself, or its namespace.</param>
-/// <param name="Field">The field of that object.</param>
+/// <param name="Field">The field of that object; empty where it is not about one that it has.</param>
 /// <param name="Remedy">What gives it one.</param>
 internal readonly record struct Sidecarless(string Object, string Field, string Remedy)
 {
@@ -24,11 +26,16 @@ internal readonly record struct Sidecarless(string Object, string Field, string 
         if (pod.Metadata.Labels.GetValueOrDefault(Labels.Inject) == "false")
             return new(name, Label,
                 $"remove the label {Labels.Inject} from the Pod's template" + (cluster.Injects(ns) ? "" : $", and label {Enabled(cluster, ns)}"));
+        if (cluster.LacksInjector && cluster.Injects(ns))
+            return new($"cluster {cluster.Context}", "", InjectorWebhook.Again(cluster.Context))
+            {
+                Because = $"has no {MeshApi.MutatingWebhookConfiguration.Kind} that injects Pods: {name} ",
+            };
         if (cluster.Injects(ns) && cluster.UnmetBy(pod) is { } unmet)
             return new(name, "metadata.labels",
                 $"{unmet.Webhook} in {cluster.Context} demands {unmet.Term} as well: remove that, or set the label, and restart the Pod");
         if (cluster.UnservedRevision(ns, out var served) is { } asked)
-            return new(name, Label, $"set {Labels.Revision} of namespace {ns} in {cluster.Context} to one of {string.Join(", ", served)} (it is {asked}, which "
+            return new(name, "", $"set {Labels.Revision} of namespace {ns} in {cluster.Context} to one of {string.Join(", ", served)} (it is {asked}, which "
                 + $"no control plane there serves), or make a tag: isthmus tag set {asked} --revision REVISION --context={cluster.Context}; then restart the "
                 + "Pod");
         if (cluster.LabelsOf(ns).GetValueOrDefault(Labels.Injection) is { } told and not ("enabled" or "disabled"))
@@ -39,9 +46,9 @@ internal readonly record struct Sidecarless(string Object, string Field, string 
                 Because = $"is \"{told}\", which has the effect of disabled: {name} ",
             };
         return cluster.Injects(ns)
-            ? new(name, Label,
+            ? new(name, "",
                 $"restart the Pod: its namespace is injected, and it was made before that, or while no webhook injected it ({Again(cluster, pod)})")
-            : new(name, Label, $"label {Enabled(cluster, ns)} (or the Pod {Labels.Inject}=true) and restart the Pod");
+            : new(name, "", $"label {Enabled(cluster, ns)} (or the Pod {Labels.Inject}=true) and restart the Pod");
     }
 
     /// <summary>How a Pod is made anew.</summary>

@@ -374,7 +374,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
     /// <summary>Neither the API server of a cluster nor what may be its gateway answers; null where the call went elsewhere.</summary>
     private Problem? Lost()
     {
-        if (_facts.Clusters.Where(cluster => cluster.Error.Length > 0).ToList() is not [var silent, ..] || call.IsConnected
+        if (_facts.Clusters.Where(cluster => cluster is { Error.Length: > 0, AccessRemedy: null }).ToList() is not [var silent, ..] || call.IsConnected
             || !(call.IsOutOfTime || call.HasFlag("UF"))
             || !HopsOfWay().Any(hop => hop is { Name: "gateway", Status: HopStatus.Unknown })) return null;
         return Faults.Of("ISM1001", $"cluster {silent.Context}", "",

@@ -37,6 +37,9 @@ internal sealed class ClusterObjects
     /// <summary>Why it could not be read; empty when it could. With an error, everything else is empty.</summary>
     public string Error => _read.Error;
 
+    /// <inheritdoc cref="ClusterInventory.AccessRemedy"/>
+    public string? AccessRemedy => _read.AccessRemedy;
+
     /// <summary>The name that its control plane and proxies use; the context when there is none.</summary>
     public string Id { get; private set; } = "";
 
@@ -127,7 +130,9 @@ internal sealed class ClusterObjects
     /// <param name="revision">Empty for the default one.</param>
     public MeshMap? MapOf(string ns, string revision) => MeshMap.Of(_read.MeshMaps.Where(map => map.Namespace == ns), revision);
 
-    public static ClusterObjects Unreadable(string context, string error) => new(ClusterInventory.Unreadable(context, error), WellKnown.SystemNamespace);
+    /// <param name="status">With which its API server answered; 0: it did not.</param>
+    public static ClusterObjects Unreadable(string context, string error, int status = 0) =>
+        new(ClusterInventory.Unreadable(context, error, status), WellKnown.SystemNamespace);
 
     /// <param name="namespaces">Namespaces of which the objects hold all Pods, including namespaces without Pods.</param>
     public static ClusterObjects From(string context, IEnumerable<JsonObject> objects, string istioNamespace = WellKnown.SystemNamespace,
@@ -208,6 +213,9 @@ internal sealed class ClusterObjects
     public bool Injects(string ns) => _namespaces.GetValueOrDefault(ns)?.Metadata.Labels is { } labels
         && (labels.GetValueOrDefault(Labels.Injection) is { Length: > 0 } told ? told == "enabled"
             : labels.GetValueOrDefault(Labels.Revision) is { Length: > 0 } || (_read.InjectsByDefault && !DefaultInjection.Exempt.Contains(ns)));
+
+    /// <inheritdoc cref="ClusterInventory.LacksInjector"/>
+    public bool LacksInjector => _read.LacksInjector;
 
     /// <summary>Whether a namespace is not for applications.</summary>
     public bool IsOfSystem(string ns) => ns == SystemNamespace || MeshSnapshot.IsSystem(_read, ns);

@@ -16,6 +16,10 @@ internal static class ClusterObjectsReader
     /// <summary>They explain some failures; whoever may not read them can trace all the same.</summary>
     private static readonly IReadOnlyList<KindDescriptor> Explaining = [.. MeshApi.For(KindUse.TraceIfAllowed)];
 
+    /// <summary>Without the right to list these in a cluster, nothing of it can be traced.</summary>
+    internal static string Needed => string.Join(", ", MeshApi.For(KindUse.Trace)
+        .Append(MeshApi.ConfigMap).Append(MeshApi.MutatingWebhookConfiguration).Select(kind => kind.ToString()).Distinct().Order(StringComparer.Ordinal));
+
     /// <param name="namespaces">Namespaces whose Pods are read at once.</param>
     public static async Task<ClusterObjects> ReadAsync(string context, ClusterLists lists, string istioNamespace, IEnumerable<string> namespaces,
         CancellationToken stop)
@@ -53,7 +57,7 @@ internal static class ClusterObjectsReader
         }
         catch (KubeException e)
         {
-            return ClusterObjects.Unreadable(context, e.Message);
+            return ClusterObjects.Unreadable(context, e.Message, e.Code);
         }
     }
 

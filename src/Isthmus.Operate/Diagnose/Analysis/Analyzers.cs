@@ -103,6 +103,7 @@ public static class Analyzers
         RevisionLabels.Analyzer,
         ProxyImages.Analyzer,
         InjectorWebhooks.Analyzer,
+        InjectorWebhooks.Missing,
         ExternalWebhooks.Analyzer,
         ImageAuto.Analyzer,
         ApplicationUsers.Analyzer,

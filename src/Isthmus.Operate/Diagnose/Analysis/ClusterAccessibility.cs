@@ -8,5 +8,6 @@ public static class ClusterAccessibility
         get;
     } = new("cluster.AccessAnalyzer", "Checks that the objects of every cluster can be read", [OwnCodes.ClusterNotReadable], [], mesh =>
         mesh.Inventories.Where(cluster => cluster.Error.Length > 0)
-            .Select(cluster => OwnCodes.ClusterNotReadable.At(cluster, $"cluster {cluster.Context}", "", $"cannot be read: {cluster.Error}")));
+            .Select(cluster => OwnCodes.ClusterNotReadable.At(cluster, $"cluster {cluster.Context}", "", $"cannot be read: {cluster.Error}",
+                cluster.AccessRemedy)));
 }

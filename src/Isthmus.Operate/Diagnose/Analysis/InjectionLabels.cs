@@ -27,7 +27,7 @@ public static class InjectionLabels
         Says(ns) ?? (cluster.InjectsByDefault && !DefaultInjection.Exempt.Contains(ns.Metadata.Name) ? true : null);
 
     /// <summary>The same as far as the namespace says it.</summary>
-    private static bool? Says(Namespace ns)
+    internal static bool? Says(Namespace ns)
     {
         var labels = ns.Metadata.Labels;
         return labels.GetValueOrDefault(Labels.Injection) is { } injection
@@ -84,11 +84,25 @@ public static class InjectionLabels
                                 + "then restart the workload");
                         continue;
                     }
+                    if (area.Cluster.LacksInjector)
+                    {
+                        yield return IstioCodes.PodMissingProxy.At(area.Cluster, pod.Name, "",
+                            $"is to have a sidecar, and has none: no MutatingWebhookConfiguration of {area.Cluster.Context} injects Pods",
+                            InjectorWebhook.Again(area.Cluster.Context));
+                        continue;
+                    }
                     var unmet = InjectionSelectors.Unmet(selectors, name, labels, pod.Labels);
                     yield return IstioCodes.PodMissingProxy.At(area.Cluster, pod.Name, "", "is to have a sidecar, and has none: it is not part of the mesh"
                         + (unmet is null ? "" : $"; {unmet.Webhook} demands {unmet.Term}"),
                         unmet is null ? null : "remove that from the selector, or set the label, and restart the workload");
                 }
+            }
+            else if (injected is null && bare.Find(pod => pod.Pod!.Metadata.Annotations.GetValueOrDefault(Labels.Inject) == "true") is { } annotated)
+            {
+                yield return IstioCodes.PodMissingProxy.At(area.Cluster, annotated.Name, $"metadata.annotations[{Labels.Inject}]",
+                    $"is true, and the Pod has no sidecar: only the label of this name asks for one in a namespace that is not injected, as {name} is",
+                    $"set the label {Labels.Inject}: \"true\" in the Pod's template, or kubectl --context={area.Cluster.Context} label namespace {name} "
+                        + $"{Labels.Injection}=enabled and restart the workload");
             }
             else if (injected is null && bare.Count == 0)
             {
@@ -118,7 +132,10 @@ public static class InjectionLabels
     private static string? Revision(Workload pod, Dictionary<string, string> ofNamespace) =>
         pod.Labels.GetValueOrDefault(Labels.Revision) ?? (ofNamespace.ContainsKey(Labels.Injection) ? null : ofNamespace.GetValueOrDefault(Labels.Revision));
 
-    private static bool AsksForProxy(Workload workload) => Asks(workload.Labels, workload.Pod!.Metadata.Annotations) == true;
+    /// <summary>Webhooks do not see annotations.</summary>
+    private static bool AsksForProxy(Workload workload) => Asks(workload.Labels, NoAnnotations) == true;
+
+    private static readonly Dictionary<string, string> NoAnnotations = [];
 
     private static ClusterInventory? Elsewhere(MeshSnapshot mesh, ClusterWorkloads area, string name) =>
         mesh.Readable.FirstOrDefault(other => other != area.Cluster && other.Namespaces.Any(ns => ns.Metadata.Name == name && IsInjected(other, ns) == true));

@@ -17,6 +17,20 @@ public static class InjectorWebhooks
         mesh =>
         mesh.Readable.SelectMany(cluster => Check(cluster, [.. Read(cluster)])));
 
+    /// <summary>Files alone do not show that a cluster has none.</summary>
+    public static Analyzer Missing
+    {
+        get;
+    } = new("webhook.MissingAnalyzer", "Checks that a webhook injects the Pods of namespaces that ask for sidecars", [WorkloadCodes.InjectorMissing],
+        [Kind, "Namespace"], mesh =>
+        from cluster in mesh.Readable
+        where cluster.LacksInjector
+        let asking = cluster.Namespaces.Where(ns => !MeshSnapshot.IsSystem(cluster, ns.Metadata.Name) && InjectionLabels.IsInjected(cluster, ns) == true)
+            .Select(ns => ns.Metadata.Name).Order(StringComparer.Ordinal).ToList()
+        where asking.Count > 0
+        select WorkloadCodes.InjectorMissing.At(cluster, $"cluster {cluster.Context}", "", InjectorWebhook.Missing(asking),
+            InjectorWebhook.Again(cluster.Context)));
+
     private static IEnumerable<Webhook> Read(ClusterInventory cluster) =>
         cluster.Objects(Kind)
             .SelectMany(value => (value["webhooks"] as JsonArray ?? []).OfType<JsonObject>()

@@ -56,7 +56,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         }
         catch (KubeException e)
         {
-            return ClusterInventory.Unreadable(context, e.Message);
+            return ClusterInventory.Unreadable(context, e.Message, e.Code);
         }
     }
 

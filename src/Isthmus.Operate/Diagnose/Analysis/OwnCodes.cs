@@ -7,7 +7,7 @@ public static class OwnCodes
 {
     public static readonly AnalysisCode ClusterNotReadable = new("ISM1400", "ClusterNotReadable", Severity.Error,
         "The API server of a cluster does not answer, or refuses to show its objects. Nothing is known about the cluster.",
-        "Check that the cluster is running, and its entry in the kubeconfig.");
+        "Check that the cluster is running, and its entry in the kubeconfig; if it refuses the user, use one who may read it.");
 
     public static readonly AnalysisCode RemoteSecretTwice = new("ISM1024", "RemoteSecretTwice", Severity.Error,
         "Two remote secrets of a cluster name one other cluster, or two clusters have one name. Each hides the other.",

@@ -14,6 +14,10 @@ public static class WorkloadCodes
         "A Sidecar leads calls to a port that no container of its workloads declares. If nothing listens there, they get 503.",
         "Write the port of the application, or declare the port in the container.");
 
+    public static readonly AnalysisCode InjectorMissing = new("ISM1521", "InjectorMissing", Severity.Error,
+        "Namespaces of a cluster ask for sidecars, and no MutatingWebhookConfiguration injects any. Pods that are created there are not part of the mesh.",
+        "Install again, with the file of this cluster; then restart the workloads that have no sidecar.");
+
     public static readonly AnalysisCode HostAliasAstray = new("ISM1530", "HostAliasAstray", Severity.Warning,
         "hostAliases of a Pod give the name of a Service another address than the Service has. They come before any DNS, so that calls of that name go "
             + "elsewhere.",

@@ -79,6 +79,16 @@ public sealed class AnalyzerTests
     }
 
     [Fact]
+    public void A_cluster_that_refuses_the_user_is_not_said_to_be_down()
+    {
+        var finding = Assert.Single(Isthmus.Operate.Diagnose.Analysis.Analysis.Run([Isthmus.Operate.Inventory.ClusterInventory.Unreadable("c9",
+            "gateways.networking.istio.io is forbidden: User \"dev\" cannot list resource \"gateways\" in API group \"networking.istio.io\" in the namespace "
+                + "\"shop\"", 403)]));
+        Assert.Equal("use a user who may list gateways.networking.istio.io in namespace shop, or give dev this right, and whichever else it lacks: 'kubectl "
+            + "--context=c9 auth can-i list gateways.networking.istio.io -n shop' asks for it, 'auth can-i --list' for all", finding.Problem.Remedy);
+    }
+
+    [Fact]
     public void Codes_and_names_are_unique_and_complete()
     {
         Assert.Distinct(AnalysisCodes.All.Select(code => code.Code).Concat(IstioCodes.Absent.Select(code => code.Code)));

@@ -44,6 +44,15 @@ internal static class WorkloadCases
         new("IST0103", "c1 Pod shop/web-1", Join(Root, Namespace("shop"), Bare("shop", "web-1", "app: web")),
             Join(Root, Namespace("shop"), Bare("shop", "web-1", "app: web, sidecar.istio.io/inject: 'false'"),
                 Bare("shop", "job-1", "a: b").Replace("phase: Running", "phase: Succeeded", StringComparison.Ordinal))),
+        new("IST0103", "c1 Pod shop/web-1", Join(Root, Namespace("shop"), InjectorMap("", "new"), Bare("shop", "web-1", "app: web")),
+            Join(Root, Namespace("shop"), InjectorMap("", "new"), Injecting("canary"), Proxied("web-1", "hub.example/isthmus:new")),
+            "no MutatingWebhookConfiguration of c1 injects Pods", Remedy: "isthmus install -y --context=c1 -f FILE"),
+        new("IST0103", "c1 Pod shop/web-1 metadata.annotations[sidecar.istio.io/inject]", Join(Root, Namespace("shop", ""), Annotate("'true'")),
+            Join(Root, Namespace("shop", "istio-injection: disabled"), Annotate("'true'")), "only the label of this name asks for one",
+            Remedy: "label namespace shop istio-injection=enabled"),
+        new("ISM1521", "c1 cluster c1", Join(Root, Namespace("shop"), InjectorMap("", "new")),
+            Join(Root, Namespace("shop"), InjectorMap("", "new"), Injecting("canary")),
+            "namespaces ask for them: shop", Remedy: "isthmus install -y --context=c1 -f FILE"),
         new("IST0103", "c1 Pod shop/web-3", Join(Root, Namespace("shop"), Demanding, Bare("shop", "web-3", "app: web")),
             Join(Root, Namespace("shop"), Demanding, Pod("shop", "web-3", "app: web")), "webhooks[0].namespaceSelector demands env in (prod)"),
         new("IST0123", "c1 Namespace shop metadata.labels", Join(Root, Namespace("shop", "istio-injection: enabled, istio.io/rev: canary")),
@@ -51,7 +60,7 @@ internal static class WorkloadCases
         new("ISM1409", "c1 Namespace shop metadata.labels[pod-security.kubernetes.io/enforce]",
             Join(Root, Namespace("shop", "istio-injection: enabled, pod-security.kubernetes.io/enforce: baseline")),
             Join(Root, Namespace("shop", "istio-injection: enabled, pod-security.kubernetes.io/enforce: privileged"),
-                Namespace("metallb-system", "pod-security.kubernetes.io/enforce: baseline"), ByDefault)),
+                Namespace("metallb-system", "pod-security.kubernetes.io/enforce: baseline"), Injecting("canary"), ByDefault)),
         Annotated("IST0107", "c1 Deployment shop/web metadata.annotations[sidecar.istio.io/inject]", "sidecar.istio.io/inject: 'true'", "", "it is for Pods"),
         new("IST0107", "c1 Gateway.gateway.networking.k8s.io shop/web metadata.annotations[inject.istio.io/templates]",
             Join(Root, Templated("inject.istio.io/templates: 'gateway,own'")), Join(Root, Templated("inject.istio.io/templates: gateway")),
@@ -88,13 +97,13 @@ internal static class WorkloadCases
         Annotated("IST0135", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/statsInclusionPrefixes]", "",
             "sidecar.istio.io/statsInclusionPrefixes: cluster", "Istio has replaced it"),
         new("IST0158", "c1 Namespace shop", Join(Root, Namespace("shop"), InjectorMap("", "new"), Proxied("web-1", "hub.example/isthmus:old")),
-            Join(Root, Namespace("shop"), InjectorMap("", "new"), Proxied("web-1", "hub.example/isthmus:new"),
+            Join(Root, Injecting("canary"), Namespace("shop"), InjectorMap("", "new"), Proxied("web-1", "hub.example/isthmus:new"),
                 Bare("shop", "web-2", "sidecar.istio.io/inject: 'false'")),
             "hub.example/isthmus:new, and these have another one: web-1"),
         new("IST0158", "c1 Namespace shop",
             Join(Root, Namespace("shop", "istio.io/rev: canary"), InjectorMap("", "old"), InjectorMap("-canary", "new"),
                 Proxied("web-1", "hub.example/isthmus:old")),
-            Join(Root, Namespace("shop", "istio.io/rev: canary"), InjectorMap("", "old"), InjectorMap("-canary", "new"),
+            Join(Root, Injecting("canary"), Namespace("shop", "istio.io/rev: canary"), InjectorMap("", "old"), InjectorMap("-canary", "new"),
                 Proxied("web-1", "hub.example/isthmus:new"), Proxied("web-2", "other.example/proxy:1", "sidecar.istio.io/proxyImage: 'other.example/proxy:1'")),
             "hub.example/isthmus:new"),
         new("IST0144", "c1 Deployment shop/job spec.template.spec.containers[0].securityContext.runAsUser",
@@ -219,6 +228,9 @@ internal static class WorkloadCases
     private static string Templated(string annotation) =>
         "{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: web, namespace: shop, annotations: {"
             + annotation + "}}, spec: {gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTTP}]}}";
+
+    private static string Annotate(string inject) => Bare("shop", "web-1", "app: web")
+        .Replace("namespace: shop,", $"namespace: shop, annotations: {{ sidecar.istio.io/inject: {inject} }},", StringComparison.Ordinal);
 
     private static string Spread(string value) =>
         $$"""{apiVersion: v1, kind: Namespace, metadata: {name: shop, annotations: {networking.istio.io/traffic-distribution: {{value}} } } }""";

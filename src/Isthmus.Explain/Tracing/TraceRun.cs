@@ -96,9 +96,10 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         return facts;
     }
 
-    private static ProblemException Unread(ClusterObjects cluster) => new($"cluster {cluster.Context}", cluster.Error, cluster.AccessRemedy is not { } refusal ? ""
-        : $"{refusal}. Also for a call within one namespace, trace lists {ClusterObjectsReader.Needed} of all namespaces, and creates pods/portforward of "
-            + "the Pods on the way");
+    private static ProblemException Unread(ClusterObjects cluster) => new($"cluster {cluster.Context}", cluster.Error,
+        cluster.AccessRemedy is not { } refusal ? ""
+        : $"{refusal}. Also for a call within one namespace, trace lists {ClusterObjectsReader.Needed} of all namespaces, and creates pods/portforward of the "
+            + "Pods on the way");
 
     /// <summary>Null when the Node may not be read, or the Pod has none yet.</summary>
     private async Task<Locality?> LocalityAsync(Pod? pod, CancellationToken stop)

@@ -186,6 +186,9 @@ public sealed record ClusterFacts(
     /// <summary>Namespaces that ask for sidecars, where no webhook injects any; null where one does.</summary>
     public ValueList<string>? Uninjected { get; init; }
 
+    /// <summary>The gateways of networks that meshNetworks of its control plane name, by network, as addresses or names of Services.</summary>
+    public ValueMap<string> GivenGateways { get; init; }
+
     /// <summary>Other trust domains whose identities its proxies accept as those of its own.</summary>
     public ValueList<string> TrustDomainAliases { get; init; }
 

@@ -78,7 +78,7 @@ public sealed class MeshFactsReader(string istioNamespace)
     /// <summary>The namespaces that ask for sidecars.</summary>
     private static async Task<ValueList<string>?> AskingAsync(ClusterLists lists, string system, CancellationToken stop) =>
         (await lists.ListAsync<Namespace>(MeshApi.Namespace, stop))
-            .Where(ns => ns.Metadata.Name != system && Analysis.InjectionLabels.Says(ns) == true).Select(ns => ns.Metadata.Name)
+            .Where(ns => ns.Metadata.Name != system && InjectorWebhook.Asks(ns) == true).Select(ns => ns.Metadata.Name)
             .Order(StringComparer.Ordinal).ToValueList();
 
     private async Task<ClusterFacts> ReadAsync(string context, ClusterLists lists, IReadOnlyList<JsonObject> configurations, WithheldParts withheld,
@@ -135,6 +135,9 @@ public sealed class MeshFactsReader(string istioNamespace)
             TellsWatched = clusters.Answer.IsKnown,
             WithoutAutoMtls = mesh is { IsReadable: true, Settings.Mesh.EnableAutoMtls: false } ? $"ConfigMap {mesh.Namespace}/{mesh.Name}" : "",
             TrustDomainAliases = mesh?.Settings.Mesh.TrustDomainAliases ?? [],
+            GivenGateways = (mesh is { IsReadable: true } ? mesh.Settings.Networks.Networks : default).Where(network => !network.Value.Gateways.IsEmpty)
+                .Select(network => KeyValuePair.Create(network.Key, string.Join(",", network.Value.Gateways.Select(gateway =>
+                    gateway.RegistryServiceName.Length > 0 ? gateway.RegistryServiceName : $"{gateway.Address}")))).ToValueMap(),
             SystemNamespace = istioNamespace,
             ScaledToZero = own.Select(plane => plane.ScaledToZero).FirstOrDefault() ?? "",
             Hosted = await hosted,

@@ -75,14 +75,33 @@ internal static class NetworkVerification
             foreach (var gateway in cluster.Gateways.Where(gateway => gateway.SeesAllNetworks.Length > 0 && !cluster.IsJoinedByNames))
                 yield return Wandering(cluster, gateway);
             if (Meant(cluster) is null && installed.All(other => other.Gateways.All(gateway => gateway.Network != cluster.NetworkLabel)))
-                yield return new(cluster.Context, "gateway", "none", OfOthers(cluster) ?? Wrong("ISM1014", cluster, "",
-                    $"network {cluster.NetworkLabel} has no east-west gateway, so other networks cannot call it",
+                yield return Unlabelled(cluster, installed) ?? new(cluster.Context, "gateway", "none", OfOthers(cluster) ?? Wrong("ISM1014", cluster, "",
+                    $"network {cluster.NetworkLabel} has no east-west gateway, so other networks cannot call it{Unnamed(cluster, installed)}",
                     $"samples/multicluster/gen-eastwest-gateway.sh --network {cluster.NetworkLabel} | isthmus install -y -f - --context={cluster.Context}; "
                     + $"or, with the Gateway API, create a Gateway of class istio-east-west with the label {Labels.Network}={cluster.NetworkLabel} "
                     + "(docs/guides/gateway-api-multi-network.md)"));
             if (cluster.ControlPlanes.Count > 0 && !cluster.ExposesServices) yield return new(cluster.Context, "exposed services", "none", Hidden(cluster));
         }
     }
+
+    /// <summary>No Service has the label of the network, and all others know its gateways by meshNetworks; null where one does not.</summary>
+    private static Check? Unlabelled(ClusterFacts cluster, List<ClusterFacts> installed)
+    {
+        var callers = Callers(cluster, installed);
+        return callers.Count == 0 || !callers.TrueForAll(other => other.GivenGateways.ContainsKey(cluster.NetworkLabel)) ? null
+            : new(cluster.Context, "gateway", $"of {cluster.NetworkLabel} at {callers[0].GivenGateways[cluster.NetworkLabel]}, by meshNetworks of "
+                + string.Join(", ", callers.Select(other => other.Context)), null);
+    }
+
+    /// <summary>Which clusters do not name it in meshNetworks, where others do.</summary>
+    private static string Unnamed(ClusterFacts cluster, List<ClusterFacts> installed) =>
+        Callers(cluster, installed).ToLookup(other => other.GivenGateways.ContainsKey(cluster.NetworkLabel)) is var named && named.Contains(true)
+            ? $"; meshNetworks of {string.Join(", ", named[true].Select(other => other.Context))} names one, and of "
+                + $"{string.Join(", ", named[false].Select(other => other.Context))} none" : "";
+
+    /// <summary>The clusters of other networks whose control planes tell callers of gateways.</summary>
+    private static List<ClusterFacts> Callers(ClusterFacts cluster, List<ClusterFacts> installed) =>
+        [.. installed.Where(other => other.NetworkLabel != cluster.NetworkLabel && other.ControlPlanes.Count > 0 && !other.IsJoinedByNames)];
 
     /// <summary>No Gateway passes calls of other networks on to the services of a cluster.</summary>
     private static Problem Hidden(ClusterFacts cluster)

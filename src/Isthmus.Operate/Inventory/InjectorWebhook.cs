@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
+using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Operate.Inventory;
 
@@ -21,6 +22,17 @@ internal sealed record InjectorWebhook(string Configuration, string Namespace, s
         || (configuration["webhooks"] as JsonArray ?? []).Any(webhook => webhook?["name"]?.ToString().EndsWith(Suffix, StringComparison.Ordinal) == true);
 
     public static bool IsInjector(JsonObject configuration) => configuration["metadata"]?["labels"]?["app"]?.ToString() == App;
+
+    /// <summary>Whether a namespace asks for sidecars; null if it says nothing.</summary>
+    public static bool? Asks(Namespace ns)
+    {
+        var labels = ns.Metadata.Labels;
+        return labels.GetValueOrDefault(Labels.Injection) is { } injection
+            ? injection == "enabled"
+            : labels.GetValueOrDefault(Labels.Revision, "").Length > 0
+            ? true
+            : null;
+    }
 
     /// <summary>Whether Pods of namespaces that do not request it are injected.</summary>
     public static bool InjectsByDefault(JsonObject configuration) =>

@@ -99,7 +99,11 @@ internal static class AnalyzeCommand
         foreach (var cluster in clusters.Where(cluster => cluster.Error.Length > 0 && !findings.Exists(finding => IsUnread(finding, cluster))))
             Console.Error.WriteLine($"Warning: {cluster.Context} was not analyzed, because it cannot be read: {cluster.Error}");
         var report = new AnalysisReport([.. findings.Where(finding => finding.Problem.Severity >= options.OutputThreshold.Of(line))],
-            [.. paths, .. clusters.Where(cluster => cluster.Error.Length == 0).Select(cluster => cluster.Context).Where(name => name != ManifestFiles.ClusterName)], options.Color.Of(line));
+            [
+                .. paths,
+                .. clusters.Where(cluster => cluster.Error.Length == 0).Select(cluster => cluster.Context)
+                    .Where(name => name != ManifestFiles.ClusterName),
+            ], options.Color.Of(line));
         if (line.GetValue(options.Verbose)) AnalysisReport.Describe(result, report.Analyzed);
         report.Write(line.GetValue(options.Format)!);
         return findings.Exists(finding => finding.Problem.Severity >= options.FailureThreshold.Of(line))

@@ -11,7 +11,7 @@ public sealed class MeshVerificationTests
 
     private static RemoteSecretFacts SecretFor(string cluster, string server) => new("istio-system/istio-remote-secret-" + cluster, cluster, server, null, "");
 
-    private static ClusterFacts Healthy(int number, string network) => new(
+    internal static ClusterFacts Healthy(int number, string network) => new(
         $"c{number}", "", $"east{number}", true, new ValueMap<bool>([new($"istiod-{number}", true)]), network, "mesh1", "cluster.local", new("AB12"),
         [new GatewayFacts("istio-system/gw", network, [$"172.18.0.{number}"], 1, true)], true,
         [new WatchedCluster($"east{3 - number}", "istio-system/remote", "synced", "")], [])

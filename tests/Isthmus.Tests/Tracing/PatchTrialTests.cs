@@ -142,6 +142,23 @@ public sealed class PatchTrialTests
         Assert.Contains(trace.Hops, hop => hop is { Name: "workload", Problem.Code: "ISM2117" });
     }
 
+    [Theory]
+    [InlineData("UF", "delayed_connect_error:_111", "refuses connections")]
+    [InlineData("UF", "connection_timeout", "nothing answers there")]
+    public void An_address_of_meshNetworks_that_no_gateway_has_is_named(string flags, string detail, string says)
+    {
+        var scenario = new TraceScenario { Call = new("GET /", false, 503, 50, "172.18.2.77:15443", flags, detail, []) };
+        scenario.Client = scenario.Client.Replace("172.18.2.1", "172.18.2.77", StringComparison.Ordinal);
+        scenario.One += "\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: '{}', "
+            + "meshNetworks: 'networks: {n2: {endpoints: [{fromRegistry: c2}], gateways: [{address: 172.18.2.77, port: 15443}]}}'}}";
+        var problem = scenario.Walk().Failure?.Problem;
+        Assert.Equal(("ISM2155", "ConfigMap istio-system/istio in c1", "data[meshNetworks].networks.n2.gateways[0].address"),
+            (problem?.Code, problem?.Object, problem?.Path));
+        Assert.Contains("is 172.18.2.77, which no gateway of these clusters has", problem!.Message, StringComparison.Ordinal);
+        Assert.Contains(says, problem.Message, StringComparison.Ordinal);
+        Assert.StartsWith("write 172.18.2.1 there, which Service istio-system/east in c2 has", problem.Remedy, StringComparison.Ordinal);
+    }
+
     /// <summary>The load balancer of a small cluster gives many Services the address of the Node.</summary>
     [Fact]
     public void A_Service_that_shares_the_address_of_a_configured_gateway_is_not_the_gateway()

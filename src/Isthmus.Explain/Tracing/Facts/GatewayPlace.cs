@@ -26,7 +26,7 @@ internal sealed record GatewayPlace(ClusterObjects? Cluster, ServiceInCluster? S
         if (ByService(facts, address, null, static (_, service, address) => AddressWithoutPort(service, address)) is { } closed) return closed;
         return configured is null
             ? null
-            : new(null, null, address, configured, $"meshNetworks of {facts.Home.Context}", $"meshNetworks of {facts.Home.Context}");
+            : new(null, null, address, configured, By(facts), By(facts));
     }
 
     /// <summary>The port at which callers of other networks come to the gateway behind a Service, which may lack it.</summary>
@@ -46,7 +46,7 @@ internal sealed record GatewayPlace(ClusterObjects? Cluster, ServiceInCluster? S
                 if ((network is null && configured is null) || source(cluster, service, address) is not { } how) continue;
                 var place = new ServiceInCluster(cluster, service);
                 return network is not null ? new(cluster, place, address, network, how, $"label {Labels.Network}={network}")
-                    : new(cluster, place, address, configured!, how, $"meshNetworks of {facts.Home.Context}");
+                    : new(cluster, place, address, configured!, how, By(facts));
             }
         }
         return null;
@@ -103,6 +103,9 @@ internal sealed record GatewayPlace(ClusterObjects? Cluster, ServiceInCluster? S
         return service.Spec.Ports.Any(candidate => candidate.NodePort == port && port > 0) && cluster.Pods.Any(pod => pod.Status.HostIP == ip)
             ? $"address of a node and its NodePort (annotation {Annotations.NodeSelector})" : null;
     }
+
+    private static string By(TraceFacts facts) =>
+        $"meshNetworks of {(facts.MapNameOf(facts.Home) is { Length: > 0 } map ? map : facts.Home.Context)}";
 
     private static string? ByMeshNetworks(TraceFacts facts, EndpointAddress ip) =>
         facts.Settings.Networks.Networks.FirstOrDefault(network => network.Value.Gateways.Any(gateway => gateway.Address == ip)).Key;

@@ -157,7 +157,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
         if (!RefusedConnection().IsMatch(call.Detail)) return null;
         var refuses = $"{at} refuses connections: the host answers, and nothing listens at this port";
         if (EntryPorts.Unnamed(_facts, entry, traced) is { } unnamed) return unnamed with { Message = $"{unnamed.Message}: {refuses}" };
-        return entry.Length > 0
+        return GivenGateways.Of(_facts, at, refuses) is { } given ? given : entry.Length > 0
             ? Faults.Of("ISM2090", $"{entry} in {_facts.ConfigOf(_facts.Home).Context}", AddressField(entry), $"its endpoint {refuses}",
                     "correct the address, or the port (targetPort of the port, or ports of the endpoint), or start what should listen there")
             : Faults.Of("ISM2090", Where(), "", refuses, "start what should listen there, or correct the port");
@@ -339,6 +339,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
     {
         var said = $"{call.Flags} {call.Detail}".Trim();
         if (Lost() is { } lost) return lost;
+        if (!call.IsConnected && GivenGateways.Of(_facts, Where().Split(' ')[^1], $"nothing answers there ({said})") is { } given) return given;
         // Nothing was found that explains it for certain, but what was found comes before all guesses.
         if (trace.Hops.FirstOrDefault(hop => hop is { Status: HopStatus.Warning, Problem: not null } && !CallJudgement.IsOfOthers(hop)
             && hop.Name != GatewayStep.PolicyHop && hop.Problem.Code is not (OutboundStep.Delayed or OutboundStep.Untyped)

@@ -22,7 +22,8 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, TraceCau
     {
         if (place.Service is not { } service || place.Cluster is not { } cluster)
         {
-            record.Add("gateway", HopStatus.Unknown, strangers.Unclaimed($"{place.Address}", "gateway"), null, ("known by", place.How));
+            record.Add("gateway", HopStatus.Unknown, strangers.Unclaimed($"{place.Address}", "gateway")
+                + (place.Label.Length > 0 ? $"; {place.Label} names it" : ""), null, ("known by", place.How));
             return;
         }
         causes.Needs.NeedPods(service.Service.Metadata.Namespace);

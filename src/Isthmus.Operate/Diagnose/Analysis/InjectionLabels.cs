@@ -24,18 +24,7 @@ public static class InjectionLabels
     /// <summary>Whether Pods that are created in a namespace get sidecars, unless they say otherwise; null if neither the namespace nor the mesh says
     /// it.</summary>
     internal static bool? IsInjected(ClusterInventory cluster, Namespace ns) =>
-        Says(ns) ?? (cluster.InjectsByDefault && !DefaultInjection.Exempt.Contains(ns.Metadata.Name) ? true : null);
-
-    /// <summary>The same as far as the namespace says it.</summary>
-    internal static bool? Says(Namespace ns)
-    {
-        var labels = ns.Metadata.Labels;
-        return labels.GetValueOrDefault(Labels.Injection) is { } injection
-            ? injection == "enabled"
-            : labels.GetValueOrDefault(Labels.Revision, "").Length > 0
-            ? true
-            : null;
-    }
+        InjectorWebhook.Asks(ns) ?? (cluster.InjectsByDefault && !DefaultInjection.Exempt.Contains(ns.Metadata.Name) ? true : null);
 
     /// <summary>What a Pod says about its injection; null if it says nothing.</summary>
     internal static bool? Asks(IReadOnlyDictionary<string, string> labels, IReadOnlyDictionary<string, string> annotations) =>
@@ -66,7 +55,7 @@ public static class InjectionLabels
                     && !workload.Pod.Metadata.Annotations.ContainsKey("kubernetes.io/config.mirror"))
                 .ToList();
             var injected = IsInjected(area.Cluster, ns);
-            if (injected == true && Says(ns) is null && labels.GetValueOrDefault(Mode) != Ambient)
+            if (injected == true && InjectorWebhook.Asks(ns) is null && labels.GetValueOrDefault(Mode) != Ambient)
                 yield return IstioCodes.InjectedByDefault.At(area.Cluster, $"Namespace {name}", "metadata.labels",
                     "has no injection label, and its Pods get sidecars: the mesh is installed with enableNamespacesByDefault",
                     $"if its Pods are to have none: kubectl --context={area.Cluster.Context} label namespace {name} {Labels.Injection}=disabled");

@@ -47,6 +47,11 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
             if (availability.Unwatched(host.Services) is { } unwatched) return unwatched;
             if (sidecar is null || sidecar.CapturesDns == false)
             {
+                if (sidecar is not null && Uncaptured.Of(facts) is { } uncaptured)
+                    return Faults.Of("ISM2011", uncaptured.Object, uncaptured.Field,
+                        $"{uncaptured.Because}. So the caller's names are resolved by the cluster's DNS, which has only its own Services, and Service "
+                            + $"{host.Namespace}/{host.Name} does not exist in {facts.Home.Context}, only in {Contexts(host)}",
+                        $"{uncaptured.Remedy}; or create the Service in {facts.Home.Context} as well (without Pods)");
                 return Faults.Of("ISM2011", $"Service {host.Namespace}/{host.Name}", "",
                     $"does not exist in {facts.Home.Context}, only in {Contexts(host)}, and the caller's names are resolved by the cluster's DNS, which has "
                         + $"only its own Services",
@@ -54,8 +59,7 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
                         // Without a proxy, nothing leads from the Service's address to Pods elsewhere.
                         ? $"give the caller a sidecar ({Sidecarless.Of(facts.Home, facts.ClientPod).Remedy}) and create the Service in "
                             + $"{facts.Home.Context} as well; or create it there with Pods of its own"
-                        : $"create the Service in {facts.Home.Context} as well (without Pods), or set ISTIO_META_DNS_CAPTURE: \"true\" in "
-                            + $"meshConfig.defaultConfig.proxyMetadata");
+                        : $"create the Service in {facts.Home.Context} as well (without Pods), or {Uncaptured.InMesh}");
             }
         }
         if (host.In(facts.Home) is { Service.Spec.ClusterIP: "None" } headless)
@@ -126,6 +130,11 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
                 $"is NONE, so that the mesh gives {facts.Target.Host} no address, and the DNS of {facts.Home.Context} does not know the name",
                 "set it to DNS or STATIC, with an endpoint; or make the name known to that DNS");
         if (!isWildcard && sidecar is not (null or { CapturesDns: false })) return null;
+        if (!isWildcard && sidecar is not null && Uncaptured.Of(facts) is { } uncaptured)
+            return Faults.Of("ISM2098", uncaptured.Object, uncaptured.Field,
+                $"{uncaptured.Because}. So the caller does not learn the address that the mesh has for {facts.Target.Host} (ServiceEntry "
+                    + $"{entry.Namespace}/{entry.Name}), and the DNS of {facts.Home.Context} does not know the name",
+                $"{uncaptured.Remedy}; or make the name known to that DNS");
         var pattern = isWildcard ? entry.Hosts.First(name => Hosts.Covers(name, facts.Target.Host)) : facts.Target.Host;
         return Faults.Of("ISM2098", $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", "spec.hosts",
             isWildcard
@@ -133,7 +142,7 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
                     + facts.Target.Host
                 : $"has {pattern}, which the DNS of {facts.Home.Context} does not know, and the caller has no DNS capture to learn an address of the mesh",
             isWildcard ? $"make {facts.Target.Host} known to the DNS of {facts.Home.Context}, or name it in a ServiceEntry of its own, with endpoints"
-                : $"make the name known to that DNS, or set ISTIO_META_DNS_CAPTURE: \"true\" in meshConfig.defaultConfig.proxyMetadata");
+                : $"make the name known to that DNS, or {Uncaptured.InMesh}");
     }
 
     /// <summary>A ServiceEntry for the host of a Service of its namespace: its endpoints count as the Service's.</summary>

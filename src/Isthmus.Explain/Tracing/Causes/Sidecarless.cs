@@ -52,7 +52,7 @@ internal readonly record struct Sidecarless(string Object, string Field, string 
     }
 
     /// <summary>How a Pod is made anew.</summary>
-    private static string Again(ClusterObjects cluster, Pod pod)
+    internal static string Again(ClusterObjects cluster, Pod pod)
     {
         var (kind, owner) = ServicePods.OwnerOf(pod);
         var kubectl = $"kubectl --context={cluster.Context} -n {pod.Metadata.Namespace}";

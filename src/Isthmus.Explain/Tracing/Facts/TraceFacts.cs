@@ -143,6 +143,9 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
     /// <summary>The name of the mesh in these settings; empty where they have none.</summary>
     public string MeshIdOf(ClusterObjects cluster) => MapOf(cluster)?.MeshId ?? "";
 
+    /// <summary>Whether the settings of the caller let sidecars answer the DNS queries of applications.</summary>
+    public bool CapturesDns => MapOf(Home)?.CapturesDns == true;
+
     private MeshMap? MapOf(ClusterObjects cluster) => ControlPlanesOf(cluster) is [var plane, ..] ? plane.Map : null;
 
     public string RootNamespace => Settings.Mesh.RootNamespace;

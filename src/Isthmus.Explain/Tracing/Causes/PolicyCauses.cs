@@ -255,6 +255,8 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
             : has.Count == 0 && !call.HasIdentity && facts.Entry is null
                 && term.Key is RuleKeys.Principal or RuleKeys.Namespace or RuleKeys.ServiceAccount or RuleKeys.TrustDomain
             ? Anonymous(callee)
+            : CallerAccounts.Meant(facts, term, call) is var (meant, account)
+            ? ($"has {string.Join(", ", has)} ({meant})", $"{account}; or {Added(term, call)}{CallerAccounts.Widened(facts)}")
             : (has.Count > 0 ? $"has {string.Join(", ", has)}" : $"has none{(field.Contains(".when[", StringComparison.Ordinal) ? $" ({term.Key})" : "")}",
                 Added(term, call));
         var more = near.Misses.Count > 1 ? $" (and {near.Misses.Count - 1} more of the rule does not match)" : "";

@@ -72,6 +72,9 @@ internal sealed partial class CallAttributes(string identity, AskedRequest? requ
     /// <summary>Whether the call satisfies one attribute of a rule.</summary>
     public bool Satisfies(RuleTerm term) => Satisfies(term, Of(term.Key));
 
+    /// <summary>Whether a value satisfies it.</summary>
+    public static bool Satisfies(RuleTerm term, string value) => Satisfies(term, [value]);
+
     /// <summary>Whether it did before routes changed the request.</summary>
     public bool AskedSatisfies(RuleTerm term) => Satisfies(term, Asked(term.Key));
 

@@ -1,11 +1,13 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Json;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Install.Operator;
 using Isthmus.Operate.Install.Render;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Install;
 
@@ -30,13 +32,13 @@ internal static class InstalledIdentity
 
     /// <summary>Another revision in the same namespace is of the same cluster: its proxies and those of the new one must know it by the same names.</summary>
     /// <param name="remedy">What to do, given the ConfigMap if it is of another revision; null for what flags of an installation do.</param>
-    /// <param name="note">Receives what the user may not look at.</param>
+    /// <param name="note">Receives what the user may not look at, and names that change.</param>
     /// <exception cref="ProblemException">The installation leaves out what is installed.</exception>
     public static async Task CheckAsync(KubeClient client, OperatorSpec spec, Func<ConfigMap?, string>? remedy, Action<string> note, CancellationToken stop)
     {
         if (!spec.Enabled("pilot")) return;
         var names = new IstiodObjects.Names(spec);
-        var maps = (await MapsAsync(client, names, note, stop))
+        var maps = (await MapsAsync(client, names, note, stop)).ToList()
             .OrderBy(map => map.Metadata.Name == names.InjectorConfigMap ? 0 : 1).ThenBy(map => map.Metadata.Name, StringComparer.Ordinal);
         foreach (var map in maps)
         {
@@ -51,6 +53,38 @@ internal static class InstalledIdentity
                     ?? $"give it again: {string.Join(' ', lost.Select(change => $"--set values.{change.Path}={change.Now}"))}; or give another one to "
                         + "change it");
         }
+        await NotOfOthersAsync(client, spec, maps, stop);
+        if (maps.FirstOrDefault(map => map.Metadata.Name == names.InjectorConfigMap) is { } own)
+            foreach (var change in Changes(own, spec).Where(change => change is { Now.Length: > 0, Next.Length: > 0 }))
+                note($"The installation will {change} in {client.Access.Name}: Pods that run and remote secrets in other clusters have the old one. If that is "
+                    + "not meant, this is the file of another cluster.");
+    }
+
+    /// <summary>The file of one cluster is easily installed into another one.</summary>
+    /// <exception cref="ProblemException">A remote secret says that another cluster has the name.</exception>
+    private static async Task NotOfOthersAsync(KubeClient client, OperatorSpec spec, IEnumerable<ConfigMap> maps, CancellationToken stop)
+    {
+        IReadOnlyList<Secret> secrets;
+        try
+        {
+            secrets = await client.ListAllAsync<Secret>(Kinds.Secret, spec.Namespace, new ListOptions { LabelSelector = $"{Labels.MultiCluster}=true" }, stop);
+        }
+        catch (KubeException e) when (e.Code == 403)
+        {
+            return;
+        }
+        if (secrets.SelectMany(RemoteSecretFacts.Read).FirstOrDefault(entry => !entry.IsConfig && entry.Cluster == spec.ClusterName
+            && entry.Server != client.Access.Server.ToString().TrimEnd('/')) is not { } other) return;
+        var now = maps.Select(Values).Select(values => values?["global"]?["multiCluster"]?["clusterName"]?.ToString() ?? "").FirstOrDefault(name => name.Length > 0);
+        // Whoever had the name before has an entry that was ignored.
+        if (now == spec.ClusterName) return;
+        throw new ProblemException($"the installation in {client.Access.Name}",
+            $"calls the cluster '{spec.ClusterName}', and by Secret {other.Secret}, another cluster of the mesh has this name"
+                + $"{(other.Server.Length > 0 ? $" ({other.Server})" : "")}: each would hide the Pods of the other"
+                + (string.IsNullOrEmpty(now) ? "" : $". It is installed as '{now}' now"),
+            "install with the file of this cluster"
+                + (string.IsNullOrEmpty(now) ? ", or another values.global.multiCluster.clusterName" : $", or --set values.global.multiCluster.clusterName={now}")
+                + "; if the Secret is a leftover, delete it first");
     }
 
     /// <summary>The revision that an injector's ConfigMap is of.</summary>

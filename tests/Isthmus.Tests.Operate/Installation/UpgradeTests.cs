@@ -76,6 +76,32 @@ public sealed class UpgradeTests
         await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], ["profile=empty"], null), null, _ => { }, Stop);
     }
 
+    /// <summary>The file of cluster2 for cluster1, for example.</summary>
+    [Fact]
+    public async Task An_installation_with_the_name_of_another_cluster_is_refused()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await InstalledAsync(cluster);
+        var other = OperatorSpec.Build([], [.. Flags[..^1], "values.global.multiCluster.clusterName=cluster2"], null);
+        var notes = new List<string>();
+        await InstalledIdentity.CheckAsync(client, other, null, notes.Add, Stop);
+        Assert.StartsWith("The installation will change values.global.multiCluster.clusterName from 'cluster1' to 'cluster2'", Assert.Single(notes),
+            StringComparison.Ordinal);
+        const string access = """
+            {apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}], users: [{name: u, user: {token: t}}],
+             clusters: [{name: c, cluster: {server: "https://172.18.0.3:6443"}}]}
+            """;
+        await client.CreateAsync(Kinds.Secret, (JsonObject)JsonNode.Parse($$"""
+            {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "istio-remote-secret-cluster2", "namespace": "istio-system",
+              "labels": {"istio/multiCluster": "true"} }, "data": {"cluster2": "{{Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(access))}}"} }
+            """)!, Stop);
+        var refused = await Assert.ThrowsAsync<ProblemException>(() => InstalledIdentity.CheckAsync(client, other, null, _ => { }, Stop));
+        Assert.Contains("calls the cluster 'cluster2', and by Secret istio-system/istio-remote-secret-cluster2, another cluster of the mesh has this name "
+            + "(https://172.18.0.3:6443)", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("--set values.global.multiCluster.clusterName=cluster1", refused.Message, StringComparison.Ordinal);
+        await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], Flags, null), null, _ => { }, Stop);
+    }
+
     /// <summary>precheck has no flags, so it cannot leave any out; and whoever writes the default name of a cluster has left nothing out later.</summary>
     [Fact]
     public async Task A_check_without_flags_leaves_no_names_out_nor_does_who_wrote_the_default()

@@ -211,6 +211,26 @@ public sealed class MeshTrialTests
             Assert.Equal("kubectl --context=c1 -n istio-system label secret istio-remote-secret-c2 istio/multiCluster=true --overwrite", warning.Remedy);
     }
 
+    /// <summary>As after an installation with the file of another cluster: the remote secret is there, and its entry is ignored.</summary>
+    [Fact]
+    public void Two_clusters_with_one_name_are_the_cause()
+    {
+        var scenario = new TraceScenario { Watched = [] };
+        scenario.Client = scenario.ClientOfOne;
+        scenario.Two = scenario.Two.Replace("name: CLUSTER_ID, value: c2", "name: CLUSTER_ID, value: c1", StringComparison.Ordinal);
+        var warning = Assert.Single(scenario.Walk().Hops, hop => hop.Name == "capacity").Problem!;
+        Assert.Equal(("ISM1024", "cluster c2"), (warning.Code, warning.Object));
+        Assert.Contains("proxies there still call it c2", warning.Message, StringComparison.Ordinal);
+        Assert.Contains("--set values.global.multiCluster.clusterName=c2: isthmus install --context=c2 -f FILE", warning.Remedy, StringComparison.Ordinal);
+
+        scenario = new TraceScenario
+        {
+            Call = new("GET /", false, 503, 50, "10.1.0.99:8080", "UF", "immediate_connect_error:_Network_is_unreachable", []), Two = scenario.Two,
+        };
+        scenario.Client = scenario.Client.Replace("10.1.0.5", "10.1.0.99", StringComparison.Ordinal);
+        Assert.Equal(("ISM1024", "cluster c2"), (scenario.Walk().Failure?.Problem?.Code, scenario.Walk().Failure?.Problem?.Object));
+    }
+
     [Theory]
     [InlineData("c2", "Secret default/istio-remote-secret-c2 in c1", "metadata.namespace")]
     [InlineData("c3", "control plane of c1", "Secret istio-system/istio-remote-secret-c2")]

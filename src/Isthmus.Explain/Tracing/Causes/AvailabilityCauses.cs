@@ -70,6 +70,8 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
                 return null;
             }
             if (plane.Config.IsJoinedByNames && cluster.IsJoinedByNames) continue;
+            // Entries for its own name are ignored.
+            if (cluster.Id == plane.Config.Id && SharedNames.Of(facts) is { } shared) return shared;
             var line = watched.FirstOrDefault(candidate => candidate.Id == cluster.Id);
             if (line is null && facts.Unlabelled.GetValueOrDefault(plane.Config.Context)?.FirstOrDefault(secret => secret.Cluster == cluster.Id) is { } lost)
                 return Faults.Of("ISM1021", $"Secret {lost.Secret} in {plane.At.Context}", UnlabelledSecret.Path, lost.Message, lost.Remedy(plane.At.Context));
@@ -119,7 +121,8 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
     }
 
     /// <summary>Proxies still have the address of a deleted Pod.</summary>
-    public Problem Gone(string address, string ns, ClusterObjects cluster) => Unserved(facts.Home, RevisionOf(facts.Client)) ?? Unwatched([cluster])
+    public Problem Gone(string address, string ns, ClusterObjects cluster) =>
+        SharedNames.Of(facts) ?? Unserved(facts.Home, RevisionOf(facts.Client)) ?? Unwatched([cluster])
         ?? Faults.Of("ISM2015", facts.Client.ToString(), "",
             $"its proxy still has {address}, which no longer belongs to a Pod of namespace {ns} in {cluster.Context}",
             $"check whether it is connected to its control plane: isthmus proxy-status --context={facts.Home.Context}");

@@ -338,7 +338,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
     private Problem OnTheWay()
     {
         var said = $"{call.Flags} {call.Detail}".Trim();
-        if (Lost() is { } lost) return lost;
+        if ((Lost() ?? SharedNames.Of(_facts)) is { } lost) return lost;
         if (!call.IsConnected && GivenGateways.Of(_facts, Where().Split(' ')[^1], $"nothing answers there ({said})") is { } given) return given;
         // Nothing was found that explains it for certain, but what was found comes before all guesses.
         if (trace.Hops.FirstOrDefault(hop => hop is { Status: HopStatus.Warning, Problem: not null } && !CallJudgement.IsOfOthers(hop)

@@ -34,6 +34,8 @@ public static class NetworkLabels
         "Checks that workloads are not said to be in the networks of other clusters", [OwnCodes.NetworkOfOthers], ["Namespace", "Pod", "Service"], mesh =>
             from area in mesh.Workloads
             let own = Network(area.Cluster)
+            // An installation with the file of another cluster gives Pods its network as well.
+            where RemoteSecrets.Twin([.. mesh.Readable], area.Cluster) is null
             // WorkloadEntries are where their label says. Pods of one template have one cause.
             from workload in area.All.Where(workload => workload.Pod is not null).DistinctBy(workload => OwnerOf(workload.Pod!))
             let said = workload.Labels.GetValueOrDefault(Labels.Network, "")

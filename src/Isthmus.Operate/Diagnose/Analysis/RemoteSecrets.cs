@@ -19,6 +19,13 @@ public static class RemoteSecrets
         var members = clusters.Select(Member).ToList();
         foreach (var (cluster, own) in clusters.Zip(members))
         {
+            var twin = Twin(clusters, cluster);
+            // One of the two is to be changed.
+            if (twin is not null && clusters.TakeWhile(one => one != cluster).Contains(twin))
+                yield return OwnCodes.RemoteSecretTwice.At(cluster, $"cluster {cluster.Context}", "",
+                    $"its control plane calls it {own.Name}, and that of {twin.Context} calls its own cluster so: each hides the Pods of the other",
+                    $"install one of them again with the file of that cluster, or with another --set values.global.multiCluster.clusterName: isthmus install "
+                        + $"--context={cluster.Context} -f FILE; then restart the workloads that were made meanwhile");
             foreach (var lost in cluster.UnlabelledSecrets.Where(lost => lost.Cluster != own.Name
                 && cluster.RemoteSecrets.All(entry => entry.Cluster != lost.Cluster)))
                 yield return ClusterCodes.RemoteSecretUnlabelled.At(cluster, $"Secret {lost.Secret}", UnlabelledSecret.Path, lost.Message,
@@ -29,13 +36,23 @@ public static class RemoteSecrets
                 var path = $"data[{entry.Cluster}]";
                 // One set of Secrets may be applied to all clusters.
                 if (own.Name.Length > 0 && entry.Cluster == own.Name && !entry.IsConfig)
+                {
+                    if (twin is not null) continue;
                     yield return OwnCodes.RemoteSecretOfItself.At(cluster, $"Secret {entry.Secret}", path,
                         $"{own.Name} is the cluster that the Secret is in: its control planes ignore the entry");
+                }
                 else if (RemoteSecretFaults.Of(cluster.Context, entry, cluster.RemoteSecrets, members, DateTimeOffset.MinValue) is { } problem)
                     yield return Codes.First(code => code.Code == problem.Code).At(cluster, problem.Object, path, problem.Message, problem.Remedy);
             }
         }
     }
+
+    /// <summary>Another cluster of the mesh that has the same name; null when none has.</summary>
+    internal static ClusterInventory? Twin(IReadOnlyList<ClusterInventory> clusters, ClusterInventory cluster) =>
+        NameOf(cluster) is not { Length: > 0 } name || cluster.IsJoinedByNames ? null
+            // Clusters that nobody joins may be called alike.
+            : clusters.FirstOrDefault(other => other != cluster && !other.IsJoinedByNames && NameOf(other) == name
+                && clusters.Any(one => (one == cluster || one == other) && one.RemoteSecrets.Any(entry => !entry.IsConfig)));
 
     /// <summary>Those that have the label, where no control plane looks for them, and none is in their place.</summary>
     private static IEnumerable<Finding> Misplaced(ClusterInventory cluster, string own)

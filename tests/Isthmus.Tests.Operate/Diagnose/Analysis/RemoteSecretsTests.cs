@@ -37,6 +37,27 @@ public sealed class RemoteSecretsTests
         Assert.Equal(("ISM1024", "Secret istio-system/zwei"), (twice.Problem.Code, twice.Problem.Object));
     }
 
+    /// <summary>As after an installation with the file of another cluster. The Secret is right, and so are the templates of Pods, to which the injector gives
+    /// the label of the network.</summary>
+    [Fact]
+    public void Two_clusters_with_one_name_are_named_and_not_what_follows_from_it()
+    {
+        var pod = Clusters(Join(MeshText.Root, Service("shop", "gw", "app: gw").Replace("namespace: shop }",
+                "namespace: shop, labels: {topology.istio.io/network: network2} }", StringComparison.Ordinal),
+            MeshText.Pod("shop", "web-1", "app: web, topology.istio.io/network: network1")))[0].AllObjects;
+        var two = Cluster("c2", "one", Server2).With([.. pod.Where(one => one["kind"]?.ToString() != "Namespace"),
+            (System.Text.Json.Nodes.JsonObject)Isthmus.Kubernetes.Yaml.YamlText.Parse(
+                MeshText.Root.Replace("network1", "network2", StringComparison.Ordinal), "root")!]).WithRemoteSecrets([Entry("one", Server1)], Server2);
+        var one = Cluster("c1", "one", Server1);
+        var found = Isthmus.Operate.Diagnose.Analysis.Analysis.Run([one.WithRemoteSecrets([Entry("two", Server2)], Server1), two])
+            .Where(finding => finding.Problem.Code is "ISM1024" or "ISM1475" or "ISM1481").ToList();
+        Assert.Equal([("c2", "ISM1024", "cluster c2")], found.Select(finding => (finding.Cluster, finding.Problem.Code, finding.Problem.Object)));
+        Assert.Contains("that of c1 calls its own cluster so", found[0].Problem.Message, StringComparison.Ordinal);
+        // Nobody has joined these.
+        Assert.DoesNotContain(Isthmus.Operate.Diagnose.Analysis.Analysis.Run([one, Cluster("c2", "one", Server2)]),
+            finding => finding.Problem.Code == "ISM1024");
+    }
+
     /// <summary>Its address is none that a kubeconfig has, and its control plane says which cluster answers there.</summary>
     [Theory]
     [InlineData("uid-one", "names cluster two, and its credentials lead to c1, which is cluster one: Namespace kube-system has the UID uid-one there")]

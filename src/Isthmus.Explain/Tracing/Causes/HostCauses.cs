@@ -6,6 +6,7 @@ using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
+using Isthmus.Operate.Diagnose.Analysis;
 
 namespace Isthmus.Explain.Tracing.Causes;
 
@@ -34,10 +35,10 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
         if (host.In(facts.Home) is { Service.Spec.ExternalName: { Length: > 0 } external } alias)
         {
             return Faults.Of("ISM2098", alias.Name, "spec.externalName",
-                $"is {external}, which has no address: neither the mesh nor the DNS of {facts.Home.Context} knows it",
+                $"is {external}, which has no address: neither the mesh nor the DNS of {facts.Home.Context} knows it{Besides(host)}",
                 facts.Host(external, host.Namespace) is { Services.Count: > 0 } meant
                     ? $"write the full name, which DNS does not complete here: {meant.Fqdn}"
-                    : "correct externalName, or add a ServiceEntry with an address for it");
+                    : RealRemedy(host) + "correct externalName, or add a ServiceEntry with an address for it");
         }
         if (NamelessEntry(host, sidecar) is { } nameless) return nameless;
         if (host.In(facts.Home) is null && host.Services.Count > 0)
@@ -66,6 +67,22 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
             return endpoints.NoEndpoints(host, headless.Service.Spec.Ports.FirstOrDefault()?.Port ?? 0, "", "");
         return availability.NotTold(host);
     }
+
+    /// <summary>The Service of another cluster with Pods, where that of the caller's cluster is an alias; null where there is none.</summary>
+    private ServiceInCluster? Real(MeshHost host)
+    {
+        needs.NeedPods(host.Namespace);
+        return host.In(facts.Home) is not { Service.Spec.ExternalName.Length: > 0 } ? null : host.Services.FirstOrDefault(service =>
+            service.Cluster != facts.Home && service.Service.Spec.ExternalName.Length == 0 && service.Pods.Count > 0);
+    }
+
+    private string Besides(MeshHost host) => Real(host) is { } real
+        ? $"; {real.Cluster.Context} has the Service with Pods, such as {real.Pods[0].Key}, and callers in {facts.Home.Context} follow that of their own "
+            + "cluster"
+        : "";
+
+    private string RealRemedy(MeshHost host) => Real(host) is { } real
+        ? $"{AliasedServices.Replace(facts.Home.Context, real.Service.Key, real.Cluster.Context, real.Service)}; or " : "";
 
     /// <summary>A name of the MCS API for a Service that no cluster exports; null for other names, and where no cluster has the Service.</summary>
     private Problem? Unexported()
@@ -207,8 +224,8 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
         if (Unrouted(call.Host, call.Port, call.Destination) is { } unrouted) return unrouted;
         if (call.Host is not null && Alias(call.Host) is { } alias)
             return Faults.Of("ISM2027", alias.Name, "spec.externalName",
-                $"is an alias of {alias.Service.Spec.ExternalName}, which is not a service in the mesh; {mode}",
-                $"{visibility.ToDeclare(alias.Service.Spec.ExternalName)}, or correct externalName");
+                $"is an alias of {alias.Service.Spec.ExternalName}, which is not a service in the mesh; {mode}{Besides(call.Host)}",
+                $"{RealRemedy(call.Host)}{visibility.ToDeclare(alias.Service.Spec.ExternalName)}, or correct externalName");
         if (call.Host is null && _callers.EntryElsewhere(facts.Target.Host) is { } elsewhere) return elsewhere;
         return Faults.Of("ISM2027", $"host {facts.Target.Host}", "", $"is not a service in the mesh, and {mode}",
             $"{visibility.ToDeclare(facts.Target.Host)}, or allow other destinations (mode: ALLOW_ANY)");

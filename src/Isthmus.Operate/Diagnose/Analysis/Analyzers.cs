@@ -131,6 +131,7 @@ public static class Analyzers
         PlainWorkloads.Analyzer,
         TlsModeLabels.Analyzer,
         MissingServices.Analyzer,
+        AliasedServices.Analyzer,
         PassedHosts.Analyzer,
         LeftOutServices.Analyzer,
         StrayGateways.Analyzer,

@@ -52,4 +52,9 @@ public static class ClusterCodes
         "The proxy of an application asks for the endpoints of some networks only (ISTIO_META_REQUESTED_NETWORK_VIEW). It gets none of the other networks of "
             + "the mesh, and calls to what runs only there fail.",
         "Remove the variable: it is meant for gateways between networks.");
+
+    public static readonly AnalysisCode AliasElsewhere = new("ISM1534", "AliasElsewhere", Severity.Warning,
+        "A Service is an alias of a host outside (type ExternalName) in one cluster, and has Pods in another. Callers follow the Service of their own cluster: "
+            + "those beside the alias do not reach the Pods.",
+        "If they are to reach the Pods, make the Service the same in both clusters.");
 }

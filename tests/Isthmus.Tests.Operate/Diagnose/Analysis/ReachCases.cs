@@ -27,6 +27,8 @@ internal static class ReachCases
 
     private static readonly string FarOfApiAlike = Join(FarOfApi, Settings("trustDomain: cluster.local"));
 
+    private static readonly string Legacy = Join(Far, Service("shop", "legacy", "app: web"));
+
     private static readonly string Callers = Join(Web, Namespace("ops"), Pod("ops", "caller", "app: caller"));
 
     private static readonly string Gates = Join(Web, Workload("istio-system", "gw-1", "istio: gw", "containers: [{name: istio-proxy, args: [proxy, router]}]"),
@@ -38,6 +40,12 @@ internal static class ReachCases
             Two(Near, Weighed("1")), "is 0, which takes the gateway out, and network2 has no other one in use", Remedy: "annotate service east"),
         new("ISM1532", "c1 Pod ops/viewer spec.containers[istio-proxy].env[ISTIO_META_REQUESTED_NETWORK_VIEW]", Two(Join(Near, Viewer("network1")), Far),
             Two(Join(Near, Viewer("'network1,network2'")), Far), "it gets none in network2"),
+        new("ISM1534", "c1 Service shop/legacy spec.externalName", Two(Join(Near, Alias("legacy.corp.example")), Legacy),
+            Two(Join(Near, Service("shop", "legacy", "app: web")), Legacy), "is legacy.corp.example, and in c2 the Service has Pods, such as Pod shop/web-1",
+            Remedy: "kubectl --context=c1 -n shop delete service legacy && kubectl --context=c1 apply -f - <<< '{"),
+        // Whoever writes a host of the mesh means that one.
+        new("ISM1534", "c1 Service shop/legacy spec.externalName", Two(Join(Near, Alias("legacy.corp.example")), Legacy),
+            Two(Join(Near, Alias("web.shop.svc.cluster.local")), Legacy), "reach none of these"),
         new("ISM1513", "c1 DestinationRule shop/web spec.trafficPolicy.tls.mode", Two(Join(Near, Tls("DISABLE")), FarAlike),
             Two(Join(Near, Tls("ISTIO_MUTUAL")), FarAlike),
             "is DISABLE, and the workloads of web.shop.svc.cluster.local, such as Pod shop/web-1 in c2, are in other networks than callers such as Pod "
@@ -143,6 +151,9 @@ internal static class ReachCases
     ];
 
     private const string Selecting = "discoverySelectors: [{matchLabels: {mesh: main} }]";
+
+    private static string Alias(string of) => "{apiVersion: v1, kind: Service, metadata: {name: legacy, namespace: shop}, "
+        + $"spec: {{type: ExternalName, externalName: {of}, ports: [{{name: http, port: 80}}]}}}}";
 
     private static string Weighed(string weight) => Far.Replace("metadata: {name: east, namespace: istio-system }",
         "metadata: {name: east, namespace: istio-system, labels: {topology.istio.io/network: network2}, annotations: "

@@ -146,7 +146,8 @@ public static class TraceText
         }
         text.Append(CultureInfo.InvariantCulture,
             $"✘ The call fails at: "
-                + $"{Place(failure.Name)}{(failure.Way > 0 ? $", {trace.Ways[failure.Way - 1].Title}" : "")}{(trace.Addresses.IsEmpty ? "" : $" ({trace.Addresses.Count(verdict => !verdict.Succeeds)} of {trace.Addresses.Count} addresses)")}\n");
+                + $"{Place(failure.Name)}{(failure.Way > 0 ? $", {trace.Ways[failure.Way - 1].Title}" : "")}"
+                + $"{(trace.Addresses.IsEmpty ? "" : $" ({trace.Addresses.Count(verdict => !verdict.Succeeds)} of {trace.Addresses.Count} addresses)")}\n");
         if (failure.Problem is not { } problem) return;
         text.Append(CultureInfo.InvariantCulture, $"  object  {problem.Object}\n");
         if (problem.Path.Length > 0) text.Append(CultureInfo.InvariantCulture, $"  field   {problem.Path}\n");

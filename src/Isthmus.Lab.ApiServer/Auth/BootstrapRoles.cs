@@ -42,11 +42,13 @@ internal static class BootstrapRoles
             $"{Read} | | bindings,events,limitranges,namespaces/status,pods/log,pods/status,replicationcontrollers/status,resourcequotas,resourcequotas/status",
             $"{Read} | | namespaces",
             $"{Read} | discovery.k8s.io | endpointslices",
-            $"{Read} | apps | controllerrevisions,daemonsets,daemonsets/status,deployments,deployments/scale,deployments/status,replicasets,replicasets/scale,replicasets/status,statefulsets,statefulsets/scale,statefulsets/status",
+            $"{Read} | apps | controllerrevisions,daemonsets,daemonsets/status,deployments,deployments/scale,deployments/status,"
+                + "replicasets,replicasets/scale,replicasets/status,statefulsets,statefulsets/scale,statefulsets/status",
             $"{Read} | autoscaling | horizontalpodautoscalers,horizontalpodautoscalers/status",
             $"{Read} | batch | cronjobs,cronjobs/status,jobs,jobs/status",
             $"{Read} | extensions | "
-                + $"daemonsets,daemonsets/status,deployments,deployments/scale,deployments/status,ingresses,ingresses/status,networkpolicies,replicasets,replicasets/scale,replicasets/status,replicationcontrollers/scale",
+                + $"daemonsets,daemonsets/status,deployments,deployments/scale,deployments/status,ingresses,ingresses/status,"
+                + "networkpolicies,replicasets,replicasets/scale,replicasets/status,replicationcontrollers/scale",
             $"{Read} | policy | poddisruptionbudgets,poddisruptionbudgets/status",
             $"{Read} | networking.k8s.io | ingresses,ingresses/status,networkpolicies"),
         Role("system:discovery", "get @ /api,/api/*,/apis,/apis/*,/healthz,/livez,/openapi,/openapi/*,/readyz,/version,/version/"),

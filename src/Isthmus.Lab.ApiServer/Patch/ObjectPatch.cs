@@ -73,7 +73,8 @@ internal static class ObjectPatch
             return Yaml(patch)
                 ?? throw ApiException.BadRequest(
                     $"error decoding patch: "
-                        + $"{(e.Message.Contains("end of data", StringComparison.Ordinal) || e.Message.Contains("Expected depth", StringComparison.Ordinal) ? "unexpected end of JSON input" : e.Message)}");
+                        + (e.Message.Contains("end of data", StringComparison.Ordinal) || e.Message.Contains("Expected depth", StringComparison.Ordinal)
+                            ? "unexpected end of JSON input" : e.Message));
         }
     }
 

@@ -25,7 +25,9 @@ internal sealed class LogResource(NodeLookup nodes) : IStreamingResource
             return;
         }
         var path =
-            $"/containerLogs/{pod.Metadata.Namespace}/{pod.Metadata.Name}/{container}{StreamingResources.NodeQuery(http.Request.Query, [("follow", "follow", "true"), ("previous", "previous", "true"), ("timestamps", "timestamps", "true")], ["sinceSeconds", "sinceTime", "tailLines", "limitBytes"])}";
+            $"/containerLogs/{pod.Metadata.Namespace}/{pod.Metadata.Name}/{container}" + StreamingResources.NodeQuery(http.Request.Query,
+                [("follow", "follow", "true"), ("previous", "previous", "true"), ("timestamps", "timestamps", "true")],
+                ["sinceSeconds", "sinceTime", "tailLines", "limitBytes"]);
         try
         {
             using var answer = await nodes.Find(pod.Spec.NodeName).GetAsync(path, stop);

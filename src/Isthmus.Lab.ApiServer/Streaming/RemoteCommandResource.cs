@@ -26,7 +26,8 @@ internal sealed class RemoteCommandResource(NodeLookup nodes, string subresource
         if (subresource == "exec" && http.Request.Query["command"].Count == 0)
             throw ApiException.BadRequest("you must specify at least 1 command for the container");
         var path =
-            $"/{subresource}/{pod.Metadata.Namespace}/{pod.Metadata.Name}/{container}{StreamingResources.NodeQuery(http.Request.Query, [("stdin", "input", "1"), ("stdout", "output", "1"), ("stderr", "error", "1"), ("tty", "tty", "1")], ["command"])}";
+            $"/{subresource}/{pod.Metadata.Namespace}/{pod.Metadata.Name}/{container}" + StreamingResources.NodeQuery(http.Request.Query,
+                [("stdin", "input", "1"), ("stdout", "output", "1"), ("stderr", "error", "1"), ("tty", "tty", "1")], ["command"]);
         try
         {
             await using var client = webSocket ? await AcceptWebSocketAsync(http, stop) : await AcceptSpdyAsync(http, stop);

@@ -57,7 +57,8 @@ internal sealed class StreamShares(XdsLimits limits, Action<string>? refused, Ti
                 _streams = [];
                 throw all.Refuse("streams",
                     $"too many streams of {full}: close others, or raise "
-                        + $"{(full.StartsWith("Pod ", StringComparison.Ordinal) ? "ISTHMUS_XDS_STREAMS_PER_POD" : full == source ? "ISTHMUS_XDS_STREAMS_PER_SOURCE" : "ISTHMUS_XDS_STREAMS")} of the control plane");
+                        + (full.StartsWith("Pod ", StringComparison.Ordinal) ? "ISTHMUS_XDS_STREAMS_PER_POD"
+                            : full == source ? "ISTHMUS_XDS_STREAMS_PER_SOURCE" : "ISTHMUS_XDS_STREAMS") + " of the control plane");
             }
             (_streams, _bytes) = (wider, [.. _bytes, new(source, bytes)]);
         }
@@ -113,7 +114,9 @@ internal sealed class StreamShares(XdsLimits limits, Action<string>? refused, Ti
         private GrpcException Full(string full, string what) =>
             all.Refuse("bytes",
                 $"no room for {what}: {full} hold too much; ask for less at a time, or raise "
-                    + $"{(full.StartsWith("Pod ", StringComparison.Ordinal) ? "ISTHMUS_XDS_BYTES_PER_POD" : full.Contains(' ') && _bytes.Any(source => source.Name == full) ? "ISTHMUS_XDS_BYTES_PER_SOURCE" : "ISTHMUS_XDS_BYTES")} of the control plane");
+                    + (full.StartsWith("Pod ", StringComparison.Ordinal) ? "ISTHMUS_XDS_BYTES_PER_POD"
+                        : full.Contains(' ') && _bytes.Any(source => source.Name == full) ? "ISTHMUS_XDS_BYTES_PER_SOURCE" : "ISTHMUS_XDS_BYTES")
+                    + " of the control plane");
     }
 
     private XdsLimits Limits => limits;

@@ -55,7 +55,8 @@ public static class SubsetsDiffer
         }
         var own = rules.FirstOrDefault() ?? defining;
         yield return OwnCodes.SubsetUnknownAtGateway.At(far, $"DestinationRule {own.Namespace}/{own.Name}", "spec.subsets",
-            $"{(rules.Count == 0 ? $"does not exist in {far.Context}, so that" : "")} nothing there defines the subset {subset} of {host}, to which {used.Name} of {near.Context} routes: its gateway refuses these calls".TrimStart(),
+            $"{(rules.Count == 0 ? $"does not exist in {far.Context}, so that " : "")}nothing there defines the subset {subset} of {host}, to which {used.Name} of "
+                + $"{near.Context} routes: its gateway refuses these calls",
             $"apply DestinationRule {defining.Namespace}/{defining.Name} of {near.Context} in {far.Context} as well");
     }
 

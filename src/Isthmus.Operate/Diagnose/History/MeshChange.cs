@@ -97,7 +97,8 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
         {
             if (IsEverything) return "all";
             if (Hosts.Count > 0)
-                return $"{string.Join(", ", Hosts.Take(2))}{(Hosts.Count > 2 ? string.Create(CultureInfo.InvariantCulture, $" and {Hosts.Count - 2} more") : "")}{(IsAtGateways ? " at gateways" : "")}";
+                return $"{string.Join(", ", Hosts.Take(2))}{(Hosts.Count > 2 ? string.Create(CultureInfo.InvariantCulture, $" and {Hosts.Count - 2} more") : "")}"
+                    + (IsAtGateways ? " at gateways" : "");
             return Workloads.Length > 0 ? $"workloads {Workloads}" : "";
         }
     }

@@ -27,7 +27,8 @@ internal sealed partial record ImageReference(string Registry, string Repository
     }
 
     [GeneratedRegex(
-        @"^(?:(?<host>[A-Za-z0-9.\-]+(?::\d+)?|\[[0-9a-fA-F:]+\](?::\d+)?)/)?(?<repository>[a-z0-9]+(?:[._/\-]+[a-z0-9]+)*)(?::(?<tag>[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}))?(?:@(?<digest>sha256:[0-9a-f]{64}))?$",
+        @"^(?:(?<host>[A-Za-z0-9.\-]+(?::\d+)?|\[[0-9a-fA-F:]+\](?::\d+)?)/)?"
+            + @"(?<repository>[a-z0-9]+(?:[._/\-]+[a-z0-9]+)*)(?::(?<tag>[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}))?(?:@(?<digest>sha256:[0-9a-f]{64}))?$",
         RegexOptions.NonBacktracking)]
     private static partial Regex Shape();
 }

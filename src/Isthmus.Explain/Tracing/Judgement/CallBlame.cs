@@ -150,15 +150,16 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
     {
         if (!call.HasFlag("UF")) return null;
         var (entry, at) = (EntryOfWay(), call.Upstream.Length > 0 ? call.Upstream : Where());
+        var (owner, field) = WrittenEndpoint.Place(_facts, entry);
         if (entry.Length > 0 && NoRoute().IsMatch(call.Detail))
-            return Faults.Of("ISM2090", $"{entry} in {_facts.ConfigOf(_facts.Home).Context}", AddressField(entry),
+            return Faults.Of("ISM2090", owner, field,
                 $"its endpoint {at} has no host, or none to which the network of the caller has a route ({call.Detail})",
                 "correct the address, or let packets of the caller's network arrive there");
         if (!RefusedConnection().IsMatch(call.Detail)) return null;
         var refuses = $"{at} refuses connections: the host answers, and nothing listens at this port";
         if (EntryPorts.Unnamed(_facts, entry, traced) is { } unnamed) return unnamed with { Message = $"{unnamed.Message}: {refuses}" };
         return GivenGateways.Of(_facts, at, refuses) is { } given ? given : entry.Length > 0
-            ? Faults.Of("ISM2090", $"{entry} in {_facts.ConfigOf(_facts.Home).Context}", AddressField(entry), $"its endpoint {refuses}",
+            ? Faults.Of("ISM2090", owner, field, $"its endpoint {refuses}",
                     "correct the address, or the port (targetPort of the port, or ports of the endpoint), or start what should listen there")
             : Faults.Of("ISM2090", Where(), "", refuses, "start what should listen there, or correct the port");
     }
@@ -349,7 +350,8 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
         if (call.IsOutOfTime && !call.IsConnected && EntryOfWay() is { Length: > 0 } entry)
         {
             if (OfUnknownNetwork(entry) is { } unknown) return unknown;
-            return Faults.Of("ISM2077", $"{entry} in {_facts.ConfigOf(_facts.Home).Context}", AddressField(entry),
+            var (owner, field) = WrittenEndpoint.Place(_facts, entry);
+            return Faults.Of("ISM2077", owner, field,
                 $"nothing answered at its address when the trace gave up after {Seconds(call.Milliseconds)}, not even the beginning of a connection",
                 "correct the address, or let packets of the caller's network arrive there");
         }
@@ -407,9 +409,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
             $"label the Service of that network's gateway {Labels.Network}={network}, or correct the field");
     }
 
-    private static string AddressField(string entry) => entry.StartsWith("Service", StringComparison.Ordinal) ? "spec.endpoints" : "spec.address";
-
-    /// <summary>The ServiceEntry or WorkloadEntry that lists the address of the path; empty when none does.</summary>
+    /// <summary>The object that lists the address of the path; empty when none does.</summary>
     private string EntryOfWay() => HopsOfWay().SelectMany(hop => hop.Facts).FirstOrDefault(fact => fact.Name == HopFacts.EntryFact)?.Value ?? "";
 
     private string Where() => Way() is { } way ? way.Title : call.Upstream.Length > 0 ? $"address {call.Upstream}" : _facts.Client.ToString();

@@ -31,11 +31,12 @@ internal sealed class CandidateFinder(TraceFacts facts, TraceCauses causes, Trac
         var pod = gateway is null && endpoint.Address is IPEndPoint ip
             ? facts.PodAt(ip.Address, endpoint.Workload.Cluster, facts.Home, facts.Home.NetworkOf(facts.ClientPod))
             : null;
-        var entry = pod is null && gateway is null ? facts.EntryOf(endpoint.Address, ProxyTables.Split(cluster.Name).Host) : null;
+        var host = ProxyTables.Split(cluster.Name).Host;
+        var entry = pod is null && gateway is null ? facts.EntryOf(endpoint.Address, host) ?? WrittenEndpoint.Of(facts, endpoint.Address, host) : null;
         if (pod is null && gateway is null && endpoint.Workload.Namespace.Length > 0) causes.Needs.NeedPods(endpoint.Workload.Namespace);
         return new(endpoint, share, view.IsEjected(cluster.Name, endpoint),
             gateway
-                ?? (endpoint.IsGateway && entry is null && pod is null && MayBeElsewhere(ProxyTables.Split(cluster.Name).Host)
+                ?? (endpoint.IsGateway && entry is null && pod is null && MayBeElsewhere(host)
                     && endpoint.Address is IPEndPoint unknown
                     ? new GatewayPlace(null, null, unknown, "another network", "known to the control plane only", "")
                     : null),

@@ -9,7 +9,7 @@ namespace Isthmus.Explain.Tracing.Steps;
 internal sealed record EndpointCandidate(EndpointView Endpoint, double Share, bool IsEjected, GatewayPlace? Gateway,
     (ClusterObjects Cluster, Pod Pod)? Pod, ServiceInCluster? Service)
 {
-    /// <summary>The ServiceEntry or WorkloadEntry that lists the address; null when none does.</summary>
+    /// <summary>The object in which somebody has written the address: a ServiceEntry, WorkloadEntry, EndpointSlice or Endpoints; null when none has.</summary>
     public string? Entry { get; init; }
 
     public bool IsUsable => Endpoint.IsHealthy && !IsEjected;

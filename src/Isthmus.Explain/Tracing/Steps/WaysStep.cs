@@ -54,7 +54,7 @@ internal sealed class WaysStep(TraceFacts facts, TraceRecord record, TraceCauses
                 }
                 else
                 {
-                    if (candidate is { Entry: null, Endpoint.Address: IPEndPoint dialled }
+                    if (candidate is { Endpoint.Address: IPEndPoint dialled } && (candidate.Entry is null || WrittenEndpoint.Is(candidate.Entry))
                         && causes.Networks.WrittenElsewhere(host, dialled.Address) is { } beyond)
                         record.Warn("workload", $"{dialled} is an address of another network", beyond);
                     else strangers.Walk(candidate.Endpoint.AddressText, candidate.Endpoint.Workload, facts.Home, candidate.Entry);

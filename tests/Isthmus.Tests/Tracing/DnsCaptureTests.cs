@@ -60,7 +60,8 @@ public sealed class DnsCaptureTests
         var scenario = new TraceScenario();
         scenario.One = string.Join("\n---\n", scenario.One.Split("---")
             .Where(document => isServiceHere || !document.Contains("kind: Service, metadata: {name: orders", StringComparison.Ordinal))
-            .Select(document => document.Trim())).Replace("labels: {app: buyer}}", $"labels: {{app: buyer}}{annotations}}}", StringComparison.Ordinal) + objects;
+            .Select(document => document.Trim()))
+            .Replace("labels: {app: buyer}}", $"labels: {{app: buyer}}{annotations}}}", StringComparison.Ordinal) + objects;
         scenario.Client = scenario.Client.Replace("\"dns_capture\": true", "\"dns_capture\": false", StringComparison.Ordinal)
             .Replace("[\"10.96.0.5\"], \"by\": \"sidecar\"", "[], \"by\": \"\"", StringComparison.Ordinal);
         return scenario;

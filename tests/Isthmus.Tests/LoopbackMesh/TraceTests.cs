@@ -76,6 +76,11 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
         await ExpectAsync(("$caller", "$split/hello", ""), SentRequest.Parse("", ["Tier: silver"], "", ""));
         await ExpectAsync(("$caller", "$domain/admin", ""), SentRequest.Parse("put", [], "", ""));
         await ExpectAsync(("$caller", "$bin/status/201", ""), SentRequest.Parse("", ["x-a: b"], "", ""));
+        // The caller's proxy answers the one; the other one is a request like any.
+        string[] preflight = ["origin: https://www.shop.example", "access-control-request-method: GET"];
+        await ExpectAsync(("$caller", "$preflight/hello", ""), SentRequest.Parse("OPTIONS", preflight, "", ""));
+        await ExpectAsync(("$caller", "$preflight/hello", "ISM2064 | AuthorizationPolicy $ns/$preflight in cluster1 | denies"),
+            SentRequest.Parse("OPTIONS", [], "", ""));
     }
 
     [Fact]

@@ -31,7 +31,8 @@ internal sealed class ControlPlaneReader(ClusterLists lists, string istioNamespa
                        ? new ValueMap<bool>([new(deployment.Metadata.Name, false)])
                        : own.Select(pod => KeyValuePair.Create(pod.Metadata.Name, pod.Status.IsReady)).ToValueMap())
                    {
-                       ScaledToZero = deployment.Spec.Replicas == 0 ? deployment.Metadata.Name : ""
+                       ScaledToZero = deployment.Spec.Replicas == 0 ? deployment.Metadata.Name : "",
+                       Unready = own.Where(pod => !pod.Status.IsReady).Select(UnreadyControlPlane.Of).ToValueList(),
                    },
         ];
     }

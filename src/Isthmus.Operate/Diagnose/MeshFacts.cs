@@ -144,6 +144,9 @@ public sealed record HostedControlPlane(string Namespace, string Cluster, ValueM
 
     /// <summary>Its Deployment, if that asks for no Pods; empty otherwise.</summary>
     public string ScaledToZero { get; init; } = "";
+
+    /// <summary>Those of its Pods that are not ready.</summary>
+    public ValueList<UnreadyControlPlane> Unready { get; init; }
 }
 
 /// <summary>What one cluster contributes to a mesh: read once, then judged by <see cref="MeshVerification"/>.</summary>
@@ -182,6 +185,9 @@ public sealed record ClusterFacts(
     public ValueList<WithheldFacts> Withheld { get; init; }
 
     public bool Withholds(string part) => Withheld.Any(withheld => withheld.Part == part);
+
+    /// <summary>The Pods of its own control plane that are not ready.</summary>
+    public ValueList<UnreadyControlPlane> Unready { get; init; }
 
     /// <summary>Namespaces that ask for sidecars, where no webhook injects any; null where one does.</summary>
     public ValueList<string>? Uninjected { get; init; }

@@ -117,6 +117,7 @@ public sealed class MeshFactsReader(string istioNamespace)
             DanglingReferences.LooseRoutesAsync(lists, objects, stop), DnsAsync(lists, services, stop));
         var (mesh, elsewhere, clusters, faults) = (await meshing, await seeking, await watched, await problems);
         var own = planes.Where(plane => plane.Namespace == istioNamespace).ToList();
+        var unready = await Task.WhenAll(own.SelectMany(plane => plane.Unready).Select(pod => pod.WithRightsAsync(client, stop)));
         return new(context, "", NameOf(own, elsewhere.Name, all), true,
             own.SelectMany(plane => plane.Pods).ToValueMap(),
             ns.Metadata.Labels.GetValueOrDefault(Labels.Network) ?? "",
@@ -135,6 +136,7 @@ public sealed class MeshFactsReader(string istioNamespace)
             TellsWatched = clusters.Answer.IsKnown,
             WithoutAutoMtls = mesh is { IsReadable: true, Settings.Mesh.EnableAutoMtls: false } ? $"ConfigMap {mesh.Namespace}/{mesh.Name}" : "",
             TrustDomainAliases = mesh?.Settings.Mesh.TrustDomainAliases ?? [],
+            Unready = unready.ToValueList(),
             GivenGateways = (mesh is { IsReadable: true } ? mesh.Settings.Networks.Networks : default).Where(network => !network.Value.Gateways.IsEmpty)
                 .Select(network => KeyValuePair.Create(network.Key, string.Join(",", network.Value.Gateways.Select(gateway =>
                     gateway.RegistryServiceName.Length > 0 ? gateway.RegistryServiceName : $"{gateway.Address}")))).ToValueMap(),

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Operate.Inventory;
@@ -36,7 +37,7 @@ public static partial class MeshVerification
                 : Wrong("ISM1001", cluster, "", cluster.Error, Refusal(cluster) ?? "start the cluster, or fix its entry in the kubeconfig")));
         }
         var members = clusters.Where(cluster => cluster.Error.Length == 0).ToList();
-        foreach (var cluster in members) checks.AddRange(Alone(cluster, members));
+        foreach (var cluster in members) checks.AddRange(Alone(cluster, members, now));
         // Control planes that watch each other report the same about hosts that they share.
         var told = new HashSet<Problem>();
         checks.RemoveAll(check => check is { What: Configuration, Problem: { } problem } && !told.Add(problem));
@@ -46,7 +47,7 @@ public static partial class MeshVerification
 
     private static string? Refusal(ClusterFacts cluster) => AccessRefusal.Remedy(cluster.Context, cluster.ErrorStatus, cluster.Error);
 
-    private static IEnumerable<Check> Alone(ClusterFacts cluster, List<ClusterFacts> members)
+    private static IEnumerable<Check> Alone(ClusterFacts cluster, List<ClusterFacts> members, DateTimeOffset now)
     {
         if (!cluster.HasIstio)
         {
@@ -61,8 +62,11 @@ public static partial class MeshVerification
         var ready = cluster.ControlPlanes.Count(pod => pod.Value);
         if (cluster.ControlPlanes.Count > 0)
         {
-            yield return new(cluster.Context, "control plane", $"{ready} of {cluster.ControlPlanes.Count} ready", ready > 0 ? null
+            yield return new(cluster.Context, "control plane", $"{ready} of {cluster.ControlPlanes.Count} ready", ready > 0 ? Stuck(cluster, now)
                 : cluster.ScaledToZero.Length > 0 ? ScaledToZero(cluster, cluster.Context, cluster.SystemNamespace, cluster.ScaledToZero)
+                : cluster.Unready.FirstOrDefault(pod => pod.LacksRights) is { } barred
+                ? Wrong("ISM1003", cluster, "", $"no control plane is ready: {string.Join(", ", cluster.ControlPlanes.Keys)}; {barred.Reason}",
+                    barred.Remedy(cluster.Context))
                 : Wrong("ISM1003", cluster, "", $"no control plane is ready: {string.Join(", ", cluster.ControlPlanes.Keys)}",
                     $"inspect it with 'kubectl --context={cluster.Context} -n {cluster.SystemNamespace} describe deployment,pod -l app=istiod'"));
         }
@@ -110,6 +114,13 @@ public static partial class MeshVerification
                     $"kubectl --context={cluster.Context} -n {dns.Service.Split('/')[0]} get deployments,pods"));
         }
     }
+
+    /// <summary>Others serve, so that nobody notices before they are gone, too; null while one starts.</summary>
+    private static Problem? Stuck(ClusterFacts cluster, DateTimeOffset now) => cluster.Unready.FirstOrDefault(pod => pod.IsStuck(now)) is not { } stuck ? null
+        : Wrong("ISM1045", cluster, $"Pod {stuck.Namespace}/{stuck.Pod}",
+            string.Create(CultureInfo.InvariantCulture, $"has not been ready for {Math.Floor((now - stuck.Since!.Value).TotalMinutes)} min: ")
+                + $"{stuck.Reason}. Another control plane serves",
+            stuck.Remedy(cluster.Context)) with { Severity = Severity.Warning };
 
     /// <summary>How a cluster becomes one of the others' mesh, or is left out.</summary>
     private static string Installation(ClusterFacts cluster, List<ClusterFacts> members)

@@ -75,7 +75,8 @@ internal static class InstalledIdentity
         }
         if (secrets.SelectMany(RemoteSecretFacts.Read).FirstOrDefault(entry => !entry.IsConfig && entry.Cluster == spec.ClusterName
             && entry.Server != client.Access.Server.ToString().TrimEnd('/')) is not { } other) return;
-        var now = maps.Select(Values).Select(values => values?["global"]?["multiCluster"]?["clusterName"]?.ToString() ?? "").FirstOrDefault(name => name.Length > 0);
+        var now = maps.Select(map => Values(map)?["global"]?["multiCluster"]?["clusterName"]?.ToString())
+            .FirstOrDefault(name => !string.IsNullOrEmpty(name));
         // Whoever had the name before has an entry that was ignored.
         if (now == spec.ClusterName) return;
         throw new ProblemException($"the installation in {client.Access.Name}",

@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
 using Isthmus.Operate.Diagnose;
 using Xunit;
 using static Isthmus.Tests.Operate.Diagnose.MeshVerificationTests;
@@ -9,6 +10,23 @@ namespace Isthmus.Tests.Operate.Diagnose;
 public sealed class MeshFaultVerificationTests
 {
     private static readonly DateTimeOffset Now = new(2026, 6, 1, 0, 0, 0, TimeSpan.Zero);
+
+    /// <summary>The one before it serves, with rights that it no longer has at its next start.</summary>
+    [Fact]
+    public void A_control_plane_that_does_not_become_ready_is_warned_of_with_the_reason()
+    {
+        var stuck = new UnreadyControlPlane("istio-system", "istiod-b", Now.AddMinutes(-9), "containers with unready status: [discovery]", "istiod");
+        var two = Healthy(2, "n2") with { ControlPlanes = new([new("istiod-2", true), new("istiod-b", false)]), Unready = [stuck] };
+        var check = MeshVerification.Run([Healthy(1, "n1"), two], Now).Single(check => check.Problem is not null);
+        Assert.Equal(("1 of 2 ready", "ISM1045", Severity.Warning), (check.Found, check.Problem!.Code, check.Problem.Severity));
+        Assert.Contains("has not been ready for 9 min: containers with unready status: [discovery]", check.Problem.Message, StringComparison.Ordinal);
+        var barred = MeshVerification.Run([Healthy(1, "n1"), two with { Unready = [stuck with { LacksRights = true }] }], Now)
+            .Single(one => one.Problem is not null).Problem!;
+        Assert.Contains("its ServiceAccount istio-system/istiod may not list Services", barred.Message, StringComparison.Ordinal);
+        Assert.Contains("isthmus install -y --context=c2 -f FILE", barred.Remedy, StringComparison.Ordinal);
+        Assert.DoesNotContain(MeshVerification.Run([Healthy(1, "n1"), two with { Unready = [stuck with { Since = Now.AddSeconds(-20) }] }], Now),
+            one => one.Problem is not null);
+    }
 
     /// <summary>As before labels: the control planes of callers know the addresses.</summary>
     [Fact]

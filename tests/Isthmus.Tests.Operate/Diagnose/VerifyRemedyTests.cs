@@ -110,6 +110,8 @@ public sealed partial class VerifyRemedyTests
             two => two with { Dns = new("kube-system/kube-dns", 1) }),
         new("ISM1039", two => two with { Gateways = [two.Gateways[0] with { SeesAllNetworks = "gw-1" }] }, "ISTIO_META_REQUESTED_NETWORK_VIEW=n2",
             two => two with { Gateways = [two.Gateways[0] with { SeesAllNetworks = "" }] }),
+        new("ISM1045", two => two with { Unready = [new("istio-system", "istiod-b", Now.AddMinutes(-9), "", "istiod") { LacksRights = true }] },
+            "isthmus install -y --context=c2 -f FILE", two => two with { Unready = [] }),
         new("ISM1044", two => two with { Uninjected = ["shop"] }, "isthmus install -y --context=c2 -f FILE", two => two with { Uninjected = null }),
         new("ISM1041", two => two with { Gateways = [two.Gateways[0], two.Gateways[0] with { Name = "shop/web", Workload = "web-1" }] },
             "label service web topology.istio.io/network-"),

@@ -15,7 +15,8 @@ internal static class SharedNames
         var named = facts.Clusters.Where(cluster => cluster is { Error: "", IsNamed: true, IsJoinedByNames: false }).ToList();
         if (named.GroupBy(cluster => cluster.Id, StringComparer.Ordinal).FirstOrDefault(same => same.Count() > 1) is not { } shared) return null;
         // Proxies keep the name with which they were injected, and few contexts have the name of another cluster.
-        var wrong = shared.FirstOrDefault(cluster => OldNames(cluster).Any()) ?? shared.FirstOrDefault(cluster => cluster.Context != shared.Key) ?? shared.Last();
+        var wrong = shared.FirstOrDefault(cluster => OldNames(cluster).Any()) ?? shared.FirstOrDefault(cluster => cluster.Context != shared.Key)
+            ?? shared.Last();
         var (other, old) = (shared.First(cluster => cluster != wrong), OldNames(wrong).FirstOrDefault() ?? "NAME");
         return Faults.Of("ISM1024", $"cluster {wrong.Context}", "",
             $"its control plane calls it {shared.Key}, and that of {other.Context} calls its own cluster so: each hides the Pods of the other"

@@ -55,6 +55,7 @@ public static class Analyzers
         // Gateways
         GatewayWorkloads.Analyzer,
         GatewayConflicts.Analyzer,
+        GatewayProtocols.Analyzer,
         GatewayCertificates.Analyzer,
         ClientRules.Analyzer,
         CredentialReferences.Analyzer,

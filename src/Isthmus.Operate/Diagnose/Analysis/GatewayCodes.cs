@@ -10,6 +10,11 @@ public static class GatewayCodes
             + "it.",
         "Write a class that exists: for gateways of the mesh, one with the controller istio.io/ingress-controller.");
 
+    public static readonly AnalysisCode ProtocolUnserved = new("ISM1522", "ProtocolUnserved", Severity.Error,
+        "Two Gateways have the same port of the same Pods, one for HTTP and one for TCP, both without TLS. The older one takes all connections, and the other is "
+            + "not served.",
+        "Use another port for one of them.");
+
     public static readonly AnalysisCode ChainIncomplete = new("ISM1533", "ChainIncomplete", Severity.Warning,
         "The Secret of a gateway has a certificate without that of its issuer, which is known to be no root, or has others after it that did not issue it. "
             + "Clients that know only the root refuse the gateway. If only the issuer's offer of its certificate suggests that it is no root, this is "

@@ -38,6 +38,16 @@ internal static class GatewayCases
         new("IST0132", "c1 VirtualService shop/route spec.gateways[0]",
             Join(Ingress, Gateway("front", "istio: ingress", Http("web.example")), Bound("wev.example")),
             Join(Ingress, Gateway("front", "istio: ingress", Http("'shop/*.example'")), Bound("web.example")), "does not admit wev.example"),
+        new("ISM1522", "c1 Gateway shop/raw spec.servers[0].port",
+            Join(Ingress, Gateway("front", "istio: ingress", Http("web.example")),
+                Gateway("raw", "istio: ingress", "port: {number: 80, name: tcp, protocol: TCP}, hosts: ['*']")),
+            Join(Ingress, Gateway("front", "istio: ingress", Http("web.example"))),
+            "Gateway shop/front, which is older, has it for HTTP on the same Pods", Remedy: "use another port for one of the two"),
+        new("ISM1522", "c1 Gateway shop/front spec.servers[0].port",
+            Join(Ingress, Gateway("front", "istio: ingress", Http("web.example")), Gateway("a-raw", "istio: ingress",
+                "port: {number: 80, name: tcp, protocol: TCP}, hosts: ['*']"), Raw),
+            Join(Ingress, Gateway("front", "istio: ingress", Http("web.example"))),
+            "has it for TCP on the same Pods", Remedy: "correct port.protocol"),
         new("IST0145", "c1 Gateway shop/front spec.servers[0]",
             Join(Ingress, Gateway("front", "istio: ingress", $"{Secure}, hosts: [web.example]"),
                 Gateway("other", "istio: ingress",
@@ -113,6 +123,9 @@ internal static class GatewayCases
 
     private static string Gateway(string name, string selector, string server) =>
         Istio("Gateway", "shop", name, $$"""selector: { {{selector}} }, servers: [{ {{server}} }]""");
+
+    private static string Raw => Istio("VirtualService", "shop", "raw",
+        "gateways: [a-raw], hosts: ['*'], tcp: [{route: [{destination: {host: web, port: {number: 80}}}]}]");
 
     private static string Http(string host) => $$"""port: {number: 80, name: http, protocol: HTTP}, hosts: [{{host}}]""";
 

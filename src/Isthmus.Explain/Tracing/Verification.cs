@@ -49,6 +49,7 @@ public sealed record Verification(IReadOnlyList<ClusterFacts> Clusters, IReadOnl
             [.. MeshVerification.Run(clusters, time.GetUtcNow()),
                 .. inventories.Where(one => answering.Contains(one.Context)).SelectMany(one => CertificateVerification.Checks(one, told)),
             .. CertificateVerification.Roots([.. inventories.Where(one => answering.Contains(one.Context))]),
+            .. MissingDefinitions.Checks([.. inventories.Where(one => answering.Contains(one.Context))]),
             .. GatewayApiVerification.Checks([.. inventories.Where(one => answering.Contains(one.Context))]), .. GatewayReachReader.Checks(await reaching),
                 .. (await looking).Where(check => answering.Contains(check.Cluster))]);
     }

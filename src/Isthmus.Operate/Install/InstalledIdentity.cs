@@ -84,7 +84,8 @@ internal static class InstalledIdentity
                 + $"{(other.Server.Length > 0 ? $" ({other.Server})" : "")}: each would hide the Pods of the other"
                 + (string.IsNullOrEmpty(now) ? "" : $". It is installed as '{now}' now"),
             "install with the file of this cluster"
-                + (string.IsNullOrEmpty(now) ? ", or another values.global.multiCluster.clusterName" : $", or --set values.global.multiCluster.clusterName={now}")
+                + (string.IsNullOrEmpty(now) ? ", or another values.global.multiCluster.clusterName"
+                    : $", or --set values.global.multiCluster.clusterName={now}")
                 + "; if the Secret is a leftover, delete it first");
     }
 

@@ -162,6 +162,9 @@ public sealed class ClusterInventory
     /// <summary>Those that have the label, and are not in the namespace of the control planes.</summary>
     public ValueList<MisplacedSecret> MisplacedSecrets { get; private set; }
 
+    /// <summary>Kinds that the cluster does not define, as far as they were asked for; empty for files.</summary>
+    public ValueList<string> Undefined { get; private set; }
+
     /// <summary>Why Pods of StatefulSets and DaemonSets are refused, as events say, by <c>Kind namespace/name</c>; also empty for users who may not read
     /// them.</summary>
     public ValueMap<string> Refusals { get; private set; }
@@ -283,6 +286,14 @@ public sealed class ClusterInventory
         return next;
     }
 
+    /// <summary>The same cluster with the kinds that it does not define.</summary>
+    public ClusterInventory WithUndefined(ValueList<string> kinds)
+    {
+        var next = (ClusterInventory)MemberwiseClone();
+        next.Undefined = kinds;
+        return next;
+    }
+
     /// <summary>The same cluster with what events say of refused Pods.</summary>
     public ClusterInventory WithRefusals(ValueMap<string> refusals)
     {
@@ -311,7 +322,7 @@ public sealed class ClusterInventory
     {
         var next = WithCredentials(other.Credentials).WithSecrets(other.Secrets).WithRegistries(other.Registries).WithReports(other.Reports)
             .WithRemoteSecrets(other.RemoteSecrets, other.Server).WithUnlabelledSecrets(other.UnlabelledSecrets, other.MisplacedSecrets)
-            .WithRefusals(other.Refusals);
+            .WithRefusals(other.Refusals).WithUndefined(other.Undefined);
         next.HidesRemoteSecrets = other.HidesRemoteSecrets;
         return other.CertificatesAt is { } at ? next.WithCertificates(other.Certificates, at) : next;
     }

@@ -125,6 +125,8 @@ public sealed partial class VerifyRemedyTests
         ["ISM1032"] = Looks, ["ISM1034"] = Looks, ["ISM1037"] = Looks, ["ISM1038"] = Looks, ["ISM1040"] = Looks,
         // GatewayApiCases.
         ["ISM1042"] = ByReader,
+        // MissingDefinitionsTests.
+        ["ISM1046"] = ByReader,
         // MeshFaultTests, GatewayFaultTests, TraceCapacityTests and ClaimedWorkloadTests.
         ["ISM1008"] = ByReader, ["ISM1031"] = ByReader, ["ISM1035"] = ByReader, ["ISM1036"] = ByReader,
     };

@@ -20,7 +20,7 @@ public sealed class NoWayTests
     {
         var scenario = Elsewhere();
         scenario.One = Put(scenario.One, ", {name: istio-proxy, env: [{name: ISTIO_META_CLUSTER_ID, value: c1}]}]", "]");
-        var problem = Caused(scenario.Walk(), "ISM2028", "Pod shop/buyer in c1", "metadata.labels[sidecar.istio.io/inject]",
+        var problem = Caused(scenario.Walk(), "ISM2028", "Pod shop/buyer in c1", "",
             "has no sidecar, so that its calls go to the address of Service shop/orders in c1, which leads to Pods of c1 only, and the ready Pods of "
                 + $"{TraceScenario.Fqdn} are in c2");
         Assert.Equal("label namespace shop in c1 istio-injection=enabled (or the Pod sidecar.istio.io/inject=true) and restart the Pod; or run Pods in c1",

@@ -28,7 +28,7 @@ public sealed partial class RemedyRowsTests
         ["ISM2151"] = "EntryCausesTests states it: needs another Secret",
         ["ISM2140"] = Stated, ["ISM2141"] = Stated, ["ISM2142"] = Stated, ["ISM2143"] = CallsElse, ["ISM2144"] = CallsElse, ["ISM2145"] = Stated,
         ["ISM2146"] = Stated, ["ISM2158"] = Stated,
-        ["ISM2086"] = Network, ["ISM2090"] = Network,
+        ["ISM2086"] = Network, ["ISM2090"] = Network, ["ISM2155"] = Network,
     };
 
     [Fact]

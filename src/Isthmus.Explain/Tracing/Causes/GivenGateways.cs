@@ -29,8 +29,8 @@ internal static class GivenGateways
             return Faults.Of("ISM2155", map, $"data[meshNetworks].networks.{network}.gateways[{i}].address",
                 $"is {point.Address}, which no gateway of these clusters has: {said}",
                 real.Service is null ? $"write the address of a gateway of {network} there, or remove it and label its Service {Labels.Network}={network}"
-                    : $"write {AddressOf(real.Service)} there, which Service {real.Service.Key} in {real.Cluster.Context} has; or remove the gateway from meshNetworks, "
-                        + $"and label that Service {Labels.Network}={network}");
+                    : $"write {AddressOf(real.Service)} there, which Service {real.Service.Key} in {real.Cluster.Context} has; or remove the gateway from "
+                        + $"meshNetworks, and label that Service {Labels.Network}={network}");
         }
         return null;
     }

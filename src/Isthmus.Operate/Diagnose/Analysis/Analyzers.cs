@@ -6,6 +6,7 @@ public static class Analyzers
     public static IReadOnlyList<Analyzer> All { get; } =
     [
         ClusterAccessibility.Analyzer,
+        MissingDefinitions.Analyzer,
         SchemaValidation.Analyzer,
         DeprecatedFields.Analyzer,
         ResourceAnnotations.Analyzer,

@@ -43,6 +43,11 @@ public static class ClusterCodes
             + "serve one. Calls of other networks fail.",
         "Give the Service the selector of the Gateway.");
 
+    public static readonly AnalysisCode DefinitionMissing = new("ISM1523", "DefinitionMissing", Severity.Error,
+        "A cluster with a control plane does not define a kind of Istio that another cluster of the mesh defines. No object of the kind can exist there, and "
+            + "those that did went with the definition.",
+        "Install again, with the file of the cluster, and apply the objects again.");
+
     public static readonly AnalysisCode GatewaysOut = new("ISM1531", "GatewaysOut", Severity.Error,
         "An annotation takes a gateway between networks out (weight 0), and its network has no other one in use. Callers of other networks get no endpoint "
             + "there.",

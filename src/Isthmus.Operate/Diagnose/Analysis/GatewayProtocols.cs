@@ -24,8 +24,8 @@ public static class GatewayProtocols
                 && before.Server.Bind == place.Server.Bind && before.Server.Protocol.IsHttp() != place.Server.Protocol.IsHttp()
                 && GatewayConflicts.SharePods(before.Gateway, place.Gateway) && Takes(cluster, before)) is not { } first) continue;
             yield return GatewayCodes.ProtocolUnserved.At(cluster, $"Gateway {place.Gateway.FullName}", $"spec.servers[{place.Index}].port",
-                $"is {place.Server.Port} for {Word(place)}, and Gateway {first.Gateway.FullName}, which is older, has it for {Word(first)} on the same Pods: all "
-                    + "connections go there, and this server is not served",
+                $"is {place.Server.Port} for {Word(place)}, and Gateway {first.Gateway.FullName}, which is older, has it for {Word(first)} on the same Pods: "
+                    + "all connections go there, and this server is not served",
                 $"use another port for one of the two, and open it in the Service of the gateway; or, if {Word(place)} was not meant, correct port.protocol");
         }
     }

@@ -83,7 +83,8 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         if (named.Any(map => !map.IsAllowed)) unread.Add(MeshApi.ConfigMap.Name);
         var cluster = ClusterInventory.From(context, objects, await trust, istioNamespace, unread);
         var read = cluster.WithCredentials(await CredentialsAsync(client, cluster, stop)).WithSecrets(await SecretsAsync(client, cluster,
-            stop)).WithReports(await reports).WithUnlabelledSecrets(await losing, await misplaced).WithRefusals(await refusing);
+            stop)).WithReports(await reports).WithUnlabelledSecrets(await losing, await misplaced).WithRefusals(await refusing)
+            .WithUndefined(await UndefinedAsync(lists, stop));
         var server = MeshFactsReader.ServerOf(client);
         var known = await SeenAsync(client, await reaching, stop) is { } remotes ? read.WithRemoteSecrets(remotes, server) : read.WithoutRemoteSecrets(server);
         if (!Certificates || !known.Namespaces.Any(ns => ns.Metadata.Name == istioNamespace)) return known;
@@ -266,6 +267,24 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
 
     private static async Task<SecretFacts?> FindAsync(KubeClient client, string ns, string name, CancellationToken stop) =>
         await client.FindAsync<Secret>(Kinds.Secret, ns, name, stop) is { } secret ? SecretFacts.Of(secret) : null;
+
+    /// <summary>The kinds of <see cref="Lists"/> that the cluster does not define.</summary>
+    private static async Task<ValueList<string>> UndefinedAsync(ClusterLists lists, CancellationToken stop)
+    {
+        var defined = await Task.WhenAll(Lists.Select(async kind =>
+        {
+            try
+            {
+                await lists.ListAsync(kind, stop); // It was read before.
+                return true;
+            }
+            catch (KubeException e)
+            {
+                return !e.IsNotFound;
+            }
+        }));
+        return Lists.Zip(defined).Where(kind => !kind.Second).Select(kind => kind.First.Name).ToValueList();
+    }
 
     /// <summary>Null: nobody may read them.</summary>
     private static async Task<IReadOnlyList<JsonObject>?> ListAsync(ClusterLists lists, KindDescriptor kind, CancellationToken stop)

@@ -41,6 +41,20 @@ public sealed class CallerAccountTests
         Assert.Equal(remedy, problem.Remedy);
     }
 
+    [Fact]
+    public void The_account_that_a_denial_excepts_is_told_as_well()
+    {
+        var scenario = new TraceScenario();
+        scenario.One += "\n---\n{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: callers, namespace: shop}, "
+            + "spec: {action: DENY, rules: [{from: [{source: {notPrincipals: [cluster.local/ns/shop/sa/buyer]}}]}]}}";
+        var facts = scenario.Facts();
+        var callee = new Callee(facts.Home, facts.Home.Pods.First(pod => pod.Metadata.Name == "orders-a"), IPEndPoint.Parse("10.1.0.5:8080"));
+        var call = new CallAttributes("spiffe://cluster.local/ns/shop/sa/default", null, IPEndPoint.Parse("10.1.0.2:999"), callee.Address, "", null);
+        var problem = new PolicyCauses(facts).Denied(callee, "ns[shop]-policy[callers]-rule[0]", call);
+        Assert.Equal("set spec.serviceAccountName of Pod shop/buyer in c1 to buyer, if that is its account; or add cluster.local/ns/shop/sa/default there, which "
+            + Pods, problem.Remedy);
+    }
+
     private static string Made(string name) =>
         $"{{name: {name}, namespace: shop, labels: {{app: {name}, pod-template-hash: x1}}, "
             + $"ownerReferences: [{{controller: true, kind: ReplicaSet, name: {name}-x1}}]}}";

@@ -43,6 +43,34 @@ public sealed class DnsCaptureTests
         Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);
     }
 
+    /// <summary>A restart would not help.</summary>
+    [Theory]
+    [InlineData("Deployment shop/buyer in c1", "spec.template.spec.containers[istio-proxy].env[ISTIO_META_DNS_CAPTURE]", false)]
+    [InlineData("Service shop/orders", "", true)]
+    public void What_the_template_or_another_revision_says_counts(string owner, string path, bool isOfRevision)
+    {
+        const string Made = ", pod-template-hash: x1}, ownerReferences: [{controller: true, kind: ReplicaSet, name: buyer-x1}]", Quiet = """
+
+            ---
+            apiVersion: v1
+            kind: ConfigMap
+            metadata: {name: istio-canary, namespace: istio-system}
+            data: {mesh: 'trustDomain: cluster.local'}
+            """, Template = """
+
+            ---
+            apiVersion: apps/v1
+            kind: Deployment
+            metadata: {name: buyer, namespace: shop}
+            spec: {template: {spec: {containers: [{name: istio-proxy, env: [{name: ISTIO_META_DNS_CAPTURE, value: "false"}]}]}}}
+            """;
+        var scenario = WithoutCapture(isOfRevision ? ", annotations: {sidecar.istio.io/status: '{\"revision\": \"canary\"}'}" : "",
+            On + (isOfRevision ? Quiet : Template), isServiceHere: false);
+        scenario.One = scenario.One.Replace("labels: {app: buyer}", $"labels: {{app: buyer{Made}", StringComparison.Ordinal);
+        var problem = scenario.Walk().Failure?.Problem;
+        Assert.Equal(("ISM2011", owner, path), (problem?.Code, problem?.Object, problem?.Path));
+    }
+
     [Fact]
     public void The_same_is_told_of_the_name_of_a_ServiceEntry()
     {

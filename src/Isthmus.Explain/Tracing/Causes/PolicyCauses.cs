@@ -186,8 +186,12 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
         if (turned is not null && _changed.HeaderTaken($"{policy}, {field},", turned, call, $"{callee.Name} {Denial(call)}") is { } lost) return lost;
         if (rule is not null && Excepting(rule, field, call) is { } lacking)
         {
+            // Whom the rule excepts, it allows.
+            var meant = CallerAccounts.Meant(facts, new(lacking.Term.Key, lacking.Term.NotValues, default), call);
             return Faults.Of("ISM2064", policy, lacking.Field,
-                $"does not except {lacking.Value}, so that the rule denies {call.Caller} at {callee.Name}: {Outcome(call)}", $"add {lacking.Value} there");
+                $"does not except {lacking.Value}{(meant is null ? "" : $" ({meant.Value.Says})")}, so that the rule denies {call.Caller} at {callee.Name}: "
+                    + Outcome(call),
+                meant is null ? $"add {lacking.Value} there" : $"{meant.Value.Remedy}; or add {lacking.Value} there{CallerAccounts.Widened(facts)}");
         }
         var told = turned is null ? "" : _changed.Told(turned, call);
         return Faults.Of("ISM2064", policy, field, $"denies {call.Caller} at {callee.Name}{told}: {Outcome(call)}",
@@ -199,12 +203,12 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
     }
 
     /// <summary>The exception of a rule for everybody but some, and what the call has instead of it; null when the rule is another one.</summary>
-    private static (string Field, string Value)? Excepting(AuthorizationRule rule, string path, CallAttributes call)
+    private static (string Field, RuleTerm Term, string Value)? Excepting(AuthorizationRule rule, string path, CallAttributes call)
     {
         var sources = rule.From.SelectMany((source, i) => source.Where(_ => source.All(term => term.Values.IsEmpty))
             .Select(term => (Field: $"{path}.from[{i}].source.{FieldOf(term)}", Term: term)));
-        return sources.Select(found => (found.Field, Value: call.Of(found.Term.Key).FirstOrDefault() ?? ""))
-            .Where(found => found.Value.Length > 0).Select(found => ((string, string)?)(found.Field, found.Value)).FirstOrDefault();
+        return sources.Select(found => (found.Field, found.Term, Value: call.Of(found.Term.Key).FirstOrDefault() ?? ""))
+            .Where(found => found.Value.Length > 0).Select(found => ((string, RuleTerm, string)?)found).FirstOrDefault();
     }
 
     private Problem ByNoRule(IReadOnlyList<AuthorizationPolicy> allowing, ClusterObjects config, Callee callee, CallAttributes call)

@@ -143,8 +143,17 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
     /// <summary>The name of the mesh in these settings; empty where they have none.</summary>
     public string MeshIdOf(ClusterObjects cluster) => MapOf(cluster)?.MeshId ?? "";
 
-    /// <summary>Whether the settings of the caller let sidecars answer the DNS queries of applications.</summary>
-    public bool CapturesDns => MapOf(Home)?.CapturesDns == true;
+    /// <summary>The ConfigMap by which sidecars answer the DNS queries of applications, as problems name it; null: the revision that injected the caller has
+    /// none that says so.</summary>
+    public string? CapturingMap
+    {
+        get
+        {
+            if (ControlPlanesOf(Home) is not [var plane, ..]) return null;
+            var map = ClusterObjects.RevisionOf(ClientPod) is { Length: > 0 } revision ? plane.At.MapOf(plane.Namespace, revision) : plane.Map;
+            return map is { CapturesDns: true } ? $"ConfigMap {map.Namespace}/{map.Name} in {plane.At.Context}" : null;
+        }
+    }
 
     private MeshMap? MapOf(ClusterObjects cluster) => ControlPlanesOf(cluster) is [var plane, ..] ? plane.Map : null;
 

@@ -213,7 +213,8 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         var address = upstream.Address.ToString();
         var chosen = others.Where(proxy => facts.Clusters.First(cluster => cluster.Context == proxy.Context).PodAt(address)?.Metadata.Name == proxy.Name)
             .ToList();
-        return chosen.Count > 0 ? chosen : others;
+        // A gateway passes the call on.
+        return chosen.Count > 0 && !chosen.Exists(facts.IsGateway) ? chosen : others;
     }
 
     private async Task<(string Namespace, string Pod)> ResolveAsync(TraceRequest request, string home, CancellationToken stop)

@@ -90,7 +90,7 @@ internal sealed class TraceWalk
     private bool Capture()
     {
         if (_call.Sidecar is not null && new CaptureStep(_facts, _record, _call).Walk()) return true;
-        Ways().WalkPlain();
+        Ways(_facts, _record, _causes, _call).WalkPlain();
         return false;
     }
 
@@ -102,7 +102,7 @@ internal sealed class TraceWalk
             {
                 IsWebSocket = _call.IsWebSocket,
             };
-        new OutboundStep(_facts, _record, _causes, _call, Ways()).Walk(sidecar);
+        Leaving(_facts, _record, _causes, _call).Walk(sidecar);
         return true;
     }
 
@@ -113,7 +113,7 @@ internal sealed class TraceWalk
 
     private bool LeaveGateway()
     {
-        new OutboundStep(_facts, _record, _causes, _call, Ways()).WalkChain(_arrival!.View, _arrival.Chain);
+        Leaving(_facts, _record, _causes, _call).WalkChain(_arrival!.View, _arrival.Chain);
         return true;
     }
 
@@ -121,14 +121,19 @@ internal sealed class TraceWalk
 
     /// <summary>What follows the choice of an endpoint: through a gateway, by a Service's address, to a Pod, or to a stranger. Each ends at a Pod, or where
     /// nothing more is known.</summary>
-    private EndpointsStep Ways()
+    /// <param name="passed">The gateways through which the call has come, as workloads.</param>
+    private static EndpointsStep Ways(TraceFacts facts, TraceRecord record, TraceCauses causes, TracedCall call, params IReadOnlyList<string> passed)
     {
-        var proxies = new TracedProxies(_facts, _needs, _record);
-        var pods = new PodStep(_facts, _record, _causes, _call, proxies);
-        var strangers = new StrangerStep(_facts, _record, _causes);
-        var gateways = new GatewayStep(_facts, _record, _causes, _call, proxies, pods, strangers);
-        var services = new ServiceStep(_facts, _record, _causes, pods);
-        var ways = new WaysStep(_facts, _record, _causes, gateways, services, pods, strangers);
-        return new(_facts, _record, _causes, _call, new(_facts, _causes, _call), ways, pods);
+        var proxies = new TracedProxies(facts, causes.Needs, record);
+        var pods = new PodStep(facts, record, causes, call, proxies, new(facts, record, causes, call, passed, Leaving));
+        var strangers = new StrangerStep(facts, record, causes);
+        var gateways = new GatewayStep(facts, record, causes, call, proxies, pods, strangers);
+        var services = new ServiceStep(facts, record, causes, pods);
+        var ways = new WaysStep(facts, record, causes, gateways, services, pods, strangers);
+        return new(facts, record, causes, call, new(facts, causes, call), ways, pods);
     }
+
+    /// <summary>How the call leaves a proxy.</summary>
+    private static OutboundStep Leaving(TraceFacts facts, TraceRecord record, TraceCauses causes, TracedCall call, params IReadOnlyList<string> passed) =>
+        new(facts, record, causes, call, Ways(facts, record, causes, call, passed));
 }

@@ -20,6 +20,7 @@ public sealed partial class RemedyRowsTests
         ["ISM2023"] = Looks, ["ISM2031"] = Looks, ["ISM2040"] = Looks, ["ISM2041"] = Looks, ["ISM2044"] = Looks, ["ISM2047"] = Looks, ["ISM2054"] = Looks,
         ["ISM2060"] = Looks, ["ISM2065"] = Looks, ["ISM2068"] = Looks, ["ISM2073"] = Looks, ["ISM2075"] = Looks, ["ISM2076"] = Looks, ["ISM2083"] = Looks,
         ["ISM2103"] = Looks, ["ISM2132"] = Looks, ["ISM2147"] = Looks, ["ISM2148"] = "NoWayTests states it: needs another gateway",
+        ["ISM2149"] = "EgressTraceTests states it: needs a gateway within the mesh",
         ["ISM2077"] = CallsElse, ["ISM2082"] = CallsElse, ["ISM2101"] = CallsElse,
         ["ISM2079"] = Traffic, ["ISM2088"] = Traffic, ["ISM2091"] = Traffic, ["ISM2092"] = Traffic, ["ISM2097"] = Traffic, ["ISM2109"] = Traffic,
         ["ISM2114"] = Traffic, ["ISM2115"] = Beside,

@@ -17,6 +17,9 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
     /// <summary>What precedes the names of Secrets in the namespace of the gateway's Pods.</summary>
     private const string Own = "kubernetes://";
 
+    /// <summary>The code of TLS at a gateway that callers in the mesh do not begin, or begin for another host.</summary>
+    private const string Unbegun = "ISM2149";
+
     public IngressCauses Ingresses { get; } = new(facts, config);
 
     private ApiEntryCauses Api => new(facts, config, credentials);
@@ -120,6 +123,7 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
         foreach (var (passing, server) in opening)
             if (server.Hosts.Any(pattern => Hosts.Covers(Bare(pattern), facts.Target.Host))
                 && (Unserved(passing, server) ?? Unnamed(passing, server, call)) is { } unserved) return unserved;
+        if (hasTls && call.Kind != CallKinds.Tls && facts.From is { } from && Plain(opening, call, from) is { } plain) return plain;
         var owner = Nearest(opening, facts.Target.Host).Gateway is { } gateway ? Named(gateway) : facts.Client.ToString();
         if (call.Kind == CallKinds.Tls != hasTls)
         {
@@ -135,6 +139,28 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
             $"has {HostsOf(Nearest(opening, facts.Target.Host).Gateway is { } meant ? opening.Where(one => one.Gateway == meant) : opening)}, but not "
                 + $"{facts.Target.Host}",
             "add the host to the server, or call one that it has");
+    }
+
+    /// <summary>A server that ends TLS, to which a proxy of the mesh sends plain text: nothing tells it to begin TLS. Null when no server is known.</summary>
+    private Problem? Plain(IReadOnlyList<(Gateway Gateway, GatewayServer Server)> opening, TracedCall call, PodRef from)
+    {
+        if (Nearest([.. opening.Where(one => one.Server.Tls is not null)], facts.Target.Host) is not ({ } gateway, { Tls: { } tls } server)) return null;
+        var (entry, host) = (facts.Entry!.Service.Metadata, facts.Target.Host);
+        var mode = tls.Mode == ServerTlsMode.IstioMutual ? $"ISTIO_MUTUAL, sni: {host}" : $"SIMPLE, sni: {host}";
+        return Faults.Of(Unbegun, Named(gateway), $"spec.servers[{gateway.Servers.ToList().IndexOf(server)}].tls.mode",
+            $"is {tls.ModeText}, and the calls of {from} come there in plain text: no DestinationRule that it follows begins TLS at {entry.Name}.{entry.Namespace}",
+            $"create a DestinationRule for {entry.Name}.{entry.Namespace}.svc.{WellKnown.DefaultDomainSuffix} with trafficPolicy.portLevelSettings: "
+                + $"[{{port: {{number: {call.Port}}}, tls: {{mode: {mode}}}}}]; or let calls come to a server without TLS");
+    }
+
+    /// <summary>TLS that a DestinationRule begins names a host that no server of the gateway has.</summary>
+    /// <param name="by">The kind and name of that object; empty when nobody knows.</param>
+    public Problem OtherServerName(TracedCall call, string name, string by)
+    {
+        var opening = Opening(call.Port, call.Destination.Port).Where(one => one.Server.Tls is not null).ToList();
+        return Faults.Of(Unbegun, by.Length > 0 ? by : facts.Client.ToString(), by.Length > 0 ? "spec.trafficPolicy.tls.sni" : "",
+            $"begins TLS for {(name.Length > 0 ? name : "no server name")} at the gateway, whose servers with TLS at port {call.Port} are for {HostsOf(opening)}",
+            $"set sni to {facts.Target.Host}, or to another host of the server");
     }
 
     /// <summary>Why clients that check what the gateway shows refuse it; null when they accept its time and its names.</summary>
@@ -270,7 +296,9 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
                     : $"has {HostsOf(opening.Where(one => one.Gateway == nearest))}, but not {host}: the response is 404",
                 "add the host to the server, or call one that it has");
         }
-        var routing = config.At.Istio<VirtualService>().Where(service => service.Hosts.Any(pattern => Hosts.Covers(pattern, host))).ToList();
+        // Within the mesh, the one that leads calls to the gateway is not meant for the gateway itself.
+        var routing = config.At.Istio<VirtualService>().Where(service => service.Hosts.Any(pattern => Hosts.Covers(pattern, host))
+            && (facts.From is null || service.Gateways.Any(gateway => gateway != VirtualService.MeshGateway))).ToList();
         var bound = routing.Where(service => having.Exists(server => IsBound(service, server.Gateway))).ToList();
         if (bound.Count > 0) return bound.Select(service => Withheld(service, [.. having.Where(one => IsBound(service, one.Gateway))], host)).FirstOrDefault();
         return routing.Count > 0

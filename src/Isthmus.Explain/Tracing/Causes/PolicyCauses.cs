@@ -256,7 +256,7 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
             : term.Key is RuleKeys.SourceIp or RuleKeys.RemoteIp && call.Through.Length > 0
             ? ($"has {string.Join(", ", has)}, the address of the gateway of its network, {call.Through}",
                 "calls from other networks have the addresses of gateways: name callers by principals, namespaces or serviceAccounts instead")
-            : has.Count == 0 && !call.HasIdentity && facts.Entry is null
+            : has.Count == 0 && !call.HasIdentity && (facts.Entry is null || facts.From is not null)
                 && term.Key is RuleKeys.Principal or RuleKeys.Namespace or RuleKeys.ServiceAccount or RuleKeys.TrustDomain
             ? Anonymous(callee)
             : CallerAccounts.Meant(facts, term, call) is var (meant, account)
@@ -282,6 +282,10 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
     /// <summary>Why a call shows no identity, and what gives it one.</summary>
     private (string Actual, string Remedy) Anonymous(Callee callee)
     {
+        if (facts.From is { } from)
+            return ($"has none, since {from} sends plain text to the gateway", "let the server of the Gateway end mutual TLS of the mesh (protocol: HTTPS, "
+                + "tls.mode: ISTIO_MUTUAL), and callers begin it (trafficPolicy.tls.mode: ISTIO_MUTUAL of a DestinationRule for the gateway's Service); or "
+                + "allow the caller by what it has");
         if (ClusterObjects.Sidecar(facts.ClientPod) is null)
             return ("has none, since the caller has no sidecar to show one", Sidecarless.Of(facts.Home, facts.ClientPod).Remedy);
         const string orAllow = "; or allow the caller by what it has";

@@ -6,6 +6,10 @@ namespace Isthmus.Explain.Tracing.Facts;
 internal sealed record CallSightings(IReadOnlyList<Sighting> All)
 {
     public static readonly CallSightings None = new([]);
+
+    /// <summary>The request where it came last: gateways pass requests on. Null when no proxy saw one.</summary>
+    public Sighting? Last(Func<PodRef, bool> isGateway) =>
+        All.Where(sighting => sighting.IsRequest).OrderBy(sighting => isGateway(sighting.Proxy)).FirstOrDefault();
 }
 
 /// <summary>One proxy's record of a request or connection.</summary>

@@ -6,6 +6,7 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Inventory;
+using Isthmus.Proxy.Decisions;
 using EndpointAddress = Isthmus.Mesh.Model.EndpointAddress;
 
 namespace Isthmus.Explain.Tracing.Facts;
@@ -21,6 +22,21 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
             Unlabelled = Unlabelled, Misplaced = Misplaced, Holders = Holders, Following = Following, Address = address,
         };
 
+    /// <summary>The same facts for a gateway to which the call comes from within the mesh, as if it had come from outside.</summary>
+    /// <param name="gateway">The Pod of the gateway.</param>
+    /// <param name="entry">Its Service.</param>
+    /// <param name="request">The request that comes there; null for a connection without one.</param>
+    public TraceFacts Beyond(PodRef gateway, ServiceInCluster entry, AskedRequest? request)
+    {
+        var named = request?.Authority ?? "";
+        return new(Clusters, gateway, request is null ? Target : Target with { Host = named.Split(':')[0].TrimEnd('.').ToLowerInvariant() }, Now)
+        {
+            Sent = request is null ? Sent : Sent with { Headers = [.. Sent.Headers.Where(header => header.Name != "host"), new("host", named)] },
+            Entry = entry, From = From ?? Client, TakenAt = TakenAt, Proxies = Proxies, Silent = Silent, Watched = Watched, Unlabelled = Unlabelled,
+            Misplaced = Misplaced, Holders = Holders, Following = Following, Call = Call, NotMade = NotMade, Sightings = Sightings,
+        };
+    }
+
     public IReadOnlyList<ClusterObjects> Clusters { get; } = clusters;
 
     public PodRef Client { get; } = client;
@@ -35,6 +51,9 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
     /// <summary>The Service of the gateway at which a call from outside enters: <see cref="Client"/> is a Pod behind it. Null when a Pod makes the
     /// call.</summary>
     public ServiceInCluster? Entry { get; init; }
+
+    /// <summary>The Pod of the mesh that calls the gateway at which the call enters; null when it comes from outside, or enters at none.</summary>
+    public PodRef? From { get; private init; }
 
     /// <summary>When the snapshot was taken that stands in for the clusters, which makes no calls; null when the clusters themselves answer.</summary>
     public DateTimeOffset? TakenAt { get; init; }

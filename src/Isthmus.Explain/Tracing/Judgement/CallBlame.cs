@@ -212,7 +212,8 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
 
     private Problem? AtCallee()
     {
-        if (_facts.Sightings.All.FirstOrDefault(sighting => sighting.IsRequest) is not { } seen) return null;
+        if (_facts.Sightings.Last(_facts.IsGateway) is not { } seen) return null;
+        if (_facts.IsGateway(seen.Proxy)) return OnwardBlame.Of(_facts, call, seen);
         var logs = $"kubectl --context={seen.Proxy.Context} -n {seen.Proxy.Namespace} logs {seen.Proxy.Name}";
         if (seen.Flags == "-")
         {

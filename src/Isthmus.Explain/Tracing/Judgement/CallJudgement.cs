@@ -73,7 +73,10 @@ internal static class CallJudgement
         var isRefused = facts.Sightings.All.Any(seen => seen.IsRequest && RefusingFilter.Find("", seen.Flags, seen.Details) is not null);
         // Only the proxy ever answers.
         var isSentAround = call.Status is >= 300 and < 400 && trace.Hops.Any(hop => hop.Problem?.Code == OutboundStep.Loop);
-        if (call.Answered && !IsFailure(call) && !isDenied && !isRefused && !isSentAround)
+        // A gateway on the way that has no route answers itself.
+        var isUnrouted = call.Status == 404
+            && trace.Hops.Any(hop => hop is { Status: HopStatus.Failed, Name: TraceRecord.GatewayRoute } && IsOnWay(hop, trace, call));
+        if (call.Answered && !IsFailure(call) && !isDenied && !isRefused && !isSentAround && !isUnrouted)
         {
             var through = call.IsAnsweredByCaller ? SentNowhere(trace) : Retried(traced, Soften(trace, call), call);
             var told = Unaccepted(Unbound(Rewritten(through, call, facts), call, facts), call, facts);
@@ -126,7 +129,7 @@ internal static class CallJudgement
 
     /// <summary>Whether a call that ends at a hop is tried again: connections that fail are, and answers of policies and routes are not.</summary>
     private static bool IsTriedAgain(TracedCall traced, Hop hop) => hop.Name is "TLS" or "SNI" or "application" or "service"
-        || hop.Name.StartsWith("gateway", StringComparison.Ordinal)
+        || (hop.Name.StartsWith("gateway", StringComparison.Ordinal) && hop.Name is not (TraceRecord.GatewayRoute or GatewayStep.PolicyHop))
         // A policy at a port of bytes closes the connection.
         || (hop is { Name: "inbound", Problem: { } problem } && traced.Host?.Services.Any(service => service.Port(traced.Port) is { } port
             && Protocols.Of(port.Protocol, port.AppProtocol, port.Name, port.Port) == Protocol.Tcp

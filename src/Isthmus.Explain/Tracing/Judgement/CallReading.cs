@@ -80,9 +80,11 @@ internal static class CallReading
                     + (sighting.ServerName.Length > 0 ? $" for {sighting.ServerName}" : ""));
         }
         foreach (var sighting in sightings.Where(sighting => sighting.IsRequest))
-            yield return new($"callee's proxy, {sighting.Proxy}", sighting.Milliseconds,
-                $"responded {sighting.Status}"
-                    + (sighting.ResponseAfter is { } after ? FormattableString.Invariant($", the first byte from the application after {after:0.#} ms") : ""));
+        {
+            var (where, from) = isGateway(sighting.Proxy) ? ($"gateway {sighting.Proxy}", "") : ($"callee's proxy, {sighting.Proxy}", " from the application");
+            yield return new(where, sighting.Milliseconds, $"responded {sighting.Status}"
+                + (sighting.ResponseAfter is { } after ? FormattableString.Invariant($", the first byte{from} after {after:0.#} ms") : ""));
+        }
     }
 
     private static string Text(string? text) => text ?? "";

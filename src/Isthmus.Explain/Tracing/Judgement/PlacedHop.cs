@@ -1,4 +1,5 @@
 using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Steps;
 
 namespace Isthmus.Explain.Tracing.Judgement;
 
@@ -11,13 +12,17 @@ internal sealed record PlacedHop(Hop Hop, string Cluster, string VirtualHost, st
     public static IEnumerable<PlacedHop> Of(CallTrace trace)
     {
         var (cluster, host, route) = ("", "", "");
+        // That of a gateway on a path counts on that path.
+        var (beyond, its, way) = ("", "", 0);
         foreach (var hop in trace.Hops)
         {
             if (hop.Name == "cluster") cluster = hop.Summary;
             if (hop.Name == "call" && trace.Call is { } call) cluster = ClusterOf(trace, call);
             if (hop.Name == "route" && hop.Summary.Split(", route ") is [var known, var name])
                 (host, route) = (known, name.Split([',', ':'])[0].Split(" of ")[0]);
-            yield return new(hop, cluster, host, route);
+            if (hop.Name == TraceRecord.GatewayRoute && hop.Summary.Split(", route ") is [var there, var one])
+                (beyond, its, way) = (there, one.Split([',', ':'])[0].Split(" of ")[0], hop.Way);
+            yield return way > 0 && hop.Way == way ? new(hop, cluster, beyond, its) : new(hop, cluster, host, route);
         }
     }
 

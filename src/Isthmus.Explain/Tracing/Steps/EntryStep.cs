@@ -62,7 +62,9 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, TraceCause
     }
 
     /// <summary>Whether the gateway's tokens and policies let the call pass.</summary>
-    public bool Admit(Arrival arrival, ref TracedCall call)
+    /// <param name="identity">The caller's; empty when it shows none, or is outside.</param>
+    /// <param name="source">The address of the caller; null: only a client outside knows it.</param>
+    public bool Admit(Arrival arrival, ref TracedCall call, string identity = "", IPEndPoint? source = null)
     {
         var chain = arrival.Chain;
         var request = chain.IsHttp ? call.Request() : null;
@@ -70,20 +72,21 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, TraceCause
         // Only a client outside has an address, and perhaps a certificate.
         var access = new AccessStep(facts, record, causes, "policy", arrival.View)
         {
-            IsUnknown = key => key is RuleKeys.SourceIp or RuleKeys.RemoteIp
-                || (chain.Tls is { RequirePeer: true } && key is RuleKeys.Principal or RuleKeys.Namespace or RuleKeys.ServiceAccount or RuleKeys.TrustDomain),
+            IsUnknown = key => source is null && (key is RuleKeys.SourceIp or RuleKeys.RemoteIp
+                || (chain.Tls is { RequirePeer: true } && key is RuleKeys.Principal or RuleKeys.Namespace or RuleKeys.ServiceAccount or RuleKeys.TrustDomain)),
         };
-        var end = call.ClientEnd;
+        var end = source ?? call.ClientEnd;
         var at = new Callee(facts.Home, facts.ClientPod, call.Destination);
         if (!access.Walk(chain,
-            new(request, chain.Tls is null ? "http" : "https", "", end, call.Destination, chain.Tls is null ? "" : facts.Target.Host), at))
+            new(request, chain.Tls is null ? "http" : "https", identity, end, call.Destination, chain.Tls is null ? "" : facts.Target.Host), at))
             return false;
         if (access.Allowing.Length > 0) record.Ok("policy", $"{chain.Name}: allowed", ("allowed by", access.Allowing));
         if (request is not null) call = call with { Admitted = new(asked!, request, access.Learned, access.IsUnsure) };
         return true;
     }
 
-    private Arrival? Accept(ProxyView view, ref TracedCall call)
+    /// <summary>The chain that accepts the call, which loses its TLS where that ends; null when none does, and the record says why.</summary>
+    public Arrival? Accept(ProxyView view, ref TracedCall call)
     {
         var (target, isTls, port) = (call.Destination.Port, call.Kind == CallKinds.Tls, call.Port);
         if (view.Decisions.Bound(target).FirstOrDefault(candidate => !candidate.IsInbound) is not { } listener)

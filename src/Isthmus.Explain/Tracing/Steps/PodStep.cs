@@ -12,7 +12,7 @@ using Isthmus.Proxy.Decisions;
 namespace Isthmus.Explain.Tracing.Steps;
 
 /// <summary>Checks the callee: its proxy, if it has one, and its application.</summary>
-internal sealed class PodStep(TraceFacts facts, TraceRecord record, TraceCauses causes, TracedCall call, TracedProxies proxies)
+internal sealed class PodStep(TraceFacts facts, TraceRecord record, TraceCauses causes, TracedCall call, TracedProxies proxies, OnwardStep onward)
 {
     /// <summary>A Service leads to a port of the proxy.</summary>
     internal const string ProxyPort = "ISM2111";
@@ -67,6 +67,11 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, TraceCauses 
             else if (way is { IsMeshTls: true })
                 record.Fail("inbound", $"port {address.Port} is not captured", Bypassed(name, pod, address.Port, capture!, way.Through is not null));
             else _application.Walk(callee, view, address);
+            return;
+        }
+        if (view.Decisions.Inbound is null && ClusterObjects.IsGateway(pod))
+        {
+            onward.Walk(way, callee, view, client);
             return;
         }
         if (view.Decisions.Inbound is not { } listener)

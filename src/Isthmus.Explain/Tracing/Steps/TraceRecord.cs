@@ -11,6 +11,16 @@ internal sealed class TraceRecord
     /// <summary>The network between two ends.</summary>
     public const string PacketsHop = "packets";
 
+    /// <summary>What hops of a gateway on the way are called, whose names are those of the caller's proxy otherwise.</summary>
+    private static readonly Dictionary<string, string> AtGateway = new()
+    {
+        ["listener"] = "gateway listener", ["filter chain"] = "gateway chain", ["policy"] = GatewayStep.PolicyHop, ["route"] = GatewayRoute,
+        ["cluster"] = "gateway cluster", ["endpoints"] = "gateway endpoints",
+    };
+
+    /// <summary>The route of a gateway on the way.</summary>
+    internal const string GatewayRoute = "gateway route";
+
     private readonly List<Hop> _hops = [];
     private readonly List<Way> _ways = [];
     private int _way;
@@ -69,6 +79,26 @@ internal sealed class TraceRecord
 
     /// <summary>Returns to the part that every call takes.</summary>
     public void EndWay() => _way = 0;
+
+    /// <summary>Adds to the path that leads to a gateway what a walk found beyond it. One path from there that works is enough for a call: what stops others
+    /// is a warning.</summary>
+    public void Append(TraceRecord beyond)
+    {
+        var taken = Enumerable.Range(1, beyond._ways.Count)
+            .OrderBy(way => beyond._hops.Exists(hop => hop.Way == way && hop.Status == HopStatus.Failed)).FirstOrDefault();
+        var isOnward = false;
+        foreach (var hop in beyond._hops.Where(hop => hop.Way == 0 || hop.Way == taken))
+        {
+            if (hop.Way > 0 && !isOnward) isOnward = Ok("onward", beyond._ways[taken - 1].Title);
+            _hops.Add(hop with { Way = _way, Name = hop.Way == 0 && AtGateway.TryGetValue(hop.Name, out var name) ? name : hop.Name });
+        }
+        foreach (var hop in beyond._hops.Where(hop => hop.Way > 0 && hop.Way != taken && hop.Problem is not null))
+            _hops.Add(hop with
+            {
+                Way = _way, Status = hop.Status == HopStatus.Failed ? HopStatus.Warning : hop.Status,
+                Summary = $"{hop.Summary} ({beyond._ways[hop.Way - 1].Title})",
+            });
+    }
 
     /// <summary>Turns failures from a hop on into warnings.</summary>
     public void Soften(int from)

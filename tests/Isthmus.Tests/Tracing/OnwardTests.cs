@@ -1,0 +1,88 @@
+using System.Text.Json.Nodes;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
+using Xunit;
+
+namespace Isthmus.Tests.Tracing;
+
+/// <summary>Calls of the mesh that come to a Pod of a gateway, whose proxy has no inbound listener (tests/operator-faults.tsv).</summary>
+public sealed class OnwardTests
+{
+    private const string Host = "orders.shop", Onward = "outbound|9000||far.example.com";
+
+    private const string Egress = """
+
+        ---
+        {apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: egress, namespace: shop}, spec: {selector: {app: orders}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}]}}
+        """;
+
+    /// <summary>The gateway is not at fault, whatever the call meets.</summary>
+    [Theory]
+    [InlineData(200, "", true, "")]
+    [InlineData(404, "", true, "")]
+    [InlineData(404, "route", false, "ISM2085")]
+    [InlineData(null, "route", false, "ISM2085")]
+    [InlineData(null, "", true, "")]
+    [InlineData(null, "listener", false, "ISM2054")]
+    public void A_call_goes_on_through_the_gateway(int? status, string lacking, bool succeeds, string code)
+    {
+        var scenario = Scenario(lacking);
+        if (status is { } answer) scenario.Call = new("GET /", true, answer, 3, "10.1.0.5:8080", "-", "via_upstream", []);
+        var trace = scenario.Walk(Host);
+        Assert.Equal((succeeds, code), (trace.Succeeds, trace.Failure?.Problem?.Code ?? ""));
+        Assert.DoesNotContain(trace.Hops, hop => hop.Problem?.Code == "ISM2003");
+        Assert.Equal(lacking.Length == 0, trace.Hops.Any(hop => hop.Name == "onward" && hop.Summary.Contains("203.0.113.9:9000", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void A_gateway_that_no_Gateway_selects_opens_no_port()
+    {
+        var scenario = Scenario("listener");
+        scenario.One = scenario.One.Replace("selector: {app: orders}, servers", "selector: {app: other}, servers", StringComparison.Ordinal);
+        var problem = scenario.Walk(Host).Failure!.Problem!;
+        Assert.Equal(("ISM2052", "Gateway shop/egress in c1"), (problem.Code, problem.Object));
+    }
+
+    /// <summary>What a gateway tells of a request that no proxy saw after it.</summary>
+    [Theory]
+    [InlineData(503, "UF", "ISM2075", "could not reach 203.0.113.9:9000: UF connection_refused")]
+    [InlineData(500, "-", "ISM2073", "passed the call on to 203.0.113.9:9000, which responded with status 500")]
+    public void What_fails_beyond_the_gateway_is_not_its_application(int status, string flags, string code, string says)
+    {
+        var scenario = Scenario("");
+        scenario.Call = new("GET /", true, status, 3, "10.1.0.5:8080", "-", "via_upstream", []);
+        scenario.Sighted = [new(new PodRef("c1", "shop", "orders-a"), true, 3, 2, status, flags, "", flags == "UF" ? "connection_refused" : "",
+            "203.0.113.9:9000", "", "", "")];
+        var problem = scenario.Walk(Host).Failure!.Problem!;
+        Assert.Equal((code, "Pod shop/orders-a in c1"), (problem.Code, problem.Object));
+        Assert.Contains(says, problem.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>The Pod of orders in c1 is a gateway, which leads calls to a host outside.</summary>
+    /// <param name="lacking">What its proxy does not have.</param>
+    private static TraceScenario Scenario(string lacking)
+    {
+        var scenario = new TraceScenario();
+        scenario.One = scenario.One.Replace("{name: web, ports: [{containerPort: 8080}]}, {name: istio-proxy}", "{name: istio-proxy, args: [proxy, router]}",
+            StringComparison.Ordinal) + Egress;
+        scenario.Client = scenario.ClientOfOne.Replace(", \"envoy.transport_socket_match\": {\"tlsMode\": \"istio\"}", "", StringComparison.Ordinal);
+        var page = JsonNode.Parse(scenario.ClientOfOne)!;
+        var configs = page["config_dump"]!["configs"]!.AsArray();
+        var listeners = configs[2]!["dynamic_listeners"]!.AsArray();
+        listeners.RemoveAt(0);
+        var listener = listeners[0]!["active_state"]!["listener"]!.AsObject();
+        listener["name"] = "0.0.0.0_8080";
+        listener["address"]!["socket_address"]!["port_value"] = 8080;
+        listener.Remove("bind_to_port");
+        if (lacking == "listener") listeners.Clear();
+        if (lacking == "route") configs[3]!["dynamic_route_configs"]![0]!["route_config"]!["virtual_hosts"] = new JsonArray();
+        scenario.Callee = page.ToJsonString().Replace($"outbound|80||{TraceScenario.Fqdn}", Onward, StringComparison.Ordinal)
+            .Replace("orders;shop;orders;v1;c1", ";;;;c1", StringComparison.Ordinal)
+            .Replace("\"address\":\"10.1.0.5\",\"port_value\":8080", "\"address\":\"203.0.113.9\",\"port_value\":9000", StringComparison.Ordinal)
+            .Replace("\"envoy.transport_socket_match\":{\"tlsMode\":\"istio\"}", "\"x\":{}", StringComparison.Ordinal);
+        return scenario;
+    }
+}

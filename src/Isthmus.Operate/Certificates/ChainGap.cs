@@ -52,7 +52,10 @@ public sealed record ChainGap(string Issuer)
             OfferedAt = leaf.Extensions.OfType<X509AuthorityInformationAccessExtension>().SelectMany(one => one.EnumerateCAIssuersUris()).FirstOrDefault()
                 ?? "",
         };
-        return issuers.Count == 0 ? gap : gap with { Above = issuers[0].Certificate.Issuer, HeldBy = issuers[0].HeldBy };
+        if (issuers.Count > 0) return gap with { Above = issuers[0].Certificate.Issuer, HeldBy = issuers[0].HeldBy };
+        // Some certificates name the issuer of their issuer's certificate.
+        return leaf.Extensions.OfType<X509AuthorityKeyIdentifierExtension>().FirstOrDefault()?.NamedIssuer is { } above
+            && !above.RawData.AsSpan().SequenceEqual(leaf.IssuerName.RawData) ? gap with { Above = above.Name } : gap;
     }
 
     private static bool IsIssuedBy(X509Certificate2 one, X509Certificate2 other)

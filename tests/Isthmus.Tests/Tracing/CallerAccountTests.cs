@@ -51,8 +51,8 @@ public sealed class CallerAccountTests
         var callee = new Callee(facts.Home, facts.Home.Pods.First(pod => pod.Metadata.Name == "orders-a"), IPEndPoint.Parse("10.1.0.5:8080"));
         var call = new CallAttributes("spiffe://cluster.local/ns/shop/sa/default", null, IPEndPoint.Parse("10.1.0.2:999"), callee.Address, "", null);
         var problem = new PolicyCauses(facts).Denied(callee, "ns[shop]-policy[callers]-rule[0]", call);
-        Assert.Equal("set spec.serviceAccountName of Pod shop/buyer in c1 to buyer, if that is its account; or add cluster.local/ns/shop/sa/default there, which "
-            + Pods, problem.Remedy);
+        Assert.Equal("set spec.serviceAccountName of Pod shop/buyer in c1 to buyer, if that is its account; or add cluster.local/ns/shop/sa/default there, "
+            + $"which {Pods}", problem.Remedy);
     }
 
     private static string Made(string name) =>

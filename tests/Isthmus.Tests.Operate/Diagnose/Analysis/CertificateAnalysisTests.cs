@@ -284,12 +284,17 @@ public sealed class CertificateAnalysisTests : IDisposable
     [InlineData("leaf other", Chain + " Warning what is sent after it did not issue it (CN=Other root, O=Istio)")]
     [InlineData("leaf with an offer", Chain + " Info put the certificate that http://ca.example.com/ca.crt has into tls.crt")]
     [InlineData("leaf intermediate with an offer", "")]
+    [InlineData("leaf that names who issued its issuer", Chain + " Warning which is no root (CN=Root CA, O=Istio issued its certificate)")]
+    [InlineData("leaf of the root that names who issued its issuer", "")]
     public async Task A_chain_that_lacks_an_intermediate_is_told_where_something_shows_it(string kind, string expected)
     {
         using var middle = _root.IssueIntermediate(new("Istio", "Issuing CA"), Keys.Create(KeyKind.EcP256), SubjectNames.None, Now.AddDays(-9),
             Now.AddYears(2));
         var issuer = kind.StartsWith("leaf of the root", StringComparison.Ordinal) ? _root : middle;
-        using var leaf = kind.EndsWith("offer", StringComparison.Ordinal) ? Offering(issuer)
+        using var leaf = kind.EndsWith("offer", StringComparison.Ordinal) ? Extended(issuer,
+                new X509AuthorityInformationAccessExtension(["http://ocsp.example.com"], ["http://ca.example.com/ca.crt"]))
+            : kind.EndsWith("its issuer", StringComparison.Ordinal)
+            ? Extended(issuer, X509AuthorityKeyIdentifierExtension.CreateFromCertificate(issuer.Certificate, false, true))
             : issuer.IssueIntermediate(new("Istio", "www"), Keys.Create(KeyKind.EcP256), SubjectNames.None, Now.AddDays(-9), Now.AddYears(1));
         string[] sent = [CertificateText.Write(leaf.Certificate),
             kind.StartsWith("leaf intermediate", StringComparison.Ordinal) ? CertificateText.Write(middle.Certificate)
@@ -317,12 +322,12 @@ public sealed class CertificateAnalysisTests : IDisposable
             CertificateVerification.Checks(known, new HashSet<(string, string)>()).Any(check => check.Problem is not null));
     }
 
-    private static Issuer Offering(Issuer issuer)
+    private static Issuer Extended(Issuer issuer, X509Extension extension)
     {
         var key = Keys.Create(KeyKind.EcP256);
         var request = new CertificateRequest(new X500DistinguishedName("CN=www"),
             PublicKey.CreateFromSubjectPublicKeyInfo(key.ExportSubjectPublicKeyInfo(), out _), HashAlgorithmName.SHA256);
-        request.CertificateExtensions.Add(new X509AuthorityInformationAccessExtension(["http://ocsp.example.com"], ["http://ca.example.com/ca.crt"]));
+        request.CertificateExtensions.Add(extension);
         var signer = X509SignatureGenerator.CreateForECDsa((ECDsa)issuer.Key);
         return new(request.Create(issuer.Certificate.SubjectName, signer, Now.AddDays(-9), Now.AddYears(1), [7]), key);
     }

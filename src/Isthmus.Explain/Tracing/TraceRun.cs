@@ -227,8 +227,11 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         {
             foreach (var other in clusters.Skip(1))
             {
-                if (await ExistsAsync(other.Name, request, stop))
-                    throw new ProblemException($"Pod {request.Pod}", $"is in {other.Name}, not in {home}", $"add --context={other.Name}", e);
+                if (!await ExistsAsync(other.Name, request, stop)) continue;
+                if (e is NoPodException)
+                    throw new ProblemException(e.Problem.Object, e.Problem.Message,
+                        $"{e.Problem.Remedy}; or follow the call from {other.Name}, where it has one: add --context={other.Name}", e);
+                throw new ProblemException($"Pod {request.Pod}", $"is in {other.Name}, not in {home}", $"add --context={other.Name}", e);
             }
             throw;
         }

@@ -262,6 +262,8 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
     /// <returns>Null: there is no such Deployment.</returns>
     private async Task<string?> PodOfDeploymentAsync(string ns, string name, CancellationToken stop) =>
         await client.FindAsync<Deployment>(Kinds.Deployment, ns, name, stop) is not { } deployment ? null
+            : deployment.Spec.Replicas == 0 ? throw new NoPodException($"Deployment {ns}/{name} in {client.Access.Name}", "has no Pod: spec.replicas is 0",
+                $"kubectl --context={client.Access.Name} -n {ns} scale deployment {name} --replicas=1")
             : await PodAsync(Kinds.Deployment, ns, name, pod => deployment.Spec.Selector.Matches(pod.Metadata.Labels), stop);
 
     private async Task<string> PodAsync(ResourceKind kind, string ns, string name, Func<Pod, bool> isIts, CancellationToken stop) =>
@@ -272,7 +274,7 @@ public sealed class MeshQuery(KubeClient client, string istioNamespace)
         new($"{kind.Kind} {ns}/{name} in {client.Access.Name}", "does not exist",
         $"list {kind.Kind}s with 'kubectl --context={client.Access.Name} -n {ns} get {kind.Plural}'{more}");
 
-    private ProblemException Empty(ResourceKind kind, string ns, string name) => new($"{kind.Kind} {ns}/{name} in {client.Access.Name}", "has no Pod",
+    private NoPodException Empty(ResourceKind kind, string ns, string name) => new($"{kind.Kind} {ns}/{name} in {client.Access.Name}", "has no Pod",
         $"see why with 'kubectl --context={client.Access.Name} -n {ns} describe {kind.Kind.ToLowerInvariant()} {name}'");
 
     /// <summary>The namespace of a reference that <see cref="ResolvePodAsync"/> takes.</summary>

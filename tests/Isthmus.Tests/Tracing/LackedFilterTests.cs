@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Isthmus.Explain.Tracing.Calls;
 using Xunit;
 
@@ -118,5 +119,27 @@ public sealed class LackedFilterTests
         var failed = Scenario(dump => dump).Walk().Failure!;
         Assert.Equal((hop, way, "ISM2103", "mine"), (failed.Name, failed.Way, failed.Problem!.Code, failed.Problem.Path));
         Assert.True(Scenario(TraceScenario.Envoy).Walk().Succeeds);
+    }
+
+    /// <summary>The only chain of a gateway has none.</summary>
+    [Fact]
+    public void A_chain_without_a_name_is_not_named()
+    {
+        var scenario = new TraceScenario();
+        TraceWalkTests.Inject(scenario, "denied");
+        Assert.Contains(": denied", scenario.Walk().Hops.First(hop => hop.Name == "inbound").Summary, StringComparison.Ordinal);
+        var page = JsonNode.Parse(scenario.Callee)!;
+        void Unname(JsonNode? node)
+        {
+            if (node is JsonObject one)
+            {
+                foreach (var chain in one["filter_chains"] as JsonArray ?? []) chain!.AsObject().Remove("name");
+                foreach (var (_, child) in one) Unname(child);
+            }
+            else if (node is JsonArray all) foreach (var child in all) Unname(child);
+        }
+        Unname(page);
+        scenario.Callee = page.ToJsonString();
+        Assert.Equal("denied", scenario.Walk().Hops.First(hop => hop.Name == "inbound").Summary);
     }
 }

@@ -28,7 +28,7 @@ public sealed class RecentChangesTests
         Assert.Equal("front", Told(history, "port", "Gateway shop/front in c1"));
     }
 
-    /// <summary>The object at fault comes first, then those that take part, and what changed after it.</summary>
+    /// <summary>The object at fault comes first, then those that take part and what changed after it, the latest first.</summary>
     [Fact]
     public void The_object_at_fault_is_told_before_others_that_the_call_comes_to()
     {
@@ -36,9 +36,21 @@ public sealed class RecentChangesTests
             ForOrders(At(9, "RequestAuthentication", "shop", "orders")), ForOrders(At(8, "AuthorizationPolicy", "shop", "orders")),
             At(7, "VirtualService", "shop", "orders") with { Hosts = [TraceScenario.Fqdn] }, ForOrders(At(6, "PeerAuthentication", "shop", "later")),
             ForOrders(At(20, "PeerAuthentication", "shop", "earlier")), At(5, "VirtualService", "shop", "other") with { Hosts = ["other.example"] }];
-        Assert.Equal("AuthorizationPolicy orders, VirtualService orders, PeerAuthentication later", Told(history, "inbound", Policy, kinds: true));
-        Assert.Equal("AuthorizationPolicy orders, RequestAuthentication orders, VirtualService orders, PeerAuthentication later",
+        Assert.Equal("AuthorizationPolicy orders, PeerAuthentication later, VirtualService orders", Told(history, "inbound", Policy, kinds: true));
+        Assert.Equal("AuthorizationPolicy orders, RequestAuthentication orders, PeerAuthentication later, VirtualService orders",
             Told(history, "inbound", Policy, "has no token where RequestAuthentication shop/orders looks for one", kinds: true));
+    }
+
+    /// <summary>The gateway's Service is one that the call comes to, and has not changed since the installation.</summary>
+    [Theory]
+    [InlineData("listener")]
+    [InlineData("filter chain")]
+    [InlineData("route")]
+    public void A_Gateway_that_changed_is_told_before_the_installation(string hop)
+    {
+        MeshChange[] history = [At(9, "Service", "shop", "orders") with { Hosts = [TraceScenario.Fqdn] },
+            At(1, "Gateway", "shop", "front") with { Hosts = [TraceScenario.Fqdn], IsAtGateways = true }];
+        Assert.Equal("Gateway front, Service orders", Told(history, hop, "Pod istio-system/gw in c2", "no Gateway selects it", kinds: true));
     }
 
     /// <summary>A gateway's own Service and the backend of a route are neither the host that is called nor the caller.</summary>

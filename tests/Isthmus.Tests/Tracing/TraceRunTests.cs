@@ -48,6 +48,18 @@ public sealed class TraceRunTests
         Assert.Contains("creates pods/portforward", told.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>It is not only in the other cluster.</summary>
+    [Fact]
+    public async Task A_caller_that_is_scaled_to_0_is_not_said_to_be_elsewhere()
+    {
+        using var run = new TraceRun([new() { Name = "here", Server = new("https://here.test"), StandIn = new ChangingCluster(0) { IsScaledToZero = true } },
+            new() { Name = "there", Server = new("https://there.test"), StandIn = new ChangingCluster(0) }], "istio-system", TimeProvider.System, new Random(1));
+        var told = await Assert.ThrowsAsync<ProblemException>(() =>
+            run.RunAsync(new("deployment/caller", "shop", TraceTarget.Parse("called:80/"), MakeCall: false, TimeSpan.FromSeconds(1)), Stop));
+        Assert.Equal("Deployment shop/caller in here: has no Pod: spec.replicas is 0 (kubectl --context=here -n shop scale deployment caller --replicas=1; or "
+            + "follow the call from there, where it has one: add --context=there)", told.Message);
+    }
+
     /// <summary>Its Service has another name.</summary>
     [Fact]
     public async Task A_call_enters_at_a_Gateway_by_its_own_name()
@@ -80,6 +92,8 @@ public sealed class TraceRunTests
 
         public bool IsGateway { get; init; }
 
+        public bool IsScaledToZero { get; init; }
+
         /// <summary>A list that the user may not read.</summary>
         public string Refused { get; init; } = "";
 
@@ -100,7 +114,7 @@ public sealed class TraceRunTests
             "/apis/gateway.networking.k8s.io/v1/gateways" => List("""{"metadata": {"name": "entrance", "namespace": "shop"}, "spec": {"gatewayClassName": "istio"} }"""),
             "/apis/apps/v1/namespaces/shop/deployments/caller" =>
                 StandInAnswer.Ok(
-                    """{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "caller", "namespace": "shop"}, "spec": {"selector": {"matchLabels": {"app": "caller"}}}}"""),
+                    """{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "caller", "namespace": "shop"}, "spec": {<replicas>"selector": {"matchLabels": {"app": "caller"}}}}""".Replace("<replicas>", IsScaledToZero ? "\"replicas\": 0, " : "", StringComparison.Ordinal)),
             var other when other.Split('/')[^1] is "caller" or "entrance" or "exit" => StandInAnswer.Refused(404, "NotFound", "not found"),
             _ => List(""),
         };

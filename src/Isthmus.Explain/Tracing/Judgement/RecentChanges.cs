@@ -8,8 +8,8 @@ using Isthmus.Operate.Diagnose.History;
 namespace Isthmus.Explain.Tracing.Judgement;
 
 /// <summary>
-/// Finds what changed shortly before a failed call: the objects that the failure is about, then those that the call comes to, then what concerns the call and
-/// can cause a failure at that hop. Of the last, only what reached proxies: a change that did nothing, or of another kind, is not blamed.
+/// Finds what changed shortly before a failed call: the objects that the failure is about, then those that the call comes to, and what concerns the call and
+/// can cause a failure at that hop. Of these, only what reached proxies: a change that did nothing, or of another kind, is not blamed.
 /// </summary>
 internal static partial class RecentChanges
 {
@@ -30,7 +30,7 @@ internal static partial class RecentChanges
     private static readonly string[] Policies = ["AuthorizationPolicy", "RequestAuthentication", "PeerAuthentication", "EnvoyFilter", "ConfigMap", "Sidecar"];
     private static readonly string[] Gateways = ["Gateway", .. OfGatewayApi, .. Workloads, "EnvoyFilter"];
 
-    /// <summary>The changes that may be the reason: those of the objects that the failure names first, and each group the latest first.</summary>
+    /// <summary>The changes that may be the reason: those of the objects that the failure names first, and the latest first.</summary>
     internal static IReadOnlyList<MeshChange> For(CallTrace trace, CallPath path, MeshHistory history)
     {
         if (trace.Failure is not { } failure) return [];
@@ -38,15 +38,17 @@ internal static partial class RecentChanges
         // Whatever its kind, and whether it reached proxies or not: an object that has no effect may be what is wrong.
         var named = newest.Where(change => IsNamed(failure, change)).ToList();
         var touched = newest.Where(change => !named.Contains(change) && path.Names(change) && DidSomething(change));
-        var kinds = KindsFor(failure);
         var isByGateway = trace.Hops.Any(hop => hop.Name.StartsWith("gateway", StringComparison.Ordinal));
+        // A call from outside finds the listeners, chains and routes that Gateways open.
+        string[] kinds = isByGateway && KindsFor(failure) == Routes ? [.. Routes, "Gateway"] : KindsFor(failure);
         // Where an object is known to be the cause, settings of the whole mesh are not.
         var isOther = Cause().Match(failure.Problem?.Object ?? "") is { Success: true } cause && cause.Groups[1].Value is not ("ConfigMap" or "Pod");
         var others = newest.Where(change => kinds.Contains(change.Kind) && DidSomething(change) && (isByGateway || !change.IsAtGateways)
             && !(isOther && change.IsEverything)
             // What was there before the object at fault changed was so while calls got through.
             && (named.Count == 0 || change.Last > named[0].Last));
-        return [.. named.Concat(touched).Concat(others).Distinct().Take(Most)];
+        // What the call comes to may not have changed since the installation.
+        return [.. named.Concat(touched.Concat(others).OrderByDescending(change => change.Last)).Distinct().Take(Most)];
     }
 
     /// <summary>Asks the control planes of the mesh for all that they remember, and workloads on the way for who wrote them. Those that do not answer

@@ -42,7 +42,7 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, TraceCaus
                 IsUnsure |= checking is null;
                 if (checking is { Status: not 0 } refused)
                 {
-                    record.Fail(hop, $"{chain.Name}: refuses the token",
+                    record.Fail(hop, $"{Of(chain)}refuses the token",
                         causes.Policies.KeysLacking(at, tokens, refused) ?? causes.Policies.TokenRefused(at, refused, request));
                     return false;
                 }
@@ -56,15 +56,15 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, TraceCaus
             if (verdict.IsAllowed) continue;
             if (IsUnsure)
             {
-                record.Add("policy", HopStatus.Unknown, $"{chain.Name}: decides by a token whose keys only the proxy of {at.Name} can fetch", null);
+                record.Add("policy", HopStatus.Unknown, $"{Of(chain)}decides by a token whose keys only the proxy of {at.Name} can fetch", null);
                 continue;
             }
             if (causes.Policies.Keys(at, verdict.Rule).FirstOrDefault(IsUnknown) is { } unknown)
             {
-                record.Add("policy", HopStatus.Unknown, $"{chain.Name}: decides by {unknown}, which only the call itself shows", null);
+                record.Add("policy", HopStatus.Unknown, $"{Of(chain)}decides by {unknown}, which only the call itself shows", null);
                 continue;
             }
-            record.Fail(hop, $"{chain.Name}: denied",
+            record.Fail(hop, $"{Of(chain)}denied",
                 causes.Policies.Denied(at, verdict.Rule, new(asked.Identity, request, asked.Source, at.Address, asked.ServerName, Learned)
                 {
                     Through = Through, Changes = Changes,
@@ -74,4 +74,7 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, TraceCaus
         // Of what ends a chain in such a filter, nothing more is known.
         return !chain.IsLacking;
     }
+
+    /// <summary>The only chain of a listener may have no name.</summary>
+    internal static string Of(ChainView chain) => chain.Name.Length > 0 ? $"{chain.Name}: " : "";
 }

@@ -50,9 +50,11 @@ public sealed class TraceCapacityTests
                 Assert.Single(Verified(scenario), check => check.Problem is not null).Problem is { } told ? (told.Code, told.Object) : default);
     }
 
-    /// <summary>The Deployment was applied to a namespace with a similar name.</summary>
-    [Fact]
-    public void A_workload_in_another_namespace_than_its_Service_is_named()
+    /// <summary>The Deployment was applied to a namespace with a similar name, or the namespace has another name in the other cluster.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData("\n---\n{apiVersion: v1, kind: Service, metadata: {name: adrift, namespace: shops}, spec: {selector: {app: adrift}, ports: [{port: 80}]}}")]
+    public void A_workload_in_another_namespace_than_its_Service_is_named(string there)
     {
         var scenario = new TraceScenario();
         scenario.One += """
@@ -64,7 +66,7 @@ public sealed class TraceCapacityTests
 
             ---
             {apiVersion: apps/v1, kind: Deployment, metadata: {name: adrift, namespace: shops}, spec: {replicas: 1, selector: {matchLabels: {app: adrift}}, template: {metadata: {labels: {app: adrift}}}}}
-            """;
+            """ + there;
         var facts = scenario.Facts("adrift");
         var service = facts.Host("adrift.shop")!.Services[0];
         var problem = new TraceCauses(facts, new(facts)).Availability.Empty(service, 80);

@@ -106,15 +106,17 @@ internal static class ServicePods
     public static bool AwaitsProxy(Pod pod) =>
         pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses).Any(status => status is { Name: "istio-proxy", Ready: false });
 
-    /// <summary>A Deployment of another namespace whose Pods have the labels that a Service selects, and that no Service there selects; null when there is
-    /// none.</summary>
+    /// <summary>A Deployment of another namespace whose Pods have the labels that a Service selects, and that no Service there selects; or one of the same name
+    /// alone, in a cluster where the namespace has another name. Null when there is none.</summary>
     public static (ClusterObjects Cluster, Deployment Deployment)? Stray(IEnumerable<ClusterObjects> clusters, Service service)
     {
         foreach (var cluster in clusters)
             foreach (var one in cluster.Deployments.Where(one => one.Metadata.Namespace != service.Metadata.Namespace && one.Spec.Replicas is not 0
                 && LabelSelector.Selects(service.Spec.Selector, one.Spec.TemplateLabels)))
                 if (!cluster.Services.Any(other => other.Metadata.Namespace == one.Metadata.Namespace && other.Spec.Selector.Count > 0
-                    && LabelSelector.Selects(other.Spec.Selector, one.Spec.TemplateLabels))) return (cluster, one);
+                    && LabelSelector.Selects(other.Spec.Selector, one.Spec.TemplateLabels)
+                    && (other.Metadata.Name != service.Metadata.Name
+                        || cluster.Service(service.Metadata.Namespace, service.Metadata.Name) is not null))) return (cluster, one);
         return null;
     }
 

@@ -29,12 +29,14 @@ public static class ServiceSelectors
                 : near is null ? null
                 : $"{near.Name} has {Text(near.Labels.Where(label => service.Spec.Selector.ContainsKey(label.Key)))}: correct the selector"));
 
-    /// <summary>A workload of another namespace that has the labels, and that no Service there selects; null when there is none.</summary>
+    /// <summary>A workload of another namespace that has the labels, and that no Service there selects; or one of the same name alone, in a cluster where the
+    /// namespace has another name. Null when there is none.</summary>
     private static Workload? Stray(MeshSnapshot mesh, Service service) =>
         (from area in mesh.Workloads
          from workload in area.All
          where workload.Namespace != service.Metadata.Namespace && LabelSelector.Selects(service.Spec.Selector, workload.Labels)
-             && !area.ServicesOf(workload).Any()
+             && !area.ServicesOf(workload).Any(other => other.Metadata.Name != service.Metadata.Name
+                 || area.Cluster.Service(service.Metadata.Namespace, service.Metadata.Name) is not null)
          // A Deployment can be moved, and its Pods cannot.
          orderby workload.Pod is not null
          select workload).FirstOrDefault();

@@ -142,6 +142,13 @@ internal static class WorkloadCases
             Join(Web, Namespace("shops"), Pod("shops", "stray-1", "app: stray"), Service("shops", "stray", "app: stray"),
                 Service("shop", "stray", "app: stray")),
             "has these labels, in another namespace"),
+        // The namespace has another name in the other cluster.
+        new("ISM1417", "c1 Service shop/cart spec.selector",
+            Join(Web, Service("shop", "cart", "app: cart"), Next, Root, Namespace("shop-prod"), Service("shop-prod", "cart", "app: cart"),
+                Pod("shop-prod", "cart-1", "app: cart")),
+            Join(Web, Service("shop", "cart", "app: cart"), Next, Root, Namespace("shop"), Service("shop", "cart", "app: cart"),
+                Pod("shop", "cart-1", "app: cart")),
+            "Pod shop-prod/cart-1 in c2 has these labels, in another namespace", Remedy: "namespace shop"),
         new("ISM1420", "c1 Service shop/named spec.ports[0].targetPort",
             Join(Web, Service("shop", "named", "app: web").Replace("port: 80", "port: 80, targetPort: pages", StringComparison.Ordinal)),
             Join(Web, Service("shop", "named", "app: web").Replace("port: 80", "port: 80, targetPort: 8080", StringComparison.Ordinal)),

@@ -113,6 +113,32 @@ public sealed class NoWayTests
             "app=order-s matches no Pod of namespace shop with version=v2; those of Deployment orders have app=orders");
     }
 
+    /// <summary>The caller's proxy knows the gateway of the other network, and that knows no Pod.</summary>
+    [Fact]
+    public void A_subset_whose_Pods_are_not_ready_behind_a_gateway_has_the_right_labels()
+    {
+        var scenario = OfSubset();
+        var sni = TraceScenario.Sni.Replace("_._", "_v2_._", StringComparison.Ordinal).Replace("80_v2", "80_.v2", StringComparison.Ordinal);
+        scenario.Client = Put(new TraceScenario().Client, $"outbound|80||{TraceScenario.Fqdn}", $"outbound|80|v2|{TraceScenario.Fqdn}", TraceScenario.Sni, sni,
+            "\"address\": \"10.1.0.5\", \"port_value\": 8080", "\"address\": \"172.18.2.1\", \"port_value\": 15443");
+        scenario.Gateway = Put(scenario.Gateway, TraceScenario.Sni, sni, "\"lb_endpoints\": [", "\"ignored\": [");
+        scenario.Two = Put(scenario.Two, Template, Template.Replace("v1", "v2", StringComparison.Ordinal).Replace("replicas: 1", "replicas: 0",
+            StringComparison.Ordinal));
+        scenario.Two += "\n---\n{apiVersion: v1, kind: Pod, metadata: {name: orders-c, namespace: shop, labels: {app: orders, version: v1}}, spec: "
+            + "{containers: [{name: web}]}, status: {phase: Running, podIP: 10.1.0.6, conditions: [{type: Ready, status: \"True\"}]}}";
+        Caused(scenario.Walk(), "ISM2048", "Deployment shop/orders in c2", "spec.replicas", "has no Pods with version=v2");
+    }
+
+    /// <summary>A headless Service has no address of its own that leads anywhere.</summary>
+    [Fact]
+    public void Nothing_is_said_of_the_proxy_of_a_caller_without_one()
+    {
+        var scenario = Elsewhere();
+        scenario.One = Put(scenario.One, ", {name: istio-proxy, env: [{name: ISTIO_META_CLUSTER_ID, value: c1}]}]", "]", "clusterIP: 10.96.0.5",
+            "clusterIP: \"None\"");
+        Caused(scenario.Walk(), "ISM2028", "Pod shop/buyer in c1", "", "has no sidecar");
+    }
+
     [Fact]
     public void A_subset_with_labels_of_no_Pods_has_the_wrong_ones() => Caused(OfSubset().Walk(), "ISM2034", "DestinationRule shop/orders in c1",
         "spec.subsets[1].labels", "version=v2 matches no ready Pod");

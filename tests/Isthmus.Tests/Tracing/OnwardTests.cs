@@ -46,6 +46,22 @@ public sealed class OnwardTests
         Assert.Equal(("ISM2052", "Gateway shop/egress in c1"), (problem.Code, problem.Object));
     }
 
+    /// <summary>Without a proxy of the caller, the address of the gateway's Service leads there.</summary>
+    [Fact]
+    public void A_call_without_a_proxy_goes_on_through_the_gateway()
+    {
+        var scenario = Scenario("");
+        scenario.One = scenario.One.Replace(", {name: istio-proxy, env: [{name: ISTIO_META_CLUSTER_ID, value: c1}]}]", "]", StringComparison.Ordinal) + """
+
+            ---
+            {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: orders-1, namespace: shop, labels: {kubernetes.io/service-name: orders}}, ports: [{name: http, port: 8080}], endpoints: [{addresses: [10.1.0.5], targetRef: {kind: Pod, name: orders-a}}]}
+            """;
+        var trace = scenario.Walk(Host);
+        Assert.True(trace.Succeeds, trace.Failure?.Problem?.ToString());
+        Assert.Contains(trace.Hops, hop => hop.Name == "gateway route");
+        Assert.Contains(trace.Hops, hop => hop.Name == "onward");
+    }
+
     /// <summary>What a gateway tells of a request that no proxy saw after it.</summary>
     [Theory]
     [InlineData(503, "UF", "ISM2075", "could not reach 203.0.113.9:9000: UF connection_refused")]

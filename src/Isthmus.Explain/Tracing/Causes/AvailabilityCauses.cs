@@ -106,6 +106,12 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
     /// that is meant for it.</summary>
     public Problem NotTold(MeshHost host)
     {
+        if (ClusterObjects.Sidecar(facts.ClientPod) is null)
+        {
+            var without = Sidecarless.Of(facts.Home, facts.ClientPod);
+            return Faults.Of("ISM2028", without.Object, without.Field,
+                $"{without.Because}has no sidecar, and nothing else leads its calls of {host.Fqdn} out of {facts.Home.Context}", without.Remedy);
+        }
         if (Untold() is { } cause) return cause;
         var status = $"isthmus proxy-status --context={facts.Home.Context}";
         return needs.Follows(facts.Client) switch

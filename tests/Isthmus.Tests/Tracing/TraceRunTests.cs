@@ -53,7 +53,8 @@ public sealed class TraceRunTests
     public async Task A_caller_that_is_scaled_to_0_is_not_said_to_be_elsewhere()
     {
         using var run = new TraceRun([new() { Name = "here", Server = new("https://here.test"), StandIn = new ChangingCluster(0) { IsScaledToZero = true } },
-            new() { Name = "there", Server = new("https://there.test"), StandIn = new ChangingCluster(0) }], "istio-system", TimeProvider.System, new Random(1));
+            new() { Name = "there", Server = new("https://there.test"), StandIn = new ChangingCluster(0) }], "istio-system", TimeProvider.System,
+            new Random(1));
         var told = await Assert.ThrowsAsync<ProblemException>(() =>
             run.RunAsync(new("deployment/caller", "shop", TraceTarget.Parse("called:80/"), MakeCall: false, TimeSpan.FromSeconds(1)), Stop));
         Assert.Equal("Deployment shop/caller in here: has no Pod: spec.replicas is 0 (kubectl --context=here -n shop scale deployment caller --replicas=1; or "

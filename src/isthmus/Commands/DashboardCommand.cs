@@ -92,9 +92,9 @@ internal static class DashboardCommand
                 using var client = GlobalOptions.Client(line);
                 var page = await find(line, new WebPages(client, line.GetValue(GlobalOptions.IstioNamespace)!), stop);
                 using var forward = Forward(client.Access, page, address, line.GetValue(Port));
-                var url = new Uri(
-                    $"http://{(IPAddress.IsLoopback(address) ? "localhost"
-                        : address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? $"[{address}]" : address)}:{forward.Address.Port}{page.Path}");
+                var host = IPAddress.IsLoopback(address) ? "localhost"
+                    : address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? $"[{address}]" : $"{address}";
+                var url = new Uri($"http://{host}:{forward.Address.Port}{page.Path}");
                 Console.WriteLine($"{url}\nforwards to port {page.Port} of Pod {page.Namespace}/{page.Pod}. To stop it, press Ctrl-C.");
                 if (line.GetValue(Browser)) WebConsole.ConsoleProgram.Open(url);
                 await forward.RunAsync(stop);

@@ -47,8 +47,8 @@ internal sealed partial class OriginatedTls(TraceFacts facts, string where, bool
                                    from port in entry.Ports.Index()
                                    where port.Item.Protocol.IsHttp() && port.Item.TargetPort.Length == 0
                                        && (facts.Target.Port == port.Item.Number || entry.Ports.Count == 1)
-                                   select $"if the server speaks TLS at another port, as HTTPS does at 443, set spec.ports[{port.Index}].targetPort of ServiceEntry "
-                                       + $"{entry.Namespace}/{entry.Name} to that one; ").FirstOrDefault() ?? "";
+                                   select $"if the server speaks TLS at another port, as HTTPS does at 443, set spec.ports[{port.Index}].targetPort of "
+                                       + $"ServiceEntry {entry.Namespace}/{entry.Name} to that one; ").FirstOrDefault() ?? "";
 
     private Problem OfPolicy(string owner, string by, BackendTlsPolicy policy, string said)
     {

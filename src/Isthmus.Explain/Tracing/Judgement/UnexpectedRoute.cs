@@ -20,7 +20,8 @@ internal static class UnexpectedRoute
         if (at < 0 || hops[at].Facts.FirstOrDefault(fact => fact.Name == HopFacts.RuleFact)?.Value is not { Length: > 0 } name) return trace;
         var config = facts.ConfigOf(facts.Home);
         if (config.Istio<VirtualService>().FirstOrDefault(one => $"{one.Namespace}/{one.Name}" == name) is not { } routes
-            || (Unused(routes, facts.Target.Path.Length > 0 ? facts.Target.Path : "/") ?? Astray(routes, facts)) is not var (field, message, remedy)) return trace;
+            || (Unused(routes, facts.Target.Path.Length > 0 ? facts.Target.Path : "/") ?? Astray(routes, facts)) is not var (field, message, remedy))
+            return trace;
         hops[at] = hops[at] with
         {
             Status = HopStatus.Warning,

@@ -3,6 +3,7 @@ using Isthmus.Explain.Tracing;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
+using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Install;
 using Xunit;
 
@@ -66,6 +67,18 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
         // Until the last workload answers, calls fail only because workloads are starting.
         await ExpectAsync(("$caller", "$split/hello", ""));
         foreach (var fault in InjectedFault.All) await ExpectAsync((fault.Caller, fault.Target, fault.Trace), fault.Request(services));
+    }
+
+    /// <summary>A trace asks before it says that a proxy has not received something.</summary>
+    [Fact]
+    public async Task Control_planes_say_which_proxies_follow_them()
+    {
+        await ReadyAsync();
+        await ExpectAsync(("$caller", "$split/hello", ""));
+        var query = new MeshQuery(mesh.Client("cluster1"), System);
+        var (ns, pod) = await query.ResolvePodAsync($"deployment/{Name("caller")}", Name("ns"), Stop);
+        await mesh.UntilAsync(async () => $"{await query.FollowsAsync($"{pod}.{ns}", Stop)}", text => text == "True", "the proxy has all that it was sent");
+        Assert.False(await query.FollowsAsync($"absent.{Name("ns")}", Stop));
     }
 
     [Fact]

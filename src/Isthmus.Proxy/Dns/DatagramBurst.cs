@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
 
 namespace Isthmus.Proxy.Dns;
 
@@ -9,6 +10,7 @@ namespace Isthmus.Proxy.Dns;
 /// Belongs to one thread.
 /// </summary>
 /// <param name="socket">Not connected, and blocking.</param>
+[SupportedOSPlatform("linux")]
 internal sealed unsafe partial class DatagramBurst(Socket socket) : IDisposable
 {
     /// <summary>The most datagrams at once. More wait in the socket.</summary>

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.Versioning;
 using Isthmus.Core.Problems;
 using Isthmus.Core.Tasks;
 using Isthmus.Wire.Dns;
@@ -34,6 +35,7 @@ internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvid
     /// <exception cref="ProblemException">The address is in use.</exception>
     public async Task RunAsync(CancellationToken stop)
     {
+        if (!OperatingSystem.IsLinux()) throw new PlatformNotSupportedException("the DNS proxy needs Linux");
         using var udp = new Socket(address.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
         using var tcp = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
@@ -50,13 +52,17 @@ internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvid
         }
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         // A dedicated thread answers in half the time of the shared pool.
-        new Thread(() => ServeUdp(udp, done, stop)) { IsBackground = true, Name = "dns" }.Start();
+        new Thread(() =>
+        {
+            if (OperatingSystem.IsLinux()) ServeUdp(udp, done, stop);
+        }) { IsBackground = true, Name = "dns" }.Start();
         using var closing = stop.Register(udp.Close);
         await AcceptAsync(tcp, stop).ConfigureAwait(false);
         await done.Task.ConfigureAwait(false);
         await _forwarding.WhenEndedAsync().ConfigureAwait(false);
     }
 
+    [SupportedOSPlatform("linux")]
     private void ServeUdp(Socket socket, TaskCompletionSource done, CancellationToken stop)
     {
         using var burst = new DatagramBurst(socket);
@@ -90,6 +96,7 @@ internal sealed class DnsProxy(IPEndPoint address, Upstream upstream, TimeProvid
         }
     }
 
+    [SupportedOSPlatform("linux")]
     private void AnswerUdp(Socket socket, DatagramBurst burst, int index, Random own, CancellationToken stop)
     {
         var decision = DnsResponder.Answer(burst[index], _table, udp: true, own, burst.Room, out var length);

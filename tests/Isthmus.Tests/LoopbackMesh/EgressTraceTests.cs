@@ -80,6 +80,8 @@ public sealed class EgressTraceTests(LoopbackMeshRig mesh, FaultyServices servic
             await ApplyAsync(Rule.Replace("SNI", "$out.example.com", StringComparison.Ordinal));
             await ExpectAsync("✔ The call gets through.", "mutual TLS of the mesh", "✔ gateway policy", "✔ onward");
 
+            // Without it: what comes there in plain text has no identity.
+            await DeleteAsync(MeshApi.AuthorizationPolicy, "istio-system", "egress");
             await DeleteAsync(MeshApi.VirtualService, "$ns", "onward");
             await ApplyAsync(Route("out", "mesh, $egress", "$egress.istio-system.svc.cluster.local", 80));
             await ExpectAsync("object  VirtualService $ns/$out in cluster1", "field   spec.http[0].route[0].destination.host",

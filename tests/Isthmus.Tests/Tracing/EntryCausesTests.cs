@@ -229,6 +229,29 @@ public sealed class EntryCausesTests
         if (code == "ISM2052") Assert.Equal(("Gateway edge/shop in c1", "spec.selector"), (problem.Object, problem.Path));
     }
 
+    /// <summary>Protocol TLS is for connections, whether TLS ends at the gateway or not.</summary>
+    [Theory]
+    [InlineData("protocol: TLS}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: door}", "passes connections on without looking inside",
+        "write tcp routes, or give the server the protocol HTTPS")]
+    [InlineData("protocol: TLS}, hosts: ['*'], tls: {mode: PASSTHROUGH}", "passes TLS on without looking inside", "write tls routes, with match.sniHosts")]
+    [InlineData("protocol: TCP}, hosts: ['*']", "passes connections on without looking inside", "write tcp routes, or give the server the protocol HTTP")]
+    [InlineData("protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: door}", "its proxy has not received", "")]
+    public void Routes_for_requests_at_a_server_for_connections_are_told(string server, string says, string remedy)
+    {
+        var scenario = new TraceScenario();
+        scenario.One += "\n---\n{apiVersion: v1, kind: Pod, metadata: {name: door, namespace: edge, labels: {istio: door}}, spec: {containers: [{name: "
+            + "istio-proxy}]}, status: {phase: Running}}\n---\n{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: door, namespace: edge}, "
+            + $"spec: {{selector: {{istio: door}}, servers: [{{port: {{number: 443, name: one, {server}}}]}}}}\n---\n{{apiVersion: networking.istio.io/v1, kind: "
+            + "VirtualService, metadata: {name: shop, namespace: edge}, spec: {hosts: [shop.example.com], gateways: [door], http: [{route: [{destination: {host: "
+            + "orders.shop}}]}]}}";
+        var facts = scenario.Facts("https://shop.example.com");
+        facts = new(facts.Clusters, new("c1", "edge", "door"), facts.Target, facts.Now);
+        var problem = new EntryCauses(facts, new CallerConfig(facts), new(facts, new(facts), new CallerConfig(facts))).WithoutListener(443, 8443);
+        Assert.Contains(says, problem.Message, StringComparison.Ordinal);
+        if (remedy.Length > 0) Assert.Equal(("ISM2085", "VirtualService edge/shop in c1"), (problem.Code, problem.Object));
+        Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);
+    }
+
     /// <summary>A server passes TLS on by its server name, for which a route must be.</summary>
     [Theory]
     [InlineData("www.example.com", "ISM2085", "VirtualService edge/pass in c1", "add shop.example.com to sniHosts")]

@@ -41,6 +41,13 @@ public sealed class UnreadyPodTests
         "containerStatuses: [{name: web, ready: true}, {name: istio-proxy, ready: false, state: {running: {}}}]",
         "the readiness probe of container istio-proxy fails; dnsPolicy Default keeps it from the cluster's DNS, by which it finds its control plane",
         "describe pod web-1")]
+    [InlineData("containers: [{name: web, startupProbe: {tcpSocket: {port: 80}}}]", "containerStatuses: [{name: web, started: false, state: {running: {}}}]",
+        "the startup probe of container web has not succeeded", "describe pod web-1")]
+    [InlineData("containers: [{name: web, startupProbe: {tcpSocket: {port: 80}}}]", "containerStatuses: [{name: web, started: true, state: {running: {}}}]",
+        "the readiness probe of container web fails", "describe pod web-1")]
+    [InlineData("containers: [{name: web, livenessProbe: {tcpSocket: {port: 80}}}]", "containerStatuses: [{name: web, lastState: {terminated: {exitCode: 0}}, "
+        + "state: {waiting: {reason: CrashLoopBackOff}}}]", "container web ends with code 0 again and again (CrashLoopBackOff), as when its liveness probe fails",
+        "describe pod web-1")]
     [InlineData("dnsPolicy: ClusterFirst, containers: [{name: web}, {name: istio-proxy}]",
         "containerStatuses: [{name: web, ready: true}, {name: istio-proxy, ready: false, state: {running: {}}}]",
         "the readiness probe of container istio-proxy fails", "describe pod web-1")]

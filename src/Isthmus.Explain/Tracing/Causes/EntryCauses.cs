@@ -82,10 +82,10 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
     /// <summary>Why a server that passes connections on has none to pass on: no route of a VirtualService is for connections; null when one is.</summary>
     private Problem? Unserved(Gateway gateway, GatewayServer server)
     {
-        if (server is not ({ Protocol: Protocol.Tcp } or { Tls.Mode: ServerTlsMode.Passthrough })) return null;
+        if (server is not ({ Protocol: Protocol.Tcp or Protocol.Tls } or { Tls.Mode: ServerTlsMode.Passthrough })) return null;
         var bound = config.At.Istio<VirtualService>().Where(service => IsBound(service, gateway)
             && service.Hosts.Any(host => Hosts.Admits(gateway, server, host, service.Namespace))).ToList();
-        var isTls = server.Protocol != Protocol.Tcp;
+        var isTls = server.Tls is { Mode: ServerTlsMode.Passthrough };
         if (bound.Exists(service => isTls ? !service.Tls.IsEmpty || !service.Tcp.IsEmpty : !service.Tcp.IsEmpty)) return null;
         var opened = $"server {gateway.Servers.ToList().IndexOf(server)} of {Named(gateway)} passes {(isTls ? "TLS" : "connections")} on without looking "
             + "inside";
@@ -93,7 +93,7 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
             ? Faults.Of("ISM2085", $"VirtualService {first.Namespace}/{first.Name} in {config.At.Context}", "spec.http",
                 $"has routes for requests only, and {opened}, so the gateway opens no port for it",
                 isTls ? "write tls routes, with match.sniHosts, or let the server end TLS (mode: SIMPLE)"
-                    : "write tcp routes, or give the server the protocol HTTP")
+                    : $"write tcp routes, or give the server the protocol {(server.Tls is null ? "HTTP" : "HTTPS")}")
             : Faults.Of("ISM2085", Named(gateway), "", $"no VirtualService with this Gateway has {(isTls ? "tls" : "tcp")} routes, and {opened}",
                 $"create a VirtualService with {(isTls ? "tls" : "tcp")} routes and gateway {gateway.FullName}");
     }

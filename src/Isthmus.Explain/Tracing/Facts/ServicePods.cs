@@ -128,6 +128,8 @@ internal static class ServicePods
     public static ContainerStatus? Lingering(Pod pod) => pod.Status.InitContainerStatuses.Find(status => status.State.Running is not null
         && pod.Spec.InitContainers.Exists(one => one.Name == status.Name && one.RestartPolicy != "Always" && !IsOfMesh(one)));
 
+    private static Container? Find(Pod pod, string name) => pod.Spec.Containers.Find(container => container.Name == name);
+
     /// <summary>Whether injection has added an init container.</summary>
     public static bool IsOfMesh(Container container) => container.Name is "istio-init" or "istio-validation" or "istio-proxy";
 
@@ -138,12 +140,16 @@ internal static class ServicePods
         {
             if (status is { State.Waiting: not null, LastState.Terminated: { ExitCode: not 0 } last })
                 return $"container {status.Name} exits with code {last.ExitCode} again and again ({status.State.Waiting.Reason}){Unproxied(pod, status.Name)}";
+            // Most programs that are told to end do so with code 0, and those that are not in time with 137.
+            if (status is { State.Waiting: not null, LastState.Terminated: { ExitCode: 0 } } && Find(pod, status.Name) is { LivenessProbe: not null })
+                return $"container {status.Name} ends with code 0 again and again ({status.State.Waiting.Reason}), as when its liveness probe fails";
             if (status.State.Waiting is { } waiting) return $"container {status.Name} waits: {waiting.Reason} {waiting.Message}".TrimEnd();
             if (status.State.Terminated is { ExitCode: not 0 } terminated)
                 return $"container {status.Name} exited with code {terminated.ExitCode}{Unproxied(pod, status.Name)}";
         }
         if (pod.Status.ContainerStatuses.FirstOrDefault(status => !status.Ready) is { } unready)
-            return $"the readiness probe of container {unready.Name}{(ReadinessCheck.Of(pod) is { } check ? $" ({check.Text})" : "")} fails"
+            return Find(pod, unready.Name) is { StartupProbe: not null } && unready.Started != true
+                ? $"the startup probe of container {unready.Name} has not succeeded" : $"the readiness probe of container {unready.Name}{(ReadinessCheck.Of(pod) is { } check ? $" ({check.Text})" : "")} fails"
                 + (unready.Name == "istio-proxy" && IsWithoutClusterDns(pod)
                     ? $"; dnsPolicy {pod.Spec.DnsPolicy} keeps it from the cluster's DNS, by which it finds its control plane" : "");
         var condition = pod.Status.Conditions.FirstOrDefault(candidate => candidate is { Type: "PodScheduled" or "Ready", Status: not "True" });

@@ -67,8 +67,9 @@ internal static partial class ServerTlsReader
     }
 
     private static IEnumerable<CertificateFiles> Files(Field tls) =>
-        (tls["serverCertificate"].Text.Length + tls["privateKey"].Text.Length > 0 ? [tls] : (IEnumerable<Field>)[]).Concat(tls["tlsCertificates"].Items)
-            .Select(pair => new CertificateFiles(pair["serverCertificate"].Text, pair["privateKey"].Text));
+        (tls["serverCertificate"].Text.Length + tls["privateKey"].Text.Length > 0 ? [(tls, "")] : (IEnumerable<(Field Pair, string Field)>)[])
+            .Concat(tls["tlsCertificates"].Items.Select((pair, index) => (Pair: pair, Field: $"tlsCertificates[{index}].")))
+            .Select(one => new CertificateFiles(one.Pair["serverCertificate"].Text, one.Pair["privateKey"].Text, one.Field));
 
     private static IEnumerable<NamedCredential> Credentials(Field tls)
     {

@@ -5,7 +5,8 @@ namespace Isthmus.Mesh.Model;
 public enum ServerTlsMode { Passthrough, Simple, Mutual, AutoPassthrough, IstioMutual, OptionalMutual }
 
 /// <summary>The files of a certificate.</summary>
-public sealed record CertificateFiles(string Certificate, string PrivateKey);
+/// <param name="Field">Where the TLS settings name them; empty: in their own fields.</param>
+public sealed record CertificateFiles(string Certificate, string PrivateKey, string Field);
 
 /// <summary>What kind of object holds certificates.</summary>
 public enum CredentialHolder { Secret, ConfigMap, ClusterTrustBundle }
@@ -84,6 +85,21 @@ public sealed record ServerTls(ServerTlsMode Mode)
 
     /// <summary>Whether the credential at a place of the list is also the place of the CA of clients.</summary>
     public bool NeedsCa(int credential) => credential == 0 && ChecksClients && ClientCas.IsEmpty;
+
+    /// <summary>The files that the gateway reads, and the field that names each.</summary>
+    public IEnumerable<(string Field, string Path)> NamedFiles
+    {
+        get
+        {
+            if (Mode is ServerTlsMode.IstioMutual || !Terminates || !Credentials.IsEmpty) yield break;
+            foreach (var (certificate, key, at) in Files)
+            {
+                yield return ($"{at}serverCertificate", certificate);
+                yield return ($"{at}privateKey", key);
+            }
+            if (ChecksClients && ClientCas.IsEmpty) yield return ("caCertificates", CaCertificates);
+        }
+    }
 
     private string CaName => !ClientCas.IsEmpty ? NamedCredential.ResourceOf(ClientCas) : Credentials.IsEmpty ? CaCertificates : Credentials[0].Name;
 }

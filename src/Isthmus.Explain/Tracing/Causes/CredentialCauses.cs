@@ -11,6 +11,8 @@ namespace Isthmus.Explain.Tracing.Causes;
 /// <summary>What is wrong with the Secret of a gateway's certificate. The code is that of a proxy without a certificate.</summary>
 internal sealed class CredentialCauses(TraceFacts facts, TraceNeeds needs, CallerConfig config)
 {
+    public FileCauses Files { get; } = new(facts, needs);
+
     /// <summary>Why a gateway has no certificate; null when nothing is wrong with its Secret, or it must be looked at first.</summary>
     /// <param name="owner">The Gateway.</param>
     /// <param name="field">The field that names the Secret.</param>

@@ -172,7 +172,7 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
         var credential = Bared(secret);
         if (certificate is null)
         {
-            if (!secret.StartsWith("kubernetes", StringComparison.Ordinal)) return null;
+            if (!secret.StartsWith("kubernetes", StringComparison.Ordinal)) return UnreadFile(call, secret);
             var (ns, name) = SecretOf(credential);
             var named = field.EndsWith(".tls", StringComparison.Ordinal) ? $"{field}.credentialName" : field;
             return credentials.Unusable(owner, named, ns, name,
@@ -209,15 +209,22 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
         return Faults.Of("ISM2151", owner, field, $"the certificate {certificate.Identity} {gap.Why}", gap.Remedy);
     }
 
+    /// <summary>The gateway has none of the certificates that its proxy asks for as a file; null when none is asked for as such.</summary>
+    /// <param name="secret">The name by which the gateway's proxy asks for them.</param>
+    public Problem? UnreadFile(TracedCall call, string secret) => Ender(call) is ({ } gateway, { Tls: { } tls } server)
+        ? credentials.Files.Unread(Named(gateway), $"spec.servers[{gateway.Servers.ToList().IndexOf(server)}].tls", tls, secret) : null;
+
     private static string Bared(string secret) => secret[(secret.IndexOf("://", StringComparison.Ordinal) is >= 0 and var scheme ? scheme + 3 : 0)..];
 
     private (string Namespace, string Name) SecretOf(string credential) =>
         credential.Split('/') is [var other, var bare] ? (other, bare) : (facts.Client.Namespace, credential);
 
-    /// <summary>The gateway demands certificates of clients, and has no CA to check them with.</summary>
+    /// <summary>The gateway demands certificates of clients, and has no CA to check them with; null where that is the mesh's, or must be looked at first.
+    /// </summary>
     /// <param name="secret">The name by which the gateway's proxy asks for the CA.</param>
-    public Problem WithoutClientCa(TracedCall call, string secret)
+    public Problem? WithoutClientCa(TracedCall call, string secret)
     {
+        if (!secret.Contains("://", StringComparison.Ordinal)) return UnreadFile(call, secret);
         var (owner, field) = Ending(call, "");
         var (names, remedy) = ClientCa(secret);
         return Faults.Of("ISM2060", owner, field,
@@ -229,12 +236,15 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
     /// <param name="ofListener">The field below <c>tls</c> of a listener of the Gateway API.</param>
     private (string Owner, string Field) Ending(TracedCall call, string ofListener)
     {
-        var servers = Opening(call.Port, call.Destination.Port).Where(one => one.Server.Tls is not null).ToList();
-        return Nearest(servers, facts.Target.Host) is ({ } gateway, { } server)
+        return Ender(call) is ({ } gateway, { } server)
             ? (Named(gateway), $"spec.servers[{gateway.Servers.ToList().IndexOf(server)}].tls")
             : Ingresses.Ending(facts.Target.Host) is var (ingress, secret) ? (Ingresses.Named(ingress), secret)
             : Api.Ending(ofListener, facts.Target.Host, call.Port, call.Destination.Port) ?? (facts.Client.ToString(), "");
     }
+
+    /// <summary>The server that most likely ends the TLS of the call; none when it is not known.</summary>
+    private (Gateway? Gateway, GatewayServer? Server) Ender(TracedCall call) =>
+        Nearest([.. Opening(call.Port, call.Destination.Port).Where(one => one.Server.Tls is not null)], facts.Target.Host);
 
     /// <summary>The objects that hold the CAs of clients, and what to put there.</summary>
     /// <param name="secret">Names by which proxies ask for CAs (<see cref="NamedCredential.Resource"/>), with commas between them.</param>

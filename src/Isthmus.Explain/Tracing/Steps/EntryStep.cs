@@ -112,9 +112,9 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, TraceCause
                 ("certificate", certificate?.Validity(facts.Now) ?? ""));
             return null;
         }
-        if (tls.Root.Contains("://", StringComparison.Ordinal) && view.Roots(tls.Root) is null)
+        if (tls.Root.Length > 0 && view.Roots(tls.Root) is null && causes.Entries.WithoutClientCa(call, tls.Root) is { } withoutCa)
         {
-            record.Fail("TLS", "ends at the gateway, without a CA for the certificates of clients", causes.Entries.WithoutClientCa(call, tls.Root));
+            record.Fail("TLS", "ends at the gateway, without a CA for the certificates of clients", withoutCa);
             return null;
         }
         var shown = $"ends at the gateway, with {certificate?.Identity ?? $"the certificate {tls.Certificate}"}";

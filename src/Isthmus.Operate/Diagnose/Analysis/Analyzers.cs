@@ -58,6 +58,7 @@ public static class Analyzers
         GatewayConflicts.Analyzer,
         GatewayProtocols.Analyzer,
         GatewayCertificates.Analyzer,
+        GatewayFiles.Analyzer,
         ClientRules.Analyzer,
         CredentialReferences.Analyzer,
         IngressObjects.Analyzer,

@@ -15,6 +15,11 @@ public static class GatewayCodes
             + "not served.",
         "Use another port for one of them.");
 
+    public static readonly AnalysisCode FileUnmounted = new("ISM1535", "FileUnmounted", Severity.Warning,
+        "A server of a Gateway names a certificate, key or CA as a file, and no volume is mounted at its path in the Pods of the gateway. They refuse TLS, "
+            + "unless their image has the file.",
+        "Name a Secret in credentialName, or mount the file.");
+
     public static readonly AnalysisCode ChainIncomplete = new("ISM1533", "ChainIncomplete", Severity.Warning,
         "The Secret of a gateway has a certificate without that of its issuer, which is known to be no root, or has others after it that did not issue it. "
             + "Clients that know only the root refuse the gateway. If only the issuer's offer of its certificate suggests that it is no root, this is "

@@ -93,6 +93,11 @@ internal static class GatewayCases
             Join(Ingress, Gateway("front", "istio: ingress", $"{Secure}, hosts: [web.example]"),
                 Gateway("other", "istio: ingress", $"{Secure}, hosts: [other.example]")),
             Join(Ingress, Gateway("front", "istio: ingress", $"{Secure}, hosts: [web.example, other.example]")), "shop/front, shop/other"),
+        new("ISM1535", "c1 Gateway shop/front spec.servers[0].tls.serverCertificate",
+            Join(Mounting("/etc/other"), Gateway("front", "istio: ingress", $"{InFiles}, hosts: [web.example]")),
+            Join(Mounting("/etc/door"), Gateway("front", "istio: ingress", $"{InFiles}, hosts: [web.example]")),
+            "is /etc/door/tls.crt, and no volume is mounted there in the proxy of Pod istio-system/gw-1 in c1",
+            Remedy: "write credentialName with a Secret of namespace istio-system instead of the files"),
         // Connections that can be for both servers, which ask for different client certificates.
         new("ISM1428", "c1 Gateway shop/front spec.servers[0].tls",
             Join(Ingress, Gateway("front", "istio: ingress", $"{Secure}, hosts: ['*.example']"),
@@ -123,6 +128,14 @@ internal static class GatewayCases
 
     private static string Gateway(string name, string selector, string server) =>
         Istio("Gateway", "shop", name, $$"""selector: { {{selector}} }, servers: [{ {{server}} }]""");
+
+    private const string InFiles = "port: {number: 443, name: https, protocol: HTTPS}, tls: {mode: SIMPLE, serverCertificate: /etc/door/tls.crt, privateKey: "
+        + "/etc/door/tls.key}";
+
+    /// <summary>The gateway, with a volume.</summary>
+    private static string Mounting(string path) => Ingress.Replace("containers: [{name: istio-proxy, ",
+        $"volumes: [{{name: door, secret: {{secretName: door}} }}], containers: [{{name: istio-proxy, volumeMounts: [{{name: door, mountPath: {path} }}], ",
+        StringComparison.Ordinal);
 
     private static string Raw => Istio("VirtualService", "shop", "raw",
         "gateways: [a-raw], hosts: ['*'], tcp: [{route: [{destination: {host: web, port: {number: 80}}}]}]");

@@ -83,7 +83,7 @@ internal static class ReachCases
                 AtServer("tls: [{match: [{sniHosts: [web.example.com]}], route: [{destination: {host: sealed} }] }]")),
             "server 0 of Gateway istio-system/front passes TLS on without looking inside (mode PASSTHROUGH), and sees no requests"),
         new("ISM1516", "c1 VirtualService shop/web spec.http", Join(Gates, Server("PASSTHROUGH"), AtServer("http: [{route: [{destination: {host: web} }] }]")),
-            Join(Gates, Server("SIMPLE, serverCertificate: /etc/cert, privateKey: /etc/key"), AtServer("http: [{route: [{destination: {host: web} }] }]")),
+            Join(Gates, Server("SIMPLE, credentialName: front"), AtServer("http: [{route: [{destination: {host: web} }] }]")),
             "has no effect"),
         new("ISM1517", "c1 Pod shop/web-1 metadata.annotations[traffic.sidecar.istio.io/excludeInboundPorts]", Join(Callers, Excluded("80")),
             Join(Callers, Excluded("9090")), "keeps port 80 from the proxy, to which port 80 of Service shop/web leads"),

@@ -207,7 +207,7 @@ internal static class UnmetSettingCases
 
     private static string Doors => Join(Gateway, Istio("Gateway", "shop", "front",
         "selector: {istio: gw}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}, {port: {number: 443, name: https, protocol: HTTPS}, "
-            + "hosts: ['*'], tls: {mode: SIMPLE, serverCertificate: /etc/cert, privateKey: /etc/key} }]"));
+            + "hosts: ['*'], tls: {mode: SIMPLE, credentialName: front} }]"));
 
     private static string AtGateways(string gateways) =>
         Istio("VirtualService", "shop", "web", $"hosts: [web], gateways: [{gateways}], http: [{{ {ToWeb} }}]");

@@ -1,0 +1,69 @@
+using System.Net;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Causes;
+using Isthmus.Explain.Tracing.Facts;
+using Xunit;
+
+namespace Isthmus.Tests.Tracing;
+
+/// <summary>What operators did wrong at the gateways by which calls come from outside (tests/operator-faults.tsv).</summary>
+public sealed class EntryTrialTests
+{
+    private const string Files = "file-cert:/etc/door/tls.crt~/etc/door/tls.key", Mount = "[{name: door, mountPath: /etc/door}]";
+
+    private const string Named = "serverCertificate: /etc/door/tls.crt, privateKey: /etc/door/tls.key, caCertificates: /etc/clients/ca.crt";
+
+    /// <summary>A gateway has no certificate where the file is not, and the objects tell why.</summary>
+    [Theory]
+    [InlineData("[]", "[]", null, Files, "serverCertificate", "is /etc/door/tls.crt, which Pod edge/door in c1 does not have: no volume is mounted there",
+        "write credentialName with a Secret of namespace edge instead of the files, or mount a volume with the file at /etc/door in container istio-proxy")]
+    [InlineData("[]", "[]", null, "file-root:/etc/clients/ca.crt", "caCertificates", "is /etc/clients/ca.crt, which Pod edge/door in c1 does not have", "write")]
+    [InlineData(Mount, "[{name: door, secret: {secretName: door-certs, optional: true}}]", "", Files, "serverCertificate",
+        "is /etc/door/tls.crt, in volume door of Pod edge/door in c1, which is Secret edge/door-certs: it does not exist", "create it, with the key tls.crt")]
+    [InlineData(Mount, "[{name: door, secret: {secretName: door-certs}}]", "tls.crt cert.key", Files, "privateKey",
+        "is /etc/door/tls.key, in volume door of Pod edge/door in c1, which is Secret edge/door-certs: that has tls.crt, cert.key, and no tls.key",
+        "write the path of a file that the volume has, or add the key tls.key to Secret edge/door-certs")]
+    [InlineData(Mount, "[{name: door, secret: {secretName: door-certs, items: [{key: cert.key, path: tls.key}, {key: tls.crt, path: tls.crt}]}}]",
+        "tls.crt cert.key", Files, "serverCertificate", "is /etc/door/tls.crt, which the proxy of Pod edge/door in c1 could not use with /etc/door/tls.key",
+        "see what it says of the files: kubectl --context=c1 -n edge logs door -c istio-proxy")]
+    public void A_certificate_in_files_that_the_gateway_lacks_is_told(string mounts, string volumes, string? keys, string asked, string field, string says,
+        string remedy)
+    {
+        var causes = Entry($"[{{port: {{number: 443, name: https, protocol: HTTPS}}, hosts: ['*.example.com'], tls: {{mode: MUTUAL, {Named}}}}}]", "",
+            "https://shop.example.com", out var call, mounts, volumes);
+        if (keys is not null)
+            call.Facts.Holders[new("c1", "Secret", "edge", "door-certs")] = keys.Length == 0 ? new("does not exist", []) : new("", keys.Split(' '));
+        var problem = asked == Files ? causes.Unacceptable(call, asked, null) : causes.WithoutClientCa(call, asked);
+        AssertSays(problem, "ISM2060", "Gateway edge/door in c1", $"spec.servers[0].tls.{field}", says, remedy);
+    }
+
+    private static void AssertSays(Problem? problem, string code, string? owner, string path, string says, string remedy)
+    {
+        Assert.Equal(owner is null ? default : (code, owner, path), problem is null ? default : (problem.Code, problem.Object, problem.Path));
+        Assert.StartsWith(says, problem?.Message ?? "", StringComparison.Ordinal);
+        Assert.StartsWith(remedy, problem?.Remedy ?? "", StringComparison.Ordinal);
+    }
+
+    /// <summary>A Gateway edge/door at Pod edge/door, and a call that comes there.</summary>
+    private static EntryCauses Entry(string servers, string objects, string target, out TracedCall call, string mounts = "[]", string volumes = "[]")
+    {
+        var scenario = new TraceScenario();
+        scenario.One += $$"""
+
+            ---
+            {apiVersion: v1, kind: Pod, metadata: {name: door, namespace: edge, labels: {istio: door} }, spec: {containers: [{name: istio-proxy, volumeMounts: {{mounts}} }], volumes: {{volumes}} }, status: {phase: Running} }
+            ---
+            {apiVersion: v1, kind: Service, metadata: {name: door, namespace: edge}, spec: {selector: {istio: door}, ports: [{name: http, port: 80}, {name: https, port: 443}]} }
+            ---
+            {apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: door, namespace: edge}, spec: {selector: {istio: door}, servers: {{servers}} } }
+            ---
+            {{(objects.Length > 0 ? objects : "{}")}}
+            """;
+        var facts = scenario.Facts(target);
+        facts = new(facts.Clusters, new("c1", "edge", "door"), facts.Target, facts.Now);
+        var (port, kind) = facts.Target.Scheme == "https" ? (443, CallKinds.Tls) : (80, CallKinds.Http);
+        call = new(facts, null, null, port, kind, new(IPAddress.Any, port));
+        return new(facts, new(facts), new(facts, new(facts), new(facts)));
+    }
+}

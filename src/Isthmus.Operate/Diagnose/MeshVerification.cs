@@ -59,6 +59,10 @@ public static partial class MeshVerification
                 $"none of its own, those of {string.Join(", ", cluster.Hosted.Select(plane => plane.Cluster))}", null);
             yield break;
         }
+        // First: a control plane that is gone took its webhook along, and the rest follows from that.
+        if (cluster.Uninjected is { } asking)
+            yield return new(cluster.Context, "injection webhook", asking.IsEmpty ? "none, and no namespace asks for sidecars" : "none", asking.IsEmpty ? null
+                : Wrong("ISM1044", cluster, "", InjectorWebhook.Missing(asking), InjectorWebhook.Again(cluster.Context)));
         var ready = cluster.ControlPlanes.Count(pod => pod.Value);
         if (cluster.ControlPlanes.Count > 0)
         {
@@ -83,7 +87,14 @@ public static partial class MeshVerification
             yield return new(cluster.Context, "control plane", "none",
                 Wrong("ISM1003", cluster, "", "has no control plane, and neither does any other cluster", "run 'isthmus install' in one of them"));
         }
-        foreach (var check in Remote(cluster, members)) yield return check;
+        else if (IsRobbed(cluster))
+        {
+            yield return new(cluster.Context, "control plane", "none",
+                Wrong("ISM1003", cluster, "", $"has no control plane, and nothing that a remote cluster has: no webhook, no endpoints of Service "
+                    + $"{cluster.SystemNamespace}/{WellKnown.Istiod}, no annotation {Annotations.ControlPlaneClusters} of its system namespace. If it had one, it "
+                    + "was removed", InjectorWebhook.Again(cluster.Context)));
+        }
+        foreach (var check in IsRobbed(cluster) ? [] : Remote(cluster, members)) yield return check;
         foreach (var webhook in cluster.UntrustedWebhooks)
         {
             yield return new(cluster.Context, "injection webhook", webhook,
@@ -99,10 +110,8 @@ public static partial class MeshVerification
             yield return new(cluster.Context, "webhook", webhook.Split(' ')[^1], Wrong("ISM1004", cluster, webhook, fault,
                 "the control plane writes the CA bundle: see its log. If its CA has expired, put a new one into the Secret cacerts"));
         }
-        if (cluster.Uninjected is { } asking)
-            yield return new(cluster.Context, "injection webhook", asking.IsEmpty ? "none, and no namespace asks for sidecars" : "none", asking.IsEmpty ? null
-                : Wrong("ISM1044", cluster, "", InjectorWebhook.Missing(asking), InjectorWebhook.Again(cluster.Context)));
-        else if (cluster.UntrustedWebhooks.IsEmpty && !cluster.Withholds(WithheldFacts.Webhooks) && cluster.Handshakes.All(proof => proof.Value.Length == 0))
+        if (cluster is { Uninjected: null, UntrustedWebhooks.IsEmpty: true } && !cluster.Withholds(WithheldFacts.Webhooks)
+            && cluster.Handshakes.All(proof => proof.Value.Length == 0))
             yield return new(cluster.Context, "injection webhook", cluster.Handshakes.Count > 0 ? "trusted" : "has the CA bundle of the mesh", null);
         foreach (var gateway in cluster.Gateways) yield return NetworkVerification.Gateway(cluster, gateway);
         foreach (var problem in cluster.Problems) yield return new(cluster.Context, Configuration, problem.Object, problem);
@@ -114,6 +123,10 @@ public static partial class MeshVerification
                     $"kubectl --context={cluster.Context} -n {dns.Service.Split('/')[0]} get deployments,pods"));
         }
     }
+
+    /// <summary>Whether it has neither a control plane nor anything that leads to one elsewhere: it is no remote cluster, whose way could be wrong.</summary>
+    private static bool IsRobbed(ClusterFacts cluster) =>
+        cluster is { Uninjected: not null, ControlPlanes.Count: 0, ControlPlaneAt.IsEmpty: true, ControlPlaneClusters.IsEmpty: true };
 
     /// <summary>Others serve, so that nobody notices before they are gone, too; null while one starts.</summary>
     private static Problem? Stuck(ClusterFacts cluster, DateTimeOffset now) => cluster.Unready.FirstOrDefault(pod => pod.IsStuck(now)) is not { } stuck ? null

@@ -175,9 +175,13 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
     }
 
     /// <summary>Objects of an earlier install of the same name and revision that this one no longer contains.</summary>
-    public async Task<IReadOnlyList<Removal>> ExtraAsync(OperatorSpec spec, IReadOnlyList<Component> components, CancellationToken stop)
+    public Task<IReadOnlyList<Removal>> ExtraAsync(OperatorSpec spec, IReadOnlyList<Component> components, CancellationToken stop) =>
+        ExtraAsync(client, spec, [.. components.SelectMany(component => component.Objects)], stop);
+
+    /// <inheritdoc cref="ExtraAsync(OperatorSpec, IReadOnlyList{Component}, CancellationToken)"/>
+    internal static async Task<IReadOnlyList<Removal>> ExtraAsync(KubeClient client, OperatorSpec spec, IReadOnlyList<JsonObject> objects,
+        CancellationToken stop)
     {
-        var objects = components.SelectMany(component => component.Objects).ToList();
         var wanted = objects.Select(Identity).ToHashSet(StringComparer.Ordinal);
         // Endpoints of a Service with a selector have its labels, but a controller creates them; the slices of a host name are written later.
         var others = objects.Where(value => value["kind"]?.ToString() == "Service").Where(service => service["spec"]?["selector"] is JsonObject { Count: > 0 })

@@ -54,6 +54,7 @@ public sealed class Preconditions(KubeClient client, TimeProvider time, Action<s
             await InstalledIdentity.CheckAsync(client, spec, NamesRemedy, Unread ?? note, stop);
             return spec;
         });
+        await LostControlPlane.CheckAsync(client, spec, objects, stop);
         await new GatewayApiBundle(client).CheckAsync(components, stop);
         await ImagesAsync(spec, objects, stop);
         await PodSecurityAsync(objects, stop);

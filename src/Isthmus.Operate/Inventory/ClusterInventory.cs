@@ -77,11 +77,21 @@ public sealed class ClusterInventory
     internal IReadOnlyList<InjectorWebhook> Injectors => field ??= [.. Objects(MeshApi.MutatingWebhookConfiguration.Name).Where(InjectorWebhook.IsInjector)
         .SelectMany(InjectorWebhook.Read)];
 
-    /// <summary>Whether no webhook injects Pods, although an injector has its settings here.</summary>
-    public bool LacksInjector => Knows(MeshApi.MutatingWebhookConfiguration.Name) 
+    /// <summary>Whether no webhook injects Pods, although an injector has its settings here, or a control plane that is gone has left the root of its
+    /// CA.</summary>
+    public bool LacksInjector => Knows(MeshApi.MutatingWebhookConfiguration.Name)
         && !Objects(MeshApi.MutatingWebhookConfiguration.Name).Any(InjectorWebhook.Injects)
-        && Objects(MeshApi.ConfigMap.Name).Any(map => map["metadata"]?["name"]?.ToString() is { } name
-            && (name == InjectorMap || name.StartsWith($"{InjectorMap}-", StringComparison.Ordinal)));
+        && (Objects(MeshApi.ConfigMap.Name).Any(map => map["metadata"]?["name"]?.ToString() is { } name
+                && (name == InjectorMap || name.StartsWith($"{InjectorMap}-", StringComparison.Ordinal)))
+            || (Knows(MeshApi.Deployment.Name) && ControlPlanes.Count == 0
+                && (Trust.InForce.IsKnown || Find($"{MeshApi.ConfigMap.Name} {RootNamespace}/{WellKnown.RootCertConfigMap}") is not null)));
+
+    /// <summary>The control plane behind a webhook that injects Pods here, where none of its namespace runs: no Pod is injected then, and where a webhook
+    /// matches, none can be made. Null where one runs, or that is not known.</summary>
+    internal ControlPlaneDeployment? StoppedInjector =>
+        Objects(MeshApi.MutatingWebhookConfiguration.Name).Where(InjectorWebhook.Injects).SelectMany(InjectorWebhook.Read)
+            .Select(injector => ControlPlanes.Where(plane => plane.Namespace == injector.Namespace).ToList())
+            .FirstOrDefault(planes => planes.Count > 0 && planes.TrueForAll(plane => plane.IsStopped))?[0];
 
     /// <summary>The Gateways of the Gateway API.</summary>
     internal IReadOnlyList<StoredGateway> ApiGateways => field ??= [.. Objects(MeshApi.ApiGateway.Name).Select(value => StoredGateway.Read(Context, value))];

@@ -12,6 +12,16 @@ internal sealed record ControlPlaneDeployment(Deployment Deployment, string Clus
 {
     public string Namespace => Deployment.Metadata.Namespace;
 
+    /// <summary>Whether it has no Pods, or none that is ready, as its status says.</summary>
+    public bool IsStopped => Deployment.Spec.Replicas == 0 || Deployment.Status is { ReadyReplicas: 0, UnavailableReplicas: > 0 };
+
+    /// <summary>The field that shows that it is stopped.</summary>
+    public string StoppedField => Deployment.Spec.Replicas == 0 ? "spec.replicas" : "status.readyReplicas";
+
+    /// <summary>What starts it again, or shows why it does not start.</summary>
+    public string Start(string context) => $"kubectl --context={context} -n {Namespace} "
+        + (Deployment.Spec.Replicas == 0 ? $"scale deployment {Deployment.Metadata.Name} --replicas=1" : $"describe deployment,pod -l app={WellKnown.Istiod}");
+
     public static bool IsOne(Deployment deployment) => deployment.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod;
 
     public static ControlPlaneDeployment Read(Deployment deployment) => new(deployment,

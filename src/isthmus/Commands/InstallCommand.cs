@@ -55,6 +55,8 @@ internal static class InstallCommand
                 // Standard input held the file, so it cannot hold an answer.
                 if (options.ReadsStandardInput(line))
                     throw new WrongUseException("-f -", "cannot ask for confirmation when the file comes from standard input", "add -y");
+                foreach (var removal in await installer.ExtraAsync(spec, components, stop))
+                    Console.WriteLine($"  will be removed, because the installation no longer has it: {removal}");
                 if (!await Question.ConfirmAsync(
                     $"This will {name} the {spec.Profile} profile ({string.Join(", ", components.Select(component => component.Name))}) into the cluster "
                         + $"{client.Access.Name}. Proceed?",

@@ -59,6 +59,29 @@ public sealed class UpgradeTests
             refused.Message);
     }
 
+    /// <summary>An installation removes what it no longer has: with a profile without a control plane, the one that serves the cluster.</summary>
+    [Fact]
+    public async Task An_installation_that_would_remove_the_control_plane_is_refused()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await InstalledAsync(cluster);
+        Task CheckAsync(params string[] flags) => CheckSpecAsync(OperatorSpec.Build([], flags, null));
+        Task CheckSpecAsync(OperatorSpec spec) =>
+            LostControlPlane.CheckAsync(client, spec, [.. Manifests.Render(spec).SelectMany(component => component.Objects)], Stop);
+        var refused = await Assert.ThrowsAsync<ProblemException>(() => CheckAsync("profile=empty"));
+        Assert.Contains("has no control plane, and removes the one that runs: Deployment istio-system/istiod, MutatingWebhookConfiguration "
+            + "istio-sidecar-injector and ", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("to remove it: isthmus uninstall --context=", refused.Message, StringComparison.Ordinal);
+        await CheckAsync([.. Flags, "values.pilot.autoscaleEnabled=false"]);
+        // It is then a remote cluster, by its flags.
+        await CheckAsync("profile=remote", "values.global.remotePilotAddress=172.18.0.1");
+        // What has another name takes nothing away.
+        await CheckSpecAsync(OperatorSpec.Build([("gw.yaml", "{apiVersion: install.istio.io/v1alpha1, kind: IstioOperator, metadata: {name: gateway}, spec: "
+            + "{profile: empty}}")], [], null));
+        await client.DeleteAsync(Kinds.Deployment, "istio-system", "istiod", Stop);
+        await CheckAsync("profile=empty");
+    }
+
     [Fact]
     public async Task An_installation_that_leaves_out_the_names_of_the_one_there_is_refused()
     {

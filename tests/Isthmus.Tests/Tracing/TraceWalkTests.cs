@@ -99,6 +99,7 @@ public sealed class TraceWalkTests
         { "control plane of a remote behind a Gateway that lacks its port", "ISM1019", "endpoints", "Gateway istio-system/east in c2" },
         { "control plane of a remote behind a Gateway without a route", "ISM1019", "endpoints", "Gateway istio-system/east in c2" },
         { "mesh TLS off behind a gateway", "ISM2066", "gateway endpoints", "PeerAuthentication shop/opened in c2" },
+        { "control plane removed", "ISM1003", "endpoints", "cluster c1" },
         { "control plane of a remote elsewhere", "ISM1018", "endpoints", "Service istio-system/istiod in c1" },
         { "gone while the control plane was away", "ISM1003", "workload", "Deployment istio-system/istiod in c1" },
         { "only by its global name", "ISM2016", "endpoints", "Service shop/orders in c2" },
@@ -300,6 +301,12 @@ public sealed class TraceWalkTests
                     Without(s.One.Replace("{replicas: 1, selector: {matchLabels: {app: istiod", "{replicas: 0, selector: {matchLabels: {app: istiod",
                         StringComparison.Ordinal),
                         "istiod-x"));
+                break;
+            case "control plane removed":
+                s.Client = noEndpoints;
+                s.One = Without(s.One, "istiod-x")
+                    .Replace("labels: {app: istiod}}, spec: {replicas", "labels: {app: none}}, spec: {replicas", StringComparison.Ordinal)
+                    + "\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: istio-ca-root-cert, namespace: istio-system}, data: {}}";
                 break;
             case "control plane of a remote not exposed" or "control plane of a remote elsewhere"
                 or "control plane of a remote behind a Gateway that lacks its port" or "control plane of a remote behind a Gateway without a route"

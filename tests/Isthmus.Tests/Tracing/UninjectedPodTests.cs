@@ -43,6 +43,38 @@ public sealed class UninjectedPodTests
             Assert.Single(Verified("istio-injection: enabled", Pod("web-1", Owned), settings, webhook)).Object);
     }
 
+    /// <summary>A Pod that is made while nothing answers the webhook is refused.</summary>
+    [Theory]
+    [InlineData("replicas: 0", "", "spec.replicas", "scale deployment istiod --replicas=1")]
+    [InlineData("replicas: 1", ", status: {replicas: 1, unavailableReplicas: 1}", "status.readyReplicas", "describe deployment,pod -l app=istiod")]
+    [InlineData("replicas: 1", ", status: {replicas: 1, readyReplicas: 1}", "", "")]
+    public void A_control_plane_that_does_not_run_is_started_before_the_Pod_is_restarted(string replicas, string status, string field, string remedy)
+    {
+        const string webhook = "{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: own, labels: {app: "
+            + "sidecar-injector}}, webhooks: [{name: namespace.sidecar-injector.istio.io, clientConfig: {service: {name: istiod, namespace: istio-system}}, "
+            + "namespaceSelector: {matchLabels: {istio-injection: enabled}}}]}";
+        var problem = Assert.Single(Verified("istio-injection: enabled", Pod("web-1", Owned), webhook,
+            "{apiVersion: apps/v1, kind: Deployment, metadata: {name: istiod, namespace: istio-system, labels: {app: istiod}}, spec: {" + replicas + "}" + status + "}"));
+        if (field.Length == 0)
+        {
+            Assert.Equal("Pod shop/web-1 in c1", problem.Object);
+            return;
+        }
+        Assert.Equal(("ISM2051", "Deployment istio-system/istiod in c1", field), (problem.Code, problem.Object, problem.Path));
+        Assert.StartsWith("is 0, so that nothing answers the webhook that injects Pods: Pod shop/web-1 in c1 has no sidecar", problem.Message,
+            StringComparison.Ordinal);
+        Assert.StartsWith($"start the control plane first: kubectl --context=c1 -n istio-system {remedy}; then restart the Pod", problem.Remedy,
+            StringComparison.Ordinal);
+    }
+
+    /// <summary>With <c>profile=empty</c>, an installation removes the settings of the injector, too. The root of its CA stays.</summary>
+    [Fact]
+    public void A_control_plane_that_was_removed_took_its_webhook_along()
+    {
+        const string root = "{apiVersion: v1, kind: ConfigMap, metadata: {name: istio-ca-root-cert, namespace: istio-system}, data: {root-cert.pem: x}}";
+        Assert.Equal("cluster c1", Assert.Single(Verified("istio-injection: enabled", Pod("web-1", Owned), root)).Object);
+    }
+
     [Fact]
     public void Pods_of_one_workload_are_one_warning() => Assert.Contains("like 1 more of Deployment shop/web",
         Assert.Single(Verified("istio-injection: enabled", Pod("web-1", Owned), Pod("web-2", Owned))).Message, StringComparison.Ordinal);

@@ -190,6 +190,11 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
     {
         var service = cluster.Services.FirstOrDefault(candidate => candidate.Metadata.Namespace == cluster.SystemNamespace
             && candidate.Metadata.Name.StartsWith(WellKnown.Istiod, StringComparison.Ordinal));
+        if (service is null && cluster.NamedPrimaries.Count == 0 && cluster.LacksInjector)
+            return Faults.Of("ISM1003", $"cluster {cluster.Context}", "",
+                "has no control plane, and nothing that a remote cluster has: no webhook, no Service istiod, no annotation "
+                    + $"{Annotations.ControlPlaneClusters} of Namespace {cluster.SystemNamespace}. If it had one, it was removed",
+                InjectorWebhook.Again(cluster.Context));
         if (service is null)
             return Faults.Of("ISM1018", $"Service {cluster.SystemNamespace}/{WellKnown.Istiod} in {cluster.Context}", "",
                 $"does not exist, so proxies do not find the control plane in {plane.At.Context}",

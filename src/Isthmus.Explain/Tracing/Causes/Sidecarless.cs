@@ -31,6 +31,13 @@ internal readonly record struct Sidecarless(string Object, string Field, string 
             {
                 Because = $"has no {MeshApi.MutatingWebhookConfiguration.Kind} that injects Pods: {name} ",
             };
+        // A Pod that is made now is refused, or gets none either.
+        if (cluster.Injects(ns) && cluster.StoppedInjector is { } stopped)
+            return new($"Deployment {stopped.Deployment.Key} in {cluster.Context}", stopped.StoppedField,
+                $"start the control plane first: {stopped.Start(cluster.Context)}; then restart the Pod: {Again(cluster, pod)}")
+            {
+                Because = $"is 0, so that nothing answers the webhook that injects Pods: {name} ",
+            };
         if (cluster.Injects(ns) && cluster.UnmetBy(pod) is { } unmet)
             return new(name, "metadata.labels",
                 $"{unmet.Webhook} in {cluster.Context} demands {unmet.Term} as well: remove that, or set the label, and restart the Pod");

@@ -217,6 +217,9 @@ internal sealed class ClusterObjects
     /// <inheritdoc cref="ClusterInventory.LacksInjector"/>
     public bool LacksInjector => _read.LacksInjector;
 
+    /// <inheritdoc cref="ClusterInventory.StoppedInjector"/>
+    public ControlPlaneDeployment? StoppedInjector => _read.StoppedInjector;
+
     /// <summary>Whether a namespace is not for applications.</summary>
     public bool IsOfSystem(string ns) => ns == SystemNamespace || MeshSnapshot.IsSystem(_read, ns);
 

@@ -33,7 +33,8 @@ public static class GatewayApiListeners
                 // Faulty references are findings of their own.
                 if (wrong.Reason != "InvalidRouteKinds" && GatewayApiTargets.HasFaults(api, judged.Owner, judged.Gateway, listener.Listener)) continue;
                 yield return IstioCodes.NegativeCondition.At(api.Cluster, name, wrong.Reason == "InvalidRouteKinds" ? $"{path}.allowedRoutes.kinds" : path,
-                    $"{wrong.Type} of listener {listener.Listener.Name} is False ({wrong.Reason}): {wrong.Message}");
+                    $"{wrong.Type} of listener {listener.Listener.Name} is False ({wrong.Reason}): {wrong.Message}",
+                    ConditionRemedies.OfListener(listener.Listener, wrong.Reason));
             }
             if (IsUnused(api, judged, listener))
                 yield return OwnCodes.ListenerUnused.At(api.Cluster, name, path,

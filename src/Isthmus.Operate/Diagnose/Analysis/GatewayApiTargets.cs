@@ -226,7 +226,8 @@ public static class GatewayApiTargets
                         "refer to a ConfigMap of the policy's namespace with ca.crt, or to a ClusterTrustBundle");
             else if (unresolved is null && conditions.FirstOrDefault(condition => condition is { Type: "Accepted", Status: false }) is { } refused)
                 yield return IstioCodes.NegativeCondition.At(api.Cluster, name, refused.Reason == "Conflicted" ? "spec.targetRefs" : "spec.validation",
-                    $"Accepted is False ({refused.Reason}): {refused.Message}");
+                    $"Accepted is False ({refused.Reason}): {refused.Message}",
+                    ConditionRemedies.OfPolicy(policy, api.Verdicts.Policies, refused.Reason, "spec.validation"));
         }
     }
 
@@ -238,7 +239,8 @@ public static class GatewayApiTargets
             foreach (var finding in Targets(api, policy)) yield return finding;
             if (api.Verdicts.ConditionsOf(policy).FirstOrDefault(condition => condition is { Type: "Accepted", Status: false }) is { } refused)
                 yield return IstioCodes.NegativeCondition.At(api.Cluster, JudgedGatewayApi.Name(policy.Source),
-                    refused.Reason == "Conflicted" ? "spec.targetRefs" : "spec.sessionPersistence", $"Accepted is False ({refused.Reason}): {refused.Message}");
+                    refused.Reason == "Conflicted" ? "spec.targetRefs" : "spec.sessionPersistence", $"Accepted is False ({refused.Reason}): {refused.Message}",
+                    ConditionRemedies.OfPolicy(policy, api.Verdicts.TrafficPolicies, refused.Reason, "spec.sessionPersistence and spec.retryConstraint"));
         }
     }
 

@@ -31,14 +31,19 @@ public static class IngressObjects
             : named is not null ? (known is null ? named == settings.Class : known["spec"]?["controller"]?.ToString() == IngressSettings.Controller)
             : settings.Mode == IngressMode.Default && cluster.Mesh is not null;
         if (!isOurs) return OfNobody(cluster, name, ingress);
-        if (!MeshSnapshot.HasControlPlane(cluster) && mesh.Readable.Any(MeshSnapshot.HasControlPlane))
+        if (!MeshSnapshot.HasControlPlane(cluster) && mesh.Readable.FirstOrDefault(MeshSnapshot.HasControlPlane) is { } primary)
             return [OwnCodes.IngressIneffective.At(cluster, name, "",
-                "has no effect: control planes read Ingress objects of their own cluster only; apply it to a cluster with a control plane")];
+                "has no effect: control planes read Ingress objects of their own cluster only",
+                $"apply it in the cluster of the control plane (kubectl --context={primary.Context} apply -f FILE), and delete it here: kubectl "
+                    + $"--context={cluster.Context} -n {ingress.Metadata.Namespace} delete ingress {ingress.Metadata.Name}")];
         if (settings.Mode == IngressMode.Off)
-            return [OwnCodes.IngressIneffective.At(cluster, name, "", "has no effect: ingressControllerMode of MeshConfig is OFF; set it to STRICT")];
+            return [OwnCodes.IngressIneffective.At(cluster, name, "", "has no effect: ingressControllerMode of MeshConfig is OFF",
+                "install with meshConfig.ingressControllerMode=STRICT, so that gateways serve the Ingress objects that name their class, or delete the Ingress")];
         if (annotation is null && known is null && named is not null)
             return [OwnCodes.IngressIneffective.At(cluster, name, "spec.ingressClassName",
-                $"has no effect: there is no IngressClass \"{named}\"; create it, with controller {IngressSettings.Controller}")];
+                $"has no effect: there is no IngressClass \"{named}\"",
+                $"create IngressClass {named} with spec.controller: {IngressSettings.Controller}"
+                    + (cluster.IngressClasses(IngressSettings.Controller) is { Count: > 0 } ours ? $", or name {string.Join(" or ", ours)}" : ""))];
         return Backends(ingress).SelectMany(backend => Lack(cluster, ingress.Metadata.Namespace, backend.Backend) is { } lack
             ? (IEnumerable<Finding>)[IstioCodes.ReferencedResourceNotFound.At(cluster, name, $"{backend.Path}.{lack.Field}", lack.Message)] : []);
     }

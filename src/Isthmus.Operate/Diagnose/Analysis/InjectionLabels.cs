@@ -80,6 +80,14 @@ public static class InjectionLabels
                             InjectorWebhook.Again(area.Cluster.Context));
                         continue;
                     }
+                    if (area.Cluster.StoppedInjector is { } stopped)
+                    {
+                        yield return IstioCodes.PodMissingProxy.At(area.Cluster, pod.Name, "",
+                            $"is to have a sidecar, and has none: nothing answers the webhook that injects Pods, because {stopped.StoppedField} of Deployment "
+                                + $"{stopped.Deployment.Key} is 0",
+                            $"start the control plane first: {stopped.Start(area.Cluster.Context)}; then restart the workload");
+                        continue;
+                    }
                     var unmet = InjectionSelectors.Unmet(selectors, name, labels, pod.Labels);
                     yield return IstioCodes.PodMissingProxy.At(area.Cluster, pod.Name, "", "is to have a sidecar, and has none: it is not part of the mesh"
                         + (unmet is null ? "" : $"; {unmet.Webhook} demands {unmet.Term}"),

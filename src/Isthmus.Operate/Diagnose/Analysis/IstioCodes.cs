@@ -212,7 +212,7 @@ public static class IstioCodes
         "A control plane says in a condition that an object does not apply as it is written: one of the Gateway API, by a verdict that follows from "
             + "the objects, "
         + "or any with such a condition in its status. What has a code of its own is reported with that one.",
-        "Do what the message of the condition says.");
+        "Correct what the condition is about: the finding says which field or object.");
 
     public static readonly AnalysisCode SubsetSelectsNothing = new("IST0173", "DestinationRuleSubsetNotSelectPods", Severity.Error,
         "No workload of the host has the labels of a subset, in any cluster. Requests that are routed to it get 503; a subset that no route uses is only "

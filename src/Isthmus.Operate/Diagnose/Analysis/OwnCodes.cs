@@ -68,7 +68,8 @@ public static class OwnCodes
         "Set loadBalancer.consistentHash.useSourceIp in a DestinationRule of the host.");
 
     public static readonly AnalysisCode IngressIneffective = new("ISM1412", "IngressIneffective", Severity.Warning,
-        "An Ingress is meant for gateways of the mesh, and no gateway serves it.", "Do what the message says.");
+        "An Ingress is meant for gateways of the mesh, and no gateway serves it.",
+        "Create its IngressClass, set ingressControllerMode of MeshConfig to STRICT, or apply it in the cluster of a control plane: the finding says which.");
 
     public static readonly AnalysisCode RoutesDiffer = new("ISM1413", "RoutesDiffer", Severity.Warning,
         "The VirtualServices of one host differ between clusters with control planes of their own. Where a call goes depends on the cluster of the caller.",

@@ -29,7 +29,7 @@ public static class StoredConditions
         from item in cluster.Objects(kind.Name)
         from condition in Conditions(item["status"]?["conditions"], item)
         where types.Contains(Text(condition, "type")) && (Text(condition, "status") == "False" || Text(condition, "reason") == "PartiallyInvalid")
-        select At(cluster, item, "status.conditions", condition);
+        select At(cluster, item, "status.conditions", condition, ConditionRemedies.OfAmbient(cluster, kind, NamespaceOf(item)));
 
     /// <summary>Whether Pods serve a Gateway does not follow from it. Whose class is another controller's is left alone.</summary>
     private static IEnumerable<Finding> Gateways(JudgedGatewayApi api)
@@ -48,7 +48,8 @@ public static class StoredConditions
                 // The control plane may say less now than when it wrote; and a fault of a listener or a reference is reported with its field.
                 if (judged is not null && (type == "ResolvedRefs" || Text(condition, "reason") == "ListenersNotValid")) continue;
                 if (isRejected && Text(condition, "reason") == "Invalid") continue;
-                yield return At(api.Cluster, item, "status.conditions", condition);
+                yield return At(api.Cluster, item, "status.conditions", condition,
+                    ConditionRemedies.OfGateway(api.Cluster.Context, NamespaceOf(item), item["metadata"]?["name"]?.ToString() ?? "", Text(condition, "reason")));
             }
         }
     }
@@ -62,7 +63,7 @@ public static class StoredConditions
         where Text(parent, "controllerName") is "" or GatewayClasses.Controller
         from condition in Conditions(parent?["conditions"], item)
         where Text(condition, "status") == "False" && Text(condition, "type") is "Accepted" or "Programmed" or "ResolvedRefs"
-        select At(api.Cluster, item, "status.parents", condition);
+        select At(api.Cluster, item, "status.parents", condition, ConditionRemedies.OfStrayRoute(ClusterInventory.NameOf(item)));
 
     /// <summary>Those of the object as it is.</summary>
     private static IEnumerable<JsonNode> Conditions(JsonNode? conditions, JsonObject item) =>
@@ -70,9 +71,11 @@ public static class StoredConditions
             Text(condition, "observedGeneration") is var seen && (seen.Length == 0 || item["metadata"]?["generation"] is not { } now
                 || seen == now.ToString()));
 
-    private static Finding At(ClusterInventory cluster, JsonObject item, string path, JsonNode condition) =>
+    private static Finding At(ClusterInventory cluster, JsonObject item, string path, JsonNode condition, string remedy) =>
         IstioCodes.NegativeCondition.At(cluster, ClusterInventory.NameOf(item), path,
-            Visible.Text($"{Text(condition, "type")} is {Text(condition, "status")} ({Text(condition, "reason")}): {Text(condition, "message")}"));
+            Visible.Text($"{Text(condition, "type")} is {Text(condition, "status")} ({Text(condition, "reason")}): {Text(condition, "message")}"), remedy);
+
+    private static string NamespaceOf(JsonObject item) => item["metadata"]?["namespace"]?.ToString() ?? "";
 
     private static string Text(JsonNode? node, string field) => node is JsonObject item ? item[field]?.ToString() ?? "" : "";
 }

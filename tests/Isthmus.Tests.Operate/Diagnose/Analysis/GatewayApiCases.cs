@@ -105,10 +105,11 @@ internal static class GatewayApiCases
             "listener shop (port 80, hostname shop.example): requests get 404"),
         new("IST0171", "c1 ListenerSet shop/more spec.parentRef", Join(Fronted, Gateway(Http), Route(To), Set("front", Shop)), Good, "NotAllowed"),
         new("IST0171", "c1 Gateway.gateway.networking.k8s.io shop/front spec.listeners[1]", Join(Fronted,
-            Gateway($"{Http}, {{name: odd, port: 81, protocol: HTTPX}}"), Route(To)), Good, "UnsupportedProtocol"),
+            Gateway($"{Http}, {{name: odd, port: 81, protocol: HTTPX}}"), Route(To)), Good, "UnsupportedProtocol",
+            Remedy: "write protocol HTTP, HTTPS, TLS, TCP or UDP"),
         new("IST0171", "c1 Gateway.gateway.networking.k8s.io shop/front spec.listeners[0].allowedRoutes.kinds",
             Join(Fronted, Gateway("{name: http, port: 80, protocol: HTTP, allowedRoutes: {kinds: [{kind: HTTPRoute}, {kind: TCPRoute}] } }"), Route(To)),
-                Good, "InvalidRouteKinds"),
+                Good, "InvalidRouteKinds", Remedy: "leave HTTPRoute and GRPCRoute in allowedRoutes.kinds"),
         // Routes
         new("ISM1473", "c1 HTTPRoute shop/route spec.parentRefs[0].sectionName", Join(Fronted, Gateway(Http),
             Route(Parent("name: front, sectionName: https"))), Good, "NoMatchingParent"),
@@ -181,9 +182,10 @@ internal static class GatewayApiCases
             "status: {conditions: [{type: Programmed, status: 'False', reason: AddressNotAssigned, message: no address}] }, spec:", StringComparison.Ordinal)),
             Join(Fronted, Route(To), Gateway(Http).Replace("spec:",
                 "status: {conditions: [{type: Programmed, status: 'False', reason: Pending, message: no, observedGeneration: 1}] }, spec:",
-                StringComparison.Ordinal).Replace("name: front,", "name: front, generation: 2,", StringComparison.Ordinal)), "AddressNotAssigned"),
+                StringComparison.Ordinal).Replace("name: front,", "name: front, generation: 2,", StringComparison.Ordinal)), "AddressNotAssigned",
+            Remedy: "kubectl --context=c1 -n shop describe service -l gateway.networking.k8s.io/gateway-name=front"),
         new("IST0171", "c1 Service shop/web status.conditions", Join(Web.Replace("name: web, namespace: shop }", "name: web, namespace: shop }, " + Unbound,
-            StringComparison.Ordinal)), Web, "NoWaypoint"),
+            StringComparison.Ordinal)), Web, "NoWaypoint", Remedy: "remove the label istio.io/use-waypoint"),
     ];
 
     /// <summary>Of another controller: its objects are left alone, whatever is wrong with them.</summary>

@@ -47,6 +47,10 @@ internal static class WorkloadCases
         new("IST0103", "c1 Pod shop/web-1", Join(Root, Namespace("shop"), InjectorMap("", "new"), Bare("shop", "web-1", "app: web")),
             Join(Root, Namespace("shop"), InjectorMap("", "new"), Injecting("canary"), Proxied("web-1", "hub.example/isthmus:new")),
             "no MutatingWebhookConfiguration of c1 injects Pods", Remedy: "isthmus install -y --context=c1 -f FILE"),
+        new("IST0103", "c1 Pod shop/web-1", Join(Root, Namespace("shop"), Webhook("one", "enabled", "istiod"), StoppedIstiod(0), Bare("shop", "web-1", "app: web")),
+            Join(Root, Namespace("shop"), Webhook("one", "enabled", "istiod"), StoppedIstiod(1), Proxied("web-1", "hub.example/isthmus:new")),
+            "nothing answers the webhook that injects Pods, because spec.replicas of Deployment istio-system/istiod is 0",
+            Remedy: "start the control plane first: kubectl --context=c1 -n istio-system scale deployment istiod --replicas=1; then restart the workload"),
         new("IST0103", "c1 Pod shop/web-1 metadata.annotations[sidecar.istio.io/inject]", Join(Root, Namespace("shop", ""), Annotate("'true'")),
             Join(Root, Namespace("shop", "istio-injection: disabled"), Annotate("'true'")), "only the label of this name asks for one",
             Remedy: "label namespace shop istio-injection=enabled"),
@@ -190,7 +194,8 @@ internal static class WorkloadCases
             Join(Root, Namespace("shop"), Service("shop", "web", "app: web", more: ", sessionAffinity: ClientIP"), Pod("shop", "web-1", "app: web")), Web),
         new("ISM1412", "c1 Ingress shop/front spec.ingressClassName",
             Join(Web, "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: front, namespace: shop}, spec: {ingressClassName: istio} }"),
-            Join(Web, "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: front, namespace: shop}, spec: {ingressClassName: nginx} }")),
+            Join(Web, "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: front, namespace: shop}, spec: {ingressClassName: nginx} }"),
+            Remedy: "create IngressClass istio with spec.controller: istio.io/ingress-controller"),
         new("ISM1540", "c1 Ingress shop/front spec.ingressClassName",
             Join(Web, "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: front, namespace: shop}, spec: {ingressClassName: nginx} }"),
             Join(Web, "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: front, namespace: shop}, spec: {ingressClassName: nginx} }",
@@ -269,6 +274,10 @@ internal static class WorkloadCases
 
     private static string Webhook(string name, string label, string service) =>
         $$"""{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: {{name}} }, webhooks: [{name: namespace.sidecar-injector.istio.io, clientConfig: {service: {namespace: istio-system, name: {{service}} } }, namespaceSelector: {matchLabels: {istio-injection: {{label}} } } }] }""";
+
+    private static string StoppedIstiod(int replicas) => Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}") + "\n"
+        + Deployment("istio-system", "istiod", "app: istiod", replicas: replicas).Replace("namespace: istio-system }", "namespace: istio-system, labels: {app: istiod} }",
+            StringComparison.Ordinal);
 
     private static string Aliases(string address, string name) => Deployment("shop", "api", "app: api",
         $"hostAliases: [{{ip: {address}, hostnames: [{name}]}}], containers: [{{name: app, image: app}}]");

@@ -3,6 +3,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Steps;
 using Xunit;
 
 namespace Isthmus.Tests.Tracing;
@@ -38,6 +39,43 @@ public sealed class EntryTrialTests
         AssertSays(problem, "ISM2060", "Gateway edge/door in c1", $"spec.servers[0].tls.{field}", says, remedy);
     }
 
+    /// <summary>A route is for calls that come by another Gateway, at another port, or from other labels than those of the gateway.</summary>
+    [Theory]
+    [InlineData("gateways: [other]", "gateways", "is edge/other, and the call enters by Gateway edge/door: no route of the host is left for this gateway, and",
+        "add edge/door to gateways of the match, or add a route without match at the end")]
+    [InlineData("gateways: [door], port: 8080", "port", "is 8080, and the call enters at port 80 of Gateway edge/door: no route", "write 80 there, or add")]
+    [InlineData("sourceLabels: {app: web}", "sourceLabels", "is app=web, and the gateway, for which only what it has itself counts, has other labels",
+        "correct the match")]
+    [InlineData("gateways: [door]", null, "", "")]
+    public void A_match_that_the_gateway_does_not_get_is_told(string match, string? field, string says, string remedy)
+    {
+        var causes = Entry(Plain, Route($"{{match: [{{{match}}}], {ToOrders}}}"), "shop.example.com", out var call);
+        call = At(causes, call);
+        var problem = new UnmatchedRequest(call, new(call.Facts), causes.Ingresses, causes.Routing(call)).Lost();
+        AssertSays(problem, "ISM2024", field is null ? null : "VirtualService edge/shop in c1", $"spec.http[0].match[0].{field}", says, remedy);
+    }
+
+    /// <summary>Of several routes, the one whose match has all but the Gateway is the nearest.</summary>
+    [Fact]
+    public void A_match_for_another_Gateway_is_the_nearest()
+    {
+        var causes = Entry(Plain, Route($"{{match: [{{uri: {{exact: /cart}}}}], {ToOrders}}}, {{match: [{{uri: {{prefix: /hello}}, gateways: [other]}}], "
+            + $"{ToOrders}}}"), "shop.example.com/hello", out var call);
+        var nearest = new NearestRoute(new(call.Facts), At(causes, call)).Among(["edge/shop"]);
+        Assert.Equal(("spec.http[1].match[0].gateways", "gateways edge/other, and the call enters by Gateway edge/door",
+            "add edge/door to gateways of the match"), (nearest?.Field, nearest?.Why, nearest?.Remedy));
+    }
+
+    private const string Plain = "[{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*.example.com']}]",
+        ToOrders = "route: [{destination: {host: orders.shop.svc.cluster.local}}]";
+
+    private static string Route(string http) => "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: shop, namespace: edge}, spec: "
+        + $"{{hosts: [shop.example.com], gateways: [door, other], http: [{http}]}}}}";
+
+    /// <summary>The call as the gateway lets it in.</summary>
+    private static TracedCall At(EntryCauses causes, TracedCall call) =>
+        call with { Admitted = new(call.Request(), call.Request(), null, false) { Doors = causes.Doors(call) } };
+
     private static void AssertSays(Problem? problem, string code, string? owner, string path, string says, string remedy)
     {
         Assert.Equal(owner is null ? default : (code, owner, path), problem is null ? default : (problem.Code, problem.Object, problem.Path));
@@ -61,7 +99,7 @@ public sealed class EntryTrialTests
             {{(objects.Length > 0 ? objects : "{}")}}
             """;
         var facts = scenario.Facts(target);
-        facts = new(facts.Clusters, new("c1", "edge", "door"), facts.Target, facts.Now);
+        facts = new(facts.Clusters, new("c1", "edge", "door"), facts.Target, facts.Now) { Entry = new(facts.Home, facts.Home.Service("edge", "door")!) };
         var (port, kind) = facts.Target.Scheme == "https" ? (443, CallKinds.Tls) : (80, CallKinds.Http);
         call = new(facts, null, null, port, kind, new(IPAddress.Any, port));
         return new(facts, new(facts), new(facts, new(facts), new(facts)));

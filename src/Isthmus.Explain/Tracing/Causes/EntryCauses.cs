@@ -287,13 +287,17 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
             && Opening(call.Port, call.Destination.Port).Any(server => IsBound(service, server.Gateway)));
     }
 
+    /// <summary>The Gateways with a server for the port and the host of a call, each with the port of that server.</summary>
+    public IReadOnlyList<(string Gateway, int Port)> Doors(TracedCall call) =>
+        [.. Having(call, call.Authority.Split(':')[0]).Select(one => (one.Gateway.FullName, one.Server.Port))];
+
     /// <summary>Why a gateway has no route for a host; null for calls that do not come from outside, and when a VirtualService routes the host.</summary>
     public Problem? Unrouted(TracedCall call)
     {
         if (facts.Entry is null) return null;
         var host = call.Authority.Split(':')[0];
         var opening = Opening(call.Port, call.Destination.Port).ToList();
-        var having = opening.Where(server => server.Server.Hosts.Any(pattern => Hosts.Covers(Bare(pattern), host))).ToList();
+        var having = Having(call, host).ToList();
         if (opening.Count == 0 && Api is { Apply: true } api) return api.Unrouted(host, call.Port, call.Destination.Port);
         if (Ingresses.Unrouted(call) is { } misled && (having.Count == 0 || misled.Code != IngressCauses.NotServed)) return misled;
         if (having.Count == 0)
@@ -399,6 +403,9 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
         from server in gateway.Servers
         where server.Port == port || server.Port == target
         select (gateway, server);
+
+    private IEnumerable<(Gateway Gateway, GatewayServer Server)> Having(TracedCall call, string host) =>
+        Opening(call.Port, call.Destination.Port).Where(one => one.Server.Hosts.Any(pattern => Hosts.Covers(Bare(pattern), host)));
 
     private static string HostsOf(IEnumerable<(Gateway Gateway, GatewayServer Server)> servers) =>
         string.Join(", ", servers.SelectMany(server => server.Server.Hosts).Distinct());

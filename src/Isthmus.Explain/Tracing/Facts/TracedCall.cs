@@ -64,5 +64,8 @@ internal sealed record TracedCall(TraceFacts Facts, ProxyView? Sidecar, MeshHost
 /// <param name="IsUnsure">Only the gateway itself can check the token.</param>
 internal sealed record Admission(AskedRequest Asked, AskedRequest Request, LearnedFacts? Learned, bool IsUnsure)
 {
+    /// <summary>The Gateways with a server that may have taken the call, each with the port of that server.</summary>
+    public IReadOnlyList<(string Gateway, int Port)> Doors { get; init; } = [];
+
     public bool HasToken => Learned?.Find("istio_authn", []) is not null;
 }

@@ -81,7 +81,8 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, TraceCause
             new(request, chain.Tls is null ? "http" : "https", identity, end, call.Destination, chain.Tls is null ? "" : facts.Target.Host), at))
             return false;
         if (access.Allowing.Length > 0) record.Ok("policy", $"{AccessStep.Of(chain)}allowed", ("allowed by", access.Allowing));
-        if (request is not null) call = call with { Admitted = new(asked!, request, access.Learned, access.IsUnsure) };
+        if (request is not null)
+            call = call with { Admitted = new(asked!, request, access.Learned, access.IsUnsure) { Doors = causes.Entries.Doors(call) } };
         return true;
     }
 

@@ -85,7 +85,7 @@ internal sealed class NearestRoute(CallerConfig config, TracedCall call)
     }
 
     private bool IsForCaller(HttpMatch match) =>
-        call.Admitted is not null || CallerRoutes.Excludes(match, call.Facts.ClientPod, call.Port).Field.Length == 0;
+        call.Admitted is not null || CallerRoutes.Excludes(match, call) is null;
 
     private static string FieldOf(int route, int match) => $"spec.http[{route}].match[{match}]";
 
@@ -113,6 +113,8 @@ internal sealed class NearestRoute(CallerConfig config, TracedCall call)
             .. match.QueryParams.Select(one => RouteMiss.Of($"query parameter {one.Key}", $"queryParams[{one.Key}]", one.Value,
                 query.GetValueOrDefault(one.Key), false, isOfApi)),
         ];
+        // A sidecar's other routes are for others; at a gateway, all were meant for calls that come there.
+        if (!isOfApi && call.Admitted is not null) misses.Add(CallerRoutes.Excludes(match, call)?.Miss);
         return [.. misses.OfType<RouteMiss>()];
     }
 

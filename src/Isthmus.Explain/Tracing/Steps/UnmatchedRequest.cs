@@ -19,15 +19,13 @@ internal sealed class UnmatchedRequest(TracedCall call, CallerConfig config, Ing
     /// <param name="host">The virtual host.</param>
     public Problem Of(RouteChoice choice, string host)
     {
-        if (choice.HasNoRoutes && call.Host is not null && CallerRoutes.NoneFor(call.Facts.ClientPod, call.Port, routing) is { } none)
-        {
-            return Faults.Of("ISM2024", $"VirtualService {none.Service.Namespace}/{none.Service.Name} in {config.At.Context}", none.Field,
-                $"{none.Why}: no route of the host is left for this caller, and the response is {Answer}",
-                "correct the match, or add a route without match at the end");
-        }
+        if (choice.HasNoRoutes && call.Host is not null && NoneLeft() is { } none) return none;
         if (Lost() is { } lost) return lost;
         var origins = choice.Origins.Select(origin => routedBy.Routing(IstioMetadata.RuleOf(origin?.FilterMetadata), call)).ToList();
-        return OfRules(choice, host, origins.FirstOrDefault() ?? "", origins.Where(origin => origin.Length > 0).Distinct());
+        // At a gateway, several VirtualServices may have the host, and one of them no route that the gateway gets.
+        var owners = origins.Where(origin => origin.Length > 0)
+            .Concat(call.Admitted is null ? [] : routing.Select(service => $"{service.Namespace}/{service.Name}")).Distinct();
+        return OfRules(choice, host, origins.FirstOrDefault() ?? "", owners);
     }
 
     /// <summary>Routes are left to another VirtualService that is not there, or whose match is not within that of the route; null when none is.</summary>
@@ -40,12 +38,20 @@ internal sealed class UnmatchedRequest(TracedCall call, CallerConfig config, Ing
                     + $"no other route matches {call.Method} {call.Path}, and the response is {Answer}",
                 "create that VirtualService, without hosts, or correct its name or namespace");
         }
+        if (call.Admitted is not null && NoneLeft() is { } none) return none;
         // A host of which no route is left has none that says where it comes from.
         return new NearestRoute(config, call).Among(routing.Select(service => $"{service.Namespace}/{service.Name}")) is { IsOutside: true } outside
             ? Faults.Of("ISM2024", config.Named("VirtualService", outside.Owner, ""), outside.Field,
                 $"{outside.Why}: no route is left for {call.Method} {call.Path}, and the response is {Answer}", outside.Remedy)
             : null;
     }
+
+    /// <summary>All matches of the VirtualServices are for other callers, or other gateways; null when one is not.</summary>
+    private Problem? NoneLeft() => CallerRoutes.NoneFor(call, routing) is not { } none ? null
+        : Faults.Of("ISM2024", $"VirtualService {none.Service.Namespace}/{none.Service.Name} in {config.At.Context}", none.Field,
+            $"is {none.Why.Wanted}, and {none.Why.Has}: no route of the host is left for {(call.Admitted is null ? "this caller" : "this gateway")}, and the "
+                + $"response is {Answer}",
+            $"{(none.Why.Remedy.Length > 0 ? none.Why.Remedy : "correct the match")}, or add a route without match at the end");
 
     /// <param name="owner">The object of the first route; empty when nobody knows.</param>
     private Problem OfRules(RouteChoice choice, string host, string owner, IEnumerable<string> owners)

@@ -66,6 +66,27 @@ public sealed class EntryTrialTests
             "add edge/door to gateways of the match"), (nearest?.Field, nearest?.Why, nearest?.Remedy));
     }
 
+    /// <summary>The call comes to the gateway of one cluster, and what serves its host was applied in the other one.</summary>
+    [Theory]
+    [InlineData(Plain, "", "VirtualService edge/shop in c2", "routes shop.example.com for Gateway edge/door, and the gateway in c1 serves the objects of c1, "
+        + "which has no VirtualService", "apply its manifest with --context=c1; or call the gateway of c2")]
+    [InlineData("[{port: {number: 80, name: http, protocol: HTTP}, hosts: [other.example.com]}]", Plain, "Gateway edge/door in c2",
+        "has shop.example.com, and the gateway in c1 serves the objects of c1, which has no Gateway for this host",
+        "apply its manifest with --context=c1, and that of VirtualService edge/shop as well; or call the gateway of c2")]
+    public void What_serves_the_host_in_another_cluster_only_is_named(string here, string there, string owner, string says, string remedy)
+    {
+        var causes = Entry(here, "", "shop.example.com", out var call, there: $"{(there.Length > 0 ? Gateway(there) : "{}")}\n---\n"
+            + Route($"{{{ToOrders}}}"));
+        AssertSays(causes.Unrouted(call), "ISM2152", owner, "", says, remedy);
+    }
+
+    [Fact]
+    public void A_gateway_whose_Gateway_is_in_another_cluster_only_is_told()
+    {
+        var causes = Entry("[]", "", "shop.example.com", out _, there: Gateway(Plain));
+        AssertSays(causes.WithoutListener(80, 8080), "ISM2152", "Gateway edge/door in c2", "", "has shop.example.com, and the gateway in c1 serves", "apply");
+    }
+
     private const string Plain = "[{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*.example.com']}]",
         ToOrders = "route: [{destination: {host: orders.shop.svc.cluster.local}}]";
 
@@ -83,10 +104,15 @@ public sealed class EntryTrialTests
         Assert.StartsWith(remedy, problem?.Remedy ?? "", StringComparison.Ordinal);
     }
 
+    private static string Gateway(string servers) => "{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: door, namespace: edge}, "
+        + $"spec: {{selector: {{istio: door}}, servers: {servers}}}}}";
+
     /// <summary>A Gateway edge/door at Pod edge/door, and a call that comes there.</summary>
-    private static EntryCauses Entry(string servers, string objects, string target, out TracedCall call, string mounts = "[]", string volumes = "[]")
+    private static EntryCauses Entry(string servers, string objects, string target, out TracedCall call, string mounts = "[]", string volumes = "[]",
+        string there = "{}")
     {
         var scenario = new TraceScenario();
+        scenario.Two += $"\n---\n{there}";
         scenario.One += $$"""
 
             ---
@@ -94,7 +120,7 @@ public sealed class EntryTrialTests
             ---
             {apiVersion: v1, kind: Service, metadata: {name: door, namespace: edge}, spec: {selector: {istio: door}, ports: [{name: http, port: 80}, {name: https, port: 443}]} }
             ---
-            {apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: door, namespace: edge}, spec: {selector: {istio: door}, servers: {{servers}} } }
+            {{(servers == "[]" ? "{}" : Gateway(servers))}}
             ---
             {{(objects.Length > 0 ? objects : "{}")}}
             """;

@@ -22,6 +22,8 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
 
     public IngressCauses Ingresses { get; } = new(facts, config);
 
+    private EntryElsewhere Elsewhere => new(facts, config);
+
     private ApiEntryCauses Api => new(facts, config, credentials);
 
     /// <summary>Why the Service of the gateway does not have a port. One that was made for a Gateway of the Gateway API has those of its listeners.</summary>
@@ -45,11 +47,12 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
         {
             if (Api is { Apply: true } api) return api.WithoutListener(port, target);
             return Ingresses.WithoutListener(facts.Target.Host, port) ?? Astray(facts.Target.Host, port)
+                ?? Elsewhere.Gateway(facts.Target.Host, port, target)
                 ?? Faults.Of("ISM2052", facts.Client.ToString(), "metadata.labels", $"no Gateway in {config.At.Context} selects it, so its proxy opens no port",
                 "create a Gateway whose selector has labels of this Pod");
         }
         if (Opening(port, target).ToList() is not [var opening, ..])
-            return Faults.Of("ISM2053", Named(all[0]), "spec.servers[*].port.number",
+            return Elsewhere.Gateway(facts.Target.Host, port, target) ?? Faults.Of("ISM2053", Named(all[0]), "spec.servers[*].port.number",
                 $"opens {string.Join(", ", all.SelectMany(gateway => gateway.Servers).Select(server => server.Port).Distinct().Order())}, but the call arrives "
                     + $"at {port}",
                 $"add a server for port {port}");
@@ -135,7 +138,7 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
                     ? $"call https://{facts.Target.Host}:{call.Port}"
                     : $"call http://{facts.Target.Host}:{call.Port}, or let the server end TLS (tls.mode: SIMPLE)");
         }
-        return Faults.Of("ISM2055", owner, "spec.servers[*].hosts",
+        return Elsewhere.Gateway(facts.Target.Host, call.Port, call.Destination.Port) ?? Faults.Of("ISM2055", owner, "spec.servers[*].hosts",
             $"has {HostsOf(Nearest(opening, facts.Target.Host).Gateway is { } meant ? opening.Where(one => one.Gateway == meant) : opening)}, but not "
                 + $"{facts.Target.Host}",
             "add the host to the server, or call one that it has");
@@ -302,7 +305,7 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
         if (Ingresses.Unrouted(call) is { } misled && (having.Count == 0 || misled.Code != IngressCauses.NotServed)) return misled;
         if (having.Count == 0)
         {
-            if (Astray(host, call.Port) is { } astray) return astray;
+            if ((Astray(host, call.Port) ?? Elsewhere.Gateway(host, call.Port, call.Destination.Port)) is { } astray) return astray;
             var nearest = Nearest(opening, host).Gateway;
             return Faults.Of("ISM2055", nearest is null ? facts.Client.ToString() : Named(nearest), "spec.servers[*].hosts",
                 nearest is null
@@ -320,7 +323,8 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
                 $"routes {host} for {string.Join(", ", routing[0].Gateways)}, but not for {Named(having[0].Gateway)}, which accepts the call: the response is "
                     + $"404",
                 $"add {having[0].Gateway.FullName} to spec.gateways")
-            : Faults.Of("ISM2085", Named(having[0].Gateway), "", $"no VirtualService with this Gateway routes {host}: the response is 404",
+            : Elsewhere.Routes(having[0].Gateway, host)
+            ?? Faults.Of("ISM2085", Named(having[0].Gateway), "", $"no VirtualService with this Gateway routes {host}: the response is 404",
                 $"create a VirtualService with host {host} and gateway {having[0].Gateway.FullName}");
     }
 
@@ -388,7 +392,7 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
             $"write {service.Namespace}/{host}, or move the VirtualService");
     }
 
-    private static bool IsBound(VirtualService service, Gateway gateway) =>
+    internal static bool IsBound(VirtualService service, Gateway gateway) =>
         service.Gateways.Contains(gateway.FullName) || (service.Namespace == gateway.Namespace && service.Gateways.Contains(gateway.Name));
 
     /// <summary>Gateways that select the gateway's Pod.</summary>
@@ -410,7 +414,7 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
     private static string HostsOf(IEnumerable<(Gateway Gateway, GatewayServer Server)> servers) =>
         string.Join(", ", servers.SelectMany(server => server.Server.Hosts).Distinct());
 
-    private static string Bare(string host) => host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..];
+    internal static string Bare(string host) => host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..];
 
     private string Named(Gateway gateway) => $"Gateway {gateway.FullName} in {config.At.Context}";
 }

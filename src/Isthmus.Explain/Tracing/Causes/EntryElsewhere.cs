@@ -1,0 +1,54 @@
+using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Mesh.Generate;
+using Isthmus.Mesh.Model;
+
+namespace Isthmus.Explain.Tracing.Causes;
+
+/// <summary>What a gateway lacks, and another cluster has: gateways serve the objects that their own control plane reads.</summary>
+internal sealed class EntryElsewhere(TraceFacts facts, CallerConfig config)
+{
+    private const string Code = "ISM2152";
+
+    private IEnumerable<ClusterObjects> Others => facts.Clusters.Where(other => other != config.At);
+
+    private string Rule => facts.Home == config.At ? $"the gateway in {facts.Home.Context} serves the objects of {config.At.Context}"
+        : $"the gateway in {facts.Home.Context} serves the objects of {config.At.Context}, its primary";
+
+    /// <summary>Another cluster has a Gateway of these Pods for the host; null when none has.</summary>
+    /// <param name="ports">Those at which a server may be meant for the call.</param>
+    public Problem? Gateway(string host, params ReadOnlySpan<int> ports)
+    {
+        var labels = facts.ClientPod.Metadata.Labels.ToValueMap();
+        foreach (var other in Others)
+            foreach (var gateway in other.Istio<Gateway>().Where(gateway => Selectors.Matches(gateway.Selector, labels)))
+                foreach (var server in gateway.Servers)
+                {
+                    if (!ports.Contains(server.Port) || !server.Hosts.Any(pattern => Hosts.Covers(EntryCauses.Bare(pattern), host))) continue;
+                    var routing = Routing(other, gateway, host).Select(service => $"VirtualService {service.Namespace}/{service.Name}").ToList();
+                    return Faults.Of(Code, $"Gateway {gateway.FullName} in {other.Context}", "",
+                        $"has {host}, and {Rule}, which has no Gateway for this host",
+                        Apply(routing.Count > 0 ? $"{string.Join(", ", routing)} as well" : "", other));
+                }
+        return null;
+    }
+
+    /// <summary>Another cluster has a VirtualService for the host and the Gateway; null when none has.</summary>
+    public Problem? Routes(Gateway gateway, string host)
+    {
+        foreach (var other in Others)
+            if (Routing(other, gateway, host).FirstOrDefault() is { } service)
+                return Faults.Of(Code, $"VirtualService {service.Namespace}/{service.Name} in {other.Context}", "",
+                    $"routes {host} for Gateway {gateway.FullName}, and {Rule}, which has no VirtualService for this host: the response is 404", Apply("", other));
+        return null;
+    }
+
+    private static IEnumerable<VirtualService> Routing(ClusterObjects other, Gateway gateway, string host) => other.Istio<VirtualService>()
+        .Where(service => EntryCauses.IsBound(service, gateway) && service.Hosts.Any(pattern => Hosts.Covers(pattern, host)));
+
+    private string Apply(string also, ClusterObjects other) =>
+        $"apply its manifest with --context={config.At.Context}{(also.Length > 0 ? $", and that of {also}" : "")}; or call the gateway of {other.Context}";
+}

@@ -35,7 +35,10 @@ public sealed class AskedRequest
     public bool HasBearer => BearerText is not null;
 
     /// <summary>That token; null: there is none, or none that can be read.</summary>
-    public TokenView? Token => BearerText is { } text && WebToken.Parse(text) is { } token ? new(token.Issuer, token.KeyId, token.Claims["aud"]) : null;
+    public TokenView? Token => BearerText is { } text && WebToken.Parse(text) is { } token ? TokenView.Of(token) : null;
+
+    /// <summary>A token that it has, also where or how proxies do not read one; null: none.</summary>
+    public PlacedToken? AnyToken => PlacedToken.Find(Head);
 
     private string? BearerText =>
         Header("authorization") is { } value && value.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase) ? value[Bearer.Length..] : null;
@@ -65,7 +68,10 @@ public sealed class AskedRequest
 /// <summary>What a token says of itself.</summary>
 /// <param name="KeyId">Empty when it names none.</param>
 /// <param name="Audience">Null when it names none.</param>
-public sealed record TokenView(string Issuer, string KeyId, JsonNode? Audience);
+public sealed record TokenView(string Issuer, string KeyId, JsonNode? Audience)
+{
+    internal static TokenView Of(WebToken token) => new(token.Issuer, token.KeyId, token.Claims["aud"]);
+}
 
 /// <summary>What filters found out about a request.</summary>
 public sealed class LearnedFacts

@@ -90,20 +90,12 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
             return ($"carries no valid token: no RequestAuthentication applies to {callee.Name}, so its proxy checks none",
                 $"create a RequestAuthentication with the issuer in namespace {callee.Name.Namespace} in {config.Context}, or allow the call without a token");
         }
-        var rules = TokenRules(callee);
-        if (call is { HasBearer: false, Changes: not { Admitted.Asked.HasBearer: true } })
+        if (call.AnyToken is { } token && TokenPlaces.Stray(reading, token) is { } stray) return stray;
+        if (call is { HasBearer: false, AnyToken: null, Changes: not { Admitted.Asked.HasBearer: true } })
             return ("carries no valid token", "send a token (isthmus trace --jwt TOKEN), or allow the call without one");
-        if (!call.HasBearer || rules.Exists(IsOfBearer))
-        {
-            var issuers = string.Join(", ", rules.Select(rule => rule.Issuer).Distinct());
-            return ($"carries no token that {callee.Name} accepts: its RequestAuthentications are for {issuers}",
-                $"send a token of {issuers}, or allow the call without one");
-        }
-        var places = rules.SelectMany(rule => rule.FromHeaders.Select(header => $"header {header.Name}")
-            .Concat(rule.FromParams.Select(name => $"query parameter {name}")).Concat(rule.FromCookies.Select(name => $"cookie {name}"))).Distinct().ToList();
-        return ($"carries its token in the header Authorization, where RequestAuthentication {reading[0].Namespace}/{reading[0].Name} does not look for one: "
-            + $"it reads {string.Join(", ", places)}",
-            $"send the token there, or add {{name: Authorization, prefix: \"Bearer \"}} to fromHeaders of its jwtRules");
+        var issuers = string.Join(", ", TokenRules(callee).Select(rule => rule.Issuer).Distinct());
+        return ($"carries no token that {callee.Name} accepts: its RequestAuthentications are for {issuers}",
+            $"send a token of {issuers}, or allow the call without one");
     }
 
     /// <summary>The RequestAuthentications by which the callee's proxy reads tokens.</summary>
@@ -116,10 +108,6 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
 
     private List<TokenRule> TokenRules(Callee callee) => [.. Reading(callee).SelectMany(one => one.Rules)];
 
-    /// <summary>Whether tokens of an issuer are read from the header Authorization: by default, or because the rule says so.</summary>
-    private static bool IsOfBearer(TokenRule rule) => (rule.FromHeaders.IsEmpty && rule.FromParams.IsEmpty && rule.FromCookies.IsEmpty)
-        || rule.FromHeaders.Any(header => header.Name.Equals("authorization", StringComparison.OrdinalIgnoreCase));
-
     /// <summary>The callee's proxy refuses the token of the request.</summary>
     public Problem TokenRefused(Callee callee, TokenAnswer refused, AskedRequest request)
     {
@@ -127,7 +115,7 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
         var labels = callee.Pod.Metadata.Labels.ToValueMap();
         var policies = config.Istio<RequestAuthentication>().Where(policy =>
             policy.AppliesTo(callee.Pod.Metadata.Namespace, facts.RootNamespace, labels)).ToList();
-        return TokenRefusals.Find(policies, request.Token, refused.Status, refused.Failure, callee, config.Context);
+        return TokenRefusals.Find(policies, request, refused.Status, refused.Failure, callee, config.Context);
     }
 
     /// <summary>The control plane could not fetch the keys of an issuer: no token of it is valid for its proxies.</summary>

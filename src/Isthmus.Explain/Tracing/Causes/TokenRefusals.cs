@@ -13,14 +13,18 @@ internal static class TokenRefusals
     private readonly record struct Mistake(string Field, string Why, string Remedy);
 
     /// <param name="policies">Those that apply to the callee.</param>
-    /// <param name="token">Null: none that can be read.</param>
+    /// <param name="request">The request with the token.</param>
     /// <param name="why">What the proxy says of it.</param>
-    public static Problem Find(IReadOnlyList<RequestAuthentication> policies, TokenView? token, int status, string why, Callee callee, string context)
+    public static Problem Find(IReadOnlyList<RequestAuthentication> policies, AskedRequest request, int status, string why, Callee callee, string context)
     {
+        var token = request.Token ?? request.AnyToken?.Token;
         var rules = policies.SelectMany(policy => policy.Rules.Select((rule, index) => (Policy: policy, Rule: rule, Index: index))).ToList();
         var meant = rules.FirstOrDefault(one => one.Rule.Issuer == token?.Issuer);
         var owner = meant.Policy ?? policies.FirstOrDefault();
-        var mistake = token is null || meant.Policy is null
+        // Where the token is read with what is before it, or without what is, its form is what is wrong.
+        var stray = request.AnyToken is { } placed && why.Contains("form", StringComparison.Ordinal) ? TokenPlaces.Stray(policies, placed) : null;
+        var mistake = stray is not null ? new Mistake("spec.jwtRules[*].fromHeaders", $": it {stray.Value.Why}", stray.Value.Remedy)
+            : token is null || meant.Policy is null
             ? Foreign(token, rules.Select(one => one.Rule.Issuer)) : OfRule(meant.Rule, meant.Index, token, why);
         var name = owner is null ? callee.Name.ToString() : $"RequestAuthentication {owner.Namespace}/{owner.Name} in {context}";
         return Faults.Of("ISM2082", name, mistake.Field,

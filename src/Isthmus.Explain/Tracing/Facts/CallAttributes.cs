@@ -26,6 +26,9 @@ internal sealed partial class CallAttributes(string identity, AskedRequest? requ
     /// <summary>The request has a token where proxies read tokens unless told otherwise.</summary>
     public bool HasBearer => request is { HasBearer: true };
 
+    /// <summary>A token that the request has, also where nobody reads one; null: none.</summary>
+    public PlacedToken? AnyToken => request?.AnyToken;
+
     /// <summary>The names of the claims of the token.</summary>
     public IReadOnlyList<string> ClaimNames => token?.Find("istio_authn", [RuleKeys.Claims]) is JsonObject claims ? [.. claims.Select(claim => claim.Key)] : [];
 

@@ -231,9 +231,11 @@ public sealed class EntryCausesTests
 
     /// <summary>Protocol TLS is for connections, whether TLS ends at the gateway or not.</summary>
     [Theory]
-    [InlineData("protocol: TLS}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: door}", "passes connections on without looking inside",
+    [InlineData("protocol: TLS}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: door}",
+        "ends TLS (mode SIMPLE), and passes connections on without looking inside",
         "write tcp routes, or give the server the protocol HTTPS")]
-    [InlineData("protocol: TLS}, hosts: ['*'], tls: {mode: PASSTHROUGH}", "passes TLS on without looking inside", "write tls routes, with match.sniHosts")]
+    [InlineData("protocol: TLS}, hosts: ['*'], tls: {mode: PASSTHROUGH}",
+        "passes TLS on without looking inside (mode PASSTHROUGH), so the gateway opens no port", "write tls routes, with match.sniHosts")]
     [InlineData("protocol: TCP}, hosts: ['*']", "passes connections on without looking inside", "write tcp routes, or give the server the protocol HTTP")]
     [InlineData("protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: door}", "its proxy has not received", "")]
     public void Routes_for_requests_at_a_server_for_connections_are_told(string server, string says, string remedy)

@@ -66,6 +66,22 @@ public sealed class EntryTrialTests
             "add edge/door to gateways of the match"), (nearest?.Field, nearest?.Why, nearest?.Remedy));
     }
 
+    /// <summary>A server sees requests, and the VirtualService has none for them.</summary>
+    [Theory]
+    [InlineData("{number: 443, name: https, protocol: HTTPS}, tls: {mode: SIMPLE, credentialName: door}", "tls: [{match: [{sniHosts: [shop.example.com]}], ",
+        "spec.tls", "has routes for TLS only, and server 0 of Gateway edge/door in c1 ends TLS (mode SIMPLE), and sees requests, so requests have no route",
+        "write http routes, or let the server pass TLS on (tls.mode: PASSTHROUGH)")]
+    [InlineData("{number: 443, name: http, protocol: HTTP}", "tcp: [{", "spec.tcp",
+        "has routes for connections only, and server 0 of Gateway edge/door in c1 has protocol HTTP, and sees requests, so requests have no route",
+        "write http routes, or give the server the protocol TCP")]
+    [InlineData("{number: 443, name: http, protocol: HTTP}", "http: [{", "", "", "")]
+    public void Routes_for_connections_at_a_server_for_requests_are_told(string server, string routes, string path, string says, string remedy)
+    {
+        var causes = Entry($"[{{port: {server}, hosts: ['*.example.com']}}]", Route("").Replace("http: []", $"{routes}{ToOrders}}}]", StringComparison.Ordinal),
+            "https://shop.example.com", out var call);
+        AssertSays(causes.Unrouted(call), "ISM2085", path.Length == 0 ? null : "VirtualService edge/shop in c1", path, says, remedy);
+    }
+
     /// <summary>The call comes to the gateway of one cluster, and what serves its host was applied in the other one.</summary>
     [Theory]
     [InlineData(Plain, "", "VirtualService edge/shop in c2", "routes shop.example.com for Gateway edge/door, and the gateway in c1 serves the objects of c1, "

@@ -8,6 +8,7 @@ using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Certificates;
+using Isthmus.Operate.Diagnose.Analysis;
 
 namespace Isthmus.Explain.Tracing.Causes;
 
@@ -85,21 +86,26 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
     /// <summary>Why a server that passes connections on has none to pass on: no route of a VirtualService is for connections; null when one is.</summary>
     private Problem? Unserved(Gateway gateway, GatewayServer server)
     {
-        if (server is not ({ Protocol: Protocol.Tcp or Protocol.Tls } or { Tls.Mode: ServerTlsMode.Passthrough })) return null;
+        var routes = FollowedRoutes.Of(server);
+        if (routes.Kind == "http" || server.Tls is { Mode: ServerTlsMode.AutoPassthrough }) return null;
         var bound = config.At.Istio<VirtualService>().Where(service => IsBound(service, gateway)
             && service.Hosts.Any(host => Hosts.Admits(gateway, server, host, service.Namespace))).ToList();
-        var isTls = server.Tls is { Mode: ServerTlsMode.Passthrough };
-        if (bound.Exists(service => isTls ? !service.Tls.IsEmpty || !service.Tcp.IsEmpty : !service.Tcp.IsEmpty)) return null;
-        var opened = $"server {gateway.Servers.ToList().IndexOf(server)} of {Named(gateway)} passes {(isTls ? "TLS" : "connections")} on without looking "
-            + "inside";
-        return bound is [var first, ..]
-            ? Faults.Of("ISM2085", $"VirtualService {first.Namespace}/{first.Name} in {config.At.Context}", "spec.http",
-                $"has routes for requests only, and {opened}, so the gateway opens no port for it",
-                isTls ? "write tls routes, with match.sniHosts, or let the server end TLS (mode: SIMPLE)"
-                    : $"write tcp routes, or give the server the protocol {(server.Tls is null ? "HTTP" : "HTTPS")}")
-            : Faults.Of("ISM2085", Named(gateway), "", $"no VirtualService with this Gateway has {(isTls ? "tls" : "tcp")} routes, and {opened}",
-                $"create a VirtualService with {(isTls ? "tls" : "tcp")} routes and gateway {gateway.FullName}");
+        if (bound.Exists(routes.Has)) return null;
+        return bound is [var first, ..] ? Misplaced(first, gateway, routes, "the gateway opens no port for it")
+            : Faults.Of("ISM2085", Named(gateway), "", $"no VirtualService with this Gateway has {routes.Kind} routes, and {Serves(gateway, routes)}",
+                $"create a VirtualService with {routes.Kind} routes and gateway {gateway.FullName}");
     }
+
+    /// <summary>A VirtualService has routes of another kind than those that a server follows.</summary>
+    private Problem Misplaced(VirtualService service, Gateway gateway, FollowedRoutes routes, string then)
+    {
+        var kind = FollowedRoutes.KindOf(service);
+        return Faults.Of("ISM2085", $"VirtualService {service.Namespace}/{service.Name} in {config.At.Context}", $"spec.{kind}",
+            $"has routes for {FollowedRoutes.For(kind)} only, and {Serves(gateway, routes)}, so {then}", routes.Remedy(kind));
+    }
+
+    private string Serves(Gateway gateway, FollowedRoutes routes) =>
+        $"server {gateway.Servers.ToList().IndexOf(routes.Server)} of {Named(gateway)} {routes.Does}";
 
     /// <summary>The routes of a server that passes TLS on are for other server names than the call's; null where one is for it.</summary>
     private Problem? Unnamed(Gateway gateway, GatewayServer server, TracedCall call)
@@ -317,6 +323,9 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
         var routing = config.At.Istio<VirtualService>().Where(service => service.Hosts.Any(pattern => Hosts.Covers(pattern, host))
             && (facts.From is null || service.Gateways.Any(gateway => gateway != VirtualService.MeshGateway))).ToList();
         var bound = routing.Where(service => having.Exists(server => IsBound(service, server.Gateway))).ToList();
+        var (accepting, taking) = having.Find(one => bound.Count > 0 && IsBound(bound[0], one.Gateway));
+        if (bound.Count > 0 && bound.TrueForAll(service => service.Http.IsEmpty))
+            return Misplaced(bound[0], accepting, FollowedRoutes.Of(taking), "requests have no route: the response is 404");
         if (bound.Count > 0) return bound.Select(service => Withheld(service, [.. having.Where(one => IsBound(service, one.Gateway))], host)).FirstOrDefault();
         return routing.Count > 0
             ? Faults.Of("ISM2085", $"VirtualService {routing[0].Namespace}/{routing[0].Name} in {config.At.Context}", "spec.gateways",

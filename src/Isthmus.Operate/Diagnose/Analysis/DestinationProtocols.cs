@@ -18,6 +18,8 @@ public static class DestinationProtocols
     {
         var to = placed.Destination;
         if (!placed.IsHttpRoute && !placed.IsTlsRoute) return null;
+        // Nobody follows such a route.
+        if (PassedRequests.Misplaced(config, placed.Owner) is not null) return null;
         var known = mesh.Hosts.Find(to.Host);
         var port = to.Port > 0 ? to.Port : placed.Owner.ForSidecars ? 0 : known.SelectMany(host => host.Ports).Distinct().ToList() is [var only] ? only : 0;
         // Clusters may disagree: then some calls get through.

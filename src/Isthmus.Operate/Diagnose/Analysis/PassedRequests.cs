@@ -3,27 +3,37 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
-/// <summary>Routes for requests at servers that pass TLS on without looking inside. Pure.</summary>
+/// <summary>Routes at servers that follow none of their kind: for requests, where TLS is passed on without looking inside, or for connections, where requests
+/// are seen. Pure.</summary>
 public static class PassedRequests
 {
     public static Analyzer Analyzer
     {
         get;
-    } = new("virtualservice.PassthroughAnalyzer", "Checks that servers see the requests for which VirtualServices have routes", [RouteCodes.RequestsPassedOn],
-        ["VirtualService", "Gateway"], mesh =>
-        from config in mesh.Clusters
-        let known = config.Cluster.Written<Gateway>().ToDictionary(gateway => gateway.FullName, StringComparer.Ordinal)
-        from service in config.Cluster.Istio<VirtualService>()
-        where !service.ForSidecars && !service.Http.IsEmpty && service.Tls.IsEmpty && service.Tcp.IsEmpty
-        let gateways = service.Gateways.Select(known.GetValueOrDefault).ToList()
-        where gateways.TrueForAll(gateway => gateway is not null)
-        let servers = (from gateway in gateways
+    } = new("virtualservice.PassthroughAnalyzer", "Checks that servers see what VirtualServices have routes for: requests, connections or server names",
+        [RouteCodes.RequestsPassedOn, RouteCodes.RoutesOfNoServer], ["VirtualService", "Gateway"], mesh =>
+            from config in mesh.Clusters
+            from service in config.Cluster.Istio<VirtualService>()
+            where Misplaced(config, service) is not null
+            let first = Misplaced(config, service)!.Value
+            let kind = FollowedRoutes.KindOf(service)
+            select (kind == "http" && first.Routes.Kind == "tls" ? RouteCodes.RequestsPassedOn : RouteCodes.RoutesOfNoServer)
+                .At(config.Cluster, $"VirtualService {service.Namespace}/{service.Name}", $"spec.{kind}",
+                $"has no effect: server {first.Index} of Gateway {first.Gateway.FullName} {first.Routes.Does}, and follows {first.Routes.Kind} routes only",
+                first.Routes.Remedy(kind)));
+
+    /// <summary>The first server of a VirtualService of which no server follows the routes; null when one does, or not all of them are known.</summary>
+    internal static (Gateway Gateway, int Index, FollowedRoutes Routes)? Misplaced(ConfigCluster config, VirtualService service)
+    {
+        if (service.ForSidecars || FollowedRoutes.KindOf(service).Length == 0) return null;
+        var gateways = service.Gateways.Select(name => config.Cluster.Written<Gateway>().FirstOrDefault(gateway => gateway.FullName == name)).ToList();
+        if (gateways.Contains(null)) return null;
+        var servers = (from gateway in gateways
                        from server in gateway!.Servers.Index()
                        where service.Hosts.Any(host => Hosts.Admits(gateway, server.Item, host, service.Namespace))
-                       select (Gateway: gateway, server.Index, server.Item)).ToList()
-        where servers.Count > 0 && servers.TrueForAll(server => server.Item.Tls is { Mode: ServerTlsMode.Passthrough or ServerTlsMode.AutoPassthrough })
-        select RouteCodes.RequestsPassedOn.At(config.Cluster, $"VirtualService {service.Namespace}/{service.Name}", "spec.http",
-            $"has no effect: server {servers[0].Index} of Gateway {servers[0].Gateway.FullName} passes TLS on without looking inside (mode "
-                + $"{(servers[0].Item.Tls!.Mode == ServerTlsMode.Passthrough ? "PASSTHROUGH" : "AUTO_PASSTHROUGH")}), and sees no requests",
-            "write tls routes with match.sniHosts, or let the server end TLS (mode: SIMPLE, with a certificate)"));
+                       select (Gateway: gateway, server.Index, Routes: FollowedRoutes.Of(server.Item))).ToList();
+        // TLS was most likely meant for a server of TLS.
+        return servers.Count == 0 || servers.Exists(server => server.Routes.Has(service)) ? null
+            : servers.OrderBy(server => service.Tls.IsEmpty == server.Routes.Server.Tls is null ? 0 : 1).First();
+    }
 }

@@ -13,4 +13,9 @@ public static class RouteCodes
     public static readonly AnalysisCode RequestsPassedOn = new("ISM1516", "RequestsPassedOn", Severity.Warning,
         "A VirtualService has routes for requests only, and all servers that it is bound to pass TLS on without looking inside. The routes have no effect.",
         "Write tls routes with match.sniHosts, or let the server end TLS.");
+
+    public static readonly AnalysisCode RoutesOfNoServer = new("ISM1536", "RoutesOfNoServer", Severity.Warning,
+        "A VirtualService has routes of one kind, and all servers that it is bound to follow those of another: tls or tcp routes at servers that see requests, "
+            + "or http or tls routes at servers that pass connections on. The routes have no effect.",
+        "Write routes of the kind that the server follows, or change its protocol or tls.mode.");
 }

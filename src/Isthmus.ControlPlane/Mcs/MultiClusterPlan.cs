@@ -7,11 +7,14 @@ using Isthmus.Mesh.Resolve;
 namespace Isthmus.ControlPlane.Mcs;
 
 /// <summary>The changes that one cluster's objects of the multi-cluster services API need: a pure function of the mesh.</summary>
+/// <param name="Behind">The imports that the cluster has, with what their EndpointSlices are made of.</param>
 public sealed record MultiClusterPlan(
-    IReadOnlyList<WantedImport> Imports, IReadOnlyList<ObjectKey> Obsolete, IReadOnlyList<WantedConditions> Conditions, IReadOnlyList<ObjectKey> AutoExports)
+    IReadOnlyList<WantedImport> Imports, IReadOnlyList<ObjectKey> Obsolete, IReadOnlyList<WantedConditions> Conditions, IReadOnlyList<ObjectKey> AutoExports,
+    IReadOnlyList<BehindImport> Behind)
 {
-    public static readonly MultiClusterPlan Nothing = new([], [], [], []);
+    public static readonly MultiClusterPlan Nothing = new([], [], [], [], []);
 
+    /// <summary>Whether imports and exports are as they should be.</summary>
     public bool IsEmpty => Imports.Count + Obsolete.Count + Conditions.Count + AutoExports.Count == 0;
 
     public static MultiClusterPlan Of(MeshGraph mesh, string cluster, MultiClusterSettings settings)
@@ -23,18 +26,22 @@ public sealed record MultiClusterPlan(
         var wanted = mesh.Services.Items.Values.Where(host => host.ExportOf.Length > 0 && host.Pod is null)
             .OrderBy(host => host.Hostname, StringComparer.Ordinal)
             .Where(host => sources.Namespaces.Items.ContainsKey(new(cluster, "", host.Namespace)))
-            .Select(host => WantedImport.Of(host, Exported(mesh, host), cluster, existing.GetValueOrDefault((host.Namespace, host.Name))))
-            .OfType<WantedImport>().ToList();
-        var names = wanted.Select(import => (import.Namespace, import.Name)).ToHashSet();
+            .Select(host => (Host: host, Exported: Exported(mesh, host)))
+            .Select(one => (one.Host, one.Exported,
+                Import: WantedImport.Of(one.Host, one.Exported, cluster, existing.GetValueOrDefault((one.Host.Namespace, one.Host.Name)))))
+            .Where(one => one.Import is not null).ToList();
+        var names = wanted.Select(one => (one.Host.Namespace, one.Host.Name)).ToHashSet();
         return new(
             // Imports that another controller created are left alone.
-            [.. wanted.Where(import => import.Known is null || (import.Known.Managed && !import.IsKnown))],
+            [.. wanted.Select(one => one.Import!).Where(import => import.Known is null || (import.Known.Managed && !import.IsKnown))],
             [.. existing.Values.Where(import => import.Managed && !names.Contains((import.Source.Namespace, import.Source.Name)))
                 .Select(import => MultiClusterFacts.Key(import.Source))],
             [.. sources.Exports.Items.Values.Where(export => export.Source.Cluster == cluster)
                 .Select(export => new WantedConditions(export, ConditionsOf(mesh, export)))
                 .Where(wanted => OwnConditions.OfExports.Differ(wanted.Conditions, wanted.Export.Conditions)).OrderBy(wanted => wanted.Export.Source)],
-            settings.AutoExport ? [.. Unexported(mesh, cluster)] : []);
+            settings.AutoExport ? [.. Unexported(mesh, cluster)] : [],
+            [.. wanted.Where(one => one.Import!.Known is { Managed: true, Uid.Length: > 0 })
+                .Select(one => BehindImport.Of(mesh, one.Import!.Known!, one.Host, one.Exported, cluster))]);
     }
 
     /// <summary>What a host of the cluster set is made of, the oldest export first.</summary>

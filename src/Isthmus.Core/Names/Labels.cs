@@ -28,6 +28,11 @@ public static class Labels
     public const string IstioConfig = "istio.io/config";
     public const string ServiceName = "kubernetes.io/service-name";
 
+    /// <summary>On an EndpointSlice of the multi-cluster services API (KEP-1645): the ServiceImport whose endpoints it has.</summary>
+    public const string ImportName = "multicluster.kubernetes.io/service-name";
+    /// <summary>As <see cref="ImportName"/>: the cluster that its endpoints are in.</summary>
+    public const string SourceCluster = "multicluster.kubernetes.io/source-cluster";
+
     /// <summary>Who writes an EndpointSlice.</summary>
     public const string SliceManager = "endpointslice.kubernetes.io/managed-by";
     /// <summary>On objects that a running control plane creates, with the value <see cref="Discovery"/>, so that an

@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using System.Net;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Dns.Cluster;
@@ -17,9 +18,6 @@ public sealed record ImportedEndpoint(IPAddress Address, string Cluster, string 
 /// <summary>The data behind the names of a cluster set. Readers take no lock; imports and slices have one writer each.</summary>
 public sealed class ImportDirectory
 {
-    private const string ServiceLabel = "multicluster.kubernetes.io/service-name";
-    private const string ClusterLabel = "multicluster.kubernetes.io/source-cluster";
-
     private readonly ConcurrentDictionary<string, ImportEntry> _imports = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, ImmutableDictionary<string, ImmutableArray<ImportedEndpoint>>> _endpoints = new(StringComparer.Ordinal);
 
@@ -56,7 +54,7 @@ public sealed class ImportDirectory
         if (now is null || KeyOf(now) is not { } key) return;
         var ports = now.Ports.Where(port => port.Port is > 0 and < 65536)
             .Select(port => new PortEntry(port.Name.ToLowerInvariant(), port.Protocol.ToLowerInvariant(), (ushort)port.Port!.Value)).ToValueList();
-        var cluster = now.Metadata.Labels.GetValueOrDefault(ClusterLabel, "").ToLowerInvariant();
+        var cluster = now.Metadata.Labels.GetValueOrDefault(Labels.SourceCluster, "").ToLowerInvariant();
         var entries = now.Endpoints.Where(endpoint => endpoint.Conditions.Ready != false)
             .SelectMany(endpoint => endpoint.Addresses.Select(text => IPAddress.TryParse(text, out var address)
                 ? new ImportedEndpoint(address, cluster, endpoint.Hostname.Length > 0 ? endpoint.Hostname.ToLowerInvariant() : ClusterDirectory.Dashed(address),
@@ -68,7 +66,7 @@ public sealed class ImportDirectory
     }
 
     private static string? KeyOf(EndpointSlice slice) =>
-        slice.Metadata.Labels.TryGetValue(ServiceLabel, out var name) ? $"{slice.Metadata.Namespace}/{name}" : null;
+        slice.Metadata.Labels.TryGetValue(Labels.ImportName, out var name) ? $"{slice.Metadata.Namespace}/{name}" : null;
 
     private static PortEntry? Port(JsonObject port) => ushort.TryParse(port["port"]?.ToString(), out var number)
         ? new((port["name"]?.ToString() ?? "").ToLowerInvariant(), (port["protocol"]?.ToString() ?? "TCP").ToLowerInvariant(), number) : null;

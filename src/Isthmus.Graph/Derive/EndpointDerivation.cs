@@ -124,13 +124,10 @@ internal sealed class EndpointDerivation(
     {
         if (labels.TryGetValue(Labels.Network, out var own)) return own;
         if (context.SystemNetwork.Length > 0) return context.SystemNetwork;
-        var networks = context.Settings.Networks.Networks;
-        foreach (var (name, network) in networks)
-        {
-            if (network.Endpoints.Any(endpoints => endpoints.FromRegistry == cluster)) return name;
-        }
+        var networks = context.Settings.Networks;
+        if (networks.OfRegistry(cluster) is { Length: > 0 } registered) return registered;
         if (address.Ip?.ToIPAddress() is not { } ip) return "";
-        foreach (var (name, network) in networks)
+        foreach (var (name, network) in networks.Networks)
         {
             if (network.Endpoints.Any(endpoints => Cidr.TryParse(endpoints.FromCidr, out var range) && range.Contains(ip))) return name;
         }

@@ -365,6 +365,14 @@ public sealed class MeshGraph
     public bool IsClusterLocal(string host) =>
         ServiceAgreement.IsClusterLocal(host, (Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh);
 
+    /// <summary>The network that the Pods of a cluster are in, unless their labels say otherwise; empty when nothing says it.</summary>
+    public string NetworkOf(string cluster)
+    {
+        var settings = Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default;
+        return Sources.Namespaces.Items.TryGetValue(new(cluster, "", settings.Mesh.RootNamespace), out var system) && system.Network.Length > 0
+            ? system.Network : settings.Networks.OfRegistry(cluster);
+    }
+
     /// <summary>Host names of gateways that have to be resolved into <see cref="MeshSources.ResolvedHosts"/>.</summary>
     public IReadOnlyList<(string Host, ValueList<string> Clusters)> GatewayHostNames =>
     [

@@ -81,6 +81,7 @@ public static partial class MultiClusterFacts
         return new(source, ips, managed, managed ? ContentOf(@object, version) : "")
         {
             Version = version,
+            Uid = Text(meta?["uid"]),
             Labels = managed ? Map(meta?["labels"]).Keys.Where(key => key != ManagedLabel).ToValueList() : default,
             Annotations = managed ? Map(meta?["annotations"]).Keys.ToValueList() : default,
         };

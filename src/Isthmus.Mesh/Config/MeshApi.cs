@@ -35,7 +35,9 @@ public static class MeshApi
     public static readonly KindDescriptor Endpoints = new("", "Endpoints", "endpoints", "v1") { Uses = BugReport, Rights = KindRights.ReadByAll };
     public static readonly KindDescriptor EndpointSlice = new("discovery.k8s.io", "EndpointSlice", "endpointslices", "v1")
     {
-        Place = KindPlace.EveryCluster, Uses = Trace | BugReport | LastKnown, Rights = KindRights.ReadByAll,
+        Place = KindPlace.EveryCluster, Uses = Trace | BugReport | LastKnown,
+        // Those of ServiceImports are written.
+        Rights = new($"{Read} create patch delete", Reader: Read),
     };
 
     // Who has only a certificate gets another one while its account exists.

@@ -184,6 +184,16 @@ public sealed record RegionFailover(string From, string To);
 public sealed record MeshNetworks(ValueMap<MeshNetwork> Networks)
 {
     public static readonly MeshNetworks None = new(default(ValueMap<MeshNetwork>));
+
+    /// <summary>The network that has the Pods of a cluster; empty when none says so.</summary>
+    public string OfRegistry(string cluster)
+    {
+        foreach (var (name, network) in Networks)
+        {
+            if (network.Endpoints.Any(endpoints => endpoints.FromRegistry == cluster)) return name;
+        }
+        return "";
+    }
 }
 
 public sealed record MeshNetwork(ValueList<NetworkEndpoints> Endpoints, ValueList<StaticGateway> Gateways);

@@ -54,6 +54,8 @@ public sealed record ServiceImport(ObjectRef Source, ValueList<Address> Ips, boo
     /// <summary>The version of the API in which it was read, which decides about its fields.</summary>
     public string Version { get; init; } = "";
 
+    public string Uid { get; init; } = "";
+
     /// <summary>The names of its labels.</summary>
     public ValueList<string> Labels { get; init; }
 

@@ -159,8 +159,8 @@ public sealed class Uninstaller(KubeClient client)
         return [.. (await Installed.ListAsync(client, selector, stop)).Select(found => Removal.Of(found.Kind, found.Item))];
     }
 
-    /// <summary>What a running control plane writes: root certificates everywhere, its own CA, leader locks, its tables, classes of
-    /// Gateways.</summary>
+    /// <summary>What a running control plane writes: root certificates everywhere, its own CA, leader locks, its tables, EndpointSlices of
+    /// imports, classes of Gateways.</summary>
     private async Task<IReadOnlyList<Removal>> PlanMadeByControlPlaneAsync(CancellationToken stop)
     {
         var plan = new List<Removal>();
@@ -172,6 +172,7 @@ public sealed class Uninstaller(KubeClient client)
             new ListOptions { FieldSelector = $"metadata.name={WellKnown.SelfSignedCa}" }, stop))
             plan.Add(Removal.Of(Kinds.Secret, secret));
         plan.AddRange(await PlanMadeAsync(Kinds.Lease, stop));
+        plan.AddRange(await PlanMadeAsync(Kinds.EndpointSlice, stop));
         return [.. plan, .. await new GatewayApiBundle(client).ClassesAsync(stop)];
     }
 

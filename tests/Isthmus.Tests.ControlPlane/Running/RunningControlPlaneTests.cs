@@ -6,6 +6,7 @@ using Isthmus.ControlPlane.Resolve;
 using Isthmus.Graph.Settings;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
 using Isthmus.Rigs.Mesh;
 using Isthmus.Rigs.Servers;
@@ -67,6 +68,47 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
         // Kinds that have no effect may be missing.
         foreach (var kind in MeshApi.Istio.Except(MeshApi.Refused)) await _client.CreateAsync(Kinds.CustomResourceDefinition, IstioCrds.Of(kind), Stop);
         Assert.Equal("ok\n", (await UntilAsync("/ready", answer => answer.Status == HttpStatusCode.OK)).Body);
+    }
+
+    /// <summary>As the API's conformance suite asks under the label EndpointSlice; and what somebody deletes is written again.</summary>
+    [Fact]
+    public async Task An_exported_Service_has_an_import_with_EndpointSlices()
+    {
+        var definitions = YamlText.ParseAll(await File.ReadAllTextAsync(Repository.At("samples/multicluster/mcs-crds.yaml"), Stop), "CRDs");
+        foreach (var definition in IstioCrds.All.Select(one => one.DeepClone()).Concat(definitions).OfType<JsonObject>())
+            await _client.CreateAsync(Kinds.CustomResourceDefinition, definition, Stop);
+        await MakeAsync(Kinds.Namespace, "", "shop");
+        await MakeAsync(Kinds.Service, "shop", "desk",
+            """ "spec": {"selector": {"app": "desk"}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]} """);
+        await MakeAsync(Kinds.EndpointSlice, "shop", "desk-1", """
+            "metadata": {"name": "desk-1", "namespace": "shop", "labels": {"kubernetes.io/service-name": "desk"} },
+            "addressType": "IPv4", "endpoints": [{"addresses": ["10.1.2.3"], "conditions": {"ready": true} }], "ports": [{"name": "http", "port": 8080}]
+            """);
+        var exports = new ResourceKind("multicluster.x-k8s.io", "v1beta1", "ServiceExport", "serviceexports", true);
+        await Eventually.TrueAsync(async () =>
+        {
+            try { return await MakeAsync(exports, "shop", "desk") is not null; }
+            catch (KubeException e) when (e.IsNotFound) { return false; }
+        });
+        await Eventually.TrueAsync(async () => await SlicesAsync() == "c1 10.1.2.3");
+        foreach (var slice in await FindAsync()) await _client.DeleteAsync(Kinds.EndpointSlice, "shop", slice.Metadata.Name, Stop);
+        await Eventually.TrueAsync(async () => await SlicesAsync() == "c1 10.1.2.3");
+        await _client.DeleteAsync(exports, "shop", "desk", Stop);
+        await Eventually.TrueAsync(async () => await SlicesAsync() == "");
+
+        Task<JsonObject> MakeAsync(ResourceKind kind, string ns, string name, string fields = "")
+        {
+            var made = JsonNode.Parse($"{{ {fields} }}")!.AsObject();
+            (made["apiVersion"], made["kind"]) = (kind.ApiVersion, kind.Kind);
+            made["metadata"] ??= ns.Length > 0 ? new JsonObject { ["name"] = name, ["namespace"] = ns } : new JsonObject { ["name"] = name };
+            return _client.CreateAsync(kind, made, Stop);
+        }
+
+        Task<IReadOnlyList<EndpointSlice>> FindAsync() => _client.ListAllAsync<EndpointSlice>(Kinds.EndpointSlice, "shop",
+            new ListOptions { LabelSelector = "multicluster.kubernetes.io/service-name=desk" }, Stop);
+
+        async Task<string> SlicesAsync() => string.Join(' ', (await FindAsync()).Select(slice =>
+            $"{slice.Metadata.Labels["multicluster.kubernetes.io/source-cluster"]} {slice.Endpoints.Single().Addresses.Single()}"));
     }
 
     [Theory]

@@ -13,8 +13,8 @@ internal static class GatewayApiPage
         + "table. *channel* is which definitions have the field. The definitions check values; unlike Istio's kinds, those of the Gateway API have no webhook.";
 
     private const string Services =
-        "The kinds of [multi-cluster services](discovery.md#kubernetes-multi-cluster-services-api). Control planes write ServiceImports; *written* is what "
-        + "they say of an export there.";
+        "The kinds of [multi-cluster services](discovery.md#kubernetes-multi-cluster-services-api). Control planes write ServiceImports "
+        + "and their EndpointSlices; *written* is what they say of an export there.";
 
     internal static void AppendTo(StringBuilder page)
     {

@@ -69,6 +69,20 @@ public sealed class ClusterTrialTests
     }
 
     [Theory]
+    [InlineData("{}", "EndpointSlice shop/late-1 in c1")]
+    [InlineData("{multicluster.kubernetes.io/service-name: late, multicluster.kubernetes.io/source-cluster: c1}", "Service shop/late in c1")]
+    public void An_EndpointSlice_of_an_import_is_not_taken_for_one_that_lost_its_label(string labels, string owner)
+    {
+        var facts = Facts($$$"""
+            {apiVersion: v1, kind: Service, metadata: {name: late, namespace: shop}, spec: {clusterIP: 10.96.0.8, ports: [{name: http, port: 80, targetPort: 5000}]}}
+            ---
+            {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: late-1, namespace: shop, labels: {{{labels}}}}, addressType: IPv4,
+             ports: [{name: http, port: 5000}], endpoints: [{addresses: [10.1.9.9]}]}
+            """);
+        Assert.Equal(owner, Causes(facts).Availability.Empty(new(facts.Home, facts.Home.Service("shop", "late")!), 80).Object);
+    }
+
+    [Theory]
     [InlineData("ports: [{name: web, port: 5000}], endpoints: [{addresses: [10.1.9.9]}]", "EndpointSlice shop/late-1 in c1", "ports[*].name",
         "\"path\":\"/ports/0/name\",\"value\":\"http\"")]
     [InlineData("ports: [{port: 5000}], endpoints: [{addresses: [10.1.9.9]}]", "EndpointSlice shop/late-1 in c1", "ports[*].name", "\"op\":\"add\"")]

@@ -75,7 +75,8 @@ internal static class ServicePods
     public static EndpointSlice? LostSlice(ServiceInCluster service)
     {
         var (name, ns) = (service.Service.Metadata.Name, service.Service.Metadata.Namespace);
-        return service.Cluster.Slices.FirstOrDefault(slice => slice.Metadata.Namespace == ns && !slice.Metadata.Labels.ContainsKey(Labels.ServiceName)
+        return service.Cluster.Slices.FirstOrDefault(slice => slice.Metadata.Namespace == ns
+            && !slice.Metadata.Labels.ContainsKey(Labels.ServiceName) && !slice.Metadata.Labels.ContainsKey(Labels.ImportName)
             && (slice.Metadata.Name == name || slice.Metadata.Name.StartsWith($"{name}-", StringComparison.Ordinal)));
     }
 

@@ -32,7 +32,7 @@ public sealed record WantedImport(
         if (offer.TrafficDistribution.Length > 0) spec["trafficDistribution"] = offer.TrafficDistribution;
         var labels = new JsonObject(first.Export.Labels.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)pair.Value)))
         {
-            [MultiClusterFacts.ManagedLabel] = "true"
+            [Core.Names.Labels.ManagedImport] = "true"
         };
         return new(host.Namespace, host.Name, labels,
             new(first.Export.Annotations.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)pair.Value))), spec,

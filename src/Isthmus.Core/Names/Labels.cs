@@ -28,6 +28,9 @@ public static class Labels
     public const string IstioConfig = "istio.io/config";
     public const string ServiceName = "kubernetes.io/service-name";
 
+    /// <summary>On ServiceImports that a control plane has written, so that it never touches others.</summary>
+    public const string ManagedImport = "multicluster." + WellKnown.OwnDomain + "/managed";
+
     /// <summary>On an EndpointSlice of the multi-cluster services API (KEP-1645): the ServiceImport whose endpoints it has.</summary>
     public const string ImportName = "multicluster.kubernetes.io/service-name";
     /// <summary>As <see cref="ImportName"/>: the cluster that its endpoints are in.</summary>

@@ -15,9 +15,6 @@ public static partial class MultiClusterFacts
     public const string Export = "ServiceExport";
     public const string Import = "ServiceImport";
 
-    /// <summary>Marks objects that the Isthmus controller created, so that it never touches others.</summary>
-    public const string ManagedLabel = "multicluster." + WellKnown.OwnDomain + "/managed";
-
     /// <summary>The version of the API whose imports have all fields.</summary>
     public const string Newest = "v1beta1";
 
@@ -75,14 +72,14 @@ public static partial class MultiClusterFacts
         var meta = @object["metadata"];
         var ips = Items(@object["spec"]?["ips"]).Select(Text)
             .Select(text => Address.TryParse(text, out var address) ? address : (Address?)null).OfType<Address>().ToValueList();
-        var managed = Text(meta?["labels"]?[ManagedLabel]) == "true";
+        var managed = Text(meta?["labels"]?[Labels.ManagedImport]) == "true";
         var version = Text(@object["apiVersion"]);
         version = version[(version.IndexOf('/', StringComparison.Ordinal) + 1)..];
         return new(source, ips, managed, managed ? ContentOf(@object, version) : "")
         {
             Version = version,
             Uid = Text(meta?["uid"]),
-            Labels = managed ? Map(meta?["labels"]).Keys.Where(key => key != ManagedLabel).ToValueList() : default,
+            Labels = managed ? Map(meta?["labels"]).Keys.Where(key => key != Labels.ManagedImport).ToValueList() : default,
             Annotations = managed ? Map(meta?["annotations"]).Keys.ToValueList() : default,
         };
     }

@@ -1,8 +1,10 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Graph.Settings;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 using Isthmus.Operate.Install.Operator;
 using Isthmus.Operate.Install.Render;
 
@@ -159,8 +161,8 @@ public sealed class Uninstaller(KubeClient client)
         return [.. (await Installed.ListAsync(client, selector, stop)).Select(found => Removal.Of(found.Kind, found.Item))];
     }
 
-    /// <summary>What a running control plane writes: root certificates everywhere, its own CA, leader locks, its tables, EndpointSlices of
-    /// imports, classes of Gateways.</summary>
+    /// <summary>What a running control plane writes: root certificates everywhere, its own CA, leader locks, its tables, imports
+    /// with their EndpointSlices, classes of Gateways.</summary>
     private async Task<IReadOnlyList<Removal>> PlanMadeByControlPlaneAsync(CancellationToken stop)
     {
         var plan = new List<Removal>();
@@ -173,7 +175,26 @@ public sealed class Uninstaller(KubeClient client)
             plan.Add(Removal.Of(Kinds.Secret, secret));
         plan.AddRange(await PlanMadeAsync(Kinds.Lease, stop));
         plan.AddRange(await PlanMadeAsync(Kinds.EndpointSlice, stop));
+        plan.AddRange(await PlanImportsAsync(stop));
         return [.. plan, .. await new GatewayApiBundle(client).ClassesAsync(stop)];
+    }
+
+    /// <summary>Their definitions are the user's, and may have one version only, or be missing.</summary>
+    private async Task<IEnumerable<Removal>> PlanImportsAsync(CancellationToken stop)
+    {
+        foreach (var kind in MeshApi.ServiceImport.Versions.Select(MeshApi.ServiceImport.In))
+        {
+            try
+            {
+                var imports = await client.ListAllAsync<JsonObject>(kind, null, new ListOptions { LabelSelector = $"{Labels.ManagedImport}=true" }, stop);
+                return imports.Select(import => Removal.Of(kind, import));
+            }
+            catch (KubeException e) when (e.IsNotFound)
+            {
+                continue;
+            }
+        }
+        return [];
     }
 
     private async Task<IEnumerable<Removal>> PlanMadeAsync(ResourceKind kind, CancellationToken stop) =>

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
 using Isthmus.Graph.Derive;
 using Isthmus.ControlPlane.Mcs;
 using Isthmus.Kubernetes.Objects;
@@ -46,7 +47,7 @@ public sealed class ClusterSetTests
         Export("c1", "2030-01-01T00:00:00Z",
             new() { ["exportedLabels"] = new JsonObject { ["team"] = "front" }, ["exportedAnnotations"] = new JsonObject { ["note"] = "hello world" } });
         var import = ImportIn("c2");
-        Assert.Equal($$"""{"team":"front","{{MultiClusterFacts.ManagedLabel}}":"true"}""", import.Labels.ToJsonString());
+        Assert.Equal($$"""{"team":"front","{{Labels.ManagedImport}}":"true"}""", import.Labels.ToJsonString());
         Assert.Equal("""{"note":"hello world"}""", import.Annotations.ToJsonString());
     }
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
 using Isthmus.Graph.Derive;
 using Isthmus.ControlPlane.Mcs;
 using Isthmus.ControlPlane.Statuses;
@@ -52,7 +53,7 @@ public sealed class MultiClusterObjectsTests
         var next = Import([], new() { ["type"] = "Headless", ["ports"] = new JsonArray(), ["ipFamilies"] = new JsonArray("IPv4") }, known);
         Assert.Equal(("", NextRound.AtChange), await objects.WriteAsync(MultiClusterPlan.Nothing with { Imports = [next] }, Stop));
         stored = await client.GetAsync(imports, "shop", "desk", Stop);
-        Assert.Equal($$"""{"{{MultiClusterFacts.ManagedLabel}}":"true"}""", stored["metadata"]!["labels"]!.ToJsonString());
+        Assert.Equal($$"""{"{{Labels.ManagedImport}}":"true"}""", stored["metadata"]!["labels"]!.ToJsonString());
         Assert.False(stored["spec"]!.AsObject().ContainsKey("sessionAffinity") || stored["spec"]!.AsObject().ContainsKey("ips"));
         Assert.True(Import([], next.Spec, MultiClusterFacts.Of("c1", stored).Import).IsKnown);
 
@@ -270,7 +271,7 @@ public sealed class MultiClusterObjectsTests
 
     private static WantedImport Import(JsonObject labels, JsonObject spec, ServiceImport? known)
     {
-        labels[MultiClusterFacts.ManagedLabel] = "true";
+        labels[Labels.ManagedImport] = "true";
         return new("shop", "desk", labels, [], spec, new(new JsonObject { ["cluster"] = "c1" }), known);
     }
 

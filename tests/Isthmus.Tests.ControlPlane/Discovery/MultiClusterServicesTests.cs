@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Core.Names;
 using Isthmus.Graph.Derive;
 using Isthmus.ControlPlane.Mcs;
 using Isthmus.Kubernetes.Objects;
@@ -221,7 +222,7 @@ public sealed class MultiClusterServicesTests
         ["metadata"] = new JsonObject
         {
             ["name"] = "orders", ["namespace"] = MeshRig.Namespace,
-            ["labels"] = new JsonObject { [MultiClusterFacts.ManagedLabel] = managed ? "true" : "false" }
+            ["labels"] = new JsonObject { [Labels.ManagedImport] = managed ? "true" : "false" }
         },
         ["spec"] = spec.DeepClone(),
         ["status"] = new JsonObject { ["clusters"] = clusters.DeepClone() },

@@ -1,8 +1,11 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Graph.Settings;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Mesh.Config;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.Install.Operator;
 using Isthmus.Rigs.Servers;
@@ -41,11 +44,6 @@ public sealed class UninstallerTests
         var client = await cluster.StartAsync();
         var objects = Manifests.Render(OperatorSpec.Build([], ["profile=empty", "components.cni.enabled=true"], "1-0"))
             .SelectMany(component => component.Objects).ToList();
-        // What a control plane has written of imports is nobody's revision, and goes with the last one.
-        var slice = Made(Kinds.EndpointSlice, "desk-1");
-        (slice["addressType"], slice["endpoints"]) = ("IPv4", new JsonArray());
-        slice["metadata"]!["namespace"] = "kube-system";
-        objects.Add(slice);
         foreach (var value in objects) await client.CreateAsync(Manifests.KindOf(value)!, value, Stop);
         var uninstaller = new Uninstaller(client);
         Assert.Empty(await uninstaller.PlanRevisionAsync("1-0", Stop));
@@ -57,6 +55,40 @@ public sealed class UninstallerTests
         Assert.Equal(["DaemonSet"], removed);
         await uninstaller.RemoveAsync(plan, one => removed.Add(one.Kind.Kind), Stop);
         Assert.Equal(objects.Count, removed.Count);
+    }
+
+    /// <summary>Those of others stay, and their slices with them.</summary>
+    [Fact]
+    public async Task Imports_that_a_control_plane_has_written_go_with_the_last_one()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await cluster.StartAsync();
+        foreach (var definition in YamlText.ParseAll(await File.ReadAllTextAsync(Repository.At("samples/multicluster/mcs-crds.yaml"), Stop), "CRDs")
+            .OfType<JsonObject>())
+            await client.CreateAsync(Kinds.CustomResourceDefinition, definition, Stop);
+        var slice = Made(Kinds.EndpointSlice, "desk-1");
+        (slice["addressType"], slice["endpoints"], slice["metadata"]!["namespace"]) = ("IPv4", new JsonArray(), "default");
+        await client.CreateAsync(Kinds.EndpointSlice, slice, Stop);
+        foreach (var (name, managed) in (IEnumerable<(string, string)>)[("ours", "true"), ("theirs", "false")])
+        {
+            await Eventually.TrueAsync(async () =>
+            {
+                try { return await client.CreateAsync(MeshApi.ServiceImport.Resource, Import(name, managed), Stop) is not null; }
+                catch (KubeException e) when (e.IsNotFound) { return false; }
+            });
+        }
+        var uninstaller = new Uninstaller(client);
+        Assert.Empty(await uninstaller.PlanRevisionAsync("1-0", Stop));
+        Assert.Equal(["EndpointSlice desk-1", "ServiceImport ours"],
+            (await uninstaller.PlanPurgeAsync(Stop)).Select(one => $"{one.Kind.Kind} {one.Name}").Order(StringComparer.Ordinal));
+
+        static JsonObject Import(string name, string managed)
+        {
+            var import = Made(MeshApi.ServiceImport.Resource, name);
+            (import["metadata"]!["namespace"], import["metadata"]!["labels"]) = ("default", new JsonObject { [Labels.ManagedImport] = managed });
+            import["spec"] = new JsonObject { ["type"] = "Headless", ["ports"] = new JsonArray(new JsonObject { ["port"] = 80 }) };
+            return import;
+        }
     }
 
     [Fact]

@@ -214,6 +214,23 @@ public sealed class FirstCauseTests
             "has no effect: spec.ports[https].name of Service shop/orders in c1 declares HTTPS", "if the application speaks HTTP, name the port http or");
     }
 
+    /// <summary>Proxies know requests on a port named http, and follow no route for connections there.</summary>
+    [Theory]
+    [InlineData("tcp: [{route: [{destination: {host: orders}}]}]", "spec.tcp[0]")]
+    [InlineData("tcp: [{match: [{port: 80}], route: [{destination: {host: orders}}]}]", "spec.tcp[0]")]
+    [InlineData("tls: [{match: [{sniHosts: [orders]}], route: [{destination: {host: orders}}]}]", "spec.tls[0]")]
+    [InlineData("tcp: [{match: [{port: 81}], route: [{destination: {host: orders}}]}]", "")]
+    public void A_VirtualService_for_connections_of_a_port_named_http_is_told(string routes, string field)
+    {
+        var scenario = new TraceScenario { Call = new("GET /", true, 200, 3, Callee, "-", "via_upstream", []) };
+        scenario.One += "\n---\n{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: bytes, namespace: shop}, spec: {hosts: [orders], "
+            + $"{routes}}}}}";
+        var trace = scenario.Walk("http://orders:80");
+        if (field.Length == 0) Assert.DoesNotContain(trace.Hops, hop => hop.Problem?.Code == "ISM2156");
+        else AssertWarning(trace, true, "ISM2156", "VirtualService shop/bytes in c1", field, "has no effect for orders.shop.svc.cluster.local: port 80 (HTTP) "
+            + "declares HTTP", "write an http route");
+    }
+
     /// <summary>Another network has the address.</summary>
     [Theory]
     [InlineData("10.1.9.9", true)]

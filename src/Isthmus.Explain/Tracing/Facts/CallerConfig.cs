@@ -206,6 +206,10 @@ internal sealed class CallerConfig(TraceFacts facts)
     public IEnumerable<VirtualService> RoutingRequests(MeshHost host) => At.Istio<VirtualService>().Where(service =>
         service.ForSidecars && !service.Http.IsEmpty && service.Hosts.Contains(host.Fqdn) && Sees(service));
 
+    /// <summary>The VirtualServices with routes for connections to a host.</summary>
+    public IEnumerable<VirtualService> RoutingConnections(MeshHost host) => At.Istio<VirtualService>().Where(service =>
+        service.ForSidecars && !(service.Tcp.IsEmpty && service.Tls.IsEmpty) && service.Hosts.Any(name => Hosts.Covers(name, host.Fqdn)) && Sees(service));
+
     /// <summary>The first route of VirtualServices that is left to one which is not there; null when there is none.</summary>
     public (VirtualService Service, string Field, ObjectName Delegate)? Orphaned(IEnumerable<VirtualService> routing)
     {

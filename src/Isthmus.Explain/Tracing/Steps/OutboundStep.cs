@@ -9,6 +9,7 @@ using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing.Steps;
@@ -36,6 +37,9 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
 
     /// <summary>A VirtualService for requests of a port on which proxies know none.</summary>
     public const string Untyped = "ISM2095";
+
+    /// <summary>A VirtualService for connections of a port on which proxies know requests.</summary>
+    public const string OfRequests = "ISM2156";
 
     public void Walk(ProxyView view)
     {
@@ -213,6 +217,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
         new MirrorStep(record, causes, endpoints).Walk(choice, act);
         Unapplied(choice);
         Hidden(choice.Rule);
+        Idle();
         Ungrouped();
         WalkTargets(choice);
     }
@@ -239,6 +244,24 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
             "spec.host", $"is for {host.Fqdn}, and {causes.Config.Named("VirtualService", choice.Rule, "")} sends this call to "
                 + $"{string.Join(", ", others)}, to which its trafficPolicy does not apply",
             "write a DestinationRule for that host with what should apply there"));
+    }
+
+    /// <summary>Routes for connections, of a port that declares HTTP.</summary>
+    private void Idle()
+    {
+        if (facts.Entry is not null || call.Host is not { } host) return;
+        var ports = host.Services.SelectMany(service => service.Service.Spec.Ports).Where(port => port.Protocol != "UDP")
+            .Select(port => new RoutesOfRequests.DeclaredPort(port.Port, DeclaredPort.ProtocolOf(port)))
+            .Concat(host.Entries.SelectMany(entry => entry.Ports).Select(port => new RoutesOfRequests.DeclaredPort(port.Number, port.Protocol)))
+            .Distinct().ToList();
+        foreach (var routes in causes.Config.RoutingConnections(host))
+            foreach (var (field, met) in RoutesOfRequests.Idle(routes, ports).Where(idle => idle.Ports.Any(port => port.Number == call.Port)))
+            {
+                record.Warn("route", $"{field} of VirtualService {routes.Namespace}/{routes.Name} does not apply", Faults.Of(OfRequests,
+                    $"VirtualService {routes.Namespace}/{routes.Name} in {causes.Config.At.Context}", field, RoutesOfRequests.Says(field, host.Fqdn, met),
+                    RoutesOfRequests.Remedy(field)));
+                return;
+            }
     }
 
     /// <summary>A route of the Gateway API takes the requests of a host, and no VirtualService for it has an effect.</summary>

@@ -19,6 +19,7 @@ public static class Analyzers
         RouteDelegates.Analyzer,
         RouteDelegates.Matches,
         RoutesOfBytes.Analyzer,
+        RoutesOfRequests.Analyzer,
         VirtualServiceSubsets.Analyzer,
         HiddenSubsets.Analyzer,
         PassedRequests.Analyzer,

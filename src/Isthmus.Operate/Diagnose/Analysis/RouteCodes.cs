@@ -18,4 +18,9 @@ public static class RouteCodes
         "A VirtualService has routes of one kind, and all servers that it is bound to follow those of another: tls or tcp routes at servers that see requests, "
             + "or http or tls routes at servers that pass connections on. The routes have no effect.",
         "Write routes of the kind that the server follows, or change its protocol or tls.mode.");
+
+    public static readonly AnalysisCode ConnectionsAreRequests = new("ISM1542", "ConnectionsAreRequests", Severity.Warning,
+        "A VirtualService has tcp or tls routes for callers within the mesh, to a host whose ports declare HTTP. Proxies route requests there, and the routes "
+            + "have no effect.",
+        "Write http routes; or declare the port as tcp or tls, if the application does not speak HTTP.");
 }

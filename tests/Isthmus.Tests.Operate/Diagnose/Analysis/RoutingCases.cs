@@ -66,7 +66,7 @@ internal static class RoutingCases
         Host("IST0101", "spec.http[0].route[0].destination.port.number", "hosts: [web], http: [{route: [{destination: {host: web, port: {number: 81} } }] }]",
             "hosts: [web], http: [{route: [{destination: {host: web, port: {number: 80} } }] }]", "it has 80"),
         Host("IST0101", "spec.tcp[0].route[0].destination.host", "hosts: [web], tcp: [{route: [{destination: {host: gone} }] }]",
-            "hosts: [web], tcp: [{route: [{destination: {host: web} }] }]", ""),
+            "hosts: [web], tcp: [{match: [{port: 9000}], route: [{destination: {host: web} }] }]", ""),
         Host("IST0101", "spec.http[0].route[0].destination.subset", "hosts: [web], http: [{route: [{destination: {host: web, subset: v3} }] }]",
             "hosts: [web], http: [{route: [{destination: {host: web, subset: v1} }] }]", "web.shop.svc.cluster.local+v3"),
         new("IST0101", "c1 VirtualService shop/route spec.gateways[0]", Join(Web, Istio("VirtualService", "shop", "route", $"gateways: [front], {ToWeb}")),

@@ -41,6 +41,16 @@ internal static class SilentFaultCases
             Join(Bytes("tcp-a"), Bytes("web").Replace("name: web", "name: other", StringComparison.Ordinal),
                 Istio("VirtualService", "shop", "web", Aborts.Replace("hosts: [web]", "hosts: [other]", StringComparison.Ordinal))),
             "80 (TLS)"),
+        new("ISM1436", "c1 VirtualService shop/web spec.http[0].match[0].port", Join(Both, Istio("VirtualService", "shop", "web", OfPort("http", 81))),
+            Join(Both, Istio("VirtualService", "shop", "web", OfPort("http", 80))), "is 81, which declares TCP for web"),
+        new("ISM1542", "c1 VirtualService shop/web spec.tcp[0]", Join(Bytes("http"), Istio("VirtualService", "shop", "web", OfPort("tcp"))),
+            Join(Bytes("tcp"), Istio("VirtualService", "shop", "web", OfPort("tcp"))), "port 80 (HTTP) declares HTTP", Remedy: "write an http route"),
+        new("ISM1542", "c1 VirtualService shop/web spec.tcp[0]", Join(Both, Istio("VirtualService", "shop", "web", OfPort("tcp", 80))),
+            Join(Both, Istio("VirtualService", "shop", "web", OfPort("tcp"))), "a tcp route is for connections"),
+        new("ISM1542", "c1 VirtualService shop/web spec.tls[0]",
+            Join(Bytes("http"), Istio("VirtualService", "shop", "web", OfPort("tls").Replace("[{route", "[{match: [{sniHosts: [web]}], route",
+                StringComparison.Ordinal))),
+            Join(Bytes("web"), Istio("VirtualService", "shop", "web", OfPort("tcp"))), "a tls route is for connections", Remedy: "appProtocol: tls"),
         new("ISM1437", "c1 DestinationRule shop/web spec.trafficPolicy.loadBalancer.localityLbSetting.distribute[0].to[north/b/*]",
             Join(Placed, Shares("north/a/*", "north/b/*")), Join(Placed, Shares("north/a/*", "north/*")), "its share of 100 % goes to the others"),
         new("ISM1437", "c1 DestinationRule shop/web spec.trafficPolicy.loadBalancer.localityLbSetting.distribute[0].from",
@@ -112,6 +122,12 @@ internal static class SilentFaultCases
 
     private static string Bytes(string port) =>
         Join(MeshText.Root, Namespace("shop"), Service("shop", "web", "app: web", $"{{name: {port}, port: 80}}"), Pod("shop", "web-1", "app: web"));
+
+    private static string Both => Join(MeshText.Root, Namespace("shop"), Service("shop", "web", "app: web",
+        "{name: http, port: 80}, {name: tcp, port: 81}"), Pod("shop", "web-1", "app: web"));
+
+    private static string OfPort(string kind, int port = 0) =>
+        $"hosts: [web], {kind}: [{{{(port > 0 ? $"match: [{{port: {port}}}], " : "")}route: [{{destination: {{host: web}} }}] }}]";
 
     private static string Tunneled(string policy) => Istio("DestinationRule", "shop", "web", $"host: web, trafficPolicy: {{ {policy} }}");
 

@@ -89,6 +89,27 @@ public sealed class IngressTraceTests
             "is OFF, so that gateways serve no Ingress, and Ingress shop/hello in c1 has hello.example.com", "set it to STRICT");
     }
 
+    /// <summary>Another Gateway of the same Pods, without the host, is innocent.</summary>
+    [Theory]
+    [InlineData("ingressSelector: ingress", "", "ConfigMap istio-system/istio in c1", "data.mesh.ingressSelector",
+        "is ingress, and no Pod of c1 has that: gateways with the label istio=ingress serve", "set ingressSelector to ingressgateway, or give the Pods")]
+    [InlineData("ingressSelector: ingress", "ingress", "Pod istio-system/front in c1", "metadata.labels[istio]",
+        "is ingressgateway: gateways with the label istio=ingress serve Ingress objects, so Pod", "call the Service of Pod shop/other")]
+    public void The_label_of_the_gateways_that_serve_Ingress_objects_is_told(string settings, string other, string owner, string path, string says, string remedy)
+    {
+        var facts = Facts(Path("/", "Prefix", Backend), change: objects => $$"""
+            {{objects}}
+            ---
+            {apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: "{{settings}}"} }
+            ---
+            {apiVersion: v1, kind: Pod, metadata: {name: other, namespace: shop, labels: {istio: "{{other}}"} } }
+            ---
+            {apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: g, namespace: shop}, spec: {selector: {istio: ingressgateway}, servers:
+              [{port: {number: 80, name: http, protocol: HTTP}, hosts: [other.example.com]}]} }
+            """);
+        AssertSays(Entries(facts).Unrouted(Call(facts)), "ISM2150", owner, path, says, remedy);
+    }
+
     /// <summary>Gateways have the Secrets of their own namespace.</summary>
     [Theory]
     [InlineData(true, "istio-system, and Secret shop/cert is not there",

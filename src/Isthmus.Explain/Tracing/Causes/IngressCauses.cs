@@ -96,9 +96,31 @@ internal sealed class IngressCauses(TraceFacts facts, CallerConfig config)
 
     public string Named(Ingress ingress) => $"{MeshApi.Ingress.Name} {ingress.Namespace}/{ingress.Name} in {config.At.Context}";
 
-    /// <summary>An Ingress has the host, and is for another controller than the gateway's; null when none has it.</summary>
+    /// <summary>Gateways of the mesh serve an Ingress, and the one that is called is not one of them.</summary>
+    private Problem AtOtherGateways(Ingress ingress, string host)
+    {
+        var (label, value) = Settings.GatewayLabels.Single();
+        var own = facts.ClientPod.Metadata.Labels.GetValueOrDefault(label, "");
+        var why = $"gateways with the label {label}={value} serve Ingress objects, so {facts.Client} does not route {host} as {Named(ingress)} says";
+        if (config.At.Pods.FirstOrDefault(pod => pod.Metadata.Labels.GetValueOrDefault(label) == value) is { } serving)
+            return Faults.Of(NotServed, facts.Client.ToString(), $"metadata.labels[{label}]",
+                $"is {(own.Length > 0 ? own : "not set")}: {why}; Pod {serving.Key} does", $"call the Service of Pod {serving.Key}");
+        var setting = Settings.Selector.Length > 0 ? "ingressSelector" : Settings.Service != IngressSettings.DefaultService ? "ingressService" : "";
+        var labelled = $"give the Pods of a gateway the label {label}={value}";
+        if (setting.Length == 0)
+            return Faults.Of(NotServed, facts.Client.ToString(), $"metadata.labels[{label}]",
+                $"is {(own.Length > 0 ? own : "not set")}, and no Pod of {config.At.Context} has {value}: {why}",
+                own.Length > 0 ? $"set ingressSelector of MeshConfig to {own}, or {labelled}" : labelled);
+        return Faults.Of(NotServed, facts.MeshConfigOf(facts.Home), TraceFacts.MeshField(setting),
+            $"is {value}, and no Pod of {config.At.Context} has that: {why}{(own.Length > 0 ? $"; it has {label}={own}" : "")}",
+            (own.Length > 0 ? $"set ingressSelector to {own}" : $"set ingressSelector to the label {label} of the gateway") + $", or {labelled}");
+    }
+
+    /// <summary>An Ingress has the host, and is for another controller than the gateway's, or for other gateways; null when none has it.</summary>
     private Problem? Unserved(string host)
     {
+        if (facts.Entry is not null && !IsGateway && config.At.Ingresses.FirstOrDefault(one => IsServed(one) && Has(one, host)) is { } served)
+            return AtOtherGateways(served, host);
         if (facts.Entry is null || config.At.Ingresses.FirstOrDefault(ingress => !IsServed(ingress) && Has(ingress, host)) is not { } ingress) return null;
         var (name, settings) = (Named(ingress), Settings);
         var serving = config.At.IngressClasses(IngressSettings.Controller);

@@ -15,7 +15,7 @@ public static class IngressObjects
     {
         get;
     } = new("ingress.IngressAnalyzer", "Checks that gateways serve the Ingress objects that are meant for them, and that their backends exist",
-        [OwnCodes.IngressIneffective, GatewayCodes.IngressOfNobody, IstioCodes.ReferencedResourceNotFound], ["Ingress", "IngressClass", "Service"], mesh =>
+        [OwnCodes.IngressIneffective, GatewayCodes.IngressOfNobody, IstioCodes.ReferencedResourceNotFound], ["Ingress", "IngressClass", "Service", "Pod"], mesh =>
         from cluster in mesh.Readable
         from value in cluster.Objects("Ingress")
         from finding in Check(mesh, cluster, ClusterInventory.NameOf(value), value.Deserialize(KubeJson.Of<Ingress>())!)
@@ -44,6 +44,12 @@ public static class IngressObjects
                 $"has no effect: there is no IngressClass \"{named}\"",
                 $"create IngressClass {named} with spec.controller: {IngressSettings.Controller}"
                     + (cluster.IngressClasses(IngressSettings.Controller) is { Count: > 0 } ours ? $", or name {string.Join(" or ", ours)}" : ""))];
+        var (label, value) = settings.GatewayLabels.Single();
+        if (cluster.Knows("Pod") && cluster.Pods.Count > 0 && !cluster.Pods.Any(pod => pod.Metadata.Labels.GetValueOrDefault(label) == value))
+            return [OwnCodes.IngressIneffective.At(cluster, name, "",
+                $"has no effect: gateways with the label {label}={value} serve Ingress objects"
+                    + $"{(settings.Selector.Length > 0 ? " (ingressSelector of MeshConfig)" : "")}, and no Pod has it",
+                $"install with meshConfig.ingressSelector set to the label {label} of your gateway, or give the Pods of the gateway the label {label}={value}")];
         return Backends(ingress).SelectMany(backend => Lack(cluster, ingress.Metadata.Namespace, backend.Backend) is { } lack
             ? (IEnumerable<Finding>)[IstioCodes.ReferencedResourceNotFound.At(cluster, name, $"{backend.Path}.{lack.Field}", lack.Message)] : []);
     }

@@ -12,11 +12,16 @@ public sealed class IngressTests
 
     private const string Other = "{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: other}, spec: {controller: example.com/other}}";
 
+    private const string Pod = "{apiVersion: v1, kind: Pod, metadata: {name: door, namespace: shop, labels: {istio: ingressgateway}}}";
+
     private const string Service = "{apiVersion: v1, kind: Service, metadata: {name: shop, namespace: shop}, spec: {ports: [{name: http, port: 80}]}}";
 
     [Theory]
     [InlineData("spec: {ingressClassName: istio}", "", "ISM1412 spec.ingressClassName: has no effect: there is no IngressClass \"istio\"")]
     [InlineData("spec: {ingressClassName: web}", "ingressControllerMode: 'OFF'", "ISM1412 : has no effect: ingressControllerMode of MeshConfig is OFF")]
+    [InlineData("spec: {ingressClassName: web}", "ingressSelector: door",
+        "ISM1412 : has no effect: gateways with the label istio=door serve Ingress objects (ingressSelector of MeshConfig), and no Pod has it")]
+    [InlineData("spec: {ingressClassName: web}", "ingressService: door", "ISM1412 : has no effect: gateways with the label istio=door serve Ingress objects, and")]
     [InlineData("spec: {defaultBackend: {service: {name: shop, port: {number: 80}}}}", "ingressControllerMode: DEFAULT", "")]
     [InlineData("spec: {defaultBackend: {service: {name: shop, port: {number: 81}}}}", "ingressControllerMode: DEFAULT",
         "IST0101 spec.defaultBackend.service.port: Referenced port not found: \"81\"")]
@@ -38,7 +43,7 @@ public sealed class IngressTests
     {
         var metadata = spec.Contains("metadata:", StringComparison.Ordinal) ? "" : "metadata: {name: front, namespace: shop}, ";
         var ingress = $"{{apiVersion: networking.k8s.io/v1, kind: Ingress, {metadata}{spec}}}";
-        var cluster = ClusterInventory.From("c1", ((string[])[ingress, Class, Other, Service]).Select(text => (JsonObject)YamlText.Parse(text, "c1")!));
+        var cluster = ClusterInventory.From("c1", ((string[])[ingress, Class, Other, Pod, Service]).Select(text => (JsonObject)YamlText.Parse(text, "c1")!));
         var findings = Isthmus.Operate.Diagnose.Analysis.Analysis.Run([cluster.WithMesh(mesh)]).Where(finding => finding.Problem.Object == "Ingress shop/front")
             .ToList();
         if (expected.Length == 0) Assert.Empty(findings);

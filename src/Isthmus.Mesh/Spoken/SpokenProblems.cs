@@ -20,20 +20,26 @@ public static class SpokenProblems
     /// <returns>Each with the cluster of the Service.</returns>
     public static IReadOnlyList<(string Cluster, Problem Problem)> Of(MeshView view, IReadOnlyList<SpokenProxy> proxies) =>
     [
-        .. proxies.SelectMany(proxy => Sightings(new(view), proxy)).GroupBy(sighting => sighting.Place)
+        .. proxies.SelectMany(proxy => Sightings(view, proxy)).GroupBy(sighting => sighting.Place)
             .OrderBy(group => group.Key.Cluster, StringComparer.Ordinal).ThenBy(group => group.Key.Service, StringComparer.Ordinal)
             .ThenBy(group => group.Key.Port, StringComparer.Ordinal).ThenBy(group => group.Key.Said)
             .Select(group => (group.Key.Cluster, Join(group))),
     ];
 
     // What counts is how the port is declared now: the proxy may have met it as it was before.
-    private static IEnumerable<Sighting> Sightings(MeshReads mesh, SpokenProxy proxy) => ScopeResolver.PortsOf(proxy.Proxy, mesh)
+    private static IEnumerable<Sighting> Sightings(MeshView view, SpokenProxy proxy) => ScopeResolver.PortsOf(proxy.Proxy, new(view))
         .Join(proxy.Spoken, port => port.Target, spoken => spoken.Port, (port, spoken) => (port, spoken))
-        .Where(found => Differs(found.port.Port.Protocol, found.spoken.Protocol))
+        .Where(found => Differs(found.port.Port.Protocol, found.spoken.Protocol)
+            && !(found.spoken.Protocol == Said.Other && BeginsWithHeader(view, found.port.Service.Hostname)))
         .Select(found => new Sighting(
             new(proxy.Proxy.Cluster, $"{found.port.Service.Namespace}/{found.port.Service.Name}", NameOf(found.port.Port), found.port.Port.Protocol,
                 found.spoken.Protocol),
             proxy.Proxy, found.spoken.Connections));
+
+    /// <summary>What callers say first is a header of the PROXY protocol, of which a DestinationRule is the cause, and not the port.</summary>
+    private static bool BeginsWithHeader(MeshView view, string host) => view.Traffic.Rules.Values.SelectMany(rules => rules)
+        .Any(rule => Generate.Hosts.Covers(rule.Host, host)
+            && rule.Subsets.Select(subset => subset.Policy).Append(rule.Policy).Any(policy => policy?.ProxyProtocol is not null));
 
     private static string NameOf(ServicePort port) => port.Name.Length > 0 ? port.Name : port.Number.ToString(CultureInfo.InvariantCulture);
 

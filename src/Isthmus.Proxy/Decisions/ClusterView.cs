@@ -126,6 +126,9 @@ public sealed class EndpointView
     /// <summary>The TLS of connections to it; null for none.</summary>
     public TlsView? Tls => TlsView.Of(_cluster.TlsFor(_endpoint));
 
+    /// <summary>Whether connections to it begin with a header of the PROXY protocol.</summary>
+    public bool GetsProxyHeader => (_cluster.SocketFor(_endpoint)?.Steps ?? _cluster.Steps).All.Any(step => step is ProxyHeaderStep);
+
     /// <summary>Whether its labels choose how it is spoken to.</summary>
     public bool HasOwnSocket => _cluster.SocketFor(_endpoint) is not null;
 }

@@ -22,6 +22,12 @@ public sealed class ListenerView
     /// <summary>Whether a chain of it ends TLS.</summary>
     public bool EndsTls => _listener.Chains.All.Any(chain => chain.Tls is not null);
 
+    /// <summary>Whether it reads a header of the PROXY protocol at the begin of connections.</summary>
+    public bool ReadsProxyHeader => _listener.ProxyHeader is not null;
+
+    /// <summary>Whether it closes connections that do not begin with such a header.</summary>
+    public bool DemandsProxyHeader => _listener.ProxyHeader is { IsOptional: false };
+
     /// <summary>Whether the choice of a chain for a port waits for a ClientHello.</summary>
     public bool ReadsTls(int port) => _listener.Chains.NeedsBytes(port) && _listener.InspectTls?.Contains(port) == true;
 

@@ -38,6 +38,23 @@ public sealed class SpokenProblemsTests
     [InlineData("anything", Said.Tls)] // whatever is spoken there is detected
     public void A_port_that_is_declared_as_it_is_spoken_is_not(string port, Said said) => Assert.Empty(Find(port, new SpokenOnPort(8080, said, 1)));
 
+    /// <summary>A DestinationRule lets callers say something else first.</summary>
+    [Fact]
+    public void A_port_is_not_blamed_for_a_header_of_the_PROXY_protocol()
+    {
+        var rig = Mesh("http");
+        rig.Config("""
+            apiVersion: networking.istio.io/v1
+            kind: DestinationRule
+            metadata: {name: orders, namespace: shop}
+            spec: {host: orders, trafficPolicy: {proxyProtocol: {version: V1}}}
+            """);
+        rig.Push();
+        var proxy = rig.Sidecar("c1", "orders-10.244.0.1").Proxy;
+        Assert.Empty(SpokenProblems.Of(rig.Mesh.View(), [new(proxy, [new(8080, Said.Other, 1)])]));
+        Assert.Single(SpokenProblems.Of(rig.Mesh.View(), [new(proxy, [new(8080, Said.Tls, 1)])]));
+    }
+
     [Fact]
     public void A_port_of_no_Service_is_not() => Assert.Empty(Find("http", new SpokenOnPort(80, Said.Tls, 1)));
 

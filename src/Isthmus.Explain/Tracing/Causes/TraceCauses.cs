@@ -16,6 +16,7 @@ internal sealed class TraceCauses
         Policies = new(facts);
         Entries = new(facts, Config, new(facts, needs, Config));
         Packets = new(facts);
+        Headers = new(facts, Config);
         PassedTls = new(facts, Config);
         Origination = new(facts, Config);
         var subsets = new SubsetCauses(facts, Config);
@@ -54,6 +55,8 @@ internal sealed class TraceCauses
     public PolicyCauses Policies { get; }
 
     public PacketCauses Packets { get; }
+
+    public ProxyHeaderCauses Headers { get; }
 
     public PassedTls PassedTls { get; }
 }

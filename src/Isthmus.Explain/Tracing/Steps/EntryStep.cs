@@ -58,6 +58,9 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, TraceCause
         var target = ServiceInCluster.TargetOf(known, facts.ClientPod);
         if (target > 0) record.Packets(causes.Packets.ToGateway(facts.Home, facts.ClientPod, target));
         call = call with { Sidecar = view, Destination = new(IPAddress.TryParse(facts.ClientPod.Status.PodIP, out var own) ? own : IPAddress.Any, target) };
+        if (view.Decisions.Bound(target).Any(one => !one.IsInbound && one.DemandsProxyHeader) && !ProxyHeaderCauses.IsAskedFor(service))
+            record.Warn("connection", "must begin with a header of the PROXY protocol", causes.Headers.Demanded(facts.Home, facts.ClientPod,
+                $"nothing in {entry.Name} asks a load balancer to write one: unless a load balancer does so by itself, all calls are reset"));
         return Accept(view, ref call);
     }
 

@@ -44,6 +44,8 @@ internal sealed class OnwardStep(TraceFacts facts, TraceRecord record, TraceCaus
     /// <summary>The chain of the gateway that takes the call, if its policies let it pass; null when the call ends there, and the record says why.</summary>
     private ChainView? Arrive(Gate gate, EndpointWay? way, Callee callee, ProxyView? client, ref TracedCall onward)
     {
+        if (gate.View.Decisions.Bound(callee.Address.Port).FirstOrDefault(one => !one.IsInbound) is { } listener
+            && !HeaderStep.Pass(gate.Record, causes, way, listener, callee.Cluster, callee.Pod)) return null;
         var arrival = way?.Tls is { } tls ? Encrypted(gate, way, tls, callee, client, onward) : gate.Entry.Accept(gate.View, ref onward);
         var identity = way is { IsMeshTls: true } ? client?.Certificate(way.Tls!.Certificate)?.Identity ?? "" : "";
         return arrival is not null && gate.Entry.Admit(arrival, ref onward, identity, call.ClientEnd) ? arrival.Chain : null;

@@ -60,6 +60,7 @@ public static class Analyzers
         GatewayProtocols.Analyzer,
         GatewayCertificates.Analyzer,
         GatewayFiles.Analyzer,
+        HeaderReaders.Analyzer,
         ClientRules.Analyzer,
         CredentialReferences.Analyzer,
         IngressObjects.Analyzer,

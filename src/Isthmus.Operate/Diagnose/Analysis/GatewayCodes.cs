@@ -20,6 +20,11 @@ public static class GatewayCodes
             + "unless their image has the file.",
         "Name a Secret in credentialName, or mount the file.");
 
+    public static readonly AnalysisCode HeaderAstray = new("ISM1537", "HeaderAstray", Severity.Warning,
+        "A DestinationRule lets callers begin connections with a header of the PROXY protocol, which sidecars do not read, or the gateway of a network waits "
+            + "for such a header, which proxies of the mesh do not write. Calls fail.",
+        "Remove trafficPolicy.proxyProtocol, or gatewayTopology.proxyProtocol.");
+
     public static readonly AnalysisCode ChainIncomplete = new("ISM1533", "ChainIncomplete", Severity.Warning,
         "The Secret of a gateway has a certificate without that of its issuer, which is known to be no root, or has others after it that did not issue it. "
             + "Clients that know only the root refuse the gateway. If only the issuer's offer of its certificate suggests that it is no root, this is "

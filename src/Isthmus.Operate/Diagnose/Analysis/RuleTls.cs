@@ -61,7 +61,7 @@ public static class RuleTls
 
     private static string Service(string name, string ns) => $"{name}.{ns}.svc.{WellKnown.DefaultDomainSuffix}";
 
-    private static IEnumerable<(string Path, TrafficPolicy Policy)> Policies(DestinationRule rule) =>
+    internal static IEnumerable<(string Path, TrafficPolicy Policy)> Policies(DestinationRule rule) =>
         rule.Subsets.Index().Where(subset => subset.Item.Policy is not null)
             .Select(subset => ($"spec.subsets[{subset.Index}].trafficPolicy", subset.Item.Policy!)).Prepend(("spec.trafficPolicy", rule.Policy));
 

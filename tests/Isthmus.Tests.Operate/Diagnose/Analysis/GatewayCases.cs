@@ -98,6 +98,14 @@ internal static class GatewayCases
             Join(Mounting("/etc/door"), Gateway("front", "istio: ingress", $"{InFiles}, hosts: [web.example]")),
             "is /etc/door/tls.crt, and no volume is mounted there in the proxy of Pod istio-system/gw-1 in c1",
             Remedy: "write credentialName with a Secret of namespace istio-system instead of the files"),
+        new("ISM1537", "c1 DestinationRule shop/web spec.trafficPolicy.proxyProtocol",
+            Join(Web, Istio("DestinationRule", "shop", "web", "host: web.shop.svc.cluster.local, trafficPolicy: {proxyProtocol: {version: V2} }")),
+            Join(Web, Namespace("raw", ""), Bare("raw", "raw-1", "app: raw"), Service("raw", "raw", "app: raw"),
+                Istio("DestinationRule", "shop", "web", "host: raw.raw.svc.cluster.local, trafficPolicy: {proxyProtocol: {version: V2} }")),
+            "the sidecar of Pod shop/web-1 in c1 does not read it", Remedy: "remove it"),
+        new("ISM1537", "c1 Pod istio-system/gw-1 metadata.annotations[proxy.istio.io/config].gatewayTopology.proxyProtocol",
+            Join(Waiting, Gateway("cross", "istio: ingress", Crossing)),
+            Join(Waiting, Gateway("front", "istio: ingress", Http("web.example"))), "Gateway shop/cross opens it for calls of other networks"),
         // Connections that can be for both servers, which ask for different client certificates.
         new("ISM1428", "c1 Gateway shop/front spec.servers[0].tls",
             Join(Ingress, Gateway("front", "istio: ingress", $"{Secure}, hosts: ['*.example']"),
@@ -136,6 +144,12 @@ internal static class GatewayCases
     private static string Mounting(string path) => Ingress.Replace("containers: [{name: istio-proxy, ",
         $"volumes: [{{name: door, secret: {{secretName: door}} }}], containers: [{{name: istio-proxy, volumeMounts: [{{name: door, mountPath: {path} }}], ",
         StringComparison.Ordinal);
+
+    private const string Crossing = "port: {number: 443, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: ['*.local']";
+
+    /// <summary>The gateway, which waits for a header of the PROXY protocol.</summary>
+    private static string Waiting => Ingress.Replace("{name: gw-1, ", "{name: gw-1, annotations: {proxy.istio.io/config: '{\"gatewayTopology\": "
+        + "{\"proxyProtocol\": {}}}'}, ", StringComparison.Ordinal);
 
     private static string Raw => Istio("VirtualService", "shop", "raw",
         "gateways: [a-raw], hosts: ['*'], tcp: [{route: [{destination: {host: web, port: {number: 80}}}]}]");

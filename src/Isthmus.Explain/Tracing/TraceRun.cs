@@ -292,17 +292,21 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         }
     }
 
-    /// <summary>What the kubelet said last of a readiness probe that failed; empty when it has said nothing, or nobody may read it.</summary>
+    /// <summary>What the kubelet said last of a readiness probe that failed, or of a volume that it cannot mount; empty when it has said nothing, or nobody
+    /// may read it.</summary>
     private async Task<string> FailedCheckAsync(PodRef pod, CancellationToken stop)
     {
         const string Failed = "Readiness probe failed: ";
         try
         {
             var events = await _clients[pod.Context].ListAllAsync<JsonObject>(Kinds.Event, pod.Namespace,
-                new() { FieldSelector = $"involvedObject.name={pod.Name},reason=Unhealthy" }, stop);
+                new() { FieldSelector = $"involvedObject.name={pod.Name}" }, stop);
             return events.Where(one => one["involvedObject"]?["name"]?.ToString() == pod.Name)
-                .OrderByDescending(one => one["lastTimestamp"]?.ToString() ?? "", StringComparer.Ordinal).Select(one => one["message"]?.ToString() ?? "")
-                .FirstOrDefault(message => message.StartsWith(Failed, StringComparison.Ordinal))?[Failed.Length..].Trim() ?? "";
+                .OrderByDescending(one => one["lastTimestamp"]?.ToString() ?? "", StringComparer.Ordinal)
+                .Select(one => (Reason: one["reason"]?.ToString() ?? "", Message: one["message"]?.ToString() ?? ""))
+                .Select(one => one.Reason == "FailedMount" ? one.Message
+                    : one.Reason == "Unhealthy" && one.Message.StartsWith(Failed, StringComparison.Ordinal) ? one.Message[Failed.Length..].Trim() : "")
+                .FirstOrDefault(said => said.Length > 0) ?? "";
         }
         catch (Exception e) when (e is KubeException or HttpRequestException)
         {

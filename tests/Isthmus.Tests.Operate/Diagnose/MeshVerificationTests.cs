@@ -1,5 +1,4 @@
 using Isthmus.Core.Collections;
-using Isthmus.Core.Problems;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Inventory;
 using Xunit;
@@ -136,22 +135,6 @@ public sealed class MeshVerificationTests
         Assert.Contains(istios, problem.Remedy, StringComparison.Ordinal);
         Assert.Contains("of class istio-east-west", problem.Remedy, StringComparison.Ordinal);
         Assert.Contains("topology.istio.io/network=n2", problem.Remedy, StringComparison.Ordinal);
-    }
-
-    /// <summary>A primary whose control plane an installation removed is no remote cluster whose way to a control plane is wrong.</summary>
-    [Fact]
-    public void A_control_plane_that_is_gone_is_not_taken_for_one_elsewhere()
-    {
-        var (one, two) = (Healthy(1, "n1"), Healthy(2, "n2"));
-        var gone = two with { ControlPlanes = default, ControlPlaneAt = [], ControlPlaneClusters = [], Watched = [], Uninjected = ["shop"] };
-        var problems = MeshVerification.Run([one, gone], Now).Where(check => check.Cluster == "c2").Select(check => check.Problem).OfType<Problem>().ToList();
-        Assert.Equal(["ISM1044", "ISM1003"], problems.Take(2).Select(problem => problem.Code));
-        Assert.All(problems.Take(2), problem => Assert.Contains("isthmus install -y --context=c2 -f FILE", problem.Remedy, StringComparison.Ordinal));
-        Assert.DoesNotContain(problems, problem => problem.Code is "ISM1018" or "ISM1009");
-        // A remote cluster says that it is one. Its webhook comes first, too.
-        problems = [.. MeshVerification.Run([one, gone with { ControlPlaneClusters = [one.Name] }], Now).Where(check => check.Cluster == "c2")
-            .Select(check => check.Problem).OfType<Problem>()];
-        Assert.Equal(["ISM1044", "ISM1018"], problems.Take(2).Select(problem => problem.Code));
     }
 
     public static TheoryData<string, string> Faults => new()

@@ -175,7 +175,7 @@ public sealed class PatchTrialTests
     [Theory]
     [InlineData("0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.", "Deployment shop/web in c1",
         "spec.template.spec.containers[0].ports[1].hostPort", "as Pod shop/web-1 has on node-a")]
-    [InlineData("0/1 nodes are available: 1 Insufficient cpu.", "Pod shop/web-2 in c1", "status", "Insufficient cpu")]
+    [InlineData("0/1 nodes are available: 1 Insufficient cpu.", "Pod shop/web-2 in c1", "status.conditions[PodScheduled]", "Insufficient cpu")]
     public void A_port_of_the_Node_that_another_Pod_has_is_told(string said, string owner, string path, string says)
     {
         const string Spec = "containers: [{name: web, ports: [{containerPort: 8080}, {containerPort: 9090, hostPort: 9090}]}]",

@@ -92,6 +92,105 @@ public sealed class UnreadyPodTests
         Assert.Equal("status", UnreadyPods.Of(cluster, cluster.Pods.Single()).Path);
     }
 
+    private static readonly DateTimeOffset Made = new(2026, 6, 1, 0, 0, 0, TimeSpan.Zero);
+
+    /// <summary>The scheduler says why no Node takes a Pod: what keeps it is named, with its field.</summary>
+    [Theory]
+    [InlineData("0/1 nodes are available: 1 node(s) were unschedulable. preemption: 0/1 nodes are available", "", "Nodes of c1", "spec.unschedulable",
+        "is true of Nodes, which take no new Pods (cordoned): Pod web-1 is on no Node", "kubectl --context=c1 uncordon NODE")]
+    [InlineData("0/1 nodes are available: 1 Insufficient cpu.", "", "Deployment shop/web in c1", "spec.template.spec.containers[0].resources.requests.cpu",
+        "is 64, and no Node has that much free", "lower it, or add Nodes")]
+    [InlineData("0/1 nodes are available: 1 Insufficient memory.", "", "Pod shop/web-1 in c1", "status.conditions[PodScheduled]",
+        "no Node has enough memory for it", "add Nodes")]
+    [InlineData("0/1 nodes are available: persistentvolumeclaim \"data\" not found.", "", "PersistentVolumeClaim shop/data in c1", "",
+        "does not exist, and spec.template.spec.volumes[1] of Deployment shop/web names it", "create it in namespace shop of c1, or correct claimName")]
+    [InlineData("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.", "", "PersistentVolumeClaim shop/data in c1", "status.phase",
+        "is not Bound", "kubectl --context=c1 -n shop describe pvc data")]
+    [InlineData("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.", "nodeSelector: {disk: ssd}, ", "Deployment shop/web in c1",
+        "spec.template.spec.nodeSelector", "is disk=ssd, and no Node that is free has these labels", "correct it, or label a Node")]
+    [InlineData("0/1 nodes are available: 1 node(s) had untolerated taint {dedicated: gpu}.", "", "Deployment shop/web in c1", "spec.template.spec.tolerations",
+        "has none for {dedicated: gpu}, a taint of Nodes", "add a toleration")]
+    [InlineData("0/1 nodes are available: something new.", "", "Pod shop/web-1 in c1", "status", "is not ready: 0/1 nodes are available: something new.", "kubectl")]
+    public void What_keeps_a_Pod_from_all_Nodes_is_named(string said, string spec, string owner, string path, string message, string remedy)
+    {
+        var cluster = Alone($"{spec}containers: [{{name: web, resources: {{requests: {{cpu: '64'}}}}}}], volumes: [{{name: a, emptyDir: {{}}}}, {{name: b, "
+            + "persistentVolumeClaim: {claimName: data}}]", "phase: Pending, conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, message: '"
+            + said.Replace("'", "''", StringComparison.Ordinal) + "'}]");
+        var problem = UnreadyPods.Of(cluster, cluster.Pods.Single(), now: Made.AddSeconds(3));
+        Assert.Equal(("ISM2047", owner, path), (problem.Code, problem.Object, problem.Path));
+        Assert.StartsWith(message, problem.Message, StringComparison.Ordinal);
+        Assert.Contains(remedy, problem.Remedy, StringComparison.Ordinal);
+    }
+
+    /// <summary>Only the kubelet's events tell that a volume cannot be mounted.</summary>
+    [Theory]
+    [InlineData("MountVolume.SetUp failed for volume \"conf\" : configmap \"web-conf\" not found", "ConfigMap shop/web-conf in c1", "",
+        "does not exist in this cluster, and spec.template.spec.volumes[0] of Deployment shop/web names it: no container of Pod web-1 is started")]
+    [InlineData("MountVolume.SetUp failed for volume \"keys\" : secret \"web-keys\" not found", "Secret shop/web-keys in c1", "",
+        "does not exist in this cluster, and spec.template.spec.volumes[1]")]
+    [InlineData("MountVolume.SetUp failed for volume \"conf\" : configmap references non-existent config key: app.yaml", "ConfigMap shop/web-conf in c1",
+        "data[app.yaml]", "does not exist, and spec.template.spec.volumes[0]")]
+    [InlineData("MountVolume.SetUp failed for volume \"data\" : persistentvolumeclaim \"web-data\" not found", "PersistentVolumeClaim shop/web-data in c1", "",
+        "does not exist in this cluster")]
+    [InlineData("", "Pod shop/web-1 in c1", "status", "is not ready: container web waits: ContainerCreating")]
+    public void What_a_volume_names_and_does_not_exist_is_named(string said, string owner, string path, string message)
+    {
+        var cluster = Alone("containers: [{name: web}], volumes: [{name: conf, configMap: {name: web-conf}}, {name: keys, secret: {secretName: web-keys}}, "
+            + "{name: data, persistentVolumeClaim: {claimName: web-data}}]",
+            "phase: Pending, containerStatuses: [{name: web, ready: false, state: {waiting: {reason: ContainerCreating}}}]");
+        cluster.AddCheck("shop/web-1", said);
+        var problem = UnreadyPods.Of(cluster, cluster.Pods.Single(), now: Made.AddMinutes(3));
+        Assert.Equal(("ISM2047", owner, path), (problem.Code, problem.Object, problem.Path));
+        Assert.StartsWith(message, problem.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>A Pod that was just made starts: nothing has failed.</summary>
+    [Theory]
+    [InlineData("", "", 3, "is not ready yet: it is starting, and nothing says that it fails; it was created 3 s ago")]
+    [InlineData("", "state: {waiting: {reason: ContainerCreating}}", 9, "is not ready yet: it is starting, and nothing says that it fails; it was created 9 s ago")]
+    [InlineData("", "state: {waiting: {reason: ContainerCreating}}", 45, "is not ready: container web waits: ContainerCreating")]
+    [InlineData("", "state: {waiting: {reason: ImagePullBackOff}}", 3, "is not ready: container web waits: ImagePullBackOff")]
+    [InlineData("", "state: {running: {startedAt: '2026-06-01T00:00:02Z'}}", 12,
+        "is not ready yet: it is starting, and nothing says that it fails; container web runs for 10 s, and its readiness probe has not succeeded so far")]
+    [InlineData("", "restartCount: 1, state: {running: {startedAt: '2026-06-01T00:00:02Z'}}", 12, "is not ready: the readiness probe of container web")]
+    [InlineData("connection refused", "state: {running: {startedAt: '2026-06-01T00:00:02Z'}}", 12, "is not ready: the readiness probe of container web")]
+    [InlineData("", "state: {running: {startedAt: '2026-06-01T00:00:02Z'}}", 40, "is not ready: the readiness probe of container web")]
+    public void A_Pod_that_starts_is_told_from_one_that_fails(string said, string status, int after, string message)
+    {
+        var cluster = Alone("containers: [{name: web, readinessProbe: {tcpSocket: {port: 80}}}]",
+            status.Length == 0 ? "phase: Pending" : $"phase: Pending, containerStatuses: [{{name: web, ready: false, {status}}}]");
+        cluster.AddCheck("shop/web-1", said);
+        var problem = UnreadyPods.Of(cluster, cluster.Pods.Single(), now: Made.AddSeconds(after));
+        Assert.Equal(("ISM2047", "Pod shop/web-1 in c1"), (problem.Code, problem.Object));
+        Assert.StartsWith(message, problem.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>A Deployment that replaces all Pods at once has none while the old one ends.</summary>
+    [Theory]
+    [InlineData("Recreate", "spec.strategy.type", "is Recreate, and Pod web-0 still ends, until 2026-06-01 00:01:00Z at the latest")]
+    [InlineData("RollingUpdate", "status", "has no Pods")]
+    public void A_Pod_that_has_not_ended_keeps_its_successor_away(string strategy, string path, string message)
+    {
+        var cluster = ClusterObjects.From("c1", YamlText.ParseAll($$"""
+            {apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: shop}, spec: {replicas: 1, strategy: {type: {{strategy}} }, template: {metadata: {labels: {app: web} } } } }
+            ---
+            {apiVersion: v1, kind: Pod, metadata: {name: web-0, namespace: shop, labels: {app: web}, deletionTimestamp: "2026-06-01T00:01:00Z"}, spec: {containers: [{name: web}]} }
+            """, "c1").OfType<JsonObject>());
+        var problem = RefusedPods.Missing(cluster, cluster.Deployments[0]);
+        Assert.Equal(("ISM2048", "Deployment shop/web in c1", path), (problem.Code, problem.Object, problem.Path));
+        Assert.StartsWith(message, problem.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>A cluster with one Pod of a Deployment.</summary>
+    private static ClusterObjects Alone(string spec, string status) => ClusterObjects.From("c1", YamlText.ParseAll($$"""
+        apiVersion: v1
+        kind: Pod
+        metadata:
+          {name: web-1, namespace: shop, creationTimestamp: "2026-06-01T00:00:00Z", labels: {pod-template-hash: abc}, ownerReferences: [{kind: ReplicaSet, name: web-abc, controller: true}] }
+        spec: { {{spec}} }
+        status: { {{status}} }
+        """, "c1").OfType<JsonObject>());
+
     /// <summary>Another cluster may have what the environment of a container names.</summary>
     [Theory]
     [InlineData("secret \"db\" not found", "Secret shop/db in c1", "", "does not exist in this cluster, and container web of Deployment shop/web is not started",

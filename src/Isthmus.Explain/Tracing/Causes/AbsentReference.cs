@@ -7,7 +7,8 @@ using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Explain.Tracing.Causes;
 
-/// <summary>A Pod of which a container is not started, because a Secret or ConfigMap that its environment names does not exist, or lacks a key.</summary>
+/// <summary>A Pod of which a container is not started, because a Secret or ConfigMap that its environment or a volume names does not exist, or lacks a
+/// key; or a claim of a volume.</summary>
 internal static partial class AbsentReference
 {
     /// <param name="like">Who else is in the same state; empty when nobody is.</param>
@@ -26,8 +27,35 @@ internal static partial class AbsentReference
                     : $"create it in namespace {ns} of {cluster.Context}; if another cluster of the mesh has it, copy it from there: kubectl --context=OTHER -n {ns} "
                         + $"get {kind.ToLowerInvariant()} {name} -o yaml | kubectl --context={cluster.Context} apply -f -");
         }
-        return null;
+        return OfVolume(cluster, pod, like);
     }
+
+    /// <summary>A volume that cannot be mounted, which only events tell.</summary>
+    private static Problem? OfVolume(ClusterObjects cluster, Pod pod, string like)
+    {
+        var said = cluster.FailedCheck(pod) ?? "";
+        if (Unmounted().Match(said) is not { Success: true } found) return null;
+        var (ns, volume, kind, name) = (pod.Metadata.Namespace, pod.Spec.Volumes.FindIndex(one => one.Name == found.Groups["volume"].Value),
+            found.Groups["kind"].Value, found.Groups["name"].Value);
+        if (name.Length == 0 && volume >= 0)
+            name = pod.Spec.Volumes[volume].ConfigMap?.Name ?? pod.Spec.Volumes[volume].Secret?.SecretName ?? "";
+        if (name.Length == 0) return null;
+        var type = kind switch { "secret" => "Secret", "configmap" => "ConfigMap", _ => "PersistentVolumeClaim" };
+        var (workload, owner) = ServicePods.OwnerOf(pod);
+        var key = found.Groups["key"].Value;
+        var field = volume < 0 ? "a volume" : $"{(workload == "Pod" ? "spec" : "spec.template.spec")}.volumes[{volume}]";
+        return Faults.Of("ISM2047", $"{type} {ns}/{name} in {cluster.Context}", key.Length > 0 ? $"data[{key}]" : "",
+            $"does not exist{(key.Length > 0 ? "" : " in this cluster")}, and {field} of {workload} {ns}/{owner} names it: no container of Pod "
+                + $"{pod.Metadata.Name} is started without it, so that it is not ready{like} ({said})",
+            key.Length > 0 ? "add the key, or correct items of the volume"
+                : $"create it in namespace {ns} of {cluster.Context}, or correct the volume; if another cluster of the mesh has it, copy it from there: kubectl "
+                    + $"--context=OTHER -n {ns} get {type.ToLowerInvariant()} {name} -o yaml | kubectl --context={cluster.Context} apply -f -");
+    }
+
+    /// <summary>As kubelets say it: <c>MountVolume.SetUp failed for volume "conf" : configmap "conf" not found</c>, and of a key that is missing.</summary>
+    [GeneratedRegex("^MountVolume.SetUp failed for volume \"(?<volume>[^\"]+)\" ?: .*?"
+        + "(?:(?<kind>secret|configmap|persistentvolumeclaim) \"(?<name>[^\"]+)\" not found|(?<kind>secret|configmap) references non-existent (?:config|secret) key: (?<key>[^ ]+))")]
+    private static partial Regex Unmounted();
 
     /// <summary>As kubelets say it: <c>secret "db" not found</c>, and <c>couldn't find key password in Secret shop/db</c>.</summary>
     [GeneratedRegex("^(?:(secret|configmap) \"([^\"]+)\" not found|couldn't find key (?<3>[^ ]+) in (?<1>Secret|ConfigMap) [^/ ]+/(?<2>[^ ]+))$")]

@@ -364,7 +364,7 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
             return workload.Spec.Replicas == 0
                 ? Faults.Of("ISM2048", $"Deployment {workload.Key} in {cluster}", "spec.replicas", $"is 0, so {service.Name} has no Pods{service.Part}",
                     $"kubectl --context={cluster} -n {ns} scale deployment {workload.Metadata.Name} --replicas=1")
-                : RefusedPods.Missing(cluster, workload);
+                : RefusedPods.Missing(service.Cluster, workload);
         }
         if (service.Within.Count == 0 && ServicePods.Stray(facts.Clusters, service.Service) is var (there, stray))
             return Faults.Of("ISM2049", service.Name, "spec.selector",

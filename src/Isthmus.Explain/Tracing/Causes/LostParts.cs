@@ -69,11 +69,10 @@ internal static class LostParts
     private static IEnumerable<Problem> NothingSelected(ServiceInCluster service)
     {
         if (service.Pods.Count > 0) yield break;
-        var context = service.Cluster.Context;
         var selector = ServicePods.Text(service.Service.Spec.Selector);
         if (ServicePods.Workloads(service).FirstOrDefault(workload => workload.Spec.Replicas is not 0) is { } empty)
         {
-            yield return RefusedPods.Missing(context, empty);
+            yield return RefusedPods.Missing(service.Cluster, empty);
         }
         else if (!ServicePods.Workloads(service).Any() && ServicePods.Candidates(service).FirstOrDefault(IsServedByNobody) is { } near)
         {
@@ -95,7 +94,8 @@ internal static class LostParts
         var pods = service.Pods.Where(wanted).Where(pod => pod.Status.Phase is not ("Succeeded" or "Failed")).ToList();
         foreach (var group in pods.Where(pod => !pod.Status.IsReady).GroupBy(ServicePods.Why, StringComparer.Ordinal))
         {
-            var pod = group.First();
+            // One that was just made starts, where an older one may fail.
+            var pod = group.MinBy(one => one.Metadata.CreationTimestamp ?? DateTimeOffset.MinValue)!;
             needs?.NeedCheck(service.Cluster, pod);
             yield return UnreadyPods.Of(service.Cluster, pod, group.Count() > 1 ? $", like {group.Count() - 1} more of {service.Name}" : "",
                 needs?.Listening(service.Cluster, pod), now);

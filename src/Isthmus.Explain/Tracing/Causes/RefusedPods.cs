@@ -1,6 +1,7 @@
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose.Analysis;
 
@@ -10,7 +11,22 @@ namespace Isthmus.Explain.Tracing.Causes;
 internal static class RefusedPods
 {
     /// <summary>A Deployment that has no Pods, although it is to have some.</summary>
-    public static Problem Missing(string context, Deployment workload) => Of(context, workload, "has no Pods");
+    public static Problem Missing(ClusterObjects cluster, Deployment workload) =>
+        Replaced(cluster, workload) ?? Of(cluster.Context, workload, "has no Pods");
+
+    /// <summary>A Deployment that makes no new Pod before the old one has ended, while that still ends; null for others.</summary>
+    private static Problem? Replaced(ClusterObjects cluster, Deployment workload)
+    {
+        if (workload.Spec.Strategy.Type != "Recreate" || cluster.Ending(workload) is not { } old) return null;
+        // The time of deletion is when the Pod is killed at the latest.
+        var until = old.Metadata.DeletionTimestamp!.Value.UtcDateTime;
+        return Faults.Of("ISM2048", $"Deployment {workload.Key} in {cluster.Context}", "spec.strategy.type",
+            $"is Recreate, and Pod {old.Metadata.Name} still ends, until {until:u} at the latest: no new Pod is made before that, so that there is none",
+            "wait for the end of the old Pod; to have Pods all the time, set spec.strategy.type: RollingUpdate, or more replicas; to wait for a shorter time, "
+                + $"lower terminationGracePeriodSeconds (it is {old.Spec.TerminationGracePeriodSeconds ?? DefaultGrace})");
+    }
+
+    private const long DefaultGrace = 30;
 
     /// <summary>Deployments of a Service that make no more Pods, or none of their newest template.</summary>
     public static IEnumerable<Problem> Behind(ServiceInCluster service) =>

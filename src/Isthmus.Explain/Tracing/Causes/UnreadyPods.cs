@@ -16,8 +16,9 @@ internal static class UnreadyPods
     /// <param name="now">The time; null when nobody knows.</param>
     public static Problem Of(ClusterObjects cluster, Pod pod, string like = "", IReadOnlyList<int>? listening = null,
         DateTimeOffset? now = null) =>
-        PortOfProxy(cluster, pod) ?? PortOfNode(cluster, pod, like) ?? Misdirected(cluster, pod) ?? AbsentReference.Of(cluster, pod, like)
-            ?? Lingering(cluster, pod, like) ?? FailedChecks.NotYet(cluster, pod, like, now) ?? FailedChecks.Of(cluster, pod, like, listening)
+        PortOfProxy(cluster, pod) ?? PortOfNode(cluster, pod, like) ?? UnplacedPods.Of(cluster, pod, like) ?? Misdirected(cluster, pod)
+            ?? AbsentReference.Of(cluster, pod, like) ?? Lingering(cluster, pod, like) ?? FailedChecks.NotYet(cluster, pod, like, now)
+            ?? FailedChecks.Of(cluster, pod, like, listening) ?? StartingPods.Of(cluster, pod, like, now)
             ?? Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster.Context}", "status",
                 $"is not ready{like}: {ServicePods.Why(pod)}{FailedChecks.Describe(cluster, pod)}", ServicePods.Look(pod, cluster.Context));
 

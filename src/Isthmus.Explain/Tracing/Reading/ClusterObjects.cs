@@ -197,6 +197,10 @@ internal sealed class ClusterObjects
         [.. _pods.Where(pod => pod.Metadata.Namespace == service.Metadata.Namespace && pod.Metadata.DeletionTimestamp is null
             && LabelSelector.Selects(service.Spec.Selector, pod.Metadata.Labels))];
 
+    /// <summary>A Pod of a Deployment that was deleted and has not ended; null if there is none.</summary>
+    public Pod? Ending(Deployment deployment) => _pods.FirstOrDefault(pod => pod.Metadata.Namespace == deployment.Metadata.Namespace
+        && pod.Metadata.DeletionTimestamp is not null && LabelSelector.Selects(deployment.Spec.TemplateLabels, pod.Metadata.Labels));
+
     public Pod? PodAt(string address) =>
         _pods.FirstOrDefault(pod => pod.Status.PodIP == address && pod.Status.Phase is "Running" or "Pending" && !pod.Spec.HostNetwork);
 

@@ -49,7 +49,8 @@ public static class StoredConditions
                 if (judged is not null && (type == "ResolvedRefs" || Text(condition, "reason") == "ListenersNotValid")) continue;
                 if (isRejected && Text(condition, "reason") == "Invalid") continue;
                 yield return At(api.Cluster, item, "status.conditions", condition,
-                    ConditionRemedies.OfGateway(api.Cluster.Context, NamespaceOf(item), item["metadata"]?["name"]?.ToString() ?? "", Text(condition, "reason")));
+                    ConditionRemedies.OfGateway(api.Cluster.Context, NamespaceOf(item), item["metadata"]?["name"]?.ToString() ?? "",
+                        Text(condition, "reason")));
             }
         }
     }

@@ -276,8 +276,8 @@ internal static class WorkloadCases
         $$"""{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: {{name}} }, webhooks: [{name: namespace.sidecar-injector.istio.io, clientConfig: {service: {namespace: istio-system, name: {{service}} } }, namespaceSelector: {matchLabels: {istio-injection: {{label}} } } }] }""";
 
     private static string StoppedIstiod(int replicas) => Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}") + "\n"
-        + Deployment("istio-system", "istiod", "app: istiod", replicas: replicas).Replace("namespace: istio-system }", "namespace: istio-system, labels: {app: istiod} }",
-            StringComparison.Ordinal);
+        + Deployment("istio-system", "istiod", "app: istiod", replicas: replicas).Replace("namespace: istio-system }",
+            "namespace: istio-system, labels: {app: istiod} }", StringComparison.Ordinal);
 
     private static string Aliases(string address, string name) => Deployment("shop", "api", "app: api",
         $"hostAliases: [{{ip: {address}, hostnames: [{name}]}}], containers: [{{name: app, image: app}}]");

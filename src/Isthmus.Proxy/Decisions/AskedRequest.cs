@@ -70,7 +70,14 @@ public sealed class AskedRequest
 /// <param name="Audience">Null when it names none.</param>
 public sealed record TokenView(string Issuer, string KeyId, JsonNode? Audience)
 {
-    internal static TokenView Of(WebToken token) => new(token.Issuer, token.KeyId, token.Claims["aud"]);
+    /// <summary>The claim <c>nbf</c>, and the claim <c>exp</c> (RFC 7519); null: it has none that is a time.</summary>
+    public (DateTimeOffset? From, DateTimeOffset? Until) Valid { get; private init; }
+
+    internal static TokenView Of(WebToken token) =>
+        new(token.Issuer, token.KeyId, token.Claims["aud"]) { Valid = (TimeOf(token, "nbf"), TimeOf(token, "exp")) };
+
+    private static DateTimeOffset? TimeOf(WebToken token, string claim) => token.Claims[claim] is JsonValue value && value.TryGetValue<double>(out var seconds)
+        && seconds is >= 0 and <= 253402300799 ? DateTimeOffset.FromUnixTimeSeconds((long)seconds) : null;
 }
 
 /// <summary>What filters found out about a request.</summary>

@@ -52,6 +52,22 @@ public sealed class TokenPlaceTests
         Assert.Contains("reads tokens there with nothing before them only", problem.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("Jwt not yet valid", ": it is valid from 2027-01-15 08:00:00Z on (claim nbf)", "correct the clock of a.example")]
+    [InlineData("Jwt is expired", ": it was valid until 2027-01-15 09:00:00Z (claim exp)", "send a newer token")]
+    public void The_time_of_a_token_is_told(string why, string says, string remedy)
+    {
+        var cluster = new TraceScenario().Facts().Home;
+        RequestAuthentication tokens = new(new("c1", "RequestAuthentication", "shop", "tokens"), default,
+            [new TokenRule("a.example", [], "", "", [], [], [], "", [], false)], 0);
+        var claims = Base64Url.EncodeToString("""{"iss":"a.example","nbf":1800000000,"exp":1800003600}"""u8);
+        var request = new AskedRequest("GET", false, "orders", "/", [("authorization", $"Bearer {Token.Split('.')[0]}.{claims}.c2ln")]);
+        var problem = TokenRefusals.Find([tokens], request, 401, why,
+            new(cluster, cluster.Pods.First(pod => pod.Metadata.Name == "orders-a"), new(IPAddress.Loopback, 80)), "c1");
+        Assert.Contains(says, problem.Message, StringComparison.Ordinal);
+        Assert.Contains(remedy, problem.Remedy, StringComparison.Ordinal);
+    }
+
     private static Problem Denied(string rule, string header)
     {
         var scenario = new TraceScenario { Sent = SentRequest.Parse("", [header.Replace("TOKEN", Token, StringComparison.Ordinal)], "", "") };

@@ -406,4 +406,26 @@ public sealed class UnreadyPodTests
         Assert.Equal(("ISM2104", "StatefulSet shop/orders in c1", path), (problem?.Code, problem?.Object, problem?.Path));
         Assert.Contains(message, problem!.Message, StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData("orders-1.orders.shop", true, "ISM2104", "StatefulSet shop/orders in c1", "spec.replicas", "makes Pod orders-0 only, and no Pod orders-1",
+        "kubectl --context=c1 -n shop scale statefulset orders --replicas=2; or call orders-0.orders.shop")]
+    [InlineData("orders-0.orders.shop", false, "ISM2047", "Pod shop/orders-0 in c1", "status", "is not ready", "describe pod orders-0")]
+    public void A_Pod_of_a_StatefulSet_that_is_not_there_or_not_ready_has_no_name(string host, bool isReady, string code, string owner, string path,
+        string message, string remedy)
+    {
+        var scenario = new TraceScenario();
+        scenario.One = scenario.One.Replace("metadata: {name: orders-a, namespace: shop, labels: {app: orders, version: v1}}, spec: {",
+            "metadata: {name: orders-0, namespace: shop, labels: {app: orders, version: v1}, ownerReferences: "
+                + "[{kind: StatefulSet, name: orders, controller: true}]}, spec: {subdomain: orders, ", StringComparison.Ordinal)
+            .Replace("clusterIP: 10.96.0.5", "clusterIP: None", StringComparison.Ordinal);
+        if (!isReady) scenario.One = scenario.One.Replace("status: \"True\"", "status: \"False\"", StringComparison.Ordinal);
+        scenario.Two = scenario.Two.Replace("clusterIP: 10.96.0.5", "clusterIP: None", StringComparison.Ordinal);
+        scenario.Client = scenario.Client.Replace("\"host\": \"orders\"", $"\"host\": \"{host}\"", StringComparison.Ordinal)
+            .Replace("\"addresses\": [\"10.96.0.5\"]", "\"addresses\": []", StringComparison.Ordinal);
+        var problem = scenario.Walk($"{host}/").Failure?.Problem;
+        Assert.Equal((code, owner, path), (problem?.Code, problem?.Object, problem?.Path));
+        Assert.Contains(message, problem!.Message, StringComparison.Ordinal);
+        Assert.Contains(remedy, problem.Remedy, StringComparison.Ordinal);
+    }
 }

@@ -26,7 +26,7 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
     public Problem NoAddress(MeshHost? host, int port, ProxyView? sidecar)
     {
         if (host?.In(facts.Home) is not { Service.Spec.ClusterIP: "None" } && DnsDown() is { } dns) return dns;
-        if (OfPod(host) is { } pod) return pod;
+        if (PodNames.Of(facts, needs, host) is { } pod) return pod;
         if (host is null)
             return visibility.NoGlobalEntry() ?? Unexported() ?? _callers.EntryElsewhere(facts.Target.Host)
                 ?? NoSuchHost($"host {facts.Target.Host}", "", facts.Target.Host,
@@ -102,37 +102,6 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
             $"call {host.Name}.{host.Namespace}; or create a ServiceExport {host.Namespace}/{host.Name} in each cluster whose Pods are meant "
                 + $"(multicluster.x-k8s.io; see samples/multicluster/mcs-crds.yaml)");
     }
-
-    /// <summary>The name is meant for one Pod, which has it by another Service, or not at all; null when no Pod is meant.</summary>
-    private Problem? OfPod(MeshHost? host)
-    {
-        if (facts.Target.Host.Split('.') is not [var name, var service, .. var rest] || (host is not null && name == host.Name)) return null;
-        var ns = host?.Namespace ?? (rest is [var told, ..] ? told : facts.Client.Namespace);
-        needs.NeedPods(ns);
-        var found = facts.Clusters.SelectMany(cluster => cluster.Pods.Select(pod => (Cluster: cluster, Pod: pod))).FirstOrDefault(one =>
-            one.Pod.Metadata.Namespace == ns && (one.Pod.Spec.Hostname.Length > 0 ? one.Pod.Spec.Hostname : one.Pod.Metadata.Name) == name);
-        if (found.Pod is not { } pod) return null;
-        var (subdomain, context) = (pod.Spec.Subdomain, found.Cluster.Context);
-        var exists = subdomain.Length > 0 && facts.Clusters.Any(cluster => cluster.Service(ns, subdomain) is not null);
-        if (subdomain == service && exists) return NotHeadless(host, found.Cluster, name);
-        var owner = pod.Metadata.OwnerReferences.FirstOrDefault(one => one is { Controller: true, Kind: "StatefulSet" });
-        var (says, kind) = (subdomain.Length == 0 ? "is not set" : $"is {subdomain}", owner is null ? "Pod" : "StatefulSet");
-        return Faults.Of("ISM2104", owner is null ? $"Pod {pod.Key} in {context}" : $"StatefulSet {ns}/{owner.Name} in {context}",
-            owner is null ? "spec.subdomain" : "spec.serviceName",
-            exists ? $"{says}, so the name of Pod {name} is {name}.{subdomain}.{ns}, and not {name}.{service}"
-                : $"{says}{(subdomain.Length == 0 ? "" : ", and no such Service exists")}, so Pod {name} has no name of its own",
-            exists ? $"call {name}.{subdomain}.{ns}, or create the {kind} again with {service}"
-                : host is null ? $"create a headless Service {(subdomain.Length > 0 ? subdomain : service)} (clusterIP: None) that selects the Pods"
-                : $"create the {kind} again with {service}");
-    }
-
-    /// <summary>Pods have names only by a headless Service, and that of the caller's cluster is not one; null where it is.</summary>
-    private Problem? NotHeadless(MeshHost? host, ClusterObjects there, string pod) =>
-        host?.In(facts.Home) is not { Service.Spec.ClusterIP: not "None" } own || host.In(there) is not { Service.Spec.ClusterIP: "None" } ? null
-            : Faults.Of("ISM2104", own.Name, "spec.clusterIP",
-                $"is {own.Service.Spec.ClusterIP}, and None in {there.Context}, where Pod {pod} runs: only a headless Service gives names to its Pods, and "
-                    + $"callers in {facts.Home.Context} follow their own Service",
-                $"delete the Service in {facts.Home.Context}, and create it again with clusterIP: None, which cannot be changed");
 
     /// <summary>A ServiceEntry by which no name has an address: the DNS that the caller asks must know the name; null for others.</summary>
     private Problem? NamelessEntry(MeshHost host, ProxyView? sidecar)

@@ -45,8 +45,12 @@ internal static class TokenRefusals
                 + $"{(token.Audience is { } audience ? Text(audience) : "no audience")}",
                 $"send a token for one of these audiences, or add {(token.Audience is { } named ? Text(named) : "that of the token")} to audiences");
         }
-        if (why.Contains("expired", StringComparison.Ordinal) || why.Contains("not yet valid", StringComparison.Ordinal))
-            return new(path, "", "send a newer token: this one is not valid at this time");
+        if (why.Contains("expired", StringComparison.Ordinal))
+            return new(path, token.Valid.Until is { } until ? $": it was valid until {until:u} (claim exp)" : "",
+                "send a newer token: this one is not valid any more");
+        if (why.Contains("not yet valid", StringComparison.Ordinal))
+            return new(path, token.Valid.From is { } from ? $": it is valid from {from:u} on (claim nbf)" : "",
+                $"send a token that is valid now: correct the clock of {rule.Issuer}, or what it writes into nbf");
         var keys = rule.Jwks.Length > 0 ? "jwks" : rule.JwksUri.Length > 0 ? "jwksUri" : "issuer";
         return why.StartsWith("Jwt verification", StringComparison.Ordinal) || why.StartsWith("Jwks", StringComparison.Ordinal)
             ? new($"{path}.{keys}", $": no key of {rule.Issuer} fits its signature{(token.KeyId.Length > 0 ? $" (kid {token.KeyId})" : "")}",

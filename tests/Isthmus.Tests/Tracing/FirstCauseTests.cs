@@ -80,6 +80,19 @@ public sealed class FirstCauseTests
             "names /etc/certs/client.pem and /etc/certs/key.pem, which the proxy of Pod shop/buyer in c1 cannot read", "mount the files");
     }
 
+    /// <summary>Secrets are for gateways: a workloadSelector does not give a sidecar one.</summary>
+    [Theory]
+    [InlineData("SIMPLE", "for sidecars, write caCertificates with files instead")]
+    [InlineData("MUTUAL", "for sidecars, write caCertificates, clientCertificate and privateKey with files instead")]
+    public void A_Secret_that_no_sidecar_gets_is_told(string mode, string remedy)
+    {
+        var scenario = Originating($"{mode}, credentialName: bank", "\"common_tls_context\": {\"tls_certificate_sds_secret_configs\": [{\"name\": "
+            + "\"kubernetes://bank\"}]}", Bare);
+        scenario.Call = new("GET /", false, 503, 3, Callee, "UF,URX", "TLS_error: Secret_is_not_supplied_by_SDS: kubernetes://bank", []);
+        AssertCause(scenario.Walk(), "ISM2089", "DestinationRule shop/orders in c1", "spec.trafficPolicy.tls.credentialName",
+            "is bank, a Secret that only gateways in its namespace get: the sidecar of Pod shop/buyer in c1 has no certificates", remedy);
+    }
+
     /// <summary>The name leads to Pods of clusters that export the Service only.</summary>
     [Fact]
     public void A_Service_that_the_cluster_of_its_Pods_does_not_export_is_told()

@@ -31,15 +31,40 @@ internal sealed partial class OriginatedTls(TraceFacts facts, string where, bool
             return Faults.Of("ISM2089", owner, $"spec.trafficPolicy.tls.{(isRoot ? "caCertificates" : "clientCertificate")}",
                 $"names {file.Replace("~", " and ", StringComparison.Ordinal)}, which the proxy of {facts.Client} cannot read, so it begins no TLS with "
                     + where,
-                "mount the files into the proxies of callers (annotations sidecar.istio.io/userVolume and sidecar.istio.io/userVolumeMount of their Pods), or "
-                    + "name a Secret in credentialName");
+                "mount the files into the proxies of callers (annotations sidecar.istio.io/userVolume and sidecar.istio.io/userVolumeMount of their Pods)"
+                    + (facts.IsGateway(facts.Client) ? ", or name a Secret in credentialName" : ""));
         }
+        if (OfGateways(owner) is { } withheld) return withheld;
         return Faults.Of("ISM2089", owner,
             "spec.trafficPolicy.tls", $"makes the caller's proxy begin TLS with {where}, which fails: {detail.Split("; ")[^1]}",
             hasSidecar ? $"{TlsCauses.AgainBy(facts)}: the callee has a sidecar"
                 : IsRefused(detail)
                 ? "set caCertificates to the CA of the server, and sni or subjectAltNames to a name in its certificate"
                 : $"{OtherPort()}if the server speaks plain text at this port, remove trafficPolicy.tls");
+    }
+
+    /// <summary>A rule whose certificates are in a Secret, of which sidecars get none; null for others.</summary>
+    private Problem? OfGateways(string owner)
+    {
+        var at = facts.ConfigOf(facts.Home);
+        if (facts.IsGateway(facts.Client)
+            || at.Istio<DestinationRule>().FirstOrDefault(one => owner == $"DestinationRule {one.Namespace}/{one.Name} in {at.Context}") is not { } rule
+            || Named(rule) is not var (field, tls)) return null;
+        var files = tls.Mode == ClientTlsMode.Mutual ? "caCertificates, clientCertificate and privateKey" : "caCertificates";
+        return Faults.Of("ISM2089", owner, field,
+            $"is {tls.CredentialName}, a Secret that only gateways in its namespace get: the sidecar of {facts.Client} has no certificates for {where}, and makes "
+                + "no connection",
+            $"for sidecars, write {files} with files instead, and mount them into the proxies of callers (annotations sidecar.istio.io/userVolume and "
+                + "sidecar.istio.io/userVolumeMount of their Pods); or let the calls leave by an egress gateway, and select it with spec.workloadSelector"
+                + (rule.WorkloadSelector.Count > 0 ? ", which selects the caller now" : ""));
+    }
+
+    /// <summary>The TLS of a rule that is from a Secret; null where it is not.</summary>
+    private static (string Field, ClientTls Tls)? Named(DestinationRule rule)
+    {
+        foreach (var (index, port) in rule.Policy.Ports.Index())
+            if (port.Policy.Tls is { CredentialName.Length: > 0 } own) return ($"spec.trafficPolicy.portLevelSettings[{index}].tls.credentialName", own);
+        return rule.Policy.Tls is { CredentialName.Length: > 0 } tls ? ("spec.trafficPolicy.tls.credentialName", tls) : null;
     }
 
     /// <summary>Requests that come to the port of HTTP are meant to leave by that of HTTPS, which a ServiceEntry has to say.</summary>

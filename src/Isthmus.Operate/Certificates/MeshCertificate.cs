@@ -57,6 +57,9 @@ public sealed record MeshCertificate(string Cluster, CertificateRole Role, strin
     /// <summary>What clients do not get with it; null: nothing that they need, or nobody knows.</summary>
     public ChainGap? Gap { get; init; }
 
+    /// <summary>The cipher suites with which it is served are for other keys; null: they are not, or nobody knows.</summary>
+    public SuiteGap? Suites { get; init; }
+
     /// <summary>The field that names it; empty when the object itself holds it.</summary>
     public string Field { get; init; } = "";
 

@@ -1,3 +1,5 @@
+using System.Security.Authentication;
+using Isthmus.Core.Collections;
 using Isthmus.Proxy.Tls;
 
 namespace Isthmus.Proxy.Decisions;
@@ -13,6 +15,15 @@ public sealed class TlsView
 
     /// <summary>The name of the secret with the certificate that is shown; empty when none is.</summary>
     public string Certificate => _settings.Certificate;
+
+    /// <summary>Whether several certificates may be shown, so that it depends on the client which one is.</summary>
+    public bool HasSeveralCertificates => _settings.Certificates.Count > 1;
+
+    /// <summary>The cipher suites of TLS 1.2, by OpenSSL's names; empty: the default.</summary>
+    public ValueList<string> Suites => _settings.Ciphers.Split(':', StringSplitOptions.RemoveEmptyEntries).ToValueList();
+
+    /// <summary>Whether TLS 1.3 may be spoken.</summary>
+    public bool Allows13 => _settings.Protocols.HasFlag(SslProtocols.Tls13);
 
     /// <summary>The name of the secret with the roots; empty when any peer will do.</summary>
     public string Root => _settings.Root;

@@ -4,6 +4,8 @@ using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Steps;
+using Isthmus.Operate.Certificates;
+using Isthmus.Wire.Tls;
 using Xunit;
 
 namespace Isthmus.Tests.Tracing;
@@ -64,6 +66,26 @@ public sealed class EntryTrialTests
         var nearest = new NearestRoute(new(call.Facts), At(causes, call)).Among(["edge/shop"]);
         Assert.Equal(("spec.http[1].match[0].gateways", "gateways edge/other, and the call enters by Gateway edge/door",
             "add edge/door to gateways of the match"), (nearest?.Field, nearest?.Why, nearest?.Remedy));
+    }
+
+    /// <summary>The Gateway names the suites, or MeshConfig does for all.</summary>
+    [Theory]
+    [InlineData(KeyKind.Rsa2048, "cipherSuites: [ECDHE-ECDSA-AES128-GCM-SHA256], maxProtocolVersion: TLSV1_2", "Gateway edge/door in c1",
+        "spec.servers[0].tls.cipherSuites")]
+    [InlineData(KeyKind.EcP256, "cipherSuites: [ECDHE-ECDSA-AES128-GCM-SHA256]", null, "")]
+    [InlineData(KeyKind.Rsa2048, "minProtocolVersion: TLSV1_2", "ConfigMap istio-system/istio in c1", "data.mesh.tlsDefaults.cipherSuites")]
+    public void Suites_that_are_for_other_keys_than_that_of_the_certificate_are_told(KeyKind kind, string tls, string? owner, string path)
+    {
+        using var issuer = Issuer.SelfSigned(new("edge", "door"), Keys.Create(kind), TraceScenario.Now.AddDays(-1), TraceScenario.Now.AddDays(9));
+        var gap = SuiteGap.Find(issuer.Certificate, ["ECDHE-ECDSA-AES128-GCM-SHA256"], allows13: false);
+        var causes = Entry("[{port: {number: 443, name: https, protocol: HTTPS}, hosts: ['*.example.com'], "
+            + $"tls: {{mode: SIMPLE, credentialName: door, {tls}}}}}]",
+            "{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: \"tlsDefaults: {cipherSuites: "
+                + "[ECDHE-ECDSA-AES128-GCM-SHA256]}\"}}", "https://shop.example.com", out var call);
+        Assert.Equal(owner is null, gap is null);
+        if (gap is null) return;
+        AssertSays(causes.Unsuited(call, gap), "ISM2154", owner, path, "has ECDHE-ECDSA-AES128-GCM-SHA256, which need a key of ECDSA, and that of the "
+            + "certificate is of RSA: the gateway and its clients agree on no suite", "add ECDHE-RSA-AES128-GCM-SHA");
     }
 
     /// <summary>A server sees requests, and the VirtualService has none for them.</summary>

@@ -28,6 +28,7 @@ public sealed partial class RemedyRowsTests
         ["ISM2130"] = Told, ["ISM2131"] = Told, ["ISM2156"] = Told, ["ISM2150"] = "IngressTraceTests states it: needs another IngressClass",
         ["ISM2151"] = "EntryCausesTests states it: needs another Secret",
         ["ISM2152"] = "EntryTrialTests states it: needs objects of another cluster",
+        ["ISM2154"] = "EntryTrialTests states it: needs another certificate",
         ["ISM2153"] = "ProxyHeaderTests states it: needs another proxy",
         ["ISM2140"] = Stated, ["ISM2141"] = Stated, ["ISM2142"] = Stated, ["ISM2143"] = CallsElse, ["ISM2144"] = CallsElse, ["ISM2145"] = Stated,
         ["ISM2146"] = Stated, ["ISM2158"] = Stated,

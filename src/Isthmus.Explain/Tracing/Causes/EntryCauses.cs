@@ -218,6 +218,15 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
         return Faults.Of("ISM2151", owner, field, $"the certificate {certificate.Identity} {gap.Why}", gap.Remedy);
     }
 
+    /// <summary>The object that says which cipher suites the gateway may use names none for the key of its certificate.</summary>
+    public Problem Unsuited(TracedCall call, SuiteGap gap)
+    {
+        var (owner, field) = Ending(call, "options");
+        var isOfMesh = Ender(call).Server is { Tls.Limits.CipherSuites.IsEmpty: true } && !facts.Settings.Mesh.TlsDefaults.CipherSuites.IsEmpty;
+        return isOfMesh ? Faults.Of("ISM2154", facts.MeshConfigOf(facts.Home), TraceFacts.MeshField("tlsDefaults.cipherSuites"), gap.Why, gap.Remedy)
+            : Faults.Of("ISM2154", owner, field.EndsWith(".tls", StringComparison.Ordinal) ? $"{field}.cipherSuites" : field, gap.Why, gap.Remedy);
+    }
+
     /// <summary>The gateway has none of the certificates that its proxy asks for as a file; null when none is asked for as such.</summary>
     /// <param name="secret">The name by which the gateway's proxy asks for them.</param>
     public Problem? UnreadFile(TracedCall call, string secret) => Ender(call) is ({ } gateway, { Tls: { } tls } server)

@@ -6,6 +6,7 @@ using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
+using Isthmus.Operate.Certificates;
 using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing.Steps;
@@ -123,8 +124,15 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, TraceCause
         }
         var shown = $"ends at the gateway, with {certificate?.Identity ?? $"the certificate {tls.Certificate}"}";
         var valid = certificate?.Validity(facts.Now) ?? "";
+        var unsuited = certificate is null || tls.HasSeveralCertificates ? null : SuiteGap.Find(certificate.Leaf, tls.Suites, tls.Allows13);
+        if (unsuited is { IsFatal: true })
+        {
+            record.Fail("TLS", shown, causes.Entries.Unsuited(call, unsuited), ("certificate", valid));
+            return null;
+        }
         var unsent = causes.Entries.Unsent(tls.Certificate, certificate, view);
-        if (unsent is { IsCertain: true })
+        if (unsuited is not null) record.Warn("TLS", shown, causes.Entries.Unsuited(call, unsuited), ("certificate", valid));
+        else if (unsent is { IsCertain: true })
             record.Warn("TLS", shown, causes.Entries.Incomplete(call, certificate!, unsent), ("certificate", valid));
         else
             record.Ok("TLS", unsent is null ? shown : $"{shown}: clients must know its issuer, {unsent.Issuer}", ("certificate", valid),

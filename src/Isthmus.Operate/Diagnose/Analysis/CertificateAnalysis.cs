@@ -14,7 +14,7 @@ public static class CertificateAnalysis
         get;
     } = new("trust.CertificateAnalyzer", "Checks the certificates that the mesh lives by: their end, their names, and whether they are accepted",
         [OwnCodes.CertificateExpired, OwnCodes.CertificateEnds, OwnCodes.AuthorityRefused, OwnCodes.CertificateForOthers, OwnCodes.WebhookUntrusted,
-            GatewayCodes.ChainIncomplete, IstioCodes.InvalidGatewayCredential],
+            GatewayCodes.ChainIncomplete, GatewayCodes.SuitesUnfit, IstioCodes.InvalidGatewayCredential],
         [],
         mesh => mesh.Readable.SelectMany(Check));
 
@@ -63,6 +63,8 @@ public static class CertificateAnalysis
                 $"{What(certificate)} expires at {Time(certificate.Ends)}, in {Left(certificate, now)}{Hit(certificate)}", renew, Severity.Warning),
             _ when certificate.Gap is { } gap && (gap.IsCertain || gap.OfferedAt.Length > 0) => GatewayCodes.ChainIncomplete.At(cluster, certificate.Owner,
                 certificate.Field, $"{What(certificate)} {gap.Why}", gap.Remedy, gap.IsCertain ? Severity.Warning : Severity.Info),
+            _ when certificate.Suites is { } unfit => GatewayCodes.SuitesUnfit.At(cluster, certificate.NeededBy, unfit.Field, unfit.Why, unfit.Remedy,
+                unfit.IsFatal ? Severity.Error : Severity.Warning),
             _ => null,
         };
     }

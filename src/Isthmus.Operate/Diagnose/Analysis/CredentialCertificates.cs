@@ -33,6 +33,10 @@ internal sealed class CredentialCertificates(ClusterInventory cluster, Func<stri
     private ChainGap? GapOf(string secret, IReadOnlyList<(X509Certificate2, string)> known) =>
         Read(_read[secret].First("tls.crt", "cert")) is [var leaf, ..] sent ? ChainGap.Find(leaf, sent[1..], known) : null;
 
+    private static SuiteGap? SuitesOf(CredentialReference reference, X509Certificate2? leaf) => leaf is null ? null
+        : SuiteGap.Find(leaf, reference.Limits.CipherSuites, reference.Limits.Max != TlsVersion.Tls12) is not { } gap ? null
+        : gap with { Field = $"{reference.Path[..reference.Path.LastIndexOf('.')]}.cipherSuites" };
+
     private static List<X509Certificate2> Read(string? pem)
     {
         try { return [.. CertificateText.ReadAny(pem ?? "", "certificates")]; }
@@ -60,7 +64,11 @@ internal sealed class CredentialCertificates(ClusterInventory cluster, Func<stri
         var (owner, by) = ($"Secret {reference.Namespace}/{reference.Name}", $"Gateway {reference.Gateway.FullName}");
         var found = new List<MeshCertificate>();
         if (CertificateRecord.Leaf(cluster.Context, CertificateRole.Gateway, owner, facts.First("tls.crt", "cert")) is { } leaf)
-            found.Add(leaf with { Fault = facts.KeyPairProblem, Hosts = reference.Hosts, NeededBy = by, RenewedBy = facts.RenewedBy });
+            found.Add(leaf with
+            {
+                Fault = facts.KeyPairProblem, Hosts = reference.Hosts, NeededBy = by, RenewedBy = facts.RenewedBy,
+                Suites = SuitesOf(reference, Read(facts.First("tls.crt", "cert")).FirstOrDefault()),
+            });
         if (!reference.ChecksClients) return found;
         var holder = facts.HasClientCa ? facts : await FindAsync(reference.Namespace, $"{reference.Name}{SecretFacts.CaSuffix}");
         found.AddRange(CertificateRecord.All(cluster.Context, CertificateRole.ClientAuthority, facts.HasClientCa ? owner : $"{owner}{SecretFacts.CaSuffix}",

@@ -19,6 +19,9 @@ public sealed record CredentialReference(Gateway Gateway, string Path, string Na
     /// <summary>The namespace of the object that names it, where a Secret of this name may have been put by mistake; empty: the Secret belongs there.</summary>
     public string Own { get; init; } = "";
 
+    /// <summary>What the server says of cipher suites, if it has no other certificate.</summary>
+    public TlsLimits Limits { get; init; } = TlsLimits.None;
+
     /// <summary>The hosts of the server.</summary>
     public ValueList<string> Hosts { get; init; }
 
@@ -52,6 +55,7 @@ public static class CredentialReferences
         select new CredentialReference(gateway, field, pods.Key, credential.Item.Name, checksClients)
         {
             Own = (gateway.Owner?.Namespace ?? gateway.Namespace) is var own && own != pods.Key ? own : "",
+            Limits = server.Item.Tls!.Credentials.Count == 1 ? server.Item.Tls!.Limits : TlsLimits.None,
             // A host may begin with the namespaces whose routes it takes.
             Hosts = server.Item.Hosts.Select(host => host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..]).ToValueList(),
             Accounts = pods.Select(pod => pod.Spec.ServiceAccountName is { Length: > 0 } name ? name : "default").Distinct().Order(StringComparer.Ordinal)

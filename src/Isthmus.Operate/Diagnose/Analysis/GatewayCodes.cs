@@ -25,6 +25,11 @@ public static class GatewayCodes
             + "for such a header, which proxies of the mesh do not write. Calls fail.",
         "Remove trafficPolicy.proxyProtocol, or gatewayTopology.proxyProtocol.");
 
+    public static readonly AnalysisCode SuitesUnfit = new("ISM1538", "SuitesUnfit", Severity.Warning,
+        "cipherSuites of a server are for keys of ECDSA only, and its certificate has one of RSA, or the reverse. TLS 1.2 fails; where maxProtocolVersion is "
+            + "TLSV1_2, all calls do.",
+        "Add suites for the key, or use a certificate with a key of the other kind.");
+
     public static readonly AnalysisCode ChainIncomplete = new("ISM1533", "ChainIncomplete", Severity.Warning,
         "The Secret of a gateway has a certificate without that of its issuer, which is known to be no root, or has others after it that did not issue it. "
             + "Clients that know only the root refuse the gateway. If only the issuer's offer of its certificate suggests that it is no root, this is "

@@ -158,6 +158,29 @@ public sealed class CertificateAnalysisTests : IDisposable
         Assert.False(ControlPlaneElsewhere.Serves(ClusterInventory.From("c1", []), "istio-system"));
     }
 
+    /// <summary>TLS 1.3 has suites for all keys, where it may be spoken.</summary>
+    [Theory]
+    [InlineData(KeyKind.Rsa2048, "cipherSuites: [ECDHE-ECDSA-AES128-GCM-SHA256]", "Warning",
+        "add ECDHE-RSA-AES128-GCM-SHA256, or use a certificate with a key of ECDSA")]
+    [InlineData(KeyKind.EcP256, "maxProtocolVersion: TLSV1_2, cipherSuites: [AES128-GCM-SHA256]", "Error", "add ECDHE-ECDSA-AES128-GCM-SHA256, or use")]
+    [InlineData(KeyKind.EcP256, "cipherSuites: [ECDHE-RSA-AES128-GCM-SHA256, ECDHE-ECDSA-AES128-GCM-SHA256]", "", "")]
+    [InlineData(KeyKind.Rsa2048, "minProtocolVersion: TLSV1_2", "", "")]
+    public async Task Suites_for_other_keys_than_that_of_the_certificate_are_named(KeyKind kind, string tls, string severity, string remedy)
+    {
+        using var key = Keys.Create(kind);
+        using var issuer = Issuer.SelfSigned(new("edge", "front"), key, Now.AddDays(-1), Now.AddDays(100));
+        var cluster = MeshText.Clusters(MeshText.Join(MeshText.Root, MeshText.Workload("edge", "gw-1", "istio: gw", "containers: [{name: istio-proxy}]"),
+            MeshText.Istio("Gateway", "edge", "front", "selector: {istio: gw}, servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: ['*'], "
+                + $"tls: {{mode: SIMPLE, credentialName: front, {tls} }} }}]")))[0];
+        var secret = SecretFacts.Of(Secret("front", ("tls.crt", CertificateText.Write(issuer.Certificate)), ("tls.key", Keys.ToPem(key))));
+        var read = await new CredentialCertificates(cluster, (_, name) => Task.FromResult(name == "front" ? secret : null)).ReadAsync();
+        var findings = CertificateAnalysis.Check(cluster.WithCertificates([.. read], Now)).Where(one => one.Problem.Code == "ISM1538").ToList();
+        Assert.Equal(severity, findings.Count == 0 ? "" : findings[0].Problem.Severity.ToString());
+        if (severity.Length == 0) return;
+        Assert.Equal(("Gateway edge/front", "spec.servers[0].tls.cipherSuites"), (findings[0].Problem.Object, findings[0].Problem.Path));
+        Assert.StartsWith(remedy, findings[0].Problem.Remedy, StringComparison.Ordinal);
+    }
+
     private static Issuer Intermediate(Issuer root) => root.IssueIntermediate(new("Istio", "Intermediate", "c1"),
         Keys.Create(KeyKind.EcP256), SubjectNames.None, Now.AddDays(-10), Now.AddYears(5));
 

@@ -95,7 +95,7 @@ public static class MeshApi
     public static readonly KindDescriptor ValidatingWebhookConfiguration = new(
         "admissionregistration.k8s.io", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", "v1")
     {
-        IsNamespaced = false, Uses = AnalysisOfSome | BugReport,
+        IsNamespaced = false, Uses = AnalysisIfAllowed | BugReport,
     };
 
     // Every account may read them where they are served.

@@ -41,6 +41,17 @@ internal static class DanglingReferences
         return problems;
     }
 
+    /// <summary>Webhooks that validate Istio's objects, and call a Service that is missing: nobody can change these objects then.</summary>
+    public static async Task<IEnumerable<Problem>> DeadValidatorsAsync(ClusterLists lists, Task<IReadOnlyList<Service>> servicing, CancellationToken stop)
+    {
+        var configurations = await lists.ListAsync<JsonObject>(MeshApi.ValidatingWebhookConfiguration, stop);
+        var services = await servicing;
+        return from webhook in configurations.SelectMany(ValidationWebhook.Read)
+               where !services.Any(one => one.Metadata.Namespace == webhook.Namespace && one.Metadata.Name == webhook.Service)
+               select new Problem("ISM1008", $"{ValidationWebhook.Kind} {webhook.Configuration}", $"webhooks[{webhook.Index}].clientConfig.service",
+                   webhook.Missing, webhook.Remedy(lists.Client.Access.Name));
+    }
+
     /// <summary>VirtualServices bound to Gateways that do not exist: a bare name means a Gateway of their own namespace.</summary>
     public static async Task<IEnumerable<Problem>> LooseRoutesAsync(ClusterLists lists, IReadOnlyList<JsonObject> gateways, CancellationToken stop)
     {

@@ -95,6 +95,7 @@ public sealed class MeshFactsReader(string istioNamespace)
         var reader = new ControlPlaneReader(lists, istioNamespace);
         var (secrets, ranges, dead) = (reader.SecretsAsync(stop), withheld.UnlessRefusedAsync(WithheldFacts.Ranges, RangesAsync(lists, stop), []),
             DanglingReferences.DeadWebhooksAsync(lists, servicing, injectors, stop));
+        var barring = withheld.UnlessRefusedAsync(WithheldFacts.Webhooks, DanglingReferences.DeadValidatorsAsync(lists, servicing, stop), []);
         var seeking = reader.ElsewhereAsync(servicing, injectors, stop);
         var (ns, planes, root) = (await finding, await planning, await rooting);
         var (all, services, objects) = (await reading, await servicing, await listing);
@@ -131,7 +132,7 @@ public sealed class MeshFactsReader(string istioNamespace)
             Untrusted(configurations, root))
         {
             Problems = faults.Answer.Concat(ControlPlaneReader.Silences(client, faults.Silence, clusters.Silence)).Concat(clusters.Answer.Unknown)
-                .Concat(await dead).Concat(await loose).ToValueList(),
+                .Concat(await dead).Concat(await barring).Concat(await loose).ToValueList(),
             NearlyExposing = PassingGateways.Nearest(passing),
             TellsWatched = clusters.Answer.IsKnown,
             WithoutAutoMtls = mesh is { IsReadable: true, Settings.Mesh.EnableAutoMtls: false } ? $"ConfigMap {mesh.Namespace}/{mesh.Name}" : "",

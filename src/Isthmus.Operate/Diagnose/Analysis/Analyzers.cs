@@ -109,6 +109,7 @@ public static class Analyzers
         ProxyImages.Analyzer,
         InjectorWebhooks.Analyzer,
         InjectorWebhooks.Missing,
+        InjectorWebhooks.Validating,
         ExternalWebhooks.Analyzer,
         ImageAuto.Analyzer,
         ApplicationUsers.Analyzer,

@@ -3,7 +3,7 @@ using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
-/// <summary>Injection webhooks that call a Service which does not exist, or that overlap. Pure.</summary>
+/// <summary>Webhooks of the mesh that call a Service which does not exist, and injection webhooks that overlap. Pure.</summary>
 public static class InjectorWebhooks
 {
     private const string Kind = "MutatingWebhookConfiguration";
@@ -30,6 +30,18 @@ public static class InjectorWebhooks
         where asking.Count > 0
         select WorkloadCodes.InjectorMissing.At(cluster, $"cluster {cluster.Context}", "", InjectorWebhook.Missing(asking),
             InjectorWebhook.Again(cluster.Context)));
+
+    public static Analyzer Validating
+    {
+        get;
+    } = new("webhook.ValidationAnalyzer", "Checks that webhooks which validate Istio's objects call Services that exist", [ClusterCodes.ValidatorMissing],
+        [ValidationWebhook.Kind, "Service"], mesh =>
+        from cluster in mesh.Readable
+        from configuration in cluster.Objects(ValidationWebhook.Kind)
+        from webhook in ValidationWebhook.Read(configuration)
+        where cluster.Service(webhook.Namespace, webhook.Service) is null
+        select ClusterCodes.ValidatorMissing.At(cluster, $"{ValidationWebhook.Kind} {webhook.Configuration}",
+            $"webhooks[{webhook.Index}].clientConfig.service", webhook.Missing, webhook.Remedy(cluster.Context)));
 
     private static IEnumerable<Webhook> Read(ClusterInventory cluster) =>
         cluster.Objects(Kind)

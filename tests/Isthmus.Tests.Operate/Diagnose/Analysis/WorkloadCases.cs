@@ -201,6 +201,11 @@ internal static class WorkloadCases
             Join(Web, "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: front, namespace: shop}, spec: {ingressClassName: nginx} }",
                 "{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: nginx}, spec: {controller: example.com/nginx} }"),
             "there is no IngressClass \"nginx\""),
+        new("ISM1524", "c1 ValidatingWebhookConfiguration old webhooks[0].clientConfig.service", Join(Web, Validator("Fail", "networking.istio.io")),
+            Join(Web, Validator("Ignore", "networking.istio.io")), "Service istio-system/istiod-old does not exist",
+            Remedy: "kubectl --context=c1 delete validatingwebhookconfiguration old"),
+        new("ISM1524", "c1 ValidatingWebhookConfiguration old webhooks[0].clientConfig.service", Join(Web, Validator("", "*")),
+            Join(Web, Validator("Fail", "apps")), "refuses every change"),
         new("IST0139", "c1 MutatingWebhookConfiguration one webhooks[0].clientConfig.service", Join(Web, Webhook("one", "enabled", "istiod")),
             Join(Web, Webhook("one", "enabled", "istiod"), Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}")),
             "istio-system/istiod"),
@@ -274,6 +279,11 @@ internal static class WorkloadCases
 
     private static string Webhook(string name, string label, string service) =>
         $$"""{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: {{name}} }, webhooks: [{name: namespace.sidecar-injector.istio.io, clientConfig: {service: {namespace: istio-system, name: {{service}} } }, namespaceSelector: {matchLabels: {istio-injection: {{label}} } } }] }""";
+
+    private static string Validator(string policy, string group) =>
+        "{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingWebhookConfiguration, metadata: {name: old}, webhooks: [{name: validation.istio.io, "
+            + $"{(policy.Length > 0 ? $"failurePolicy: {policy}, " : "")}rules: [{{apiGroups: ['{group}']}}], "
+            + "clientConfig: {service: {namespace: istio-system, name: istiod-old}}}]}";
 
     private static string StoppedIstiod(int replicas) => Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}") + "\n"
         + Deployment("istio-system", "istiod", "app: istiod", replicas: replicas).Replace("namespace: istio-system }",

@@ -57,6 +57,51 @@ public sealed class EntryTrialTests
         AssertSays(problem, "ISM2024", field is null ? null : "VirtualService edge/shop in c1", $"spec.http[0].match[0].{field}", says, remedy);
     }
 
+    /// <summary>The scheme is that of the connection to the gateway: a load balancer may have ended TLS.</summary>
+    [Theory]
+    [InlineData(false, "requests with scheme https, and this one comes to the proxy by http, also where a load balancer before it has ended TLS")]
+    [InlineData(true, null)]
+    public void A_match_for_https_where_the_gateway_sees_http_is_told(bool isDecrypted, string? says)
+    {
+        var causes = Entry(Plain, Route($"{{match: [{{scheme: {{exact: https}}}}], {ToOrders}}}"), "shop.example.com/hello", out var call);
+        var nearest = new NearestRoute(new(call.Facts), At(causes, call) with { IsDecrypted = isDecrypted }).Among(["edge/shop"]);
+        Assert.Equal(says is null ? default : ("spec.http[0].match[0].scheme.exact", says, "remove scheme from the match"),
+            nearest is null ? default : (nearest.Field, nearest.Why, nearest.Remedy));
+    }
+
+    /// <summary>Clients that call an address send no server name.</summary>
+    [Theory]
+    [InlineData("{mode: SIMPLE, credentialName: door}", "shop.example.com", true, "ISM2055",
+        "has shop.example.com, and a call of the address 192.0.2.7 has no server name",
+        "call https://shop.example.com, and resolve it to the address where DNS does not: curl --resolve shop.example.com:443:192.0.2.7")]
+    [InlineData("{mode: PASSTHROUGH}", "'*.example.com'", false, "ISM2055", "has *.example.com, and a call of the address 192.0.2.7 has no server name (SNI)",
+        "call a name that it has, and")]
+    public void TLS_to_an_address_that_no_server_takes_is_told(string tls, string host, bool ends, string code, string says, string remedy)
+    {
+        var causes = Entry($"[{{port: {{number: 443, name: https, protocol: HTTPS}}, hosts: [{host}], tls: {tls}}}]", "", "https://192.0.2.7", out var call);
+        AssertSays(causes.WithoutChain(call, ends), code, "Gateway edge/door in c1", "spec.servers[*].hosts", says, remedy);
+    }
+
+    /// <summary>What keeps an address from the Service of a gateway.</summary>
+    [Theory]
+    [InlineData("annotations: {networking.istio.io/service-type: ClusterIP}, ", "type: ClusterIP", "Gateway edge/front in c1",
+        "metadata.annotations[networking.istio.io/service-type]", "is ClusterIP, so that Service edge/front in c1, which is made for it, has no address",
+        "remove the annotation, or write")]
+    [InlineData("", "type: ClusterIP", "Service edge/front in c1", "spec.type", "is ClusterIP, so that the Service has no address outside", "write type")]
+    [InlineData("", "type: LoadBalancer, loadBalancerClass: a.b/c", "Service edge/front in c1", "spec.loadBalancerClass",
+        "is a.b/c: only the load balancer of that class gives the Service an address, and none has, so clients outside reach it at ports of Nodes only",
+        "install the load balancer of class a.b/c; or create the Service again without the field")]
+    [InlineData("", "type: LoadBalancer", "Service edge/front in c1", "status.loadBalancer", "has no address: no load balancer", "install a load balancer, or")]
+    public void What_keeps_an_address_from_a_gateway_is_told(string annotations, string spec, string owner, string path, string says, string remedy)
+    {
+        var causes = Entry("[]", "{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {" + annotations + "name: front, namespace: edge}, spec: "
+            + "{gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTTP}]}}\n---\n{apiVersion: v1, kind: Service, metadata: {name: front, "
+            + $"namespace: edge}}, spec: {{{spec}, selector: {{istio: door}}, ports: [{{name: http, port: 80}}]}}}}", "shop.example.com", out var call);
+        var entry = new ServiceInCluster(call.Facts.Home, call.Facts.Home.Service("edge", "front")!);
+        var problem = spec.Contains("LoadBalancer", StringComparison.Ordinal) ? causes.WithoutAddress(entry) : causes.Inside(entry);
+        AssertSays(problem, "ISM1005", owner, path, says, remedy);
+    }
+
     /// <summary>Of several routes, the one whose match has all but the Gateway is the nearest.</summary>
     [Fact]
     public void A_match_for_another_Gateway_is_the_nearest()
@@ -154,7 +199,7 @@ public sealed class EntryTrialTests
         scenario.One += $$"""
 
             ---
-            {apiVersion: v1, kind: Pod, metadata: {name: door, namespace: edge, labels: {istio: door} }, spec: {containers: [{name: istio-proxy, volumeMounts: {{mounts}} }], volumes: {{volumes}} }, status: {phase: Running} }
+            {apiVersion: v1, kind: Pod, metadata: {name: door, namespace: edge, labels: {istio: door, gateway.networking.k8s.io/gateway-name: front} }, spec: {containers: [{name: istio-proxy, volumeMounts: {{mounts}} }], volumes: {{volumes}} }, status: {phase: Running} }
             ---
             {apiVersion: v1, kind: Service, metadata: {name: door, namespace: edge}, spec: {selector: {istio: door}, ports: [{name: http, port: 80}, {name: https, port: 443}]} }
             ---

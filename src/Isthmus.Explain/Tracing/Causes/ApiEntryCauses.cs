@@ -20,6 +20,17 @@ internal sealed class ApiEntryCauses(TraceFacts facts, CallerConfig config, Cred
             $"asks for {string.Join(", ", asking.Addresses.Select(address => address.Value))}, and no load balancer has given that to {entry.Name}, so clients "
                 + $"outside {(entry.IsOnNodes ? "reach it at ports of Nodes only" : "do not reach it")}", "ask for an address that the load balancer has, or remove addresses: it gets any then");
 
+    /// <summary>A Gateway asks for a Service that only the cluster reaches; null when none does.</summary>
+    public Problem? Inside(ServiceInCluster entry)
+    {
+        const string type = "networking.istio.io/service-type";
+        var asking = _listeners.Serving.FirstOrDefault(one => one.Annotations.TryGetValue(type, out var wanted) && wanted == entry.Service.Spec.Type);
+        return asking is null ? null
+            : Faults.Of("ISM1005", NameOf(asking), $"metadata.annotations[{type}]",
+                $"is {entry.Service.Spec.Type}, so that {entry.Name}, which is made for it, has no address outside: only Pods of the cluster reach it",
+                "remove the annotation, or write LoadBalancer or NodePort, if clients outside are to come there");
+    }
+
     /// <summary>Why the Service that was made for a Gateway lacks a port; null when somebody else has made it.</summary>
     public Problem? WithoutPort(int port) => !Apply || _listeners.Serving.Any(gateway => GatewayNaming.BoundService(gateway) is not null) ? null
         : WithoutListener(port, port);
@@ -62,7 +73,8 @@ internal sealed class ApiEntryCauses(TraceFacts facts, CallerConfig config, Cred
                 ? Uncertified(having) ?? Refused(having) ?? Faults.Of("ISM2054", facts.Client.ToString(), "",
                     $"its proxy has not received the listener of {owner.OwnerName} that has {host}",
                     "the conditions of the listener say what keeps it from being served, such as a certificate")
-                : WithoutHost(opening, host, "TLS is refused");
+                : NamelessTls.Refused(host, first.OwnerName, "spec.listeners[*].hostname", [.. opening.Select(one => one.Listener.Hostname).Distinct()])
+                    ?? WithoutHost(opening, host, "TLS is refused");
         return Faults.Of("ISM2084", first.OwnerName, "spec.listeners[*].protocol",
             hasTls ? $"accepts only TLS at port {ports[0]}, and the call is plain text" : $"accepts no TLS at port {ports[0]}, and the call begins with it",
             hasTls ? $"call https://{host}:{ports[0]}" : $"call http://{host}:{ports[0]}, or give the listener the protocol HTTPS, with tls");

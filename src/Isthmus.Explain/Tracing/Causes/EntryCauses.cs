@@ -32,11 +32,10 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
         ?? ServicePods.WithoutPort(entry, port, "use one of its ports, or add this one");
 
     /// <summary>Why a Service of the gateway that waits for a load balancer has no address.</summary>
-    public Problem WithoutAddress(ServiceInCluster entry) => Api.WithoutAddress(entry)
-        ?? Faults.Of("ISM1005", entry.Name, "status.loadBalancer", "has no address: no load balancer has given it one, so clients outside "
-                + (entry.IsOnNodes ? "reach it at ports of Nodes only" : "do not reach it"),
-            $"install a load balancer, or set spec.externalIPs{(entry.IsOnNodes ? "" : " or the type NodePort")}; its events say what a load balancer lacks: "
-                + $"kubectl --context={entry.Cluster.Context} -n {entry.Service.Metadata.Namespace} describe service {entry.Service.Metadata.Name}");
+    public Problem WithoutAddress(ServiceInCluster entry) => Api.WithoutAddress(entry) ?? EntryAddresses.Awaited(entry);
+
+    /// <summary>Why a Service of the gateway that waits for no load balancer has no address outside.</summary>
+    public Problem Inside(ServiceInCluster entry) => Api.Inside(entry) ?? EntryAddresses.Inside(entry);
 
     /// <summary>Why the gateway's proxy does not open a port.</summary>
     /// <param name="port">The port of the Service.</param>
@@ -134,6 +133,8 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
                 && (Unserved(passing, server) ?? Unnamed(passing, server, call)) is { } unserved) return unserved;
         if (hasTls && call.Kind != CallKinds.Tls && facts.From is { } from && Plain(opening, call, from) is { } plain) return plain;
         var owner = Nearest(opening, facts.Target.Host).Gateway is { } gateway ? Named(gateway) : facts.Client.ToString();
+        var ending = opening.Where(one => one.Server.Tls is not null).SelectMany(one => one.Server.Hosts).Select(Bare).Distinct().ToList();
+        if (call.Kind == CallKinds.Tls && NamelessTls.Refused(facts.Target.Host, owner, "spec.servers[*].hosts", ending) is { } nameless) return nameless;
         if (call.Kind == CallKinds.Tls != hasTls)
         {
             return Faults.Of("ISM2084", owner, "spec.servers[*].tls",

@@ -45,10 +45,7 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, TraceCause
             if (entry.IsOnNodes) record.Warn("gateway", entry.Name, lacking);
             else record.Fail("gateway", entry.Name, lacking);
         }
-        else if (addresses.Count == 0 && service.Spec.Type != "NodePort")
-            record.Warn("gateway", entry.Name,
-                Faults.Of("ISM1005", entry.Name, "status.loadBalancer", "has no external address, so clients outside do not reach it",
-                    "give the cluster a load balancer, set spec.externalIPs, or make it a Service of type NodePort"));
+        else if (addresses.Count == 0 && service.Spec.Type != "NodePort") record.Warn("gateway", entry.Name, causes.Entries.Inside(entry));
         else record.Ok("gateway", entry.Name, ("addresses", string.Join(", ", addresses)), ("pod", facts.Client.ToString()));
         if (entry.Port(port) is not { } known)
         {
@@ -101,7 +98,8 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, TraceCause
         }
         record.Ok("listener", listener.Name, ("port of the Service", $"{port} → {target}"));
         if (!LackedFilters.Pass(record, "listener", view, $"{facts.Client}", listener, target)) return null;
-        var chain = listener.Choose(call.Destination, call.ClientEnd, isTls ? facts.Target.Host : null, isTls ? OfferedInTls : call.Detected);
+        var chain = listener.Choose(call.Destination, call.ClientEnd, isTls ? NamelessTls.NameFor(facts.Target.Host) : null,
+            isTls ? OfferedInTls : call.Detected);
         // A gateway closes what arrives at a port of which no listener is served.
         if (chain is null || (isTls ? chain is { Tls: null, IsHttp: true } : chain.Tls is not null)
             || (chain.IsTcp && chain.Targets is [{ Cluster: ResourceNames.BlackHole }]))

@@ -93,8 +93,8 @@ internal sealed class NearestRoute(CallerConfig config, TracedCall call)
     private int Apart(HttpMatch match) =>
         match.Uri is { } uri ? Spelling.Distance(uri.Value, RouteMiss.Beginning(_request.Path.Split('?', '#')[0], uri.Value)) : 0;
 
-    private static int Terms(HttpMatch match) => (match.Uri is null ? 0 : 1) + (match.Method is null ? 0 : 1) + (match.Authority is null ? 0 : 1)
-        + match.Headers.Count + match.WithoutHeaders.Count + match.QueryParams.Count;
+    private static int Terms(HttpMatch match) => (match.Uri is null ? 0 : 1) + (match.Scheme is null ? 0 : 1) + (match.Method is null ? 0 : 1)
+        + (match.Authority is null ? 0 : 1) + match.Headers.Count + match.WithoutHeaders.Count + match.QueryParams.Count;
 
     private List<RouteMiss> Misses(HttpMatch match, string owner)
     {
@@ -105,6 +105,7 @@ internal sealed class NearestRoute(CallerConfig config, TracedCall call)
         [
             isGrpc ? RouteMiss.OfGrpc(match.Uri, path)
                 : RouteMiss.Of("path", isOfApi ? "path" : "uri", match.Uri, path, match.IgnoreUriCase, isOfApi),
+            RouteMiss.OfScheme(match.Scheme, call.IsDecrypted ? "https" : "http", call.Admitted is not null),
             RouteMiss.Of("method", "method", match.Method, _request.Method, false, isOfApi),
             RouteMiss.Of("host", "authority", match.Authority, _request.Authority, false, isOfApi),
             .. match.Headers.Select(header => RouteMiss.Of($"header {header.Key}", $"headers[{header.Key}]", header.Value,

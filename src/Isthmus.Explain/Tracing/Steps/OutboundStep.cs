@@ -116,7 +116,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
 
     private void WalkRoute(ProxyView view, ChainView chain)
     {
-        if (chain.Route(call.Request(), "http", call.Admitted?.Learned) is not { } choice)
+        if (chain.Route(call.Request(), Scheme, call.Admitted?.Learned) is not { } choice)
         {
             record.Fail("route", $"routes {chain.RouteName} are missing",
                 Faults.Of("ISM2022", facts.Client.ToString(), $"routes {chain.RouteName}", "the proxy waits for these routes",

@@ -33,6 +33,16 @@ internal sealed record RouteMiss(string Field, string Words, string Remedy)
             match.Kind == MatchKind.Regex || path.Split('/').Length <= part ? "" : $"write {path.Split('/')[part]} there");
     }
 
+    /// <summary>The scheme is that of the connection to the proxy, and not that of the client before what else ends TLS.</summary>
+    /// <param name="isFirst">Clients outside come to the proxy.</param>
+    public static RouteMiss? OfScheme(StringMatch? wanted, string scheme, bool isFirst) =>
+        Of("scheme", "scheme", wanted, scheme, false, false) is not { } miss ? null : miss with
+        {
+            Words = miss.Words.Replace($"this one has {scheme}", $"this one comes to the proxy by {scheme}"
+                + (isFirst && scheme == "http" ? ", also where a load balancer before it has ended TLS" : ""), StringComparison.Ordinal),
+            Remedy = "remove scheme from the match",
+        };
+
     public static RouteMiss? Unwanted(string name, StringMatch unwanted, string? value) => value is null || !IsMatch(unwanted, value, false) ? null
         : new($"withoutHeaders[{name}]", $"requests without header {name}, and this one has {value}", $"do not send header {name}");
 

@@ -90,6 +90,21 @@ public sealed class MeshFactsReaderTests
         Assert.Contains("namespaces ask for them: shop", check.Problem!.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>A removed control plane has left it behind: nobody can change an object of Istio.</summary>
+    [Fact]
+    public async Task A_webhook_for_Istio_objects_whose_Service_is_gone_is_a_problem()
+    {
+        var facts = await ReadAsync(int.MaxValue, 403, "forbidden by test", "/api/v1/nodes", validator: """
+            {"metadata": {"name": "old"}, "webhooks": [{"name": "validation.istio.io", "failurePolicy": "Fail", "rules": [{"apiGroups": ["security.istio.io"]}],
+             "clientConfig": {"service": {"namespace": "istio-system", "name": "istiod-old"}}}]}
+            """);
+        var problem = MeshVerification.Run([facts], DateTimeOffset.UnixEpoch).Select(check => check.Problem)
+            .Single(problem => problem?.Object == "ValidatingWebhookConfiguration old")!;
+        Assert.Equal(("ISM1008", "webhooks[0].clientConfig.service"), (problem.Code, problem.Path));
+        Assert.StartsWith("Service istio-system/istiod-old does not exist", problem.Message, StringComparison.Ordinal);
+        Assert.EndsWith("kubectl --context=c1 delete validatingwebhookconfiguration old", problem.Remedy, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_server_that_cannot_be_reached_is_judged_after_the_second_attempt()
     {
@@ -101,8 +116,10 @@ public sealed class MeshFactsReaderTests
 
     /// <summary>Reads a cluster whose API server fails the first requests.</summary>
     /// <param name="ns">A namespace besides that of the control plane.</param>
+    /// <param name="validator">A webhook that validates objects.</param>
     /// <param name="only">The end of the paths that fail, and then the cluster has a control plane; empty: all paths, of an empty cluster.</param>
-    private static async Task<ClusterFacts> ReadAsync(int failures, int status, string message, string only = "", string? ns = null)
+    private static async Task<ClusterFacts> ReadAsync(int failures, int status, string message, string only = "", string? ns = null,
+        string? validator = null)
     {
         var ready = only == "/portforward"; // Otherwise nobody asks it.
         var planes = """
@@ -112,6 +129,7 @@ public sealed class MeshFactsReaderTests
             """.Replace("<ready>", ready ? "True" : "False", StringComparison.Ordinal);
         var known = only.Length == 0 ? [] : JsonNode.Parse(planes)!.AsObject();
         if (ns is not null) known["namespaces"] = JsonNode.Parse(ns);
+        if (validator is not null) known["validatingwebhookconfigurations"] = JsonNode.Parse(validator);
         var asked = 0;
         await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
         {

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Judgement;
 using Xunit;
 
 namespace Isthmus.Tests.Tracing;
@@ -9,6 +10,19 @@ public sealed class BackendTlsTraceTests
 {
     private const string Callee = "10.1.0.5:8080", Refused = "TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED:",
         Trusted = "caCertificateRefs: [{group: \"\", kind: ConfigMap, name: ca}]";
+
+    /// <summary>The server has begun TLS, and ends it for want of a certificate.</summary>
+    [Theory]
+    [InlineData("tlsv13_alert_certificate_required", "spec.trafficPolicy.tls.mode", "demands one of its clients", "set it to MUTUAL, with clientCertificate")]
+    [InlineData("tlsv1_alert_unknown_ca", "spec.trafficPolicy.tls", "does not accept the certificate that it shows", "use MUTUAL with a certificate of a CA")]
+    [InlineData("wrong_version_number", "spec.trafficPolicy.tls", "which fails: TLS_error:|wrong_version", "if the server speaks plain text")]
+    public void What_a_server_wants_of_a_certificate_of_the_caller_is_told(string alert, string path, string says, string remedy)
+    {
+        var problem = new OriginatedTls(new TraceScenario().Facts(), "203.0.113.9:443", false).Of("DestinationRule shop/ext", $"TLS_error:|{alert}:TLS_error_end");
+        Assert.Equal(("ISM2089", "DestinationRule shop/ext in c1", path), (problem.Code, problem.Object, problem.Path));
+        Assert.Contains(says, problem.Message, StringComparison.Ordinal);
+        Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);
+    }
 
     [Theory]
     [InlineData("TLS_error:|wrong_version_number:TLS_error_end", Trusted, "spec.targetRefs",

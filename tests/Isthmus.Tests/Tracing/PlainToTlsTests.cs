@@ -67,6 +67,24 @@ public sealed class PlainToTlsTests
         Assert.Equal(warning, trace.Hops.SingleOrDefault(hop => hop.Name == "last call")?.Problem?.Code);
     }
 
+    /// <summary>Nobody calls from there, but its proxy remembers that the route gave up.</summary>
+    [Theory]
+    [InlineData("1s", "ISM2088", "VirtualService shop/", "gives up after 1 s")]
+    [InlineData("0s", "ISM2132", "Pod shop/buyer", "failed 12 s ago (UT)")]
+    public void A_timeout_at_a_gateway_a_moment_ago_is_told(string timeout, string code, string owner, string says)
+    {
+        var scenario = Scenario();
+        scenario.Client = scenario.Client.Replace("\"pod\":{", $"\"pod\":{{\"failures\": [{{\"cluster\": \"outbound|80||{TraceScenario.Fqdn}\", "
+            + $"\"address\": \"{Callee}\", \"status\": 0, \"flag\": \"UT\", \"seconds_ago\": 12}}], ", StringComparison.Ordinal)
+            .Replace("\"route\":{", $"\"route\":{{\"timeout\":\"{timeout}\",", StringComparison.Ordinal);
+        var trace = Enter(scenario);
+        Assert.True(trace.Succeeds);
+        var problem = Assert.Single(trace.Hops, hop => hop.Name == "last call").Problem!;
+        Assert.Equal(code, problem.Code);
+        Assert.StartsWith(owner, problem.Object, StringComparison.Ordinal);
+        Assert.Contains(says, problem.Message, StringComparison.Ordinal);
+    }
+
     /// <summary>A route of the caller's sidecar leads there; the call shows what listens.</summary>
     [Theory]
     [InlineData(503, "UC,URX", Callee, HopStatus.Failed)]

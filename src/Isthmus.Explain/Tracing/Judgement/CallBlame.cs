@@ -76,14 +76,14 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
             && (!TimeSpan.TryParse(Told("route", HopFacts.TimeoutFact), CultureInfo.InvariantCulture, out var whole)
                 || call.Milliseconds < whole.TotalMilliseconds))
         {
-            return Faults.Of("ISM2088", Route(), $"{(isOfApi ? "spec.rules[*]" : "spec.http[*]")}.{one}",
+            return Faults.Of(Faults.GaveUp, Route(), $"{(isOfApi ? "spec.rules[*]" : "spec.http[*]")}.{one}",
                 $"gives each try {Seconds(each.TotalMilliseconds)}, and {Where()} did not answer within it: the response is 504 ({call.Flags})",
                 "allow more time, or find out why the application is slow");
         }
         // The limit of each try ends the call as well, once the timeout allows more.
         var isTried = each > TimeSpan.Zero;
         return TimeSpan.TryParse(Told("route", HopFacts.TimeoutFact), CultureInfo.InvariantCulture, out var timeout)
-            ? Faults.Of("ISM2088", Route(), all,
+            ? Faults.Of(Faults.GaveUp, Route(), all,
                 $"gives up after {Seconds(timeout.TotalMilliseconds)}"
                     + (isTried ? $" for all tries, of which each may take {Seconds(each.TotalMilliseconds)}, " : ", ")
                     + $"and {Where()} had not answered by then: the response is 504 (UT)",
@@ -97,7 +97,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
             || call.Milliseconds < each.TotalMilliseconds * 1.5) return null;
         var isOfApi = Told("route", HopFacts.ApiRuleFact).Length > 0;
         var field = isOfApi ? "timeouts.backendRequest" : "retries.perTryTimeout";
-        return Faults.Of("ISM2088", Route(), isOfApi ? $"spec.rules[*].{field}" : $"spec.http[*].{field}",
+        return Faults.Of(Faults.GaveUp, Route(), isOfApi ? $"spec.rules[*].{field}" : $"spec.http[*].{field}",
             $"gives each try {Seconds(each.TotalMilliseconds)}, and {Where()} did not answer within it: its proxy tried again, until the trace gave up after "
                 + Seconds(call.Milliseconds),
             $"allow more time in {field}, or find out why the application is slow");
@@ -233,7 +233,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
         }
         if (seen.Details.Contains("stream_idle_timeout", StringComparison.Ordinal))
         {
-            return Faults.Of("ISM2088", seen.Proxy.ToString(), "stream_idle_timeout",
+            return Faults.Of(Faults.GaveUp, seen.Proxy.ToString(), "stream_idle_timeout",
                 $"its proxy gave up after {Seconds(seen.Milliseconds)}, in which its application sent nothing ({Told(seen)})",
                 "raise stream_idle_timeout in the EnvoyFilter that sets it for these Pods, or find out why the application is slow");
         }

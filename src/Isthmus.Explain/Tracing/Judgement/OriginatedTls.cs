@@ -35,6 +35,7 @@ internal sealed partial class OriginatedTls(TraceFacts facts, string where, bool
                     + (facts.IsGateway(facts.Client) ? ", or name a Secret in credentialName" : ""));
         }
         if (OfGateways(owner) is { } withheld) return withheld;
+        if (OfClient(owner, detail.Split("; ")[^1]) is { } unshown) return unshown;
         return Faults.Of("ISM2089", owner,
             "spec.trafficPolicy.tls", $"makes the caller's proxy begin TLS with {where}, which fails: {detail.Split("; ")[^1]}",
             hasSidecar ? $"{TlsCauses.AgainBy(facts)}: the callee has a sidecar"
@@ -57,6 +58,24 @@ internal sealed partial class OriginatedTls(TraceFacts facts, string where, bool
             $"for sidecars, write {files} with files instead, and mount them into the proxies of callers (annotations sidecar.istio.io/userVolume and "
                 + "sidecar.istio.io/userVolumeMount of their Pods); or let the calls leave by an egress gateway, and select it with spec.workloadSelector"
                 + (rule.WorkloadSelector.Count > 0 ? ", which selects the caller now" : ""));
+    }
+
+    /// <summary>What the server wants of a certificate of the caller (RFC 8446, 6.2), where it ends TLS for that; null where it does not.</summary>
+    private Problem? OfClient(string owner, string said)
+    {
+        var isDemanded = said.Contains("certificate_required", StringComparison.Ordinal);
+        if (!isDemanded && !((string[])["alert_unknown_ca", "alert_bad_certificate", "alert_certificate_unknown"])
+            .Any(alert => said.Contains(alert, StringComparison.Ordinal))) return null;
+        var own = facts.IsGateway(facts.Client) ? "credentialName: a Secret with the certificate, its key and the CA of the server"
+            : "clientCertificate, privateKey and caCertificates: files that are mounted into the proxies of callers (annotations sidecar.istio.io/userVolume and "
+                + "sidecar.istio.io/userVolumeMount of their Pods)";
+        return isDemanded
+            ? Faults.Of("ISM2089", owner, "spec.trafficPolicy.tls.mode",
+                $"lets the caller's proxy show no certificate of its own, and {where} demands one of its clients: {said}",
+                $"set it to MUTUAL, with {own}; or let the server demand none")
+            : Faults.Of("ISM2089", owner, "spec.trafficPolicy.tls",
+                $"makes the caller's proxy begin TLS with {where}, which does not accept the certificate that it shows: {said}",
+                $"use MUTUAL with a certificate of a CA that the server trusts ({own}), or give the server the CA of this one");
     }
 
     /// <summary>The TLS of a rule that is from a Secret; null where it is not.</summary>

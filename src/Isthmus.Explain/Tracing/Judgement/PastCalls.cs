@@ -23,17 +23,24 @@ internal static class PastCalls
         foreach (var (index, way) in trace.Ways.Index().Where(one => one.Item.Percent > 0))
         {
             // An answer of 5xx may be that of another path.
-            if (failures.FirstOrDefault(one => one.Flag is "UC" or "UPE" or "UF" && clusters.Contains(one.Cluster) && way.Names(one.Address)) is not { } last)
+            if (failures.FirstOrDefault(one => one.Flag is "UC" or "UPE" or "UF" or "UT" && clusters.Contains(one.Cluster) && way.Names(one.Address)) is not { } last)
                 continue;
-            var at = last.Flag == "UF" ? -1 : hops.FindIndex(hop => hop.Way == index + 1 && hop is { Status: HopStatus.Unknown, Problem: not null });
+            var at = last.Flag is "UF" or "UT" ? -1 : hops.FindIndex(hop => hop.Way == index + 1 && hop is { Status: HopStatus.Unknown, Problem: not null });
             if (at >= 0) hops[at] = hops[at] with { Status = HopStatus.Failed, Problem = Certain(hops[at].Problem!, last) };
-            else hops.Add(Unexplained(facts, index + 1, last));
+            else hops.Add(Late(traced, trace, last) is { } late
+                ? new("last call", index + 1, HopStatus.Warning, $"failed {Told(last)}", default, late) : Unexplained(facts, index + 1, last));
         }
         return trace with { Hops = hops.ToValueList() };
     }
 
     private static Problem Certain(Problem problem, FailureReport last) =>
         problem with { Severity = Severity.Error, Message = $"{problem.Message}; the last call of this gateway there failed {Told(last)}" };
+
+    /// <summary>The route that gave up; null where a call failed otherwise, or no route has a limit.</summary>
+    private static Problem? Late(TracedCall traced, CallTrace trace, FailureReport last) => last.Flag == "UT"
+        && new CallBlame(traced, trace, new("", false, 504, 0, last.Address, last.Flag, "", [])).Find() is { Code: Faults.GaveUp } cause
+        ? cause with { Severity = Severity.Warning, Message = $"{cause.Message}; that was {last.SecondsAgo} s ago, for the last call of this gateway there" }
+        : null;
 
     private static Hop Unexplained(TraceFacts facts, int way, FailureReport last) => new("last call", way, HopStatus.Warning, $"failed {Told(last)}", default,
         Faults.Of(Code, facts.Client.ToString(), "", $"its last call to {last.Address} failed {Told(last)}, and none has got through since",

@@ -11,4 +11,18 @@ public static class NetworkOfOthers
     public static IReadOnlyList<string> Clusters(string said, string own, IEnumerable<string> led, IEnumerable<(string Cluster, string Network)> others) =>
         said.Length == 0 || own.Length == 0 || said == own || led.Contains(said) ? []
             : [.. others.Where(other => other.Network == said).Select(other => other.Cluster)];
+
+    /// <summary>What helps: a template may have the label, and otherwise the injector has given it, from the settings of the installation.</summary>
+    /// <param name="context">The cluster.</param>
+    /// <param name="own">Its network.</param>
+    /// <param name="template">What the Pod is made from; empty where nobody knows.</param>
+    /// <param name="isWritten">Whether the template has the label.</param>
+    public static string Remedy(string context, string own, string template, bool isWritten)
+    {
+        var install = $"set values.global.network to {own} in the installation of {context} (isthmus install --context={context} -f FILE), and restart the "
+            + "workload";
+        return template.Length == 0 ? $"remove the label from what the Pod is made from; or, where that does not have it, {install}"
+            : isWritten ? $"remove the label from the template of {template}: the network of the cluster, {own}, then applies"
+            : $"the template of {template} does not have it, so the injector gave it: {install}";
+    }
 }

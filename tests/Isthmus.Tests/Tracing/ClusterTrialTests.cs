@@ -290,7 +290,7 @@ public sealed class ClusterTrialTests
             "{name: orders-b, namespace: shop, labels: {topology.istio.io/network: n1, app: orders");
         var problem = scenario.Walk().Failure!.Problem!;
         Assert.Equal(("Pod shop/orders-b in c2", "metadata.labels[topology.istio.io/network]"), (problem.Object, problem.Path));
-        Assert.StartsWith("remove the label from the Pod's template", problem.Remedy, StringComparison.Ordinal);
+        Assert.StartsWith("remove the label from what the Pod is made from", problem.Remedy, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -82,6 +82,25 @@ public sealed class EntryTrialTests
         AssertSays(causes.WithoutChain(call, ends), code, "Gateway edge/door in c1", "spec.servers[*].hosts", says, remedy);
     }
 
+    /// <summary>Nothing tells connections of HTTP and of TCP apart at one port: the older Gateway has them all.</summary>
+    [Theory]
+    [InlineData("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "Gateway edge/raw in c1",
+        "is 80 for TCP, and Gateway edge/web, which is older, has it for HTTP")]
+    [InlineData("2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z", "Gateway edge/web in c1",
+        "is 80 for HTTP, and Gateway edge/raw, which is older, has it for TCP")]
+    public void A_server_whose_port_an_older_Gateway_has_for_another_protocol_is_told(string web, string raw, string owner, string says)
+    {
+        var causes = Entry("[]", Made("web", web, "HTTP", "web.example.com") + "\n---\n" + Made("raw", raw, "TCP", "'*'") + "\n---\n" + Route("")
+            .Replace("[door, other]", "[raw]", StringComparison.Ordinal).Replace("http: []", $"tcp: [{{{ToOrders}}}]", StringComparison.Ordinal),
+            owner.Contains("raw", StringComparison.Ordinal) ? "shop.example.com" : "web.example.com", out var call);
+        var problem = owner.Contains("raw", StringComparison.Ordinal) ? causes.Unrouted(call) : causes.Displaced(call);
+        AssertSays(problem, "ISM2053", owner, "spec.servers[0].port", says, "use another port for one of the two, and open it in the Service of the gateway");
+
+        static string Made(string name, string created, string protocol, string host) => "{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: "
+            + $"{{name: {name}, namespace: edge, creationTimestamp: '{created}'}}, spec: {{selector: {{istio: door}}, servers: [{{port: {{number: 80, name: x, "
+            + $"protocol: {protocol}}}, hosts: [{host}]}}]}}}}";
+    }
+
     /// <summary>What keeps an address from the Service of a gateway.</summary>
     [Theory]
     [InlineData("annotations: {networking.istio.io/service-type: ClusterIP}, ", "type: ClusterIP", "Gateway edge/front in c1",

@@ -46,7 +46,7 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
         if (all.Count == 0)
         {
             if (Api is { Apply: true } api) return api.WithoutListener(port, target);
-            return Ingresses.WithoutListener(facts.Target.Host, port) ?? Astray(facts.Target.Host, port)
+            return Ingresses.WithoutListener(facts.Target.Host, port) ?? Elsewhere.Astray(facts.Target.Host, port)
                 ?? Elsewhere.Gateway(facts.Target.Host, port, target)
                 ?? Faults.Of("ISM2052", facts.Client.ToString(), "metadata.labels", $"no Gateway in {config.At.Context} selects it, so its proxy opens no port",
                 "create a Gateway whose selector has labels of this Pod");
@@ -60,26 +60,6 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
         if (AvailabilityCauses.OtherName(facts.Home, facts.ClientPod).Length > 0) return AvailabilityCauses.Misnamed(facts.Home, facts.ClientPod, 1);
         return Faults.Of("ISM2054", facts.Client.ToString(), "", $"its proxy has not received {Named(opening.Gateway)}",
             $"isthmus proxy-status --context={facts.Home.Context}");
-    }
-
-    /// <summary>A Gateway with the host of the call selects other Pods than those that are called, or none; null where no other one has the host.</summary>
-    private Problem? Astray(string host, int port)
-    {
-        var labels = facts.ClientPod.Metadata.Labels.ToValueMap();
-        var having = config.At.Istio<Gateway>().Where(gateway => !Selectors.Matches(gateway.Selector, labels)
-            && gateway.Servers.Any(server => server.Port == port && server.Hosts.Any(pattern => Hosts.Covers(Bare(pattern), host)))).ToList();
-        var selected = having.Select(gateway => config.At.Pods.FirstOrDefault(pod => Selectors.Matches(gateway.Selector, pod.Metadata.Labels.ToValueMap())))
-            .ToList();
-        if (having.Count == 0) return null;
-        // One that selects no Pod at all is more likely the mistake.
-        var index = Math.Max(selected.IndexOf(null), 0);
-        var (meant, other) = (having[index], selected[index]);
-        var differing = meant.Selector.Where(wanted => labels.GetValueOrDefault(wanted.Key) != wanted.Value).ToList();
-        return Faults.Of("ISM2052", Named(meant), "spec.selector",
-            $"has {host}, but selects {string.Join(", ", differing.Select(wanted => $"{wanted.Key}={wanted.Value}"))}: "
-                + (other is null ? "no Pod has that, and " : $"Pod {other.Metadata.Namespace}/{other.Metadata.Name} serves it, and ")
-                + $"{facts.Client} has {string.Join(", ", differing.Select(wanted => $"{wanted.Key}={labels.GetValueOrDefault(wanted.Key, "no such label")}"))}",
-            other is null ? "give the selector labels of this Pod" : "call a Service of the Pods that it selects, or give the selector labels of this Pod");
     }
 
     /// <summary>Why a server that passes connections on has none to pass on: no route of a VirtualService is for connections; null when one is.</summary>
@@ -321,7 +301,7 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
         if (Ingresses.Unrouted(call) is { } misled && (having.Count == 0 || misled.Code != IngressCauses.NotServed)) return misled;
         if (having.Count == 0)
         {
-            if ((Astray(host, call.Port) ?? Elsewhere.Gateway(host, call.Port, call.Destination.Port)) is { } astray) return astray;
+            if ((Elsewhere.Astray(host, call.Port) ?? Elsewhere.Gateway(host, call.Port, call.Destination.Port)) is { } astray) return astray;
             var nearest = Nearest(opening, host).Gateway;
             return Faults.Of("ISM2055", nearest is null ? facts.Client.ToString() : Named(nearest), "spec.servers[*].hosts",
                 nearest is null
@@ -329,12 +309,13 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
                     : $"has {HostsOf(opening.Where(one => one.Gateway == nearest))}, but not {host}: the response is 404",
                 "add the host to the server, or call one that it has");
         }
+        if (Displaced(call, having) is { } displaced) return displaced;
         // Within the mesh, the one that leads calls to the gateway is not meant for the gateway itself.
         var routing = config.At.Istio<VirtualService>().Where(service => service.Hosts.Any(pattern => Hosts.Covers(pattern, host))
             && (facts.From is null || service.Gateways.Any(gateway => gateway != VirtualService.MeshGateway))).ToList();
         var bound = routing.Where(service => having.Exists(server => IsBound(service, server.Gateway))).ToList();
-        var (accepting, taking) = having.Find(one => bound.Count > 0 && IsBound(bound[0], one.Gateway));
-        if (bound.Count > 0 && bound.TrueForAll(service => service.Http.IsEmpty))
+        var (accepting, taking) = having.Find(one => bound.Count > 0 && IsBound(bound[0], one.Gateway) && FollowedRoutes.Of(one.Server).Kind == "http");
+        if (accepting is not null && bound.TrueForAll(service => service.Http.IsEmpty))
             return Misplaced(bound[0], accepting, FollowedRoutes.Of(taking), "requests have no route: the response is 404");
         if (bound.Count > 0) return bound.Select(service => Withheld(service, [.. having.Where(one => IsBound(service, one.Gateway))], host)).FirstOrDefault();
         return routing.Count > 0
@@ -345,6 +326,17 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
             : Elsewhere.Routes(having[0].Gateway, host)
             ?? Faults.Of("ISM2085", Named(having[0].Gateway), "", $"no VirtualService with this Gateway routes {host}: the response is 404",
                 $"create a VirtualService with host {host} and gateway {having[0].Gateway.FullName}");
+    }
+
+    /// <summary>Servers that may be meant for a call are not served, because an older Gateway has their port for another protocol; null when one is.</summary>
+    /// <param name="meant">Null: those for requests of the host.</param>
+    public Problem? Displaced(TracedCall call, IReadOnlyList<(Gateway Gateway, GatewayServer Server)>? meant = null)
+    {
+        meant ??= [.. Having(call, call.Authority.Split(':')[0]).Where(one => one.Server.Protocol.IsHttp())];
+        var unserved = GatewayProtocols.In(Serving(), [.. config.At.Istio<VirtualService>()])
+            .Where(one => meant.Contains((one.Gateway, one.Server))).ToList();
+        return unserved is [var first, ..] && meant.All(one => unserved.Exists(other => (other.Gateway, other.Server) == one))
+            ? Faults.Of("ISM2053", Named(first.Gateway), first.Path, first.Why, first.Remedy) : null;
     }
 
     /// <summary>A server redirects requests to https, but the gateway takes no TLS for their host; null when it does.</summary>

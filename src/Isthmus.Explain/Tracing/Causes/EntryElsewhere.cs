@@ -8,7 +8,8 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Explain.Tracing.Causes;
 
-/// <summary>What a gateway lacks, and another cluster has: gateways serve the objects that their own control plane reads.</summary>
+/// <summary>What a gateway lacks, and other Pods or another cluster have: gateways serve the objects that select them, and that their own control plane reads.
+/// </summary>
 internal sealed class EntryElsewhere(TraceFacts facts, CallerConfig config)
 {
     private const string Code = "ISM2152";
@@ -17,6 +18,27 @@ internal sealed class EntryElsewhere(TraceFacts facts, CallerConfig config)
 
     private string Rule => facts.Home == config.At ? $"the gateway in {facts.Home.Context} serves the objects of {config.At.Context}"
         : $"the gateway in {facts.Home.Context} serves the objects of {config.At.Context}, its primary";
+
+    /// <summary>A Gateway with the host of the call selects other Pods than those that are called, or none; null where no other one has the host.</summary>
+    public Problem? Astray(string host, int port)
+    {
+        var labels = facts.ClientPod.Metadata.Labels.ToValueMap();
+        var having = config.At.Istio<Gateway>().Where(gateway => !Selectors.Matches(gateway.Selector, labels)
+            && gateway.Servers.Any(server => server.Port == port && server.Hosts.Any(pattern => Hosts.Covers(EntryCauses.Bare(pattern), host)))).ToList();
+        var selected = having.Select(gateway => config.At.Pods.FirstOrDefault(pod => Selectors.Matches(gateway.Selector, pod.Metadata.Labels.ToValueMap())))
+            .ToList();
+        if (having.Count == 0) return null;
+        // One that selects no Pod at all is more likely the mistake.
+        var index = Math.Max(selected.IndexOf(null), 0);
+        var (meant, other) = (having[index], selected[index]);
+        var differing = meant.Selector.Where(wanted => labels.GetValueOrDefault(wanted.Key) != wanted.Value).ToList();
+        return Faults.Of("ISM2052", $"Gateway {meant.FullName} in {config.At.Context}", "spec.selector",
+            $"has {host}, but selects {string.Join(", ", differing.Select(wanted => $"{wanted.Key}={wanted.Value}"))}: "
+                + (other is null ? "no Pod has that, and " : $"Pod {other.Metadata.Namespace}/{other.Metadata.Name} serves it, and ")
+                + $"{facts.Client} has "
+                + string.Join(", ", differing.Select(wanted => $"{wanted.Key}={labels.GetValueOrDefault(wanted.Key, "no such label")}")),
+            other is null ? "give the selector labels of this Pod" : "call a Service of the Pods that it selects, or give the selector labels of this Pod");
+    }
 
     /// <summary>Another cluster has a Gateway of these Pods for the host; null when none has.</summary>
     /// <param name="ports">Those at which a server may be meant for the call.</param>

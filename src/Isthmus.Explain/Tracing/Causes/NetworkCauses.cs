@@ -130,10 +130,15 @@ internal sealed class NetworkCauses(TraceFacts facts, CallerConfig config, Gatew
             cluster.Services.Select(service => service.Metadata.Labels.GetValueOrDefault(Labels.Network, "")).Concat(facts.Settings.Networks.Networks.Keys),
             facts.Clusters.Where(other => other != cluster).Select(other => (other.Context, other.Network)));
         if (others.Count == 0) return null;
+        var (kind, name) = ServicePods.OwnerOf(pod);
+        var template = cluster.Deployments.FirstOrDefault(one => kind == "Deployment" && one.Metadata.Namespace == pod.Metadata.Namespace
+            && one.Metadata.Name == name);
         return Faults.Of("ISM1016", $"Pod {pod.Key} in {cluster.Context}", $"metadata.labels[{Labels.Network}]",
             $"is {said}, the network of {string.Join(" and ", others)}, and its cluster is in {cluster.Network}: callers of {said} connect to it directly, and "
                 + $"all others through the gateway of {said}, which is not where its address leads",
-            $"remove the label from the Pod's template: the network of the cluster, {cluster.Network}, then applies");
+            NetworkOfOthers.Remedy(cluster.Context, cluster.Network,
+                template is null ? "" : $"Deployment {template.Metadata.Namespace}/{template.Metadata.Name}",
+                template?.Spec.TemplateLabels.ContainsKey(Labels.Network) == true));
     }
 
     private string LogsOf(ClusterObjects cluster) => facts.ControlPlanesOf(cluster) is [var plane, ..]

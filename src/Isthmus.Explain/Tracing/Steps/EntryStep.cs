@@ -107,6 +107,8 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, TraceCause
             record.Fail("filter chain", $"none of {listener.Name}", causes.Entries.WithoutChain(call, listener.EndsTls));
             return null;
         }
+        if (chain.IsTcp && call.IsPlainHttp && causes.Entries.Displaced(call) is { } displaced)
+            record.Warn("filter chain", "passes requests on as a connection", displaced);
         if (chain.Tls is not { } tls) return new(view, chain);
         var certificate = view.Certificate(tls.Certificate);
         if (causes.Entries.Unacceptable(call, tls.Certificate, certificate) is { } unacceptable)

@@ -44,8 +44,14 @@ public static class NetworkLabels
             where others.Count > 0
             select OwnCodes.NetworkOfOthers.At(area.Cluster, workload.Name, $"metadata.labels[{Labels.Network}]",
                 $"is {said}, the network of {string.Join(" and ", others)}, and {area.Cluster.Context} is in {own}: callers of {said} connect to its address "
-                    + $"directly, and all others through the gateway of {said}",
-                $"remove the label from the Pod's template: the network of the cluster, {own}, then applies"));
+                    + $"directly, and all others through the gateway of {said}", Remedy(area.Cluster, workload, own)));
+
+    private static string Remedy(ClusterInventory cluster, Workload workload, string own)
+    {
+        var template = cluster.Templates.Where(one => one.Namespace == workload.Namespace && LabelSelector.Selects(one.Labels, workload.Labels))
+            .MaxBy(one => one.Labels.ContainsKey(Labels.Network));
+        return NetworkOfOthers.Remedy(cluster.Context, own, template?.FullName ?? "", template?.Labels.ContainsKey(Labels.Network) == true);
+    }
 
     /// <summary>What creates a Pod from a template; the Pod itself where nothing does.</summary>
     private static (string Namespace, string Kind, string Name) OwnerOf(Pod pod) =>

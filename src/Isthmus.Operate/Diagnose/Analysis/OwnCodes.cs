@@ -319,7 +319,7 @@ public static class OwnCodes
     public static readonly AnalysisCode NetworkOfOthers = new("ISM1481", "NetworkOfOthers", Severity.Warning,
         "The network label of a Pod names the network of other clusters, not that of its own. Callers there connect to its address directly, and all "
             + "others go through the gateway of that network, where the Pod usually is not.",
-        "Remove the label from the template of the Pod.");
+        "Remove the label from the template of the Pod; where that does not have it, correct values.global.network, from which the injector gives it.");
 
     public static readonly AnalysisCode FailoverWithoutDetection = new("ISM1482", "FailoverWithoutDetection", Severity.Warning,
         "A DestinationRule has an order of failover between localities, and no outlierDetection, without which the order has no effect: requests go to all "

@@ -58,6 +58,23 @@ public sealed class ClusterTrialTests
         Cause(scenario.Walk("api.example.com"), "ISM2098", "ServiceEntry shop/api in c1", "spec.hosts", "the caller has no DNS capture");
     }
 
+    [Theory]
+    [InlineData("basket", "{apiVersion: apps/v1, kind: Deployment, metadata: {name: basket, namespace: shop}, spec: {template: {metadata: {labels: {app: orders}}}}}",
+        "; Deployment shop/basket in c1 has it, and only Services have names", "did you mean orders.shop?")]
+    [InlineData("basket", "{apiVersion: apps/v1, kind: Deployment, metadata: {name: basket, namespace: shop}, spec: {template: {metadata: {labels: {app: b}}}}}",
+        "; Deployment shop/basket in c1 has it", "create a Service that selects its Pods")]
+    [InlineData("example.com", "{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: all, namespace: shop}, spec: {hosts: ['*.example.com'], "
+        + "location: MESH_EXTERNAL, resolution: NONE, ports: [{number: 80, name: http, protocol: HTTP}]}}",
+        "; ServiceEntry shop/all in c1 has *.example.com, which covers names below it", "add example.com to its hosts")]
+    [InlineData("orders.shop.svc.c2.local", "{}", "; names of Services end in .svc.cluster.local", "did you mean orders.shop?")]
+    public void What_was_meant_by_a_name_that_nothing_has_is_told(string host, string more, string says, string remedy)
+    {
+        var scenario = Unresolved(host);
+        scenario.One += $"\n---\n{more}";
+        var problem = Cause(scenario.Walk(host), "ISM2010", $"host {host}", "", says);
+        Assert.Equal(remedy, problem.Remedy);
+    }
+
     [Fact]
     public void An_alias_of_a_short_name_is_told_the_full_one()
     {

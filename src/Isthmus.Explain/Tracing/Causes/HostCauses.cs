@@ -307,25 +307,8 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
     }
 
     /// <param name="isRoute">Whether a route names the host, which must have a full name there.</param>
-    private Problem NoSuchHost(string @object, string path, string wanted, string message, bool isRoute = false)
-    {
-        var near = Nearest(wanted).Select(name => isRoute ? $"{name}.svc.{WellKnown.DefaultDomainSuffix}" : name).ToList();
-        return Faults.Of("ISM2010", @object, path, message, near.Count == 0 ? "create the Service, or a ServiceEntry for a host outside"
-            : isRoute ? $"write {string.Join(" or ", near)}, if that is meant" : $"did you mean {string.Join(" or ", near)}?");
-    }
-
-    /// <summary>Services with similar names: the same name in another namespace first, then names that differ in few
-    /// letters.</summary>
-    private IEnumerable<string> Nearest(string wanted)
-    {
-        var parts = wanted.Split('.');
-        var (name, ns) = (parts[0], parts.Length > 1 ? parts[1] : facts.Client.Namespace);
-        return facts.Clusters.SelectMany(cluster => cluster.Services).Select(service => (service.Metadata.Name, service.Metadata.Namespace)).Distinct()
-            .Select(service => (service, Distance: service.Name == name ? 0.5 : Spelling.Distance(service.Name, name) + (service.Namespace == ns ? 0 : 1)))
-            .Where(candidate => candidate.Distance <= Math.Max(1, Math.Min(3, name.Length / 3)))
-            .OrderBy(candidate => candidate.Distance).ThenBy(candidate => candidate.service.Name, StringComparer.Ordinal).Take(2)
-            .Select(candidate => $"{candidate.service.Name}.{candidate.service.Namespace}");
-    }
+    private Problem NoSuchHost(string @object, string path, string wanted, string message, bool isRoute = false) =>
+        new UnknownNames(facts, config).Of(@object, path, wanted, message, isRoute);
 
     private static string Contexts(MeshHost host) => string.Join(" and ", host.Services.Select(service => service.Cluster.Context));
 }

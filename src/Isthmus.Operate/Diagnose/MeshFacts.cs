@@ -6,6 +6,10 @@ using Isthmus.Reports;
 
 namespace Isthmus.Operate.Diagnose;
 
+/// <summary>A Deployment whose Pods the API server refuses to create.</summary>
+/// <param name="Deployment">As <c>namespace/name</c>.</param>
+public sealed record RefusedDeployment(string Deployment, string Why, string Remedy);
+
 /// <summary>One east-west gateway Service.</summary>
 /// <param name="OnNodes">You reach it at the nodes' addresses and a NodePort.</param>
 public sealed record GatewayFacts(string Name, string Network, ValueList<string> Addresses, int ReadyEndpoints, bool HasPort, bool OnNodes = false)
@@ -21,6 +25,9 @@ public sealed record GatewayFacts(string Name, string Network, ValueList<string>
 
     /// <summary>The Deployment of its Pods, as <c>namespace/name</c>, if that is scaled to 0; empty otherwise.</summary>
     public string ScaledToZero { get; init; } = "";
+
+    /// <summary>Why the Pods of its Deployment are refused; null: they are not.</summary>
+    public RefusedDeployment? Refused { get; init; }
 
     /// <summary>A Pod of it that is a workload with a sidecar, not a gateway; empty: none, or nobody knows.</summary>
     public string Workload { get; init; } = "";

@@ -4,6 +4,7 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
+using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose;
@@ -31,6 +32,7 @@ internal static class NetworkGatewayReader
             var selector = string.Join(',', service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}"));
             var pods = selector.Length > 0 ? await PodsAsync(client, service, selector, stop) : null;
             var selectsNothing = ready == 0 && pods is { Count: 0 };
+            var deployment = selectsNothing ? await DeploymentAsync(client, service, stop) : null;
             var workload = pods?.FirstOrDefault(pod => ProxyOf(pod)?.Args.Contains("sidecar") == true)?.Metadata.Name ?? "";
             var astray = workload.Length > 0 || pods is null ? null : await AstrayAsync(client, service, selector, pods, passing, stop);
             gateways.Add(new(service.Key, network ?? "global names", MeshFactsReader.AddressesOf(service), ready,
@@ -39,7 +41,9 @@ internal static class NetworkGatewayReader
                 Port = port,
                 Type = service.Spec.Type,
                 SelectsNothing = selectsNothing ? selector : "",
-                ScaledToZero = selectsNothing ? await ScaledToZeroAsync(client, service, stop) : "",
+                ScaledToZero = deployment is { Spec.Replicas: 0 } ? deployment.Key : "",
+                Refused = deployment is not null && PodRefusals.Why(deployment) is { Length: > 0 } why
+                    ? new(deployment.Key, why, PodRefusals.Remedy(client.Access.Name, deployment)) : null,
                 Workload = workload,
                 Astray = astray,
                 SeesAllNetworks = workload.Length > 0 || astray is not null ? ""
@@ -88,18 +92,17 @@ internal static class NetworkGatewayReader
         proxy.Env.Exists(variable => variable.Name == NetworkView
             || (variable.Name == "PROXY_CONFIG" && variable.Value?.Contains(NetworkView, StringComparison.Ordinal) == true));
 
-    private static async Task<string> ScaledToZeroAsync(KubeClient client, Service service, CancellationToken stop)
+    /// <summary>The Deployment whose Pods a Service selects; null where there is none, or nobody may see it: then the selector is told.</summary>
+    private static async Task<Deployment?> DeploymentAsync(KubeClient client, Service service, CancellationToken stop)
     {
         try
         {
             var deployments = await client.ListAllAsync<Deployment>(Kinds.Deployment, service.Metadata.Namespace, new ListOptions(), stop);
-            return deployments.FirstOrDefault(deployment => deployment.Spec.Replicas == 0
-                && LabelSelector.Selects(service.Spec.Selector, deployment.Spec.TemplateLabels))?.Key
-                ?? "";
+            return deployments.FirstOrDefault(deployment => LabelSelector.Selects(service.Spec.Selector, deployment.Spec.TemplateLabels));
         }
         catch (KubeException e) when (e.Code == 403)
         {
-            return ""; // Whoever may not see Deployments is told of the selector.
+            return null;
         }
     }
 }

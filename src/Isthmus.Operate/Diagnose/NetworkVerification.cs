@@ -28,6 +28,8 @@ internal static class NetworkVerification
             problem = gateway.ScaledToZero.Split('/') is [var ns, var name]
                 ? Wrong("ISM1006", cluster, $"Deployment {gateway.ScaledToZero}", $"spec.replicas is 0, so Service {gateway.Name} has no Pods",
                     $"kubectl --context={cluster.Context} -n {ns} scale deployment {name} --replicas=1")
+                : gateway.Refused is { } refused
+                ? Wrong("ISM1006", cluster, $"Deployment {refused.Deployment}", $"has no Pods for Service {gateway.Name}: {refused.Why}", refused.Remedy)
                 : gateway.SelectsNothing.Length > 0
                 ? Wrong("ISM1006", cluster, $"Service {gateway.Name}", $"spec.selector {gateway.SelectsNothing} matches no Pod",
                     $"compare it with the labels of the gateway's Pods: kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} get pods "

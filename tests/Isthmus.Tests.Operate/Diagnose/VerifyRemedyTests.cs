@@ -35,6 +35,10 @@ public sealed partial class VerifyRemedyTests
             two => two with { Gateways = [two.Gateways[0] with { Addresses = ["172.18.0.2"] }] }),
         new("ISM1006", two => two with { Gateways = [two.Gateways[0] with { ReadyEndpoints = 0, ScaledToZero = "istio-system/gw" }] },
             "scale deployment gw --replicas=1"),
+        new("ISM1006", two => two with
+        {
+            Gateways = [two.Gateways[0] with { ReadyEndpoints = 0, SelectsNothing = "app=gw", Refused = new("istio-system/gw", "quota", "raise the quota") }]
+        }, "raise the quota", two => two with { Gateways = [two.Gateways[0] with { ReadyEndpoints = 1, SelectsNothing = "", Refused = null }] }),
         new("ISM1007", two => two with { Gateways = [two.Gateways[0] with { HasPort = false }] }, "add the port",
             two => two with { Gateways = [two.Gateways[0] with { HasPort = true }] }),
         new("ISM1007", two => two with { Gateways = [two.Gateways[0] with { HasPort = false, Port = 15444 }] }, "label service gw networking.istio.io/gatewayPort-",

@@ -1,10 +1,11 @@
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
 /// <summary>Workloads whose Pods the API server refuses: nobody sees a Pod that was never made, and older ones may answer in its place. Pure.</summary>
-public static class PodRefusals
+public static partial class PodRefusals
 {
     public static Analyzer Analyzer
     {
@@ -41,6 +42,10 @@ public static class PodRefusals
 
     public static string Remedy(string context, Deployment workload) => Remedy(context, $"Deployment {workload.Key}", Why(workload));
 
+    /// <summary>As the API server says it.</summary>
+    [GeneratedRegex("serviceaccount \"([^\"]+)\" not found")]
+    private static partial Regex MissingAccount();
+
     /// <param name="workload">As <c>Kind namespace/name</c>.</param>
     private static string Remedy(string context, string workload, string why)
     {
@@ -55,6 +60,9 @@ public static class PodRefusals
             ? $"correct the annotation in spec.template.metadata: kubectl --context={context} -n {ns} edit {kind} {name}"
             : why.Contains("usage per", StringComparison.Ordinal)
             ? $"ask for what the LimitRange allows, in the template and for the proxy (sidecar.istio.io/proxyCPU, proxyMemory): {limits}"
+            : MissingAccount().Match(why) is { Success: true } account
+            ? $"create the ServiceAccount, with the rights that it had (what an installation made, the installation makes again): "
+                + $"kubectl --context={context} -n {ns} create serviceaccount {account.Groups[1].Value}; or name another one in serviceAccountName"
             : $"kubectl --context={context} -n {ns} describe {kind} {name}";
     }
 }

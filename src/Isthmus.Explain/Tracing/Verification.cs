@@ -51,6 +51,7 @@ public sealed record Verification(IReadOnlyList<ClusterFacts> Clusters, IReadOnl
             .. CertificateVerification.Roots([.. inventories.Where(one => answering.Contains(one.Context))]),
             .. MissingDefinitions.Checks([.. inventories.Where(one => answering.Contains(one.Context))]),
             .. GatewayApiVerification.Checks([.. inventories.Where(one => answering.Contains(one.Context))]), .. GatewayReachReader.Checks(await reaching),
+                .. EntryVerification.Checks(inventories).Where(check => answering.Contains(check.Cluster)),
                 .. (await looking).Where(check => answering.Contains(check.Cluster))]);
     }
 }

@@ -11,7 +11,7 @@ public sealed record ChainGap(string Issuer)
     /// <summary>The names of certificates that are sent after the server's own, and did not issue it.</summary>
     public ValueList<string> Astray { get; init; }
 
-    /// <summary>Who issued the certificate of the issuer, which is known: it is no root. Empty when it is not known.</summary>
+    /// <summary>Who issued the certificate of the issuer, which is known: it is not a root. Empty when it is not known.</summary>
     public string Above { get; init; } = "";
 
     /// <summary>Where the certificate of the issuer is; empty when it is not known.</summary>
@@ -25,7 +25,7 @@ public sealed record ChainGap(string Issuer)
 
     /// <summary>What is wrong, as the end of a sentence about the server's certificate.</summary>
     public string Why => Above.Length > 0
-        ? $"was issued by {Issuer}, which is no root ({Above} issued its certificate), and the certificate of {Issuer} is not sent: clients that know only "
+        ? $"was issued by {Issuer}, which is not a root ({Above} issued its certificate), and the certificate of {Issuer} is not sent: clients that know only "
             + "the root refuse it"
         : Astray.Count > 0
         ? $"was issued by {Issuer}, and what is sent after it did not issue it ({string.Join("; ", Astray)}): clients that do not know {Issuer} itself "

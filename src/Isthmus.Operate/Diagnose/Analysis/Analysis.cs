@@ -18,11 +18,14 @@ public static class Analysis
     /// <summary>All findings, the gravest first, then in the order of the analyzers.</summary>
     public static IReadOnlyList<Finding> Run(IReadOnlyList<ClusterInventory> clusters) => Examine(clusters).Findings;
 
-    public static AnalysisResult Examine(IReadOnlyList<ClusterInventory> clusters)
+    public static AnalysisResult Examine(IReadOnlyList<ClusterInventory> clusters) => Examine(clusters, Analyzers.All);
+
+    /// <summary>The same with some analyzers only.</summary>
+    internal static AnalysisResult Examine(IReadOnlyList<ClusterInventory> clusters, IReadOnlyList<Analyzer> analyzers)
     {
         var mesh = new MeshSnapshot(clusters);
-        var (executed, skipped) = (Analyzers.All.Where(analyzer => mesh.Knows(analyzer.Inputs)).ToList(),
-            Analyzers.All.Where(analyzer => !mesh.Knows(analyzer.Inputs)).ToList());
+        var (executed, skipped) = (analyzers.Where(analyzer => mesh.Knows(analyzer.Inputs)).ToList(),
+            analyzers.Where(analyzer => !mesh.Knows(analyzer.Inputs)).ToList());
         var byContext = clusters.DistinctBy(cluster => cluster.Context).ToDictionary(cluster => cluster.Context, StringComparer.Ordinal);
         // Several objects can lead to the same problem of another one.
         var findings = executed.SelectMany(analyzer => analyzer.Check(mesh)).DistinctBy(finding => (finding.Cluster, finding.Problem))

@@ -91,7 +91,7 @@ public static class CredentialReferences
 
     private static SecretFacts Facts(JsonObject value) => SecretFacts.Of(GatewayApiReferences.Read(value));
 
-    public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters) => LeftOut(clusters).Concat(Unusable(clusters)).Concat(Denied(clusters));
+    public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters) => LeftOut(clusters).Concat(Unusable(clusters, (_, _) => true)).Concat(Denied(clusters));
 
     /// <summary>Secrets that no control plane of the cluster reads, because its setting names other namespaces.</summary>
     private static IEnumerable<Finding> LeftOut(IReadOnlyList<ClusterInventory> clusters) =>
@@ -125,14 +125,21 @@ public static class CredentialReferences
             $"Secret {reference.Namespace}/{reference.Name} is not sent to gateways of ServiceAccount {reference.Namespace}/{account}: {problem}",
             $"bind the ServiceAccount to a Role that gets, lists and watches Secrets in namespace {reference.Namespace}");
 
-    private static IEnumerable<Finding> Unusable(IReadOnlyList<ClusterInventory> clusters) =>
+    /// <summary>Secrets that are in the namespace of the object that names them, and not in that of the gateway.</summary>
+    public static Analyzer Misplaced { get; } = new("gateway.SecretAnalyzer", Analyzer.Description, [IstioCodes.ReferencedResourceNotFound], Analyzer.Inputs,
+        mesh => Unusable(mesh.Readable, IsMisplaced));
+
+    private static bool IsMisplaced(ClusterInventory cluster, CredentialReference reference) => reference.Own.Length > 0
+        && cluster.Credentials.GetValueOrDefault(reference.Key, "") == DoesNotExist
+        && cluster.Credentials.GetValueOrDefault($"{reference.Own}/{reference.Name}", DoesNotExist).Length == 0;
+
+    private static IEnumerable<Finding> Unusable(IReadOnlyList<ClusterInventory> clusters, Func<ClusterInventory, CredentialReference, bool> which) =>
         from cluster in clusters
         from reference in Of(cluster)
         let problem = cluster.Credentials.GetValueOrDefault(reference.Key, "")
-        where problem.Length > 0
+        where problem.Length > 0 && which(cluster, reference)
         let isMissing = problem == DoesNotExist
-        let isMisplaced = isMissing && reference.Own.Length > 0
-            && cluster.Credentials.GetValueOrDefault($"{reference.Own}/{reference.Name}", DoesNotExist).Length == 0
+        let isMisplaced = IsMisplaced(cluster, reference)
         select (isMissing ? IstioCodes.ReferencedResourceNotFound : IstioCodes.InvalidGatewayCredential)
             .At(cluster, reference.Gateway.Author, reference.Path,
             isMissing

@@ -31,8 +31,8 @@ public static class GatewayCodes
         "Add suites for the key, or use a certificate with a key of the other kind.");
 
     public static readonly AnalysisCode ChainIncomplete = new("ISM1533", "ChainIncomplete", Severity.Warning,
-        "The Secret of a gateway has a certificate without that of its issuer, which is known to be no root, or has others after it that did not issue it. "
-            + "Clients that know only the root refuse the gateway. If only the issuer's offer of its certificate suggests that it is no root, this is "
+        "The Secret of a gateway has a certificate without that of its issuer, which is known not to be a root, or has others after it that did not issue it. "
+            + "Clients that know only the root refuse the gateway. If only the issuer's offer of its certificate suggests that it is not a root, this is "
             + "information.",
         "Put the certificates of the CAs between it and the root into tls.crt, after the first one.");
 }

@@ -301,13 +301,13 @@ public sealed class CertificateAnalysisTests : IDisposable
     [Theory]
     [InlineData("leaf", "")] // of the root, or of an intermediate that nothing shows
     [InlineData("leaf intermediate", "")]
-    [InlineData("leaf, and the CA beside it", Chain + " Warning which is no root (CN=Root CA, O=Istio issued its certificate)")]
+    [InlineData("leaf, and the CA beside it", Chain + " Warning which is not a root (CN=Root CA, O=Istio issued its certificate)")]
     [InlineData("leaf, and the CA in another Secret", Chain + " Warning which is in Secret istio-system/other (tls.crt),")]
     [InlineData("leaf of the root, and the root beside it", "")]
     [InlineData("leaf other", Chain + " Warning what is sent after it did not issue it (CN=Other root, O=Istio)")]
     [InlineData("leaf with an offer", Chain + " Info put the certificate that http://ca.example.com/ca.crt has into tls.crt")]
     [InlineData("leaf intermediate with an offer", "")]
-    [InlineData("leaf that names who issued its issuer", Chain + " Warning which is no root (CN=Root CA, O=Istio issued its certificate)")]
+    [InlineData("leaf that names who issued its issuer", Chain + " Warning which is not a root (CN=Root CA, O=Istio issued its certificate)")]
     [InlineData("leaf of the root that names who issued its issuer", "")]
     public async Task A_chain_that_lacks_an_intermediate_is_told_where_something_shows_it(string kind, string expected)
     {

@@ -122,6 +122,7 @@ public static class Analyzers
         UnusedPods.Analyzer,
         ExcludedPorts.Analyzer,
         PodRefusals.Analyzer,
+        PausedDeployments.Analyzer,
         HostAliases.Analyzer,
         StatefulNames.Analyzer,
         EndedJobs.Analyzer,

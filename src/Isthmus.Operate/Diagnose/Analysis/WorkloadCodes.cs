@@ -18,6 +18,9 @@ public static class WorkloadCodes
         "Namespaces of a cluster ask for sidecars, and no MutatingWebhookConfiguration injects any. Pods that are created there are not part of the mesh.",
         "Install again, with the file of this cluster; then restart the workloads that have no sidecar.");
 
+    public static readonly AnalysisCode DeploymentPaused = new("ISM1526", "DeploymentPaused", Severity.Warning,
+        "A Deployment is paused, and its template has changed since. Its Pods stay as they were.", "Resume its rollout.");
+
     public static readonly AnalysisCode HostAliasAstray = new("ISM1530", "HostAliasAstray", Severity.Warning,
         "hostAliases of a Pod give the name of a Service another address than the Service has. They come before any DNS, so that calls of that name go "
             + "elsewhere.",

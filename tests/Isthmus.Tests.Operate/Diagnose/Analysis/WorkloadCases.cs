@@ -201,6 +201,8 @@ internal static class WorkloadCases
             Join(Web, "{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: front, namespace: shop}, spec: {ingressClassName: nginx} }",
                 "{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: nginx}, spec: {controller: example.com/nginx} }"),
             "there is no IngressClass \"nginx\""),
+        new("ISM1526", "c1 Deployment shop/api spec.paused", Join(Web, Paused("true", 0)), Join(Web, Paused("true", 1), Paused("false", 0)),
+            "is true, and 1 of its 1 Pods are of an older template", Remedy: "kubectl --context=c1 -n shop rollout resume deployment api"),
         new("ISM1524", "c1 ValidatingWebhookConfiguration old webhooks[0].clientConfig.service", Join(Web, Validator("Fail", "networking.istio.io")),
             Join(Web, Validator("Ignore", "networking.istio.io")), "Service istio-system/istiod-old does not exist",
             Remedy: "kubectl --context=c1 delete validatingwebhookconfiguration old"),
@@ -279,6 +281,11 @@ internal static class WorkloadCases
 
     private static string Webhook(string name, string label, string service) =>
         $$"""{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: {{name}} }, webhooks: [{name: namespace.sidecar-injector.istio.io, clientConfig: {service: {namespace: istio-system, name: {{service}} } }, namespaceSelector: {matchLabels: {istio-injection: {{label}} } } }] }""";
+
+    private static string Paused(string paused, int updated) =>
+        $"{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: api{(paused == "true" ? "" : "-2")}, namespace: shop}}, spec: {{replicas: 1, paused: {paused}, "
+            + $"template: {{metadata: {{labels: {{app: web}}}}, spec: {{containers: [{{name: app, image: app}}]}}}}}}, "
+            + $"status: {{replicas: 1, updatedReplicas: {updated}}}}}";
 
     private static string Validator(string policy, string group) =>
         "{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingWebhookConfiguration, metadata: {name: old}, webhooks: [{name: validation.istio.io, "

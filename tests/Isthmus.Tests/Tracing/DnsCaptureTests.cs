@@ -43,6 +43,19 @@ public sealed class DnsCaptureTests
         Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);
     }
 
+    /// <summary>Somebody deleted it with the Service: a Service alone cannot be created.</summary>
+    [Fact]
+    public void A_namespace_that_the_cluster_of_the_caller_lacks_is_told()
+    {
+        var scenario = WithoutCapture("", "", isServiceHere: false);
+        scenario.Two = scenario.Two.Replace("namespace: shop", "namespace: pay", StringComparison.Ordinal);
+        scenario.Client = scenario.Client.Replace("\"host\": \"orders\"", "\"host\": \"orders.pay\"", StringComparison.Ordinal);
+        var problem = scenario.Walk("orders.pay").Failure?.Problem;
+        Assert.Equal(("ISM2011", "Service pay/orders"), (problem?.Code, problem?.Object));
+        Assert.StartsWith("does not exist in c1, which has no namespace pay, only in c2", problem!.Message, StringComparison.Ordinal);
+        Assert.StartsWith("create namespace pay and the Service in c1 as well", problem.Remedy, StringComparison.Ordinal);
+    }
+
     /// <summary>A restart would not help.</summary>
     [Theory]
     [InlineData("Deployment shop/buyer in c1", "spec.template.spec.containers[istio-proxy].env[ISTIO_META_DNS_CAPTURE]", false)]

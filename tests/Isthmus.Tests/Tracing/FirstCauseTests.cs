@@ -244,6 +244,23 @@ public sealed class FirstCauseTests
             + "declares HTTP", "write an http route");
     }
 
+    /// <summary>The mesh takes Services of one name for one host, whatever they select.</summary>
+    [Theory]
+    [InlineData("app: bank", "bank", true)]
+    [InlineData("app: bank", "shop", false)]
+    [InlineData("app: orders, version: v1", "bank", false)]
+    public void Two_applications_of_one_name_are_told(string selector, string image, bool isTold)
+    {
+        var scenario = new TraceScenario { Call = new("GET /", true, 200, 3, Callee, "-", "via_upstream", []) };
+        scenario.One = scenario.One.Replace("containers: [{name: web, ports", "containers: [{name: web, image: shop, ports", StringComparison.Ordinal);
+        scenario.Two = scenario.Two.Replace("containers: [{name: web, ports", $"containers: [{{name: web, image: {image}, ports", StringComparison.Ordinal)
+            .Replace("selector: {app: orders}", $"selector: {{{selector}}}", StringComparison.Ordinal)
+            .Replace("labels: {app: orders, version: v1}}, spec: {containers: [{name: web, image",
+                $"labels: {{{selector}}}}}, spec: {{containers: [{{name: web, image", StringComparison.Ordinal);
+        AssertWarning(scenario.Walk(), isTold, "ISM2157", "Service shop/orders in c2", "spec.selector",
+            "is app=bank, and in c1, the Service of this name selects app=orders: two applications (image bank here, shop there)", "give one of them another name");
+    }
+
     /// <summary>Another network has the address.</summary>
     [Theory]
     [InlineData("10.1.9.9", true)]

@@ -25,7 +25,7 @@ public sealed partial class RemedyRowsTests
         ["ISM2079"] = Traffic, ["ISM2088"] = Traffic, ["ISM2091"] = Traffic, ["ISM2092"] = Traffic, ["ISM2097"] = Traffic, ["ISM2109"] = Traffic,
         ["ISM2114"] = Traffic, ["ISM2115"] = Beside,
         ["ISM2116"] = Told, ["ISM2117"] = CallsElse, ["ISM2118"] = Told, ["ISM2119"] = Told, ["ISM2122"] = Told, ["ISM2123"] = Told,
-        ["ISM2130"] = Told, ["ISM2131"] = Told, ["ISM2156"] = Told, ["ISM2150"] = "IngressTraceTests states it: needs another IngressClass",
+        ["ISM2130"] = Told, ["ISM2131"] = Told, ["ISM2156"] = Told, ["ISM2157"] = Told, ["ISM2150"] = "IngressTraceTests states it: needs another IngressClass",
         ["ISM2151"] = "EntryCausesTests states it: needs another Secret",
         ["ISM2152"] = "EntryTrialTests states it: needs objects of another cluster",
         ["ISM2154"] = "EntryTrialTests states it: needs another certificate",

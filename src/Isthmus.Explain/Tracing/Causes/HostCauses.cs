@@ -54,13 +54,15 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
                             + $"{host.Namespace}/{host.Name} does not exist in {facts.Home.Context}, only in {Contexts(host)}",
                         $"{uncaptured.Remedy}; or create the Service in {facts.Home.Context} as well (without Pods)");
                 return Faults.Of("ISM2011", $"Service {host.Namespace}/{host.Name}", "",
-                    $"does not exist in {facts.Home.Context}, only in {Contexts(host)}, and the caller's names are resolved by the cluster's DNS, which has "
+                    $"does not exist in {facts.Home.Context}{(facts.Home.LacksNamespace(host.Namespace) ? $", which has no namespace {host.Namespace}" : "")}, only in "
+                        + $"{Contexts(host)}, and the caller's names are resolved by the cluster's DNS, which has "
                         + $"only its own Services",
                     sidecar is null
                         // Without a proxy, nothing leads from the Service's address to Pods elsewhere.
                         ? $"give the caller a sidecar ({Sidecarless.Of(facts.Home, facts.ClientPod).Remedy}) and create the Service in "
                             + $"{facts.Home.Context} as well; or create it there with Pods of its own"
-                        : $"create the Service in {facts.Home.Context} as well (without Pods), or {Uncaptured.InMesh}");
+                        : $"create {(facts.Home.LacksNamespace(host.Namespace) ? $"namespace {host.Namespace} and " : "")}the Service in {facts.Home.Context} as "
+                            + $"well (without Pods), or {Uncaptured.InMesh}");
             }
         }
         if (host.In(facts.Home) is { Service.Spec.ClusterIP: "None" } headless)

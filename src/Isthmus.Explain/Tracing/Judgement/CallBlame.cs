@@ -344,7 +344,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
         if (!call.IsConnected && GivenGateways.Of(_facts, Where().Split(' ')[^1], $"nothing answers there ({said})") is { } given) return given;
         // Nothing was found that explains it for certain, but what was found comes before all guesses.
         if (trace.Hops.FirstOrDefault(hop => hop is { Status: HopStatus.Warning, Problem: not null } && !CallJudgement.IsOfOthers(hop)
-            && hop.Name != GatewayStep.PolicyHop && hop.Problem.Code is not (OutboundStep.Delayed or OutboundStep.Untyped or OutboundStep.OfRequests)
+            && hop.Name != GatewayStep.PolicyHop && !OutboundStep.Harmless.Contains(hop.Problem.Code)
             && (hop.Way == 0 || trace.Ways[hop.Way - 1].Title == Way()?.Title)) is { Problem: { } found })
             return Faults.Of("ISM2076", found.Object, found.Path,
                 $"{_facts.Client} did not get through ({said}), and this may be why: {found.Message} ({found.Code})", found.Remedy);

@@ -197,6 +197,9 @@ internal sealed class ClusterObjects
         [.. _pods.Where(pod => pod.Metadata.Namespace == service.Metadata.Namespace && pod.Metadata.DeletionTimestamp is null
             && LabelSelector.Selects(service.Spec.Selector, pod.Metadata.Labels))];
 
+    /// <summary>Whether a namespace does not exist. Where its Pods or Services were read, it does.</summary>
+    public bool LacksNamespace(string ns) => _namespaces.Count > 0 && !_namespaces.ContainsKey(ns) && _pods.TrueForAll(pod => pod.Metadata.Namespace != ns);
+
     /// <summary>A Pod of a Deployment that was deleted and has not ended; null if there is none.</summary>
     public Pod? Ending(Deployment deployment) => _pods.FirstOrDefault(pod => pod.Metadata.Namespace == deployment.Metadata.Namespace
         && pod.Metadata.DeletionTimestamp is not null && LabelSelector.Selects(deployment.Spec.TemplateLabels, pod.Metadata.Labels));

@@ -6,6 +6,7 @@ using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing.Steps;
@@ -14,6 +15,9 @@ namespace Isthmus.Explain.Tracing.Steps;
 internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceCauses causes, TracedCall call, CandidateFinder finder, WaysStep ways,
     PodStep pods)
 {
+    /// <summary>Services of one name that are two applications.</summary>
+    internal const string TwoOfOneName = "ISM2157";
+
     /// <summary>What keeps all endpoints from being used when connections to them failed for a reason of their own.</summary>
     internal const string AllEjected = "outlier detection ejected all endpoints";
 
@@ -67,11 +71,27 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
         }
         else record.Ok("endpoints", summary, CandidateFinder.Addresses(candidates));
         var at = record.Count - 1;
+        if (usable.Count > 1 && host is not null) Alternating(host);
         if (cluster.IsByDestination && causes.Endpoints.Elsewhere(host, call.Port, RuleOf(cluster)) is { } elsewhere)
             record.Fail("endpoints", $"the address that is called, {call.Destination}", elsewhere);
         capacity.Walk(facts.Host(fqdn), int.TryParse(port, out var called) ? called : call.Port, subset == "-" ? "" : subset, cluster, candidates);
         // Why connections there failed says more than that they did.
         if (ways.Walk(outbound, cluster, candidates, percent) && ejected.Count > 0) record.Settle(at);
+    }
+
+    /// <summary>The Services of two clusters with the name of the host are two applications.</summary>
+    private void Alternating(MeshHost host)
+    {
+        if (host.Services.Count < 2) return;
+        causes.Needs.NeedPods(host.Namespace);
+        var first = host.Services[0];
+        foreach (var other in host.Services.Skip(1))
+            if (TwoApplications.Says((first.Cluster.Context, first.Service, first.Pods), (other.Cluster.Context, other.Service, other.Pods)) is { } says)
+            {
+                record.Warn("endpoints", "are of two applications",
+                    Faults.Of(TwoOfOneName, other.Name, "spec.selector", says, TwoApplications.Remedy(other.Service)));
+                return;
+            }
     }
 
     /// <summary>What takes endpoints out, and for how long; empty when no DestinationRule says so.</summary>

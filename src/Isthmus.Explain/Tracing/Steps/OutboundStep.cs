@@ -39,7 +39,10 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
     public const string Untyped = "ISM2095";
 
     /// <summary>A VirtualService for connections of a port on which proxies know requests.</summary>
-    public const string OfRequests = "ISM2156";
+    private const string OfRequests = "ISM2156";
+
+    /// <summary>Warnings of what keeps no call from its destination.</summary>
+    public static readonly HashSet<string> Harmless = [Delayed, Untyped, OfRequests, EndpointsStep.TwoOfOneName];
 
     public void Walk(ProxyView view)
     {

@@ -67,4 +67,18 @@ public static class ClusterCodes
         "A Service is an alias of a host outside (type ExternalName) in one cluster, and has Pods in another. Callers follow the Service of their own cluster: "
             + "those beside the alias do not reach the Pods.",
         "If they are to reach the Pods, make the Service the same in both clusters.");
+
+    public static readonly AnalysisCode TwoApplications = new("ISM1543", "TwoApplications", Severity.Warning,
+        "Services of one name select different applications in two clusters: their selectors have nothing in common, and neither have the images of their "
+            + "Pods. The mesh takes them for one host, and calls alternate between the two.",
+        "Give one of them another name, or make the host local to each cluster (serviceSettings of MeshConfig).");
+
+    public static readonly AnalysisCode NamespaceElsewhere = new("ISM1544", "NamespaceElsewhere", Severity.Info,
+        "An object names a Service of a namespace that its cluster does not have, and another cluster has. All calls go there.",
+        "Create the namespace and its objects again, if it was deleted by mistake.");
+
+    public static readonly AnalysisCode EndpointOutOfReach = new("ISM1545", "EndpointOutOfReach", Severity.Warning,
+        "An endpoint of a ServiceEntry is the address of a Pod of another network, to which no packets go, or that of a load balancer of a cluster which does "
+            + "not have the port.",
+        "Call the Service by its name, or set network or ports of the endpoint.");
 }

@@ -26,11 +26,47 @@ internal static class MultiClusterCases
 
     private static readonly string Tokens = Istio("RequestAuthentication", "istio-system", "tokens", "jwtRules: [{issuer: 'https://issuer.example'}]");
 
+    private const string Pay = "pay.pay.svc.cluster.local";
+
+    /// <summary>Another application with the name of <see cref="Web"/>.</summary>
+    private static string Bank => Web.Replace("app: web", "app: bank", StringComparison.Ordinal).Replace("image: app", "image: bank", StringComparison.Ordinal);
+
+    private static string ToPay => Istio("VirtualService", "shop", "route", $"hosts: [web], http: [{{route: [{{destination: {{host: {Pay}}} }}] }}]");
+
+    private static string Paid => Join(Primary, Namespace("pay"), Service("pay", "pay", "app: pay"), Pod("pay", "pay-1", "app: pay", status: ""));
+
+    /// <summary>Another network, with a Pod and a gateway.</summary>
+    private static string Far => Join(Elsewhere, Namespace("pay"), Service("pay", "pay", "app: pay"),
+        Pod("pay", "pay-1", "app: pay").Replace("status: {phase: Running,", "status: {phase: Running, podIP: 10.1.9.9,", StringComparison.Ordinal),
+        Service("istio-system", "in", "istio: in", "{name: http, port: 8080}").Replace("spec:", "status: {loadBalancer: {ingress: [{ip: 172.18.9.9}]} }, spec:",
+            StringComparison.Ordinal));
+
+    private static string Entry(string address, string resolution = "STATIC") => Istio("ServiceEntry", "shop", "pay",
+        $"hosts: [pay.example], location: MESH_INTERNAL, resolution: {resolution}, ports: [{{number: 80, name: http, protocol: HTTP}}], endpoints: [{{address: {address}}}]");
+
     private static string Export(string name) =>
         $"{{apiVersion: multicluster.x-k8s.io/v1alpha1, kind: ServiceExport, metadata: {{name: {name}, namespace: shop}} }}";
 
     internal static AnalyzerCase[] All { get; } =
     [
+        new("ISM1543", "c2 Service shop/web spec.selector", Two(Web, Bank), Two(Web,
+                Bank.Replace("name: web, namespace: shop }", "name: bank, namespace: shop }", StringComparison.Ordinal)),
+            "two applications (image bank here, app there) have one name", Remedy: "clusterLocal: true"),
+        new("ISM1543", "c2 Service shop/web spec.selector", Two(Web, Bank),
+            Two(Web, Web.Replace("selector: { app: web }", "selector: { app: web, version: v1 }", StringComparison.Ordinal)
+                .Replace("image: app", "image: bank", StringComparison.Ordinal)), "each call goes to one or the other"),
+        new("ISM1544", "c1 VirtualService shop/route spec.http[0].route[0].destination.host", Two(Join(Primary, ToPay), Paid),
+            Two(Join(Primary, ToPay, Namespace("pay")), Paid), "c1 has no namespace pay: only c2 has the Service"),
+        new("ISM1544", "c1 DestinationRule shop/pay spec.host", Two(Join(Primary, Istio("DestinationRule", "shop", "pay", $"host: {Pay}")), Paid),
+            Two(Join(Primary, Istio("DestinationRule", "shop", "pay", "host: web.shop.svc.cluster.local")), Paid), "and all calls go there"),
+        new("IST0101", "c1 ServiceEntry shop/pay spec.endpoints[0].address", Join(Primary, Entry(Pay, "DNS")),
+            Two(Join(Primary, Namespace("pay"), Entry(Pay, "DNS")), Paid), "no cluster has the Service, nor c1 the namespace pay"),
+        new("ISM1545", "c1 ServiceEntry shop/pay spec.endpoints[0].address", Two(Join(Primary, Entry("10.1.9.9")), Far),
+            Two(Join(Primary, Entry("10.1.9.9, network: network2")), Far), "the address of Pod pay/pay-1 in c2: it is in network network2",
+            Remedy: "call pay.pay.svc.cluster.local instead"),
+        new("ISM1545", "c1 ServiceEntry shop/pay spec.endpoints[0].ports", Two(Join(Primary, Entry("172.18.9.9")), Far),
+            Two(Join(Primary, Entry("172.18.9.9, ports: {http: 8080}")), Far), 
+            "lead port 80 to 80 of 172.18.9.9, the address of Service istio-system/in in c2, which has no such port: it has 8080"),
         new("IST0170", "c2 Service shop/web spec.ports", Two(Web, Web.Replace("port: 80}", "port: 80}, {name: http-more, port: 81}", StringComparison.Ordinal)),
             Two(Web, Web), "port 81 of c2 does not exist in c1"),
         new("IST0170", "c2 Service shop/web spec.ports", Two(Web, Web.Replace("port: 80}", "port: 80, protocol: UDP}", StringComparison.Ordinal)),

@@ -80,6 +80,8 @@ public sealed partial class ReportTests(LoopbackMeshRig mesh, FaultyServices ser
         "cluster2 ISM1421 DestinationRule $ns/$split: spec.subsets", // the gateway of cluster2 does not know the subset
         "cluster2 ISM1432 Namespace $revised: metadata.labels[istio.io/rev]",
         "cluster2 ISM1503 VirtualService $ns/$elseport: spec.http[0].match[0].port",
+        "cluster2 ISM1543 Service $ns/$crashing: spec.selector", // another application, as the next
+        "cluster2 ISM1543 Service $ns/$torn: spec.selector",
         "cluster2 IST0123 Namespace $twofold: metadata.labels",
         "cluster2 IST0170 Service $ns/$beheaded: spec.clusterIP", // headless in one cluster
         "cluster2 IST0170 Service $ns/$bilingual: spec.ports", // another protocol

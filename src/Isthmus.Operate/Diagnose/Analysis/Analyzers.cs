@@ -20,6 +20,7 @@ public static class Analyzers
         RouteDelegates.Matches,
         RoutesOfBytes.Analyzer,
         RoutesOfRequests.Analyzer,
+        OnwardRoutes.Analyzer,
         TwoApplications.Analyzer,
         NamespacesElsewhere.Analyzer,
         EndpointsOutOfReach.Analyzer,

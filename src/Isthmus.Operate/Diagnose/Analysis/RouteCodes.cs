@@ -23,4 +23,8 @@ public static class RouteCodes
         "A VirtualService has tcp or tls routes for callers within the mesh, to a host whose ports declare HTTP. Proxies route requests there, and the routes "
             + "have no effect.",
         "Write http routes; or declare the port as tcp or tls, if the application does not speak HTTP.");
+
+    public static readonly AnalysisCode OnwardRouteMissing = new("ISM1546", "OnwardRouteMissing", Severity.Warning,
+        "A route of the mesh leads to a gateway, such as an egress gateway, and no Gateway takes the host there, or no VirtualService routes it on.",
+        "Write the other half: a Gateway with a server for the host, and a route with match.gateways that leads on.");
 }

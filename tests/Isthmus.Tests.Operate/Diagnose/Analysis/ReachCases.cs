@@ -31,11 +31,29 @@ internal static class ReachCases
 
     private static readonly string Callers = Join(Web, Namespace("ops"), Pod("ops", "caller", "app: caller"));
 
+    /// <summary>An egress gateway, and a host outside.</summary>
+    private static string Leaving => Join(Web, Workload("istio-system", "out-1", "istio: out", "containers: [{name: istio-proxy, args: [proxy, router]}]"),
+        Service("istio-system", "out", "istio: out", "{name: http, port: 80}"),
+        Istio("ServiceEntry", "shop", "bank", "hosts: [bank.example], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS"));
+
+    private static string Onward => Istio("Gateway", "istio-system", "out",
+        "selector: {istio: out}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [bank.example]}]");
+
+    private const string On = ", {match: [{gateways: [istio-system/out]}], route: [{destination: {host: bank.example} }]}";
+
+    /// <summary>The way of sidecars to the gateway.</summary>
+    private static string Out(string more = "") => Istio("VirtualService", "shop", "out", "hosts: [bank.example], gateways: [mesh, istio-system/out], "
+        + "http: [{match: [{gateways: [mesh]}], route: [{destination: {host: out.istio-system.svc.cluster.local} }]}" + more + "]");
+
     private static readonly string Gates = Join(Web, Workload("istio-system", "gw-1", "istio: gw", "containers: [{name: istio-proxy, args: [proxy, router]}]"),
         Service("istio-system", "gw", "istio: gw", "{name: https, port: 443}"));
 
     internal static AnalyzerCase[] All { get; } =
     [
+        new("ISM1546", "c1 VirtualService shop/out spec.http[0].route[0].destination.host", Join(Leaving, Out(On)),
+            Join(Leaving, Out(On), Onward), "for which no Gateway has a server with that host", Remedy: "create a Gateway that selects the gateway"),
+        new("ISM1546", "c1 VirtualService shop/out spec.http[0].route[0].destination.host", Join(Leaving, Onward, Out()),
+            Join(Leaving, Onward, Out(On)), "no VirtualService routes bank.example on from there", Remedy: "add istio-system/out to gateways"),
         new("ISM1531", "c2 Service istio-system/east metadata.annotations[networking.isthmus.internal/gateway-weight]", Two(Near, Weighed("0")),
             Two(Near, Weighed("1")), "is 0, which takes the gateway out, and network2 has no other one in use", Remedy: "annotate service east"),
         new("ISM1532", "c1 Pod ops/viewer spec.containers[istio-proxy].env[ISTIO_META_REQUESTED_NETWORK_VIEW]", Two(Join(Near, Viewer("network1")), Far),

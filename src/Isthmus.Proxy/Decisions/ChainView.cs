@@ -45,6 +45,9 @@ public sealed class ChainView
     /// <summary>Where bytes go.</summary>
     public IReadOnlyList<TargetView> Targets => [.. (Tcp?.Targets ?? []).Select(target => new TargetView(target.Cluster, target.Weight))];
 
+    /// <summary>How long a connection may carry no bytes; null where nobody has shortened the hour that proxies give by themselves.</summary>
+    public TimeSpan? Idle => Tcp is { IdleTimeout: var idle } && idle > TimeSpan.Zero && idle < TimeSpan.FromHours(1) ? idle : null;
+
     /// <summary>Whether the server name of a connection says where its bytes go.</summary>
     public bool IsBySni => Tcp?.BySni is not null;
 

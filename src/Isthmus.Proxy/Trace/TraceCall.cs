@@ -45,7 +45,7 @@ internal sealed class TraceCall(TimeProvider time, ICallEntry entry)
         }
         catch (Exception e) when (e is SocketException or IOException or AuthenticationException or HttpRequestException)
         {
-            result.Error = e.Message;
+            result.Error = CallEnd.Told(e);
         }
         result.TookMs = Math.Round(time.GetElapsedTime(start).TotalMilliseconds, 3);
         client.Close();

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Isthmus.Explain.Tracing.Facts;
 
 /// <summary>The names of the details of hops from which the outcome of a call is explained.</summary>
@@ -13,6 +15,12 @@ internal static class HopFacts
         DelayFact = "delay", OriginFact = "TLS by", EntryFact = "entry", UpgradeFact = "http", RewriteFact = "rewrites",
         SealedFact = "mutual TLS by", ConnectFact = "connect timeout", RetriesFact = "retries",
         DestinationRuleFact = "destination rule";
+
+    /// <summary>How long connections may carry no bytes at a proxy, and the object and the field that say so.</summary>
+    public const string IdleFact = "idle timeout", IdleOwnerFact = "idle timeout by";
+
+    /// <summary>The first of these details; empty when connections may wait as long as they like.</summary>
+    public static (string Name, string Value) Idle(TimeSpan? limit) => (IdleFact, limit?.ToString("c", CultureInfo.InvariantCulture) ?? "");
 
     /// <summary>The detail of a hop that names the object which routes.</summary>
     public static (string Name, string Value) Rule(string rule) =>

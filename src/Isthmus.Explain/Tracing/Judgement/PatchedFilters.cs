@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Explain.Tracing.Steps;
@@ -31,6 +32,7 @@ internal sealed class PatchedFilters(TraceFacts facts)
             $"http.{problem.Path[Filters.Length..]}\"", $"http.{problem.Path[Filters.Length..]}."),
         { Code: LackedFilters.Code } problem => Of(problem, at, PodOf(problem), [], $"\"{problem.Path}\""),
         { Code: "ISM2088", Path: "stream_idle_timeout" } problem => Of(problem, at, PodOf(problem), [], "stream_idle_timeout"),
+        { Code: IdleBlame.Code, Path: IdleCauses.Unknown } problem => Of(problem, at, PodOf(problem), [], $"\"{IdleCauses.Unknown}\""),
         { Code: "ISM2088" } problem when !HasTime(problem) => Of(problem, at, facts.Client, OfRoutes, "\"timeout\""),
         { Code: "ISM2114" } problem when problem.Object.StartsWith("MeshConfig", StringComparison.Ordinal) =>
             Of(problem, at, facts.Client, OfClusters, "connect_timeout"),

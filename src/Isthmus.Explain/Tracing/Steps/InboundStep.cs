@@ -42,7 +42,9 @@ internal sealed class InboundStep(TraceFacts facts, TraceRecord record, TraceCau
             cluster = forward.Targets[0].Cluster;
         }
         record.Ok("inbound", $"{chain.Name} → {cluster}", ("pod", name.ToString()), ("proxy", view.Stranger), ("as", chain.IsHttp ? "HTTP" : "TCP"),
-            ("caller", caller), ("allowed by", access.Allowing));
+            ("caller", caller), ("allowed by", access.Allowing), HopFacts.Idle(chain.Idle),
+            (HopFacts.IdleOwnerFact, chain.Idle is { } idle
+                ? new IdleCauses(facts, causes.Config).AtCallee(callee, call.Port, view.Decisions.Cluster(cluster!), idle) : ""));
         return view.Decisions.Cluster(cluster!)?.Own as IPEndPoint ?? address;
     }
 }

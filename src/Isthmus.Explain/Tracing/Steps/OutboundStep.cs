@@ -86,7 +86,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
                 }
                 record.Warn("filter chain", summary, problem, HopFacts.Rule(rule));
             }
-            else WalkTcp(summary, rule);
+            else WalkTcp(summary, rule, chain.Idle);
             WalkTargets(new(view, chain.Targets, rule, default, false));
         }
         else if (chain.IsHttp)
@@ -97,7 +97,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
     }
 
     /// <summary>Requests on a port of TCP get through, but proxies only copy their bytes.</summary>
-    private void WalkTcp(string summary, string rule)
+    private void WalkTcp(string summary, string rule, TimeSpan? idle)
     {
         var declared = call.IsPlainHttp && DeclaredPort.Of(call) is { } port && (port.IsBytes || port.Protocol.IsTls()) ? port : null;
         var ignored = declared is null || call.Host is null ? null : causes.Config.RoutingRequests(call.Host).FirstOrDefault();
@@ -107,10 +107,10 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
                 Faults.Of(Untyped, $"VirtualService {ignored.Namespace}/{ignored.Name} in {causes.Config.At.Context}", "spec.http",
                 $"has no effect: {declared!.Field} of {declared.Object} declares {declared.Name}, so proxies copy bytes there and know no requests",
                 call.Kind == CallKinds.Grpc ? declared.Declare("grpc") : $"if the application speaks HTTP, {declared.Declare("http")}"),
-                HopFacts.Rule(rule));
+                HopFacts.Rule(rule), HopFacts.Idle(idle));
             return;
         }
-        record.Ok("filter chain", summary, HopFacts.Rule(rule),
+        record.Ok("filter chain", summary, HopFacts.Rule(rule), HopFacts.Idle(idle),
             ("untyped",
                 declared is null
                     ? ""

@@ -26,18 +26,24 @@ public static class OnlyElsewhere
             where caller is not null
             let name = $"{held.Kind} {held.Source.Namespace}/{held.Source.Name}"
             select ClusterCodes.OnlyElsewhere.At(near.Cluster, name, held.Field,
-                $"is {held.Host}, and {far.Cluster.Context} has no {held.Kind} of it: calls of {caller.Name} and others in {far.Cluster.Context} do not follow this "
-                    + "one, since callers follow the objects of their own control plane",
+                $"is {held.Host}, and {far.Cluster.Context} has no {held.Kind} of it: calls of {caller.Name} and others in {far.Cluster.Context} do not follow "
+                    + $"this one, since callers follow the objects of their own control plane{held.But(near.Cluster.Context)}",
                 $"if they are to follow it, apply {name} of {near.Cluster.Context} in {far.Cluster.Context} as well"));
 
-    private sealed record Held(string Kind, ObjectRef Source, string Field, string Host, ValueList<string> ExportTo);
+    /// <param name="Limits">Whether it has limits of connections, which proxies of callees heed as well.</param>
+    private sealed record Held(string Kind, ObjectRef Source, string Field, string Host, ValueList<string> ExportTo, bool Limits)
+    {
+        /// <summary>What applies to calls of other clusters all the same.</summary>
+        public string But(string context) => Limits ? $"; its connectionPool counts for them as well where they come to Pods in {context}" : "";
+    }
 
     /// <summary>A rule that only defines subsets does nothing for callers whose routes use none.</summary>
     private static IEnumerable<Held> HeldBy(ClusterInventory cluster) => cluster.Istio<VirtualService>().Where(routes => routes.ForSidecars)
         .SelectMany(routes => routes.Hosts.Index().Where(host => IsShared(host.Item))
-            .Select(host => new Held("VirtualService", routes.Source, $"spec.hosts[{host.Index}]", host.Item, routes.ExportTo)))
+            .Select(host => new Held("VirtualService", routes.Source, $"spec.hosts[{host.Index}]", host.Item, routes.ExportTo, false)))
         .Concat(cluster.Istio<DestinationRule>().Where(rule => rule.Policy is not null && rule.WorkloadSelector.Count == 0 && IsShared(rule.Host))
-            .Select(rule => new Held("DestinationRule", rule.Source, "spec.host", rule.Host, rule.ExportTo)));
+            .Select(rule => new Held("DestinationRule", rule.Source, "spec.host", rule.Host, rule.ExportTo,
+                rule.Policy.Pool is not null || rule.Policy.Ports.Any(port => port.Policy.Pool is not null))));
 
     /// <summary>Only hosts of the mesh are the same in all clusters.</summary>
     private static bool IsShared(string host) => host.EndsWith(".svc.cluster.local", StringComparison.Ordinal) && !host.StartsWith('*');

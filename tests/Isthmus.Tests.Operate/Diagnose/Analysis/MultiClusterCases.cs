@@ -115,6 +115,10 @@ internal static class MultiClusterCases
         new("ISM1525", "c1 DestinationRule shop/web spec.host",
             Two(Join(Primary, Ejecting("web")), Primary), Two(Join(Primary, Ejecting("web")), Join(Primary, Ejecting("other"))),
             "c2 has no DestinationRule of it"),
+        // Proxies of callees heed limits, too.
+        new("ISM1525", "c1 DestinationRule shop/web spec.host",
+            Two(Join(Primary, Limiting("web")), Primary), Two(Join(Primary, Limiting("web")), Join(Primary, Limiting("web"))),
+            "objects of their own control plane; its connectionPool counts for them as well where they come to Pods in c1"),
         new("ISM1421", "c2 DestinationRule shop/web spec.subsets", Two(Join(Primary, Subsets("one", "two"), ToSubset("two")), Join(Elsewhere, Subsets("one"))),
             Two(Join(Primary, Subsets("one", "two"), ToSubset("two")), Join(Elsewhere, Subsets("one", "two"))), "VirtualService shop/route of c1"),
         new("ISM1421", "c2 DestinationRule shop/web spec.subsets[1].labels",
@@ -164,6 +168,9 @@ internal static class MultiClusterCases
 
     private static string Ejecting(string name) =>
         Istio("DestinationRule", "shop", name, "host: web, trafficPolicy: {outlierDetection: {consecutive5xxErrors: 5}}");
+
+    private static string Limiting(string name) =>
+        Istio("DestinationRule", "shop", name, "host: web, trafficPolicy: {connectionPool: {tcp: {idleTimeout: 9s}}}");
 
     private static string Route(string destination) =>
         Istio("VirtualService", "shop", "route",

@@ -52,6 +52,23 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
         return last;
     }
 
+    /// <summary>The proxy of a gateway does not ask for endpoints of its own network, which are what callers of other networks come for; null: it does, or there
+    /// are none that it could have.</summary>
+    /// <param name="host">The host that is called; null when it is not known.</param>
+    public Problem? Unseeing(ClusterObjects cluster, Pod pod, MeshHost? host, int port)
+    {
+        var own = cluster.NetworkOf(pod);
+        if (own.Length == 0 || NetworkView.Of(pod.Spec, pod.Metadata.Annotations) is not { } view || view.Networks.Contains(own)) return null;
+        if (host?.Services.Any(service => ServicePods.Ready(service, port).Any(one => service.Cluster.NetworkOf(one) == own)) != true) return null;
+        var (kind, name) = ServicePods.OwnerOf(pod);
+        var isSet = kind == "Deployment" && view.Path.StartsWith("spec.", StringComparison.Ordinal);
+        return Faults.Of("ISM2167", $"{kind} {pod.Metadata.Namespace}/{name} in {cluster.Context}", kind == "Pod" ? view.Path : $"spec.template.{view.Path}",
+            $"is {string.Join(", ", view.Networks)}, and the gateway is in {own}: its proxy asks for no endpoints in {own}, so that it has none for "
+                + $"{host.Fqdn}, whose Pods are there",
+            isSet ? $"kubectl --context={cluster.Context} -n {pod.Metadata.Namespace} set env deployment/{name} {NetworkGatewayReader.NetworkView}={own}"
+                : $"write {own} there");
+    }
+
     private static Problem WithoutWeight(ServiceInCluster gateway, string network) => Faults.Of("ISM2141", gateway.Name,
         $"metadata.annotations[{Annotations.GatewayWeight}]", $"is 0, which takes the gateway out, and {network} has no other one that works",
         GatewayWeights.Remove(gateway.Cluster.Context, gateway.Service));

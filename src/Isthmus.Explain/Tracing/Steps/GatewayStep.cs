@@ -87,7 +87,8 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, TraceCau
             return;
         }
         var name = chain.ClusterOf(tls.Sni);
-        record.Ok("gateway chain", $"{listener.Name} → {name}", ("pod", at), ("chain", chain.Name));
+        record.Ok("gateway chain", $"{listener.Name} → {name}", ("pod", at), ("chain", chain.Name), HopFacts.Idle(chain.Idle),
+            (HopFacts.IdleOwnerFact, chain.Idle is null ? "" : $"{at}: {IdleCauses.Unknown}"));
         if (view.Decisions.Cluster(name) is not { } local)
         {
             record.Fail("gateway endpoints", $"{name} does not exist",
@@ -105,8 +106,9 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, TraceCau
         var (_, port, subset, fqdn) = ProxyTables.Split(local.Name);
         if (endpoints.Count == 0)
         {
-            record.Fail("gateway endpoints", "none",
-                causes.Endpoints.NoEndpointsIn(cluster, facts.Host(fqdn), int.Parse(port, CultureInfo.InvariantCulture), subset == "-" ? "" : subset));
+            var (host, number) = (facts.Host(fqdn), int.Parse(port, CultureInfo.InvariantCulture));
+            record.Fail("gateway endpoints", "none", causes.Gateways.Unseeing(cluster, gateway, host, number)
+                ?? causes.Endpoints.NoEndpointsIn(cluster, host, number, subset == "-" ? "" : subset));
             return;
         }
         var list = endpoints.Take(8).Select(endpoint => (endpoint.AddressText, endpoint.Health)).ToArray();

@@ -60,8 +60,8 @@ public static class ClusterCodes
 
     public static readonly AnalysisCode NetworkUnseen = new("ISM1532", "NetworkUnseen", Severity.Warning,
         "The proxy of an application asks for the endpoints of some networks only (ISTIO_META_REQUESTED_NETWORK_VIEW). It gets none of the other networks of "
-            + "the mesh, and calls to what runs only there fail.",
-        "Remove the variable: it is meant for gateways between networks.");
+            + "the mesh, and calls to what runs only there fail. Or a gateway asks for other networks than its own, so that it gets no endpoints there.",
+        "Remove the variable: it is meant for gateways between networks, which have that of their own network there.");
 
     public static readonly AnalysisCode AliasElsewhere = new("ISM1534", "AliasElsewhere", Severity.Warning,
         "A Service is an alias of a host outside (type ExternalName) in one cluster, and has Pods in another. Callers follow the Service of their own cluster: "

@@ -58,6 +58,9 @@ internal static class ReachCases
             Two(Near, Weighed("1")), "is 0, which takes the gateway out, and network2 has no other one in use", Remedy: "annotate service east"),
         new("ISM1532", "c1 Pod ops/viewer spec.containers[istio-proxy].env[ISTIO_META_REQUESTED_NETWORK_VIEW]", Two(Join(Near, Viewer("network1")), Far),
             Two(Join(Near, Viewer("'network1,network2'")), Far), "it gets none in network2"),
+        new("ISM1532", "c2 Pod istio-system/east-1 spec.containers[istio-proxy].env[ISTIO_META_REQUESTED_NETWORK_VIEW]", Two(Near, FarViewing("network1")),
+            Two(Near, FarViewing("network2")), "it gets none in network2, the network that it is in",
+            Remedy: "set ISTIO_META_REQUESTED_NETWORK_VIEW to network2 in the Pod's template"),
         new("ISM1534", "c1 Service shop/legacy spec.externalName", Two(Join(Near, Alias("legacy.corp.example")), Legacy),
             Two(Join(Near, Service("shop", "legacy", "app: web")), Legacy), "is legacy.corp.example, and in c2 the Service has Pods, such as Pod shop/web-1",
             Remedy: "kubectl --context=c1 -n shop delete service legacy && kubectl --context=c1 apply -f - <<< '{"),
@@ -190,6 +193,9 @@ internal static class ReachCases
     private static string Viewer(string networks) => Workload("ops", "viewer", "app: viewer",
         "containers: [{name: app, image: app}, {name: istio-proxy, image: "
         + $"proxy, env: [{{name: ISTIO_META_REQUESTED_NETWORK_VIEW, value: {networks}}}]}}]");
+
+    private static string FarViewing(string networks) => Far.Replace("args: [proxy, router]",
+        $"args: [proxy, router], env: [{{name: ISTIO_META_REQUESTED_NETWORK_VIEW, value: {networks}}}]", StringComparison.Ordinal);
 
     private static string Two(string one, string two) => $"{one}\n{Next}\n{two}";
 

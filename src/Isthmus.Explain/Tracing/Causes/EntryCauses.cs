@@ -149,7 +149,8 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
     {
         var opening = Opening(call.Port, call.Destination.Port).Where(one => one.Server.Tls is not null).ToList();
         return Faults.Of(Unbegun, by.Length > 0 ? by : facts.Client.ToString(), by.Length > 0 ? "spec.trafficPolicy.tls.sni" : "",
-            $"begins TLS for {(name.Length > 0 ? name : "no server name")} at the gateway, whose servers with TLS at port {call.Port} are for {HostsOf(opening)}",
+            $"begins TLS for {(name.Length > 0 ? name : "no server name")} at the gateway{(facts.Entry is { } entry ? $" {entry.Name}" : "")}, whose servers with "
+                + $"TLS at port {call.Port} are for {HostsOf(opening)}",
             $"set sni to {facts.Target.Host}, or to another host of the server");
     }
 

@@ -28,7 +28,7 @@ internal sealed record EndpointCandidate(EndpointView Endpoint, double Share, bo
     {
         var more = all > 1 ? $", one of {all} alike" : "";
         if (Gateway is { } gateway) return $"{gateway.Network} through gateway {Endpoint.AddressText}";
-        if (Service is { } service) return $"{service.Name} at {Endpoint.AddressText}";
+        if (Service is { } service) return $"{service.Name} at {Endpoint.AddressText}{(Entry is null ? "" : $", an endpoint of {Entry}")}";
         var place = Endpoint.Locality.Length > 0 ? $", {Endpoint.Locality}" : "";
         return Pod is { } pod
             ? $"{pod.Cluster.Context}{TraceRecord.NetworkText(pod.Cluster.NetworkOf(pod.Pod))}{place}: Pod {pod.Pod.Key} at {Endpoint.AddressText}{more}"

@@ -6,8 +6,8 @@ using Isthmus.Explain.Tracing.Facts;
 
 namespace Isthmus.Explain.Tracing.Steps;
 
-/// <summary>Checks a Service's address that is used as an endpoint: the caller's proxy calls it, and the kernel chooses the
-/// Pod.</summary>
+/// <summary>Checks a Service's address that is used as an endpoint, its own or that of its load balancer: the caller's proxy calls it, and the kernel chooses
+/// the Pod.</summary>
 internal sealed class ServiceStep(TraceFacts facts, TraceRecord record, TraceCauses causes, PodStep pods)
 {
     public void Walk(EndpointWay way, ServiceInCluster service)
@@ -19,11 +19,12 @@ internal sealed class ServiceStep(TraceFacts facts, TraceRecord record, TraceCau
                 causes.Endpoints.LedToNoPort(way.Cluster.Name, service, way.Endpoint.Address, number));
         else if (service.Callees(port) is not [var first, ..] callees)
             record.Fail("service", service.Name,
-                causes.Endpoints.NoEndpointsIn(facts.Home, facts.Host($"{service.Service.Metadata.Name}.{service.Service.Metadata.Namespace}"), number, ""));
+                causes.Endpoints.NoEndpointsIn(service.Cluster, facts.Host($"{service.Service.Metadata.Name}.{service.Service.Metadata.Namespace}"), number, ""));
         else
         {
             record.Ok("service", $"{service.Name} → {Counted.Of(callees.Count, "Pod")}", ("by", "the kernel's Service rules"));
-            record.Packets(causes.Packets.ToPod(first));
+            // Behind an address of a load balancer, packets do not come from the caller's Pod.
+            if (service.Service.Spec.ClusterIP == ((IPEndPoint)way.Endpoint.Address).Address.ToString()) record.Packets(causes.Packets.ToPod(first));
             pods.Walk(way, first, way.Outbound.View);
         }
     }

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
+using Isthmus.Core.Net;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Causes;
@@ -264,6 +265,8 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         var holders = walks.SelectMany(one => one.Walk.WantedHolders).Distinct().Select(async key => (key, await HeldAsync(key, stop))).ToList();
         var checks = walks.SelectMany(one => one.Walk.WantedChecks).Distinct().Select(async pod => (pod, await FailedCheckAsync(pod, stop))).ToList();
         var syncs = walks.SelectMany(one => one.Walk.WantedSyncs).Distinct().Select(async pod => (pod, await FollowsAsync(facts, pod, stop))).ToList();
+        var places = walks.SelectMany(one => one.Walk.WantedPlaces).Distinct().Select(async address => (address, await PlaceAsync(address, stop))).ToList();
+        foreach (var (address, place) in await Task.WhenAll(places)) facts.Places[address] = place;
         foreach (var (pod, said) in await Task.WhenAll(checks))
             facts.Clusters.First(cluster => cluster.Context == pod.Context).AddCheck($"{pod.Namespace}/{pod.Name}", said);
         foreach (var (pod, answer) in await Task.WhenAll(proxies)) Take(facts, pod, answer);
@@ -309,6 +312,37 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
                 .FirstOrDefault(said => said.Length > 0) ?? "";
         }
         catch (Exception e) when (e is KubeException or HttpRequestException)
+        {
+            return "";
+        }
+    }
+
+    /// <summary>Whose address it is in the caller's cluster, and in which range.</summary>
+    private async Task<AddressPlace> PlaceAsync(IPAddress address, CancellationToken stop)
+    {
+        var client = _clients[clusters[0].Name];
+        try
+        {
+            var pods = await client.ListAllAsync<Pod>(Kinds.Pod, null, new() { FieldSelector = $"status.podIP={address}" }, stop);
+            if (pods.Any(pod => pod.Status.PodIP == address.ToString() && pod.Status.Phase is "Running" or "Pending")) return AddressPlace.Unknown;
+            return new(await RangeAsync(client, address, stop), false);
+        }
+        catch (Exception e) when (e is KubeException or HttpRequestException)
+        {
+            return AddressPlace.Unknown;
+        }
+    }
+
+    /// <summary>The range of Pods with an address, and its Node; empty where none has it, or nobody may read Nodes.</summary>
+    private static async Task<string> RangeAsync(KubeClient client, IPAddress address, CancellationToken stop)
+    {
+        try
+        {
+            var nodes = await client.ListAllAsync<Node>(Kinds.Node, null, new(), stop);
+            return nodes.FirstOrDefault(one => Cidr.TryParse(one.Spec.PodCIDR, out var range) && range.Contains(address)) is { } node
+                ? $"{node.Spec.PodCIDR}, Node {node.Metadata.Name}" : "";
+        }
+        catch (KubeException)
         {
             return "";
         }

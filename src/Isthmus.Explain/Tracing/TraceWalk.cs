@@ -51,6 +51,9 @@ internal sealed class TraceWalk
     /// <summary>Proxies of which their control plane must say whether they have what it has for them.</summary>
     public IReadOnlySet<PodRef> WantedSyncs => _needs.Syncs;
 
+    /// <summary>Addresses that must be looked up in the caller's cluster.</summary>
+    public IReadOnlySet<IPAddress> WantedPlaces => _needs.Places;
+
     public WantedCall? WantedCall { get; private set; }
 
     /// <summary>The addresses of the name that is called.</summary>
@@ -83,6 +86,7 @@ internal sealed class TraceWalk
         var name = new NameStep(_facts, _record, _causes, _sidecar);
         var goesOn = name.Walk(out _call);
         Addresses = name.Addresses;
+        if (ForwardProxies.Of(_call) is { } forward) _record.Warn(ForwardProxies.Hop, $"programs of {_facts.Client} may send the request to a proxy", forward);
         return goesOn;
     }
 

@@ -92,6 +92,9 @@ internal sealed class TraceScenario
     /// <summary>What control planes say: whether proxies have all that is meant for them; null: they do not tell.</summary>
     internal bool? Follows { get; set; } = false;
 
+    /// <summary>What the caller's cluster says of addresses that nothing in its objects has.</summary>
+    internal AddressPlace Place { get; set; } = AddressPlace.Unknown;
+
     internal MadeCall? Call { get; set; }
 
     /// <summary>The ConfigMaps that can be looked at; others do not exist, and neither do Secrets.</summary>
@@ -160,6 +163,7 @@ internal sealed class TraceScenario
             foreach (var pod in walk.WantedChecks)
                 facts.Clusters.First(cluster => cluster.Context == pod.Context).AddCheck($"{pod.Namespace}/{pod.Name}", Checked);
             foreach (var pod in walk.WantedSyncs) facts.Following[pod] = Follows;
+            foreach (var address in walk.WantedPlaces) facts.Places[address] = Place;
             foreach (var context in walk.WantedWatches)
                 (facts.Watched[context], facts.Unlabelled[context], facts.Misplaced[context]) =
                     (Watched ?? [new(context == "c1" ? "c2" : "c1", "istio-system/remote", "synced", "")], Unlabelled, Misplaced);

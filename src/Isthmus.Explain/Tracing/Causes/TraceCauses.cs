@@ -16,6 +16,7 @@ internal sealed class TraceCauses
         Policies = new(facts);
         Entries = new(facts, Config, new(facts, needs, Config));
         Packets = new(facts);
+        Addresses = new(facts, needs);
         Headers = new(facts, Config);
         PassedTls = new(facts, Config);
         Origination = new(facts, Config);
@@ -55,6 +56,8 @@ internal sealed class TraceCauses
     public PolicyCauses Policies { get; }
 
     public PacketCauses Packets { get; }
+
+    public AddressCauses Addresses { get; }
 
     public ProxyHeaderCauses Headers { get; }
 

@@ -19,7 +19,7 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
         new(Clusters, Client, Target, Now)
         {
             Sent = Sent, Entry = Entry, TakenAt = TakenAt, Locality = Locality, Proxies = Proxies, Silent = Silent, Watched = Watched,
-            Unlabelled = Unlabelled, Misplaced = Misplaced, Holders = Holders, Following = Following, Address = address,
+            Unlabelled = Unlabelled, Misplaced = Misplaced, Holders = Holders, Following = Following, Places = Places, Address = address,
         };
 
     /// <summary>The same facts for a gateway to which the call comes from within the mesh, as if it had come from outside.</summary>
@@ -33,7 +33,7 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
         {
             Sent = request is null ? Sent : Sent with { Headers = [.. Sent.Headers.Where(header => header.Name != "host"), new("host", named)] },
             Entry = entry, From = From ?? Client, TakenAt = TakenAt, Proxies = Proxies, Silent = Silent, Watched = Watched, Unlabelled = Unlabelled,
-            Misplaced = Misplaced, Holders = Holders, Following = Following, Call = Call, NotMade = NotMade, Sightings = Sightings,
+            Misplaced = Misplaced, Holders = Holders, Following = Following, Places = Places, Call = Call, NotMade = NotMade, Sightings = Sightings,
         };
     }
 
@@ -82,6 +82,9 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
 
     /// <summary>Secrets and ConfigMaps that were looked at.</summary>
     public Dictionary<HolderRef, TracedHolder> Holders { get; private init; } = [];
+
+    /// <summary>Addresses of the caller's cluster that were looked up, because nothing in what was read has them.</summary>
+    public Dictionary<IPAddress, AddressPlace> Places { get; private init; } = [];
 
     /// <summary>Whether proxies have all that their control plane has for them; null where nobody can tell.</summary>
     public Dictionary<PodRef, bool?> Following { get; private init; } = [];

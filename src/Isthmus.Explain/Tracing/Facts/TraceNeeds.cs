@@ -1,3 +1,4 @@
+using System.Net;
 using Isthmus.Core.Names;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
@@ -25,8 +26,11 @@ internal sealed class TraceNeeds(TraceFacts facts)
     /// <summary>Proxies of which their control plane must say whether they have what it has for them.</summary>
     public HashSet<PodRef> Syncs { get; } = [];
 
-    public bool IsEmpty =>
-        Proxies.Count == 0 && Namespaces.Count == 0 && Watches.Count == 0 && Holders.Count == 0 && Checks.Count == 0 && Syncs.Count == 0;
+    /// <summary>Addresses that must be looked up in the caller's cluster.</summary>
+    public HashSet<IPAddress> Places { get; } = [];
+
+    public bool IsEmpty => Proxies.Count == 0 && Namespaces.Count == 0 && Watches.Count == 0 && Holders.Count == 0 && Checks.Count == 0 && Syncs.Count == 0
+        && Places.Count == 0;
 
     public DateTimeOffset Now => facts.Now;
 
@@ -60,6 +64,14 @@ internal sealed class TraceNeeds(TraceFacts facts)
     {
         if (facts.Following.TryGetValue(proxy, out var known)) return known;
         Syncs.Add(proxy);
+        return null;
+    }
+
+    /// <summary>What the caller's cluster says of an address; null when it must be asked first.</summary>
+    public AddressPlace? Place(IPAddress address)
+    {
+        if (facts.Places.TryGetValue(address, out var known)) return known;
+        Places.Add(address);
         return null;
     }
 

@@ -18,7 +18,7 @@ internal static class CallJudgement
     /// fails.</summary>
     private static readonly HashSet<string> Explaining = ["ISM2012", "ISM2013", "ISM2014", "ISM2015", "ISM2017", "ISM2018", "ISM2020", "ISM1003", "ISM1018",
         "ISM1019", "ISM1020", "ISM1021", "ISM1026", "ISM1005", "ISM1007", "ISM1014", "ISM1016", "ISM2048", "ISM2093", "ISM2105", "ISM2117", "ISM2147",
-        CallerCauses.Aliased];
+        CallerCauses.Aliased, AddressCauses.Code];
 
     public static CallTrace Judge(TracedCall traced, CallTrace trace) => Unreached(OneRemedy(Outcome(traced, trace)));
 
@@ -54,6 +54,12 @@ internal static class CallJudgement
             trace = trace with { Hops = trace.Hops.Where(hop => hop.Problem?.Code != PacketCauses.Code).ToValueList() };
         if (facts.Call is { Answered: true, Status: >= 200 and < 400 } served)
             trace = trace with { Hops = trace.Hops.Where(hop => hop.Problem?.Code != PodStep.ProxyPort || !IsOnWay(hop, trace, served)).ToValueList() };
+        if (facts.Call is { Answered: true } or { IsConnected: true })
+            trace = trace with
+            {
+                Hops = trace.Hops.Select(hop => hop.Problem?.Code == AddressCauses.Code ? hop with { Status = HopStatus.Unknown, Problem = null } : hop)
+                    .ToValueList(),
+            };
         if (facts.Call is { } met && (!met.Answered || IsFailure(met))) trace = Elsewhere(trace, met);
         if (trace.Failure is { } failure) trace = Promote(trace, failure);
         trace = PastCalls.In(traced, Ejected(traced, trace));
@@ -145,8 +151,8 @@ internal static class CallJudgement
         || facts.Sightings.All.Any(sighting => sighting.IsRequest || sighting.Details.StartsWith("rbac_access_denied", StringComparison.Ordinal))
         || (facts.Sightings.All.Count > 0 && IPEndPoint.TryParse(call.Upstream, out var upstream) && GatewayPlace.Find(facts, upstream) is null);
 
-    /// <summary>Whether a hop is about other workloads than the one that the call goes to.</summary>
-    internal static bool IsOfOthers(Hop hop) => hop.Name is CapacityStep.Hop or MirrorStep.Hop;
+    /// <summary>Whether a hop is about other workloads than the one that the call goes to, or about calls that the trace does not make.</summary>
+    internal static bool IsOfOthers(Hop hop) => hop.Name is CapacityStep.Hop or MirrorStep.Hop or ForwardProxies.Hop;
 
     /// <summary>Workloads that get no calls explain no failure of one that does, and an address that a gateway lacks none within it.</summary>
     private static bool IsExplaining(Hop hop, CallTrace trace, MadeCall? call) =>

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Mesh.Config;
@@ -34,9 +35,9 @@ internal static partial class RecentChanges
     internal static IReadOnlyList<MeshChange> For(CallTrace trace, CallPath path, MeshHistory history)
     {
         if (trace.Failure is not { } failure) return [];
-        var newest = history.Changes.Where(change => path.IsConcernedBy(change) || IsNamed(failure, change)).OrderByDescending(change => change.Last).ToList();
+        var newest = history.Changes.Where(change => path.IsConcernedBy(change) || IsNamed(failure, change) || IsGone(failure, change)).OrderByDescending(change => change.Last).ToList();
         // Whatever its kind, and whether it reached proxies or not: an object that has no effect may be what is wrong.
-        var named = newest.Where(change => IsNamed(failure, change)).ToList();
+        var named = newest.Where(change => IsNamed(failure, change) || IsGone(failure, change)).ToList();
         var touched = newest.Where(change => !named.Contains(change) && path.Names(change) && DidSomething(change));
         var isByGateway = trace.Hops.Any(hop => hop.Name.StartsWith("gateway", StringComparison.Ordinal));
         // A call from outside finds the listeners, chains and routes that Gateways open.
@@ -77,6 +78,9 @@ internal static partial class RecentChanges
     /// <summary>The kind and the name of an object as problems name it.</summary>
     [GeneratedRegex("^([A-Z][A-Za-z]+) [^ /]+/[^ /]+( |$)")]
     private static partial Regex Cause();
+
+    /// <summary>An address that no Service has may be that of one which was deleted.</summary>
+    private static bool IsGone(Hop failure, MeshChange change) => failure.Problem?.Code == AddressCauses.Code && change is { Kind: "Service", Verb: "deleted" };
 
     private static string[] KindsFor(Hop failure) => failure.Name switch
     {

@@ -52,8 +52,8 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
         return last;
     }
 
-    /// <summary>The proxy of a gateway does not ask for endpoints of its own network, which are what callers of other networks come for; null: it does, or there
-    /// are none that it could have.</summary>
+    /// <summary>The proxy of a gateway does not ask for endpoints of its own network, which are what callers of other networks come for; null: it does, or
+    /// there are none that it could have.</summary>
     /// <param name="host">The host that is called; null when it is not known.</param>
     public Problem? Unseeing(ClusterObjects cluster, Pod pod, MeshHost? host, int port)
     {

@@ -26,9 +26,9 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
     private readonly TraceFacts _facts = traced.Facts;
 
     public Problem Find() =>
-        Overflow() ?? Filtered() ?? Delayed() ?? RouteTimeout() ?? IdleBlame.Of(traced, trace, call, HopsOfWay()) ?? NotTls() ?? DeclaredOtherwise() ?? Discord()
-            ?? AtCallee() ?? DroppedTls() ?? OtherProtocol() ?? ProtocolCauses.Closed(traced, call, Where()) ?? OutOfTime() ?? AtGateway() ?? TlsOrigination()
-            ?? ConnectTimeout() ?? Refused() ?? Sealed() ?? OnTheWay();
+        Overflow() ?? Filtered() ?? Delayed() ?? RouteTimeout() ?? IdleBlame.Of(traced, trace, call, HopsOfWay()) ?? NotTls() ?? DeclaredOtherwise()
+            ?? Discord() ?? AtCallee() ?? DroppedTls() ?? OtherProtocol() ?? ProtocolCauses.Closed(traced, call, Where()) ?? OutOfTime() ?? AtGateway()
+            ?? TlsOrigination() ?? ConnectTimeout() ?? Refused() ?? Sealed() ?? OnTheWay();
 
     /// <summary>A filter of a proxy on the way answered instead of the application.</summary>
     private Problem? Filtered() => Denied() ?? new AuthorizerCauses(_facts).Denied(call)

@@ -35,7 +35,8 @@ internal static partial class RecentChanges
     internal static IReadOnlyList<MeshChange> For(CallTrace trace, CallPath path, MeshHistory history)
     {
         if (trace.Failure is not { } failure) return [];
-        var newest = history.Changes.Where(change => path.IsConcernedBy(change) || IsNamed(failure, change) || IsGone(failure, change)).OrderByDescending(change => change.Last).ToList();
+        var newest = history.Changes.Where(change => path.IsConcernedBy(change) || IsNamed(failure, change) || IsGone(failure, change))
+            .OrderByDescending(change => change.Last).ToList();
         // Whatever its kind, and whether it reached proxies or not: an object that has no effect may be what is wrong.
         var named = newest.Where(change => IsNamed(failure, change) || IsGone(failure, change)).ToList();
         var touched = newest.Where(change => !named.Contains(change) && path.Names(change) && DidSomething(change));

@@ -45,7 +45,7 @@ internal sealed class CandidateFinder(TraceFacts facts, TraceCauses causes, Trac
             pod, null) { Entry = entry };
     }
 
-    /// <summary>The Service of a gateway that has an address of a load balancer, as an entry may name it; null when no cluster has one, or several do.</summary>
+    /// <summary>The Service of a gateway that has an address of a load balancer, as an entry may name it; null: no cluster has one, or several do.</summary>
     private ServiceInCluster? Entrance(IPEndPoint address)
     {
         var ip = address.Address.ToString();

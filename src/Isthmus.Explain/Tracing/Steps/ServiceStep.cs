@@ -19,7 +19,8 @@ internal sealed class ServiceStep(TraceFacts facts, TraceRecord record, TraceCau
                 causes.Endpoints.LedToNoPort(way.Cluster.Name, service, way.Endpoint.Address, number));
         else if (service.Callees(port) is not [var first, ..] callees)
             record.Fail("service", service.Name,
-                causes.Endpoints.NoEndpointsIn(service.Cluster, facts.Host($"{service.Service.Metadata.Name}.{service.Service.Metadata.Namespace}"), number, ""));
+                causes.Endpoints.NoEndpointsIn(service.Cluster, facts.Host($"{service.Service.Metadata.Name}.{service.Service.Metadata.Namespace}"), number,
+                    ""));
         else
         {
             record.Ok("service", $"{service.Name} → {Counted.Of(callees.Count, "Pod")}", ("by", "the kernel's Service rules"));

@@ -80,6 +80,33 @@ public sealed class CallerTrialTests
         Assert.Equal("call orders.shop:80 by its name", scenario.Walk("10.96.7.7:80").Failure!.Problem!.Remedy);
     }
 
+    /// <summary>Neither the owner of the host nor that of the caller has written the route.</summary>
+    [Theory]
+    [InlineData("team-b", 404)]
+    [InlineData("shop", 404)]
+    [InlineData("team-b", 503)]
+    [InlineData("shop", 503)]
+    public void A_VirtualService_of_a_third_namespace_is_named_where_a_call_fails_as_it_leads(string ns, int status)
+    {
+        var scenario = new TraceScenario
+        {
+            Call = status == 404 ? new("GET /", true, 404, 3, "10.1.0.5:8080", "-", "", []) : new("GET /", false, 503, 3, "", "UH", "", []),
+        };
+        scenario.Client = scenario.Client.Replace("namespaces/shop/virtual-service", $"namespaces/{ns}/virtual-service", StringComparison.Ordinal);
+        if (status == 503)
+            scenario.Client = scenario.Client.Replace($"outbound|80||{TraceScenario.Fqdn}", "outbound|80||ledger.team-b.svc.cluster.local", StringComparison.Ordinal)
+                .Replace("\"lb_endpoints\": [", "\"ignored\": [", StringComparison.Ordinal);
+        scenario.One += $"\n---\n{{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {{name: orders, namespace: {ns}}}, spec: {{hosts: "
+            + "[orders.shop.svc.cluster.local], http: [{route: [{destination: {host: ledger.team-b.svc.cluster.local}}]}]}}";
+        var trace = scenario.Walk("http://orders");
+        var problem = status == 404 ? trace.Hops.Single(hop => hop.Name == "route").Problem : trace.Failure?.Problem;
+        Assert.Equal(status == 503 || ns == "team-b", problem is not null);
+        if (problem is null) return;
+        Assert.Equal(ns == "team-b", problem.Message.Contains(status == 404 ? "to which a VirtualService of namespace team-b leads calls of orders.shop"
+            : "; VirtualService team-b/orders of another namespace leads calls of orders.shop there", StringComparison.Ordinal));
+        Assert.Equal(ns == "team-b", problem.Remedy.Contains("exportTo: [.]", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void A_ServiceEntry_of_another_cluster_is_named()
     {

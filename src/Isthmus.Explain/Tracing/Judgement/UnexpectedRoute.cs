@@ -46,9 +46,14 @@ internal static class UnexpectedRoute
     {
         if (facts.Entry is not null || facts.Host(facts.Target.Host, facts.Client.Namespace) is not { } called) return null;
         var wide = routes.Hosts.FirstOrDefault(host => host.StartsWith('*') && Hosts.Covers(host, called.Fqdn));
+        var isForeign = routes.Namespace != called.Namespace && routes.Namespace != facts.Client.Namespace;
         var to = routes.Http.SelectMany(route => route.Destinations).Select(one => one.Destination.Host).Distinct().ToList();
-        return wide is null || to.Count == 0 || to.Contains(called.Fqdn) ? null
-            : ("spec.hosts", $"has {wide}, which covers {called.Fqdn}: calls of it go to {string.Join(", ", to)}, and the answer is 404",
+        if (to.Count == 0 || to.Contains(called.Fqdn)) return null;
+        if (wide is not null)
+            return ("spec.hosts", $"has {wide}, which covers {called.Fqdn}: calls of it go to {string.Join(", ", to)}, and the answer is 404",
                 $"name only the hosts that are meant, if calls of {called.Fqdn} should reach it");
+        return !isForeign ? null : ("spec.http[*].route[*].destination.host",
+            $"is {string.Join(", ", to)}, to which a VirtualService of namespace {routes.Namespace} leads calls of {called.Fqdn}, and the answer is 404",
+            $"if that is not meant for this caller, set exportTo: [.] there, or remove {called.Fqdn} from its hosts");
     }
 }

@@ -17,8 +17,10 @@ public sealed record SuiteGap(ValueList<string> Suites, string Key, bool IsFatal
     public string Why => $"has {string.Join(", ", Suites)}, which need a key of {Other}, and that of the certificate is of {Key}: "
         + (IsFatal ? "the gateway and its clients agree on no suite, and TLS fails" : "TLS fails for clients that speak TLS 1.2 and no later version");
 
-    public string Remedy => $"add {(Key == Rsa ? Suites[0].Replace(Ecdsa, Rsa, StringComparison.Ordinal) : $"ECDHE-{Ecdsa}-{Suites[0].Split("RSA-")[^1]}")}, or use a "
-        + $"certificate with a key of {Other}";
+    public string Remedy => $"add {Counterpart}, or use a certificate with a key of {Other}";
+
+    private string Counterpart =>
+        Key == Rsa ? Suites[0].Replace(Ecdsa, Rsa, StringComparison.Ordinal) : $"ECDHE-{Ecdsa}-{Suites[0].Split("RSA-")[^1]}";
 
     private string Other => Key == Rsa ? Ecdsa : Rsa;
 

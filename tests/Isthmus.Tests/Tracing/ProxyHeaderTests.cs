@@ -75,7 +75,8 @@ public sealed class ProxyHeaderTests
         scenario.Complete(walk.Again());
         var hop = walk.Trace.Hops.FirstOrDefault(one => one.Name == "connection");
         Assert.Equal(isTold ? (HopStatus.Warning, Code) : default, hop is null ? default : (hop.Status, hop.Problem!.Code));
-        if (isTold) Assert.Contains("nothing in Service istio-system/front in c2 asks a load balancer to write one", hop!.Problem!.Message, StringComparison.Ordinal);
+        if (isTold)
+            Assert.Contains("nothing in Service istio-system/front in c2 asks a load balancer to write one", hop!.Problem!.Message, StringComparison.Ordinal);
     }
 
     private static TraceScenario Waiting(string annotations)

@@ -18,7 +18,8 @@ internal sealed class ProxyHeaderCauses(TraceFacts facts, CallerConfig config)
     public Problem Unread(string rule, PodRef at)
     {
         var found = config.At.Istio<DestinationRule>().FirstOrDefault(one => $"{one.Namespace}/{one.Name}" == rule);
-        var subset = found is { Policy.ProxyProtocol: null } ? found.Subsets.Index().FirstOrDefault(one => one.Item.Policy?.ProxyProtocol is not null) : default;
+        var subset = found is { Policy.ProxyProtocol: null }
+            ? found.Subsets.Index().FirstOrDefault(one => one.Item.Policy?.ProxyProtocol is not null) : default;
         return Faults.Of(Code, config.Named("DestinationRule", rule, facts.Client.ToString()),
             $"spec.{(subset.Item is null ? "" : $"subsets[{subset.Index}].")}trafficPolicy.proxyProtocol",
             $"begins connections with a header of the PROXY protocol, which the proxy of {at} does not read: it takes the header for what the caller says, and "

@@ -235,24 +235,17 @@ internal static class CallJudgement
     /// gateways.</summary>
     private static CallTrace Unbound(CallTrace trace, MadeCall call, TraceFacts facts)
     {
-        var hops = trace.Hops.ToList();
-        var at = call.Status == 404 ? hops.FindIndex(hop => hop is { Name: "route", Status: HopStatus.Ok }
-            && Told(hop, HopFacts.RuleFact).Length + Told(hop, HopFacts.ApiRuleFact).Length == 0) : -1;
-        if (at < 0 || hops.Where(hop => hop.Name == "cluster").Select(hop => hop.Summary.Split('|')).FirstOrDefault(parts => parts.Length == 4) is not { } name)
+        if (trace.Hops.Where(hop => hop.Name == "cluster").Select(hop => hop.Summary.Split('|')).FirstOrDefault(parts => parts.Length == 4) is not { } name)
             return trace;
         var config = facts.ConfigOf(facts.Home);
         var path = facts.Target.Path.Length > 0 ? facts.Target.Path : "/";
         if (config.Istio<VirtualService>().FirstOrDefault(one => !one.ForSidecars && one.Hosts.Contains(name[3])
             && Visibility.Allows(one.ExportTo, one.Namespace, facts.Client.Namespace) && one.Http.Any(rule => WouldChange(rule, path))) is not { } unbound)
             return trace;
-        hops[at] = hops[at] with
-        {
-            Status = HopStatus.Warning,
-            Problem = Faults.Of("ISM2112", $"VirtualService {unbound.Namespace}/{unbound.Name} in {config.Context}", "spec.gateways",
+        return UnknownPath.Tell(trace, call, hop => !UnknownPath.IsDefault(hop) ? null
+            : Faults.Of("ISM2112", $"VirtualService {unbound.Namespace}/{unbound.Name} in {config.Context}", "spec.gateways",
                 $"is for calls through {string.Join(", ", unbound.Gateways)} only, so this call is not subject to it, and the answer is 404",
-                "if callers within the mesh should be subject to it, add mesh to the list") with { Severity = Severity.Warning },
-        };
-        return trace with { Hops = hops.ToValueList() };
+                "if callers within the mesh should be subject to it, add mesh to the list"));
     }
 
     /// <summary>The application does not know the path, and a route of the Gateway API, which may have been meant to change it, is for a port that the

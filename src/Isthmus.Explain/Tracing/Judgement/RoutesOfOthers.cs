@@ -1,4 +1,3 @@
-using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
@@ -14,16 +13,9 @@ internal static class RoutesOfOthers
 {
     public const string Code = "ISM2120";
 
-    public static CallTrace Tell(CallTrace trace, MadeCall call, TraceFacts facts)
-    {
-        var hops = trace.Hops.ToList();
-        var at = call.Status == 404 && facts.Entry is null ? hops.FindIndex(hop => hop is { Name: "route", Status: HopStatus.Ok }
-            && hop.Facts.All(fact => fact.Name is not (HopFacts.RuleFact or HopFacts.ApiRuleFact))) : -1;
-        if (at < 0 || facts.Host(facts.Target.Host, facts.Client.Namespace) is not { } host
-            || (Exported(facts, host) ?? OfConsumers(facts, host) ?? Shortened(facts, host) ?? Elsewhere(facts, host)) is not { } other) return trace;
-        hops[at] = hops[at] with { Status = HopStatus.Warning, Problem = other with { Severity = Severity.Warning } };
-        return trace with { Hops = hops.ToValueList() };
-    }
+    public static CallTrace Tell(CallTrace trace, MadeCall call, TraceFacts facts) => facts.Entry is not null ? trace
+        : UnknownPath.Tell(trace, call, hop => UnknownPath.IsDefault(hop) && facts.Host(facts.Target.Host, facts.Client.Namespace) is { } host
+            ? Exported(facts, host) ?? OfConsumers(facts, host) ?? Shortened(facts, host) ?? Elsewhere(facts, host) : null);
 
     /// <summary>A VirtualService that is not exported to the caller's namespace.</summary>
     private static Problem? Exported(TraceFacts facts, MeshHost host)

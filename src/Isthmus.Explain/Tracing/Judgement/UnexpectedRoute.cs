@@ -1,4 +1,3 @@
-using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
@@ -13,22 +12,14 @@ internal static class UnexpectedRoute
 {
     public const string Code = "ISM2158";
 
-    public static CallTrace Tell(CallTrace trace, MadeCall call, TraceFacts facts)
+    public static CallTrace Tell(CallTrace trace, MadeCall call, TraceFacts facts) => UnknownPath.Tell(trace, call, hop =>
     {
-        var hops = trace.Hops.ToList();
-        var at = call.Status == 404 ? hops.FindIndex(hop => hop is { Name: "route", Status: HopStatus.Ok }) : -1;
-        if (at < 0 || hops[at].Facts.FirstOrDefault(fact => fact.Name == HopFacts.RuleFact)?.Value is not { Length: > 0 } name) return trace;
         var config = facts.ConfigOf(facts.Home);
-        if (config.Istio<VirtualService>().FirstOrDefault(one => $"{one.Namespace}/{one.Name}" == name) is not { } routes
-            || (Unused(routes, facts.Target.Path.Length > 0 ? facts.Target.Path : "/") ?? Astray(routes, facts)) is not var (field, message, remedy))
-            return trace;
-        hops[at] = hops[at] with
-        {
-            Status = HopStatus.Warning,
-            Problem = Faults.Of(Code, $"VirtualService {name} in {config.Context}", field, message, remedy) with { Severity = Severity.Warning },
-        };
-        return trace with { Hops = hops.ToValueList() };
-    }
+        var name = hop.Facts.FirstOrDefault(fact => fact.Name == HopFacts.RuleFact)?.Value ?? "";
+        return config.Istio<VirtualService>().FirstOrDefault(one => $"{one.Namespace}/{one.Name}" == name) is { } routes
+            && (Unused(routes, facts.Target.Path.Length > 0 ? facts.Target.Path : "/") ?? Astray(routes, facts)) is var (field, message, remedy)
+            ? Faults.Of(Code, $"VirtualService {name} in {config.Context}", field, message, remedy) : null;
+    });
 
     /// <summary>A route comes after one that takes everything.</summary>
     private static (string Field, string Message, string Remedy)? Unused(VirtualService routes, string path)

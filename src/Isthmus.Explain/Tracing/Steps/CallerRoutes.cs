@@ -53,7 +53,8 @@ internal static class CallerRoutes
         if (call.Admitted.Doors is not [var door, ..] doors) return null;
         var named = match.Gateways.IsEmpty ? doors : [.. doors.Where(one => match.Gateways.Contains(one.Gateway))];
         if (named.Count == 0)
-            return new("gateways", string.Join(", ", match.Gateways), $"the call enters by Gateway {door.Gateway}", $"add {door.Gateway} to gateways of the match");
+            return new("gateways", string.Join(", ", match.Gateways), $"the call enters by Gateway {door.Gateway}",
+                $"add {door.Gateway} to gateways of the match");
         if (match.Port != 0 && named.All(one => one.Port != match.Port))
             return new("port", $"{match.Port}", $"the call enters at port {named[0].Port} of Gateway {named[0].Gateway}", $"write {named[0].Port} there");
         return OfSource(match, call.Facts.ClientPod, "the gateway, for which only what it has itself counts,");

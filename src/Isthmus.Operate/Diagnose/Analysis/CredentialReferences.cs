@@ -91,7 +91,8 @@ public static class CredentialReferences
 
     private static SecretFacts Facts(JsonObject value) => SecretFacts.Of(GatewayApiReferences.Read(value));
 
-    public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters) => LeftOut(clusters).Concat(Unusable(clusters, (_, _) => true)).Concat(Denied(clusters));
+    public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters) =>
+        LeftOut(clusters).Concat(Unusable(clusters, (_, _) => true)).Concat(Denied(clusters));
 
     /// <summary>Secrets that no control plane of the cluster reads, because its setting names other namespaces.</summary>
     private static IEnumerable<Finding> LeftOut(IReadOnlyList<ClusterInventory> clusters) =>

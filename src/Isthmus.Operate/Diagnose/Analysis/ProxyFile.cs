@@ -14,7 +14,8 @@ public sealed record ProxyFile(string Path, Volume? Volume, string Inner)
             .MaxBy(one => one.MountPath.Length);
         if (mount is null) return new(path, null, "");
         var inner = path == mount.MountPath ? "" : path[Below(mount).Length..];
-        return new(path, spec.Volumes.Find(volume => volume.Name == mount.Name), string.Join('/', new[] { mount.SubPath, inner }.Where(part => part.Length > 0)));
+        return new(path, spec.Volumes.Find(volume => volume.Name == mount.Name),
+            string.Join('/', new[] { mount.SubPath, inner }.Where(part => part.Length > 0)));
     }
 
     /// <summary>How the gateway gets a certificate, where no volume has the file.</summary>

@@ -31,6 +31,10 @@ public sealed class TlsView
     /// <summary>The server name that is asked for.</summary>
     public string Sni => _settings.Sni;
 
+    /// <summary>The server name that is asked for on behalf of a request: settings without a name may take that of the request.</summary>
+    /// <param name="authority">Empty: there is no request.</param>
+    public string SniFor(string authority) => _settings.NamesFor(authority).Sni;
+
     /// <summary>The protocols that are offered.</summary>
     public IReadOnlyList<string> Alpn => _settings.Alpn;
 

@@ -106,6 +106,8 @@ public sealed class ConnectionTrialTests
     [Theory]
     [InlineData("old.example", "ISM2149")]
     [InlineData("orders", "")]
+    // Without a name of its own, the setting takes that of the request.
+    [InlineData("", "")]
     public void A_server_name_that_no_server_of_a_gateway_of_the_mesh_has_is_told(string sni, string code)
     {
         var scenario = new TraceScenario();
@@ -131,6 +133,10 @@ public sealed class ConnectionTrialTests
             """);
         cluster["metadata"] = JsonNode.Parse(
             """{"filter_metadata": {"istio": {"config": "/apis/networking.istio.io/v1alpha3/namespaces/shop/destination-rule/orders"}}}""");
+        if (sni.Length == 0)
+            cluster["typed_extension_protocol_options"] = JsonNode.Parse("""
+                {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions", "upstream_http_protocol_options": {"auto_sni": true}, "explicit_http_config": {"http_protocol_options": {}}}}
+                """);
         scenario.Client = client.ToJsonString();
         scenario.CalleeThere = """
             {"config_dump": {"configs": [{"@type": "x.ListenersConfigDump", "dynamic_listeners": [{"active_state": {"listener": {"name": "0.0.0.0_8443", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 8443}}, "traffic_direction": "OUTBOUND", "listener_filters": [{"name": "envoy.filters.listener.tls_inspector"}],

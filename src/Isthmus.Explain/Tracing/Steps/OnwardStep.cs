@@ -61,10 +61,11 @@ internal sealed class OnwardStep(TraceFacts facts, TraceRecord record, TraceCaus
             return null;
         }
         gate.Record.Ok("listener", listener.Name);
-        var chain = listener.Choose(callee.Address, call.ClientEnd, tls.Sni.ToLowerInvariant(), way.Alpn);
+        var name = tls.SniFor(Sent(way)?.Authority ?? "");
+        var chain = listener.Choose(callee.Address, call.ClientEnd, name.ToLowerInvariant(), way.Alpn);
         if (chain?.Tls is null && listener.EndsTls)
         {
-            gate.Record.Fail("filter chain", $"none of {listener.Name}", gate.Causes.Entries.OtherServerName(onward, tls.Sni,
+            gate.Record.Fail("filter chain", $"none of {listener.Name}", gate.Causes.Entries.OtherServerName(onward, name,
                 way.TlsBy.Length > 0 ? $"{way.TlsBy} in {causes.Config.At.Context}" : ""));
             return null;
         }

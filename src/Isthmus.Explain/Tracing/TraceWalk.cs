@@ -93,6 +93,11 @@ internal sealed class TraceWalk
     /// <summary>What is not captured goes its way without the caller's proxy.</summary>
     private bool Capture()
     {
+        if (IPAddress.IsLoopback(_call.Destination.Address))
+        {
+            new OwnPodStep(_facts, _record, _call).Walk();
+            return false;
+        }
         if (_call.Sidecar is not null && new CaptureStep(_facts, _record, _call).Walk()) return true;
         Ways(_facts, _record, _causes, _call).WalkPlain();
         return false;

@@ -107,6 +107,24 @@ public sealed class CallerTrialTests
         Assert.Equal(ns == "team-b", problem.Remedy.Contains("exportTo: [.]", StringComparison.Ordinal));
     }
 
+    /// <summary>As it was right where all containers of an application shared one address.</summary>
+    [Theory]
+    [InlineData("[]", HopStatus.Failed, "is what localhost means in a Pod: the Pod itself, and none of its containers listens on port 80")]
+    [InlineData("[\"0.0.0.0:80\"]", HopStatus.Ok, "")]
+    public void A_call_of_localhost_stays_in_the_Pod(string listening, HopStatus expected, string says)
+    {
+        var scenario = new TraceScenario();
+        scenario.Client = scenario.Client.Replace("\"listening\": []", $"\"listening\": {listening}", StringComparison.Ordinal)
+            .Replace("\"host\": \"orders\"", "\"host\": \"localhost\"", StringComparison.Ordinal).Replace("10.96.0.5\"], \"by", "127.0.0.1\"], \"by", StringComparison.Ordinal);
+        var trace = scenario.Walk("http://localhost:80/hello");
+        var hop = trace.Hops[^1];
+        Assert.Equal(("application", expected), (hop.Name, hop.Status));
+        if (says.Length == 0) return;
+        Assert.Equal(("ISM2176", "Pod shop/buyer in c1"), (hop.Problem!.Code, hop.Problem.Object));
+        Assert.StartsWith(says, hop.Problem.Message, StringComparison.Ordinal);
+        Assert.StartsWith("call a Service by its name: orders:80", hop.Problem.Remedy, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_ServiceEntry_of_another_cluster_is_named()
     {

@@ -244,6 +244,26 @@ public sealed class FirstCauseTests
             + "declares HTTP", "write an http route");
     }
 
+    /// <summary>A control plane that starts with it never becomes ready.</summary>
+    [Theory]
+    [InlineData(-1, true)]
+    [InlineData(1, false)]
+    public void A_CA_that_has_ended_keeps_a_control_plane_from_being_ready(int hours, bool isTold)
+    {
+        var scenario = new TraceScenario();
+        scenario.Client = scenario.Client.Replace("\"lb_endpoints\": [", "\"ignored\": [", StringComparison.Ordinal);
+        scenario.One = scenario.One.Replace("podIP: 10.1.0.7, conditions: [{type: Ready, status: \"True\"}]", "podIP: 10.1.0.7", StringComparison.Ordinal);
+        var data = Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(TraceScenario.EndingCa(TraceScenario.Now.AddHours(hours))));
+        scenario.Held["istio-system/cacerts"] = new()
+        {
+            Metadata = new() { Name = "cacerts", Namespace = "istio-system" }, Data = new() { ["ca-cert.pem"] = data },
+        };
+        var problem = scenario.Walk().Failure!.Problem!;
+        if (isTold) AssertProblem(problem, "ISM1003", "Secret istio-system/cacerts in c1", "data[ca-cert.pem]", "has a certificate that ended at 2026-05-31",
+            "put a new CA of the same root into the Secret");
+        else Assert.NotEqual("data[ca-cert.pem]", problem.Path);
+    }
+
     /// <summary>The mesh takes Services of one name for one host, whatever they select.</summary>
     [Theory]
     [InlineData("app: bank", "bank", true)]

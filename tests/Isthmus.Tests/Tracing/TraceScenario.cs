@@ -97,7 +97,14 @@ internal sealed class TraceScenario
 
     internal MadeCall? Call { get; set; }
 
-    /// <summary>The ConfigMaps that can be looked at; others do not exist, and neither do Secrets.</summary>
+    /// <summary>The Secrets that can be looked at; others do not exist.</summary>
+    internal Dictionary<string, Isthmus.Kubernetes.Objects.Secret> Held { get; } = [];
+
+    /// <summary>A CA of the mesh's root that ends at a time.</summary>
+    internal static string EndingCa(DateTimeOffset end) => Root.IssueIntermediate(new("mesh", "Intermediate CA"), ECDsa.Create(ECCurve.NamedCurves.nistP256),
+        SubjectNames.None, Now.AddHours(-3), end).Certificate.ExportCertificatePem();
+
+    /// <summary>The ConfigMaps that can be looked at; others do not exist.</summary>
     internal Dictionary<string, Isthmus.Kubernetes.Objects.ConfigMap> Maps { get; } = [];
 
     /// <summary>What kubelets say of readiness probes that fail.</summary>
@@ -158,7 +165,7 @@ internal sealed class TraceScenario
             foreach (var ns in walk.WantedNamespaces)
                 foreach (var cluster in facts.Clusters) cluster.AddPods(ns, []);
             foreach (var key in walk.WantedHolders)
-                facts.Holders[key] = key.Kind == "Secret" ? TracedHolder.Of(default(Isthmus.Kubernetes.Objects.Secret))
+                facts.Holders[key] = key.Kind == "Secret" ? TracedHolder.Of(Held.GetValueOrDefault($"{key.Namespace}/{key.Name}"))
                     : TracedHolder.Of(Maps.GetValueOrDefault($"{key.Namespace}/{key.Name}"));
             foreach (var pod in walk.WantedChecks)
                 facts.Clusters.First(cluster => cluster.Context == pod.Context).AddCheck($"{pod.Namespace}/{pod.Name}", Checked);

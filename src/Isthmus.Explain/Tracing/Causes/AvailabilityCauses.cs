@@ -170,7 +170,14 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
         if (!plane.At.PodNamespaces.Contains(plane.Namespace) || pods.Any(pod => pod.Status.IsReady)) return null;
         var deployment = deployments[0];
         // Without a CA it is never ready.
-        if (pods.Count > 0 && needs.Held(new(plane.At.Context, "Secret", plane.Namespace, WellKnown.CaCerts)) is { CaProblem: { Length: > 0 } refused })
+        var given = pods.Count > 0 ? needs.Held(new(plane.At.Context, "Secret", plane.Namespace, WellKnown.CaCerts)) : null;
+        if (given?.AuthorityEnds is [var (key, end), ..] && end <= facts.Now)
+            return Faults.Of("ISM1003", $"Secret {plane.Namespace}/{WellKnown.CaCerts} in {plane.At.Context}", $"data[{key}]",
+                $"has a certificate that ended at {end.UtcDateTime:u}, and the control plane of {plane.Config.Context} is not ready without a CA that is in force",
+                key is "root-cert.pem" or "ca.crt" && given.AuthorityEnds.All(one => one.End <= facts.Now)
+                    ? "the root has ended: give all clusters a CA of a new root (isthmus ca root, isthmus ca intermediate), and restart control planes, then workloads"
+                    : "put a new CA of the same root into the Secret (isthmus ca intermediate), in one step: the control plane then becomes ready");
+        if (given is { CaProblem: { Length: > 0 } refused })
             return Faults.Of("ISM1003", $"Secret {plane.Namespace}/{WellKnown.CaCerts} in {plane.At.Context}", "data",
                 $"is not used, and the control plane of {plane.Config.Context} is not ready without it: {refused}",
                 "put a CA into it whose four files belong together (isthmus ca intermediate): replace the Secret in one step, and do not delete it "

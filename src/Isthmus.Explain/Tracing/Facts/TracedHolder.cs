@@ -1,5 +1,8 @@
+using System.Security.Cryptography.X509Certificates;
+using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Wire.Tls;
 
 namespace Isthmus.Explain.Tracing.Facts;
 
@@ -19,6 +22,9 @@ internal sealed record TracedHolder(string Problem, IReadOnlyList<string> Keys)
     /// <summary>Why a control plane cannot sign with it; empty: it can, or nobody knows.</summary>
     public string CaProblem { get; private init; } = "";
 
+    /// <summary>The keys of certificates of a control plane's CA, each with the end of its certificate, the first to end first; empty: nobody knows.</summary>
+    public IReadOnlyList<(string Key, DateTimeOffset End)> AuthorityEnds { get; private init; } = [];
+
     /// <summary>The CAs of a Secret, as PEM; empty: it has none, or nobody knows.</summary>
     public string Authorities { get; private init; } = "";
 
@@ -32,7 +38,18 @@ internal sealed record TracedHolder(string Problem, IReadOnlyList<string> Keys)
     private static TracedHolder Of(SecretFacts read, IReadOnlyList<string> keys) => new(read.KeyPairProblem, keys)
     {
         CaProblem = read.CaProblem, Authorities = read.First("ca.crt", "cacert") ?? "",
+        AuthorityEnds = [.. from key in (string[])["ca-cert.pem", "tls.crt", "cert-chain.pem", "root-cert.pem", "ca.crt"]
+                            where read.First(key) is not null
+                            from certificate in Read(read.First(key)!)
+                            orderby certificate.NotAfter
+                            select (key, new DateTimeOffset(certificate.NotAfter.ToUniversalTime()))],
     };
+
+    private static IEnumerable<X509Certificate2> Read(string pem)
+    {
+        try { return CertificateText.ReadAny(pem, "CA"); }
+        catch (ProblemException) { return []; }
+    }
 
     /// <summary>An account that must be allowed to list Secrets, to be sent some.</summary>
     public static TracedHolder Of(bool listsSecrets) => new(listsSecrets ? "" : "may not list Secrets there", []);

@@ -65,13 +65,13 @@ public static class OnwardRoutes
         var opening = selecting.Where(gateway => gateway.Servers.Any(server => Hosts.Admits(gateway, server, host, owner.Namespace))).ToList();
         if (opening.Count == 0)
             return ($"{then}, for which no Gateway has a server with that host: they end there",
-                $"create a Gateway that selects the gateway, with a server for {host}, and a VirtualService with this Gateway in gateways, which leads on to {host} "
-                    + "(docs/tasks/egress.md)");
+                $"create a Gateway that selects the gateway, with a server for {host}, and a VirtualService with this Gateway in gateways, which leads on "
+                    + "to the host (docs/tasks/egress.md)");
         var routed = config.Cluster.Istio<VirtualService>().Any(other => other.Hosts.Any(name => Hosts.Covers(name, host))
             && opening.Exists(gateway => other.Gateways.Contains(gateway.FullName) && Routes(other, gateway.FullName)));
         return routed ? null
-            : ($"{then}, where Gateway {opening[0].FullName} takes them, and no VirtualService routes {host} on from there: the gateway answers 404, or ends the "
-                    + "connection",
+            : ($"{then}, where Gateway {opening[0].FullName} takes them, and no VirtualService routes {host} on from there: the gateway answers 404, or "
+                    + "ends the connection",
                 $"add {opening[0].FullName} to gateways of the VirtualService, and a route with match.gateways: [{opening[0].FullName}] to {host}; restrict this "
                     + "one with match.gateways: [mesh]");
     }

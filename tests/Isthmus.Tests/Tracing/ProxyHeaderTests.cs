@@ -56,6 +56,21 @@ public sealed class ProxyHeaderTests
         Assert.Contains("and proxies of the mesh write none", hop.Problem.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>A caller without a proxy may write the header itself.</summary>
+    [Fact]
+    public void A_header_that_only_an_application_could_write_is_no_failure()
+    {
+        var scenario = new TraceScenario();
+        scenario.One = scenario.One.Replace(", {name: istio-proxy, env: [{name: ISTIO_META_CLUSTER_ID, value: c1}]}]", "]", StringComparison.Ordinal) + """
+
+            ---
+            {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: orders-1, namespace: shop, labels: {kubernetes.io/service-name: orders}}, ports: [{name: http, port: 8080}], endpoints: [{addresses: [10.1.0.5], targetRef: {kind: Pod, name: orders-a}}]}
+            """;
+        scenario.Callee = scenario.Callee.Replace("\"listener_filters\": [", $"\"listener_filters\": [{Filter}, ", StringComparison.Ordinal);
+        var hop = Assert.Single(scenario.Walk("orders.shop").Hops, one => one.Name == "connection");
+        Assert.Equal((HopStatus.Warning, Code), (hop.Status, hop.Problem?.Code));
+    }
+
     /// <summary>Whether clients outside write the header, only a load balancer knows, unless the Service asks one for it.</summary>
     [Theory]
     [InlineData("", true)]

@@ -39,8 +39,8 @@ internal sealed class ProxyHeaderCauses(TraceFacts facts, CallerConfig config)
             : isSetting ? (facts.MeshConfigOf(cluster), TraceFacts.MeshField($"defaultConfig.{field}"), "MeshConfig, and restart the gateway")
             : ($"{name}", "", "its configuration");
         return Faults.Of(Code, owner, path,
-            $"makes the gateway {name} close connections that do not begin with a header of the PROXY protocol, and {who}",
-            $"remove {field} from {place}; or let what is before the gateway write the header");
+            $"makes the proxy of {name} close connections that do not begin with a header of the PROXY protocol, and {who}",
+            $"remove {field} from {place}; or let what is before it write the header");
     }
 
     /// <summary>Whether a load balancer is asked to write the header: controllers have annotations of their own for that.</summary>

@@ -74,7 +74,7 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, TraceCau
             record.Fail("gateway listener", $"nothing accepts port {target}", causes.Gateways.GatewayWithoutListener(cluster, pod, target));
             return;
         }
-        if (!HeaderStep.Pass(record, causes, way, listener, cluster, pod)) return;
+        if (!HeaderStep.Pass(record, causes, call, way, listener, cluster, pod)) return;
         var own = IPAddress.TryParse(pod.Status.PodIP, out var address) ? address : IPAddress.Any;
         var at = PodRef.Of(cluster, pod).ToString();
         var chain = listener.Choose(new(own, target), call.ClientEnd, tls.Sni.ToLowerInvariant(), way.Alpn);

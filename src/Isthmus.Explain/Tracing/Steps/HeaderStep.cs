@@ -10,13 +10,19 @@ namespace Isthmus.Explain.Tracing.Steps;
 internal static class HeaderStep
 {
     /// <summary>Whether the other end can read how the connection begins.</summary>
-    /// <param name="way">How the caller's proxy talks to it; null without one, which writes no header.</param>
-    public static bool Pass(TraceRecord record, TraceCauses causes, EndpointWay? way, ListenerView listener, ClusterObjects cluster, Pod pod)
+    /// <param name="way">How the caller's proxy talks to it; null without one.</param>
+    public static bool Pass(TraceRecord record, TraceCauses causes, TracedCall call, EndpointWay? way, ListenerView listener, ClusterObjects cluster, Pod pod)
     {
-        var isWritten = way is { Endpoint.GetsProxyHeader: true };
-        return isWritten && !listener.ReadsProxyHeader
-            ? record.Fail("connection", "begins with a header of the PROXY protocol", causes.Headers.Unread(way!.DestinationRule, PodRef.Of(cluster, pod)))
-            : isWritten || !listener.DemandsProxyHeader || record.Fail("connection", "begins without a header of the PROXY protocol",
+        if (way is { Endpoint.GetsProxyHeader: true })
+            return listener.ReadsProxyHeader || record.Fail("connection", "begins with a header of the PROXY protocol",
+                causes.Headers.Unread(way.DestinationRule, PodRef.Of(cluster, pod)));
+        if (!listener.DemandsProxyHeader) return true;
+        if (way is not null && (call.IsPlainHttp || way.Tls is not null))
+            return record.Fail("connection", "begins without a header of the PROXY protocol",
                 causes.Headers.Demanded(cluster, pod, "proxies of the mesh write none"));
+        // What an application writes first, nobody knows here.
+        record.Warn("connection", "must begin with a header of the PROXY protocol",
+            causes.Headers.Demanded(cluster, pod, "only the application of the caller could write one"));
+        return true;
     }
 }

@@ -45,7 +45,7 @@ internal sealed class OnwardStep(TraceFacts facts, TraceRecord record, TraceCaus
     private ChainView? Arrive(Gate gate, EndpointWay? way, Callee callee, ProxyView? client, ref TracedCall onward)
     {
         if (gate.View.Decisions.Bound(callee.Address.Port).FirstOrDefault(one => !one.IsInbound) is { } listener
-            && !HeaderStep.Pass(gate.Record, causes, way, listener, callee.Cluster, callee.Pod)) return null;
+            && !HeaderStep.Pass(gate.Record, causes, call, way, listener, callee.Cluster, callee.Pod)) return null;
         var arrival = way?.Tls is { } tls ? Encrypted(gate, way, tls, callee, client, onward) : gate.Entry.Accept(gate.View, ref onward);
         var identity = way is { IsMeshTls: true } ? client?.Certificate(way.Tls!.Certificate)?.Identity ?? "" : "";
         return arrival is not null && gate.Entry.Admit(arrival, ref onward, identity, call.ClientEnd) ? arrival.Chain : null;

@@ -80,7 +80,7 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, TraceCauses 
             return;
         }
         if (!LackedFilters.Pass(record, "inbound", view, $"{name}", listener, address.Port)) return;
-        if (!HeaderStep.Pass(record, causes, way, listener, cluster, pod)) return;
+        if (!HeaderStep.Pass(record, causes, call, way, listener, cluster, pod)) return;
         var chain = ChooseInbound(way, listener, address);
         if (!_tls.Walk(way, callee, chain, listener, view, client)) return;
         if (_inbound.Walk(way, callee, chain!, view, client) is { } target) _application.Walk(callee, view, target);

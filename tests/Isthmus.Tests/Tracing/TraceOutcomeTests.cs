@@ -129,6 +129,24 @@ public sealed class TraceOutcomeTests
         Assert.DoesNotContain("firewall", problem.Remedy, StringComparison.Ordinal);
     }
 
+    /// <summary>It speaks HTTP/1.1 as its port declares, so the port is innocent.</summary>
+    [Theory]
+    [InlineData("invalid_transfer_encoding", "a Transfer-Encoding other than one", "do not set the header")]
+    [InlineData("content_length_and_chunked_not_allowed", "Content-Length and Transfer-Encoding both", "send one")]
+    [InlineData("invalid_header_name", "a header whose name has a character", "correct the name")]
+    public void A_response_that_HTTP_does_not_allow_is_told(string detail, string says, string remedy)
+    {
+        var scenario = new TraceScenario
+        {
+            Call = new("GET /", false, 502, 1, Callee, "UPE", $"http1.{detail}", []),
+            Sighted = [Seen("UPE", $"upstream_reset_before_response_started{{http1.{detail}}}", 502)],
+        };
+        var problem = scenario.Walk("http://orders:80").Failure!.Problem!;
+        Assert.Equal(("ISM2177", "Pod shop/orders-a in c1"), (problem.Code, problem.Object));
+        Assert.StartsWith($"its application answers with {says}", problem.Message, StringComparison.Ordinal);
+        Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);
+    }
+
     /// <summary>The proxy of a Pod follows the Service of its own cluster.</summary>
     [Theory]
     [InlineData("http", "grpc", "grpc", "declares GRPC, so the callee's proxy speaks HTTP/2")]

@@ -244,20 +244,14 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
                     + $"the connection ({Told(seen)}): it probably speaks HTTP/1.1",
                 $"if so, {port.Declare("http")}");
         }
-        if (HasFlag(seen, "UC", "UPE", "UR") && !seen.Details.Contains("headers_too_large", StringComparison.Ordinal)
-            && Port(seen.Proxy.Context) is { Protocol: Protocol.Http } plain && !IsRefused(seen))
+        if (MalformedResponse.Of(seen.Proxy, seen.Details, Told(seen)) is { } malformed) return malformed;
+        if (HasFlag(seen, "UC", "UPE", "UR") && Port(seen.Proxy.Context) is { Protocol: Protocol.Http } plain && !IsRefused(seen))
         {
             var gRPC = traced.Kind == CallKinds.Grpc;
             return Faults.Of("ISM2074", plain.Object, plain.Field,
                 $"declares HTTP, so the callee's proxy speaks HTTP/1.1 to the application of {seen.Proxy}, which ends the connection ({Told(seen)}): "
                     + $"{(gRPC ? "the call is gRPC, which needs HTTP/2" : "it probably speaks something else, such as TLS or gRPC, or ends")}",
                 gRPC ? plain.Declare("grpc") : $"name the port by what the application speaks: https-…, grpc-… or tcp-…; if that is HTTP/1.1: {logs}");
-        }
-        if (seen.Details.Contains("headers_too_large", StringComparison.Ordinal))
-        {
-            return Faults.Of("ISM2091", seen.Proxy.ToString(), "",
-                $"its application answers with more than {ProxyDecisions.LongestHead / 1024} KiB of headers, which proxies do not accept ({Told(seen)})",
-                "shorten the headers of the response: often cookies, tokens or lists that belong in the body");
         }
         return Faults.Of("ISM2074", seen.Proxy.ToString(), "", $"its proxy could not hand the call to the application: {Told(seen)}", logs);
     }

@@ -28,6 +28,11 @@ internal static class OperatorFaults
             Call) { IsSeenOnlyByCall = true },
         new("$caller", "$idled/delay/2", "ISM2088 | EnvoyFilter $ns/$idled in cluster1 | its proxy gave up after", Call, Call) { IsSeenOnlyByCall = true },
 
+        new("$caller", "http://$waiting:17031/delay/3", "ISM2166 | DestinationRule $ns/$waiting in cluster1 | is 1 s", Call,
+            Call) { IsSeenOnlyByCall = true },
+        new("$caller", "http://$farwaiting:17032/delay/3", "ISM2166 | DestinationRule $ns/$farwaiting in cluster2 | is 1 s: the proxy of Pod $ns/$farwaiting",
+            Call, Call) { IsSeenOnlyByCall = true },
+
         // What objects say, and their authors did not mean
         new("$caller", "$datagram/hello", "ISM2030 | Service $ns/$datagram in cluster1 | is UDP at port 80", Call, Call),
         new("$caller", "$upgraded/hello", "ISM2074 | DestinationRule $ns/$upgraded in cluster1 | is UPGRADE, so the caller's proxy speaks HTTP/2", Call,

@@ -48,6 +48,9 @@ public sealed class NodeStatus
     public List<Condition> Conditions { get; set => field = value ?? []; } = [];
     public NodeSystemInfo NodeInfo { get; set => field = value ?? new(); } = new();
 
+    /// <summary>What Pods can have of each resource, as quantities.</summary>
+    public Dictionary<string, JsonNode> Allocatable { get; set => field = value ?? []; } = [];
+
     public bool IsReady => Conditions.Any(condition => condition is { Type: "Ready", Status: "True" });
 }
 

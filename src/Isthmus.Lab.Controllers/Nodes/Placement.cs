@@ -5,8 +5,8 @@ using Isthmus.Lab.Controllers.Framework;
 
 namespace Isthmus.Lab.Controllers.Nodes;
 
-/// <summary>Chooses a node for a Pod: what excludes a node, and which remaining one is best. CPU and memory do not count:
-/// all nodes share one machine.</summary>
+/// <summary>Chooses a node for a Pod: what excludes a node, and which remaining one is best. CPU and memory of other Pods do not
+/// count, because all nodes share one machine: a Pod that requests more than a node has fits on none.</summary>
 public static class Placement
 {
     /// <summary>The kubelet's default.</summary>
@@ -50,9 +50,23 @@ public static class Placement
         if (pod.Spec.NodeSelector.Any(pair => node.Metadata.Labels.GetValueOrDefault(pair.Key) != pair.Value) || !NodeAffinityHolds(pod, node))
             return "node(s) didn't match Pod's node affinity/selector";
         if (present.Count(one => !PodStates.IsFinished(one)) >= MaxPodsPerNode) return "Too many pods";
+        if (Lacked(pod, node) is { } resource) return $"Insufficient {resource}";
         if (HostPorts(pod).Intersect(present.Where(one => !PodStates.IsFinished(one)).SelectMany(HostPorts)).Any())
             return "node(s) didn't have free ports for the requested pod ports";
         return PodTerms(pod, "podAntiAffinity").Any(term => InDomain(pod, term, node, nodes, podsOf)) ? "node(s) didn't match pod anti-affinity rules" : null;
+    }
+
+    /// <summary>The resource of which the Pod alone requests more than the node has; null where it does not.</summary>
+    private static string? Lacked(Pod pod, Node node) => ((string[])["cpu", "memory"]).FirstOrDefault(resource =>
+        Quantity.TryParse(node.Status.Allocatable.GetValueOrDefault(resource)?.ToString(), out var has) && has > 0 && Requested(pod, resource) > has);
+
+    /// <summary>Containers run together; those that come before them run alone, beside sidecars.</summary>
+    private static decimal Requested(Pod pod, string resource)
+    {
+        decimal Of(Container container) => Quantity.TryParse(container.Resources.Requests.GetValueOrDefault(resource)?.ToString(), out var value) ? value : 0;
+        var sidecars = pod.Spec.InitContainers.Where(container => container.RestartPolicy == "Always").Sum(Of);
+        var first = pod.Spec.InitContainers.Where(container => container.RestartPolicy != "Always").Select(Of).DefaultIfEmpty().Max();
+        return sidecars + Math.Max(first, pod.Spec.Containers.Sum(Of));
     }
 
     private static IEnumerable<(int, string)> HostPorts(Pod pod) =>

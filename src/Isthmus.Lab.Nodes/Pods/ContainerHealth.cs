@@ -56,10 +56,10 @@ internal sealed class ContainerHealth(
     {
         if (Spec.StartupProbe is { } startup && !HasStarted)
         {
-            Start("startup", startup, isEager: true, (verdict, message) =>
+            Start("startup", startup, isEager: true, verdict =>
             {
                 if (verdict) BeginService();
-                else Fail("Startup", startup, message);
+                else Fail("startup", startup);
             });
             return;
         }
@@ -71,34 +71,32 @@ internal sealed class ContainerHealth(
         HasStarted = true;
         if (Spec.ReadinessProbe is { } readiness)
         {
-            Start("readiness", readiness, isEager: true, (verdict, message) =>
+            Start("readiness", readiness, isEager: true, verdict =>
             {
                 _isProbedReady = verdict;
-                if (!verdict) pod.Tell(true, "Unhealthy", $"Readiness probe failed: {message}", Spec);
             });
         }
         if (Spec.LivenessProbe is { } liveness)
         {
-            Start("liveness", liveness, isEager: false, (verdict, message) =>
+            Start("liveness", liveness, isEager: false, verdict =>
             {
-                if (!verdict) Fail("Liveness", liveness, message);
+                if (!verdict) Fail("liveness", liveness);
             });
         }
     }
 
-    private void Fail(string kind, Probe probe, string message)
+    private void Fail(string kind, Probe probe)
     {
         if (running.IsStopping) return;
-        pod.Tell(true, "Unhealthy", $"{kind} probe failed: {message}", Spec);
-        pod.Tell(false, "Killing", $"Container {Spec.Name} failed {kind.ToLowerInvariant()} probe, will be restarted", Spec);
+        pod.Tell(false, "Killing", $"Container {Spec.Name} failed {kind} probe, will be restarted", Spec);
         restart(running, probe.TerminationGracePeriodSeconds);
     }
 
     /// <param name="onVerdict">Called on the loop when the verdict changes, and for each failure that repeats one.</param>
-    private void Start(string kind, Probe probe, bool isEager, Action<bool, string> onVerdict) =>
-        loop.Start($"running the {kind} probe of container {Spec.Name}", stop => ProbeAsync(probe, isEager, kind == "startup", onVerdict, stop), running.Over);
+    private void Start(string kind, Probe probe, bool isEager, Action<bool> onVerdict) =>
+        loop.Start($"running the {kind} probe of container {Spec.Name}", stop => ProbeAsync(kind, probe, isEager, onVerdict, stop), running.Over);
 
-    private async Task ProbeAsync(Probe probe, bool isEager, bool isUntilSuccess, Action<bool, string> onVerdict, CancellationToken stop)
+    private async Task ProbeAsync(string kind, Probe probe, bool isEager, Action<bool> onVerdict, CancellationToken stop)
     {
         var period = TimeSpan.FromSeconds(Math.Max(1, probe.PeriodSeconds));
         var state = ProbeState.Initial;
@@ -110,14 +108,19 @@ internal sealed class ContainerHealth(
             if (!result.Success && isEager && state.Verdict != true && await SucceedsEarlyAsync(probe, period, began, stop)) result = new(true, "");
             var before = state.Verdict;
             state = state.Next(result.Success, probe);
-            if (state.Verdict is { } verdict && (verdict != before || !verdict))
+            var verdict = state.Verdict is { } reached && (reached != before || !reached) ? reached : (bool?)null;
+            if (verdict is not null || !result.Success)
             {
                 await loop.InvokeAsync(() =>
                 {
-                    if (!running.Over.IsCancellationRequested) onVerdict(verdict, result.Message);
+                    if (running.Over.IsCancellationRequested) return;
+                    // As a kubelet does, of each failure, not only of those that count.
+                    if (!result.Success && !running.IsStopping)
+                        pod.Tell(true, "Unhealthy", $"{char.ToUpperInvariant(kind[0])}{kind[1..]} probe failed: {result.Message}", Spec);
+                    if (verdict is { } now) onVerdict(now);
                 }, stop);
             }
-            if (isUntilSuccess && state.Verdict == true) return;
+            if (kind == "startup" && state.Verdict == true) return;
             var left = period - node.Time.GetElapsedTime(began);
             if (!(result.Success && state.Verdict is null)) await node.Time.DelayInFullAsync(left, stop);
         }

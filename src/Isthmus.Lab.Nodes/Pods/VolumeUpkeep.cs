@@ -38,7 +38,9 @@ internal sealed class VolumeUpkeep(PodVolumes volumes, NodeContext node, PodSubj
             // less often.
             Due = now + _pause.Next();
             _mayHaveChanged = false;
-            pod.Tell(true, "FailedMount", $"MountVolume.SetUp failed: {e.Message}");
+            pod.Tell(true, "FailedMount",
+                e is VolumeException { Volume: { Length: > 0 } name } ? $"MountVolume.SetUp failed for volume \"{name}\" : {e.Message}"
+                    : $"MountVolume.SetUp failed: {e.Message}");
         }
         return _areMade;
     }

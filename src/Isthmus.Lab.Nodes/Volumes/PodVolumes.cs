@@ -30,19 +30,26 @@ internal sealed class PodVolumes(string directory, string claims, INodeApi api, 
         {
             var renew = await ObtainTokensAsync(facts.Pod, volume, stop);
             if (renew is { } at && (next is null || at < next)) next = at;
-            var path = PathOf(volume.Name);
-            if (content.Files(volume, account => _tokens[(volume.Name, account.Path)].Text) is { } files)
+            try
             {
-                AtomicDirectory.Write(path, files, group);
-                NestedMounts.Make(path, NestedMounts.In(facts.Pod.Spec, volume.Name));
+                var path = PathOf(volume.Name);
+                if (content.Files(volume, account => _tokens[(volume.Name, account.Path)].Text) is { } files)
+                {
+                    AtomicDirectory.Write(path, files, group);
+                    NestedMounts.Make(path, NestedMounts.In(facts.Pod.Spec, volume.Name));
+                }
+                else if (volume.PersistentVolumeClaim?["claimName"]?.ToString() is { } claim)
+                {
+                    if (!_claimed.ContainsKey(volume.Name))
+                        _claimed[volume.Name] = ClaimDirectories.Of(api.Claim(facts.Pod.Metadata.Namespace, claim), claim, claims,
+                            at => { MakeEmpty(new(), at, group); return at; });
+                }
+                else MakeOther(volume, path, group);
             }
-            else if (volume.PersistentVolumeClaim?["claimName"]?.ToString() is { } claim)
+            catch (VolumeException e)
             {
-                if (!_claimed.ContainsKey(volume.Name))
-                    _claimed[volume.Name] = ClaimDirectories.Of(api.Claim(facts.Pod.Metadata.Namespace, claim), claim, claims,
-                        at => { MakeEmpty(new(), at, group); return at; });
+                throw new VolumeException(e.Message) { Volume = volume.Name };
             }
-            else MakeOther(volume, path, group);
         }
         return next;
     }

@@ -6,7 +6,11 @@ using Isthmus.Lab.Nodes.Env;
 namespace Isthmus.Lab.Nodes.Volumes;
 
 /// <summary>A volume cannot be created yet: the Pod waits, with a FailedMount Event.</summary>
-internal sealed class VolumeException(string message) : Exception(message);
+internal sealed class VolumeException(string message) : Exception(message)
+{
+    /// <summary>The name of the volume; empty where it is not about one.</summary>
+    internal string Volume { get; init; } = "";
+}
 
 /// <summary>The files of volumes that are made from objects.</summary>
 internal sealed class VolumeContent(PodFacts facts, IClusterView cluster)

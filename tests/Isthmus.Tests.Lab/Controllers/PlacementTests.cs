@@ -70,6 +70,26 @@ public class PlacementTests
         Assert.Equal("b", Placement.Choose(pod, [Node("a"), Node("b")], node => node == "a" ? [other] : [new Pod(), new Pod()]).Node);
     }
 
+    /// <summary>Nodes share one machine, so that only a Pod is turned away which none of them could ever hold.</summary>
+    [Theory]
+    [InlineData("3", "1Gi", "", "0/1 nodes are available: 1 Insufficient cpu.")]
+    [InlineData("500m", "8Gi", "", "0/1 nodes are available: 1 Insufficient memory.")]
+    [InlineData("2", "1Gi", "", "")]
+    [InlineData("1", "1Gi", "2500m", "0/1 nodes are available: 1 Insufficient cpu.")]
+    [InlineData("1", "1Gi", "1500m", "")]
+    public void A_Pod_that_requests_more_than_a_node_has_stays_without_one(string cpu, string memory, string before, string reason)
+    {
+        static Container Asking(string name, string cpu, string memory) => new()
+        {
+            Name = name, Resources = new() { Requests = new() { ["cpu"] = cpu, ["memory"] = memory } },
+        };
+        var pod = new Pod { Spec = new() { Containers = [Asking("web", cpu, memory)], InitContainers = before.Length > 0 ? [Asking("first", before, "1Mi")] : [] } };
+        var node = Node("a");
+        node.Status.Allocatable = new() { ["cpu"] = "2", ["memory"] = "4194304Ki", ["pods"] = "110" };
+        var choice = Placement.Choose(pod, [node], _ => [pod, pod]);
+        Assert.Equal((reason.Length > 0 ? null : "a", reason), (choice.Node, choice.Reason));
+    }
+
     private static Node Node(string name, bool ready = true, string? taint = null, string? zone = null)
     {
         var labels = new Dictionary<string, string> { ["kubernetes.io/hostname"] = name };

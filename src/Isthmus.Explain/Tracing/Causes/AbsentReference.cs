@@ -54,7 +54,7 @@ internal static partial class AbsentReference
 
     /// <summary>As kubelets say it: <c>MountVolume.SetUp failed for volume "conf" : configmap "conf" not found</c>, and of a key that is missing.</summary>
     [GeneratedRegex("^MountVolume.SetUp failed for volume \"(?<volume>[^\"]+)\" ?: .*?"
-        + "(?:(?<kind>secret|configmap|persistentvolumeclaim) \"(?<name>[^\"]+)\" not found|(?<kind>secret|configmap) references non-existent (?:config|secret) key: (?<key>[^ ]+))")]
+        + "(?:(?<kind>secret|configmap|persistentvolumeclaim) \"(?<name>[^\"]+)\" not found|(?<kind>secret|configmap) references non-existent (?:(?:config|secret) )?key: (?<key>[^ ]+))")]
     private static partial Regex Unmounted();
 
     /// <summary>As kubelets say it: <c>secret "db" not found</c>, and <c>couldn't find key password in Secret shop/db</c>.</summary>

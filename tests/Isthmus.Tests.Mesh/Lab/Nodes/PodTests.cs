@@ -213,6 +213,7 @@ public sealed class PodTests
             .Select(one => DateTimeOffset.Parse((string)one["lastTimestamp"]!, CultureInfo.InvariantCulture)).ToList();
         await Eventually.TrueAsync(() => said() is [var first, .., var last] && last - first >= TimeSpan.FromSeconds(2));
         Assert.InRange(said().Count, 2, 8);
+        Assert.Contains(rig.Api.Events, one => (string?)one["message"] == "MountVolume.SetUp failed for volume \"v\" : configmap \"later\" not found");
         rig.Api.ConfigMaps["default/later"] = new() { Data = { ["x"] = "1" } };
         rig.Pods.Refresh("default");
         await rig.ReadyAsync("a");
@@ -261,6 +262,18 @@ public sealed class PodTests
         await rig.ReadyAsync("a");
         var (_, capabilities) = await rig.ExecAsync("a", "main", "sed", "-n", "s/^CapPrm:\\t//p", "/proc/1/status");
         Assert.Equal(0UL, ulong.Parse(capabilities.Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) >> 21 & 1);
+    }
+
+    /// <summary>Of each failure, and not only when enough of them have come together.</summary>
+    [Fact]
+    public async Task A_probe_that_fails_is_told_before_it_counts()
+    {
+        await using var rig = NodeRig.Start();
+        rig.Apply(Yaml("a", "python3 -m http.server 8080 --directory /tmp", """
+                readinessProbe: {httpGet: {path: /none, port: 8080}, periodSeconds: 1, failureThreshold: 1000}
+            """));
+        await EventAsync(rig, e => (string?)e["reason"] == "Unhealthy"
+            && (string?)e["message"] == "Readiness probe failed: HTTP probe failed with statuscode: 404");
     }
 
     [Fact]

@@ -83,7 +83,8 @@ public class PlacementTests
         {
             Name = name, Resources = new() { Requests = new() { ["cpu"] = cpu, ["memory"] = memory } },
         };
-        var pod = new Pod { Spec = new() { Containers = [Asking("web", cpu, memory)], InitContainers = before.Length > 0 ? [Asking("first", before, "1Mi")] : [] } };
+        var pod = new Pod { Spec = new() { Containers = [Asking("web", cpu, memory)] } };
+        if (before.Length > 0) pod.Spec.InitContainers = [Asking("first", before, "1Mi")];
         var node = Node("a");
         node.Status.Allocatable = new() { ["cpu"] = "2", ["memory"] = "4194304Ki", ["pods"] = "110" };
         var choice = Placement.Choose(pod, [node], _ => [pod, pod]);

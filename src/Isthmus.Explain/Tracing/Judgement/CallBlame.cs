@@ -365,8 +365,8 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
                 "see the log of what listens there, and what it expects: another protocol, or a certificate of the client");
         return Faults.Of("ISM2076", Where(), "",
             $"{_facts.Client} did not get through: {said}{(_facts.Sightings.All.Count == 0 ? "; no proxy on the path saw the call" : "")}",
-            $"nothing in the configuration of the mesh{(Unread().Length > 0 ? "" : ", and no NetworkPolicy,")} explains it: check the network in between "
-                + $"({(Unread() is { Length: > 0 } unread ? $"NetworkPolicies of {unread}, which could not be read, " : "")}firewalls, routes)");
+            $"no cause was found on the way of this call{(Unread().Length > 0 ? "" : ", NetworkPolicies included")}: see what 'isthmus analyze' and 'isthmus "
+                + $"verify' find beside it; if that is nothing, check the network in between ({(Unread() is { Length: > 0 } unread ? $"NetworkPolicies of {unread}, which could not be read, " : "")}firewalls, routes)");
     }
 
     /// <summary>Neither the API server of a cluster nor what may be its gateway answers; null where the call went elsewhere.</summary>

@@ -95,7 +95,7 @@ public sealed class TracePacketsTests
     public void Nobody_looks_for_one_that_could_not_be_read()
     {
         var scenario = new TraceScenario { Call = new("GET /", false, 503, 3, There, "UF", "delayed connect error: 113", []) };
-        Assert.Contains("no NetworkPolicy, explains it", scenario.Walk().Failure?.Problem?.Remedy);
+        Assert.Contains("NetworkPolicies included", scenario.Walk().Failure?.Problem?.Remedy);
         scenario.UnreadThere = ["NetworkPolicy"];
         Assert.Contains("NetworkPolicies of c2, which could not be read", scenario.Walk().Failure?.Problem?.Remedy);
     }

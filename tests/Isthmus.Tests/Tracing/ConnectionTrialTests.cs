@@ -26,6 +26,27 @@ public sealed class ConnectionTrialTests
         {apiVersion: networking.istio.io/v1alpha3, kind: EnvoyFilter, metadata: {name: limits, namespace: shop}, spec: {configPatches: [{applyTo: NETWORK_FILTER, match: {context: SIDECAR_INBOUND, listener: {filterChain: {filter: {name: envoy.filters.network.tcp_proxy}}}}, patch: {operation: MERGE, value: {name: envoy.filters.network.tcp_proxy, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, idle_timeout: 1s}}}}]}}
         """;
 
+    /// <summary>An ingress gateway of c2, which serves <c>orders</c> with TLS.</summary>
+    private const string Entrance = """
+
+        ---
+        {apiVersion: v1, kind: Pod, metadata: {name: ing, namespace: istio-system, labels: {istio: ingress}}, spec: {containers: [{name: istio-proxy, args: [proxy, router]}]}, status: {phase: Running, podIP: 10.1.0.11, conditions: [{type: Ready, status: "True"}]}}
+        ---
+        {apiVersion: v1, kind: Service, metadata: {name: ingress, namespace: istio-system}, spec: {clusterIP: 10.96.0.9, selector: {istio: ingress}, ports: [{name: https, port: 443, targetPort: 8443}]}, status: {loadBalancer: {ingress: [{ip: 172.18.2.9}]}}}
+        ---
+        {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: ingress-1, namespace: istio-system, labels: {kubernetes.io/service-name: ingress}}, ports: [{name: https, port: 8443}], endpoints: [{addresses: [10.1.0.11], targetRef: {kind: Pod, name: ing}}]}
+        ---
+        {apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: partner, namespace: istio-system}, spec: {selector: {istio: ingress}, servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: [orders], tls: {mode: SIMPLE, credentialName: partner}}]}}
+        """;
+
+    private const string EntranceDump = """
+        {"config_dump": {"configs": [{"@type": "x.ListenersConfigDump", "dynamic_listeners": [{"active_state": {"listener": {"name": "0.0.0.0_8443", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 8443}}, "traffic_direction": "OUTBOUND", "listener_filters": [{"name": "envoy.filters.listener.tls_inspector"}],
+          "filter_chains": [{"filter_chain_match": {"server_names": ["orders"]}, "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", "common_tls_context": {"tls_certificate_sds_secret_configs": [{"name": "kubernetes://partner"}]}}},
+           "filters": [{"name": "http", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", "stat_prefix": "x", "route_config": {"name": "r", "virtual_hosts": [{"name": "any", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "direct_response": {"status": 200}}]}]},
+            "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}]}}]}]}}}]}]},
+         "clusters": {}, "pod": {"listening": ["0.0.0.0:8443"]}}
+        """;
+
     [Theory]
     [InlineData(Rule, "DestinationRule shop/orders in c1", Field)]
     [InlineData("", "Pod shop/buyer in c1", "idle_timeout")]
@@ -113,17 +134,8 @@ public sealed class ConnectionTrialTests
         var scenario = new TraceScenario();
         scenario.One += "\n---\n{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: orders, namespace: shop}, spec: {host: orders, "
             + $"trafficPolicy: {{tls: {{mode: SIMPLE, sni: {sni}}}}}}}}}";
-        scenario.Two += """
-
-            ---
-            {apiVersion: v1, kind: Pod, metadata: {name: ing, namespace: istio-system, labels: {istio: ingress}}, spec: {containers: [{name: istio-proxy, args: [proxy, router]}]}, status: {phase: Running, podIP: 10.1.0.11, conditions: [{type: Ready, status: "True"}]}}
-            ---
-            {apiVersion: v1, kind: Service, metadata: {name: ingress, namespace: istio-system}, spec: {clusterIP: 10.96.0.9, selector: {istio: ingress}, ports: [{name: https, port: 443, targetPort: 8443}]}, status: {loadBalancer: {ingress: [{ip: 172.18.2.9}]}}}
-            ---
-            {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: ingress-1, namespace: istio-system, labels: {kubernetes.io/service-name: ingress}}, ports: [{name: https, port: 8443}], endpoints: [{addresses: [10.1.0.11], targetRef: {kind: Pod, name: ing}}]}
-            ---
-            {apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: partner, namespace: istio-system}, spec: {selector: {istio: ingress}, servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: [orders], tls: {mode: SIMPLE, credentialName: partner}}]}}
-            """;
+        scenario.Two += Entrance;
+        scenario.CalleeThere = EntranceDump;
         var client = JsonNode.Parse(scenario.ClientOfOne.Replace("\"address\": \"10.1.0.5\", \"port_value\": 8080",
             "\"address\": \"172.18.2.9\", \"port_value\": 443", StringComparison.Ordinal).Replace("orders;shop;orders;v1;c1", ";;;;c1", StringComparison.Ordinal))!;
         var cluster = client["config_dump"]!["configs"]![0]!["dynamic_active_clusters"]![1]!["cluster"]!.AsObject();
@@ -138,13 +150,6 @@ public sealed class ConnectionTrialTests
                 {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions", "upstream_http_protocol_options": {"auto_sni": true}, "explicit_http_config": {"http_protocol_options": {}}}}
                 """);
         scenario.Client = client.ToJsonString();
-        scenario.CalleeThere = """
-            {"config_dump": {"configs": [{"@type": "x.ListenersConfigDump", "dynamic_listeners": [{"active_state": {"listener": {"name": "0.0.0.0_8443", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 8443}}, "traffic_direction": "OUTBOUND", "listener_filters": [{"name": "envoy.filters.listener.tls_inspector"}],
-              "filter_chains": [{"filter_chain_match": {"server_names": ["orders"]}, "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", "common_tls_context": {"tls_certificate_sds_secret_configs": [{"name": "kubernetes://partner"}]}}},
-               "filters": [{"name": "http", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", "stat_prefix": "x", "route_config": {"name": "r", "virtual_hosts": [{"name": "any", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "direct_response": {"status": 200}}]}]},
-                "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}]}}]}]}}}]}]},
-             "clusters": {}, "pod": {"listening": ["0.0.0.0:8443"]}}
-            """;
         scenario.Call = code.Length == 0 ? null : new("GET /", false, 503, 40, "172.18.2.9:443", "UF,URX", "connection_reset", []);
         var trace = scenario.Walk();
         Assert.Contains("Service istio-system/ingress in c2 at 172.18.2.9:443", trace.Ways[0].Title, StringComparison.Ordinal);
@@ -152,6 +157,20 @@ public sealed class ConnectionTrialTests
         else
             AssertCause(trace, code, "DestinationRule shop/orders in c1", "spec.trafficPolicy.tls.sni",
                 "begins TLS for old.example at the gateway Service istio-system/ingress in c2, whose servers with TLS at port 443 are for orders");
+    }
+
+    /// <summary>The address itself is called, which is of a Service and not outside.</summary>
+    [Theory]
+    [InlineData("443", true)]
+    [InlineData("444", false)]
+    public void A_call_to_the_load_balancer_of_a_gateway_is_followed(string port, bool isFollowed)
+    {
+        var scenario = new TraceScenario { CalleeThere = EntranceDump, Call = new("GET /", false, 503, 40, $"172.18.2.9:{port}", "UC", "connection_reset", []) };
+        scenario.Two += Entrance;
+        var trace = scenario.Walk($"https://172.18.2.9:{port}/");
+        Assert.Equal(isFollowed, trace.Hops.Any(hop => hop.Name == "service"
+            && hop.Summary == "Service istio-system/ingress in c2 at 172.18.2.9:443 → 1 Pod"));
+        Assert.Equal(isFollowed ? "ISM2055" : "ISM2076", trace.Failure!.Problem!.Code);
     }
 
     [Theory]

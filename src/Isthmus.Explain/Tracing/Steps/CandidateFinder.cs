@@ -34,7 +34,7 @@ internal sealed class CandidateFinder(TraceFacts facts, TraceCauses causes, Trac
         var host = ProxyTables.Split(cluster.Name).Host;
         var entry = pod is null && gateway is null ? facts.EntryOf(endpoint.Address, host) ?? WrittenEndpoint.Of(facts, endpoint.Address, host) : null;
         if (pod is null && gateway is null && endpoint.Workload.Namespace.Length > 0) causes.Needs.NeedPods(endpoint.Workload.Namespace);
-        if (pod is null && gateway is null && endpoint.Address is IPEndPoint outer && Entrance(outer) is { } entrance)
+        if (pod is null && gateway is null && endpoint.Address is IPEndPoint outer && Entrances.At(facts, causes.Needs, outer) is { } entrance)
             return new(endpoint, share, view.IsEjected(cluster.Name, endpoint), null, null, entrance) { Entry = entry };
         return new(endpoint, share, view.IsEjected(cluster.Name, endpoint),
             gateway
@@ -43,21 +43,6 @@ internal sealed class CandidateFinder(TraceFacts facts, TraceCauses causes, Trac
                     ? new GatewayPlace(null, null, unknown, "another network", "known to the control plane only", "")
                     : null),
             pod, null) { Entry = entry };
-    }
-
-    /// <summary>The Service of a gateway that has an address of a load balancer, as an entry may name it; null: no cluster has one, or several do.</summary>
-    private ServiceInCluster? Entrance(IPEndPoint address)
-    {
-        var ip = address.Address.ToString();
-        var found = (from cluster in facts.Clusters
-                     from service in cluster.Services
-                     where service.Status.LoadBalancer.Ingress.Any(ingress => ingress.Ip == ip) || service.Spec.ExternalIPs.Contains(ip)
-                     let place = new ServiceInCluster(cluster, service)
-                     where place.Port(address.Port) is not null
-                     select place).ToList();
-        if (found is not [var only]) return null;
-        causes.Needs.NeedPods(only.Service.Metadata.Namespace);
-        return only.Pods.Any(ClusterObjects.IsGateway) ? only : null;
     }
 
     /// <summary>Whether endpoints of a host can be in another network: those of ServiceEntries are where these say.</summary>

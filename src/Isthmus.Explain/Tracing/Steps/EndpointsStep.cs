@@ -147,17 +147,32 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
     /// <param name="unrouted">Why the caller's proxy passes it on, which is the cause where no Pod is there; null: for no reason of its own.</param>
     public void WalkPlain(Problem? unrouted = null)
     {
-        if (PlainPods(unrouted) is not { } callees) return;
+        var entrance = call.Host is null ? Entrances.At(facts, causes.Needs, call.Destination) : null;
+        if ((entrance is null ? PlainPods(unrouted) : BehindEntrance(entrance)) is not { } callees) return;
         foreach (var callee in callees.Take(WaysStep.PodsPerWorkload))
         {
             record.BeginWay(
                 $"{callee.Cluster.Context}{TraceRecord.NetworkText(callee.Cluster.NetworkOf(callee.Pod))}: Pod {callee.Pod.Key} at "
                     + $"{callee.Address}{(callees.Count > 1 ? $", one of {callees.Count} alike" : "")}",
                 100 / Math.Min(callees.Count, WaysStep.PodsPerWorkload));
-            record.Packets(causes.Packets.ToPod(callee));
+            // Behind a load balancer, packets do not come from the caller's Pod.
+            if (entrance is null) record.Packets(causes.Packets.ToPod(callee));
             pods.Walk(null, callee, null);
         }
         record.EndWay();
+    }
+
+    /// <summary>The Pods of a gateway that is called by the address of its load balancer, as from outside; null when the call ends here.</summary>
+    private List<Callee>? BehindEntrance(ServiceInCluster entrance)
+    {
+        if (entrance.Callees(entrance.Port(call.Destination.Port)!) is not { Count: > 0 } found)
+        {
+            record.Fail("endpoints", "none", causes.Endpoints.NoEndpointsIn(entrance.Cluster,
+                facts.Host($"{entrance.Service.Metadata.Name}.{entrance.Service.Metadata.Namespace}"), call.Destination.Port, ""));
+            return null;
+        }
+        record.Ok("service", $"{entrance.Name} at {call.Destination} → {Counted.Of(found.Count, "Pod")}", ("by", "its load balancer"));
+        return found;
     }
 
     /// <summary>The Pods that may be called; null when the call ends here, and the record says why.</summary>

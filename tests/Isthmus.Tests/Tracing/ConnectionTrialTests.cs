@@ -112,8 +112,8 @@ public sealed class ConnectionTrialTests
         var scenario = new TraceScenario();
         scenario.Two = scenario.Two.Replace("{name: ISTIO_META_NETWORK, value: n2}",
                 "{name: ISTIO_META_NETWORK, value: n2}, {name: ISTIO_META_REQUESTED_NETWORK_VIEW, value: n1}", StringComparison.Ordinal)
-            .Replace("labels: {istio: eastwest}}, spec: {containers", "labels: {istio: eastwest, pod-template-hash: x1}, ownerReferences: [{kind: ReplicaSet, name: "
-                + "east-x1, controller: true}]}, spec: {containers", StringComparison.Ordinal);
+            .Replace("labels: {istio: eastwest}}, spec: {containers", "labels: {istio: eastwest, pod-template-hash: x1}, ownerReferences: [{kind: "
+                + "ReplicaSet, name: east-x1, controller: true}]}, spec: {containers", StringComparison.Ordinal);
         var gateway = JsonNode.Parse(scenario.Gateway)!;
         gateway["config_dump"]!["configs"]![1]!["dynamic_endpoint_configs"]![0]!["endpoint_config"]!["endpoints"] = new JsonArray();
         scenario.Gateway = gateway.ToJsonString();
@@ -137,7 +137,8 @@ public sealed class ConnectionTrialTests
         scenario.Two += Entrance;
         scenario.CalleeThere = EntranceDump;
         var client = JsonNode.Parse(scenario.ClientOfOne.Replace("\"address\": \"10.1.0.5\", \"port_value\": 8080",
-            "\"address\": \"172.18.2.9\", \"port_value\": 443", StringComparison.Ordinal).Replace("orders;shop;orders;v1;c1", ";;;;c1", StringComparison.Ordinal))!;
+            "\"address\": \"172.18.2.9\", \"port_value\": 443", StringComparison.Ordinal)
+            .Replace("orders;shop;orders;v1;c1", ";;;;c1", StringComparison.Ordinal))!;
         var cluster = client["config_dump"]!["configs"]![0]!["dynamic_active_clusters"]![1]!["cluster"]!.AsObject();
         cluster.Remove("transport_socket_matches");
         cluster["transport_socket"] = JsonNode.Parse($$$"""
@@ -165,7 +166,10 @@ public sealed class ConnectionTrialTests
     [InlineData("444", false)]
     public void A_call_to_the_load_balancer_of_a_gateway_is_followed(string port, bool isFollowed)
     {
-        var scenario = new TraceScenario { CalleeThere = EntranceDump, Call = new("GET /", false, 503, 40, $"172.18.2.9:{port}", "UC", "connection_reset", []) };
+        var scenario = new TraceScenario
+        {
+            CalleeThere = EntranceDump, Call = new("GET /", false, 503, 40, $"172.18.2.9:{port}", "UC", "connection_reset", []),
+        };
         scenario.Two += Entrance;
         var trace = scenario.Walk($"https://172.18.2.9:{port}/");
         Assert.Equal(isFollowed, trace.Hops.Any(hop => hop.Name == "service"
@@ -181,9 +185,11 @@ public sealed class ConnectionTrialTests
     {
         var scenario = new TraceScenario
         {
-            Call = new("GET /", false, 503, 1, address, "UF", "connect error: 101", []), Place = new(address[3] == '1' ? "10.1.0.0/24, Node worker" : "", false),
+            Call = new("GET /", false, 503, 1, address, "UF", "connect error: 101", []),
+            Place = new(address[3] == '1' ? "10.1.0.0/24, Node worker" : "", false),
         };
-        scenario.One += "\n---\n{apiVersion: v1, kind: Service, metadata: {name: kubernetes, namespace: default}, spec: {clusterIP: 10.96.0.1, ports: [{port: 443}]}}";
+        scenario.One += "\n---\n{apiVersion: v1, kind: Service, metadata: {name: kubernetes, namespace: default}, spec: {clusterIP: 10.96.0.1, ports: "
+            + "[{port: 443}]}}";
         var trace = scenario.Walk(address);
         if (says.Length == 0) Assert.NotEqual("ISM2168", trace.Failure!.Problem!.Code);
         else AssertCause(trace, "ISM2168", $"address {address}", "", says);

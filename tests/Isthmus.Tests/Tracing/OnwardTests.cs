@@ -62,6 +62,17 @@ public sealed class OnwardTests
         Assert.Contains(trace.Hops, hop => hop.Name == "onward");
     }
 
+    /// <summary>A request that goes round grows at each gateway, until one refuses it.</summary>
+    [Fact]
+    public void A_call_that_goes_round_until_its_headers_are_too_many_fails()
+    {
+        var scenario = Scenario("");
+        scenario.Callee = scenario.Callee.Replace("\"address\":\"203.0.113.9\",\"port_value\":9000", "\"address\":\"10.1.0.5\",\"port_value\":8080",
+            StringComparison.Ordinal);
+        scenario.Call = new("GET /", true, 431, 1397, "10.1.0.5:8080", "-", "via_upstream", []);
+        Assert.Equal("ISM2113", scenario.Walk(Host).Failure?.Problem?.Code);
+    }
+
     /// <summary>What a gateway tells of a request that no proxy saw after it.</summary>
     [Theory]
     [InlineData(503, "UF", "ISM2075", "could not reach 203.0.113.9:9000: UF connection_refused")]

@@ -114,6 +114,26 @@ public sealed class TraceCapacityTests
         Assert.StartsWith(says, warnings[0].Problem!.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>The proxy of the callee has limits of its own.</summary>
+    [Theory]
+    [InlineData("inboundConnectionPool: {http: {http2MaxRequests: 1}}", "Sidecar shop/limits in c1", "spec.inboundConnectionPool")]
+    [InlineData("ingress: [{port: {number: 8080, protocol: HTTP, name: http}, connectionPool: {http: {http2MaxRequests: 1}}}]", "Sidecar shop/limits in c1",
+        "spec.ingress[0].connectionPool")]
+    [InlineData("egress: [{hosts: ['*/*']}]", "Pod shop/orders-a in c1", "spec.trafficPolicy.connectionPool")]
+    public void Calls_that_the_callee_refused_a_while_ago_are_told(string spec, string owner, string path)
+    {
+        var scenario = new TraceScenario { Call = new("GET /", true, 200, 3, "10.1.0.5:8080", "-", "", []) };
+        scenario.One += "\n---\n{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {name: limits, namespace: shop}, spec: "
+            + $"{{workloadSelector: {{labels: {{app: orders}}}}, {spec}}}}}";
+        scenario.Callee = scenario.Callee.Replace("\"listening\": [", "\"refusals\": [{\"cluster\": \"inbound|8080||\", \"count\": 4, \"seconds_ago\": 9}], "
+            + "\"listening\": [", StringComparison.Ordinal);
+        var trace = scenario.Walk();
+        Assert.True(trace.Succeeds);
+        var problem = Assert.Single(trace.Hops, hop => hop.Name == "pool").Problem!;
+        Assert.Equal(("ISM2097", owner, path), (problem.Code, problem.Object, problem.Path));
+        Assert.StartsWith("its limits have refused 4 calls, the last one 9 s ago", problem.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Endpoints_that_are_all_usable_are_not_all_Pods_of_the_service()
     {

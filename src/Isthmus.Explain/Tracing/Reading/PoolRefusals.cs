@@ -22,15 +22,21 @@ internal sealed record PoolRefusals(long Count, TimeSpan Ago)
         return found;
     }
 
-    /// <param name="rule">The DestinationRule of the cluster, with its context; empty for none.</param>
-    /// <param name="caller">Whose proxy it is.</param>
+    /// <param name="owner">The object that sets the limits, with its context; the Pod whose proxy it is, where none does.</param>
+    /// <param name="field">The field with them.</param>
+    /// <param name="whose">Whose calls were refused, with a blank before it; empty: those of anybody.</param>
     /// <returns>Null when it is too long ago.</returns>
-    public Problem? Describe(string rule, string caller) =>
-        Ago > Recent ? null : Faults.Of("ISM2097", rule.Length > 0 ? $"DestinationRule {rule}" : caller, "spec.trafficPolicy.connectionPool",
+    public Problem? Describe(string owner, string field, string whose) => Ago > Recent ? null : Faults.Of("ISM2097", owner, field,
         string.Create(CultureInfo.InvariantCulture,
-            $"its limits have refused {Counted.Of(Count, "call")} of this caller, the last one {Text(Ago)} ago: as many connections or requests "
+            $"its limits have refused {Counted.Of(Count, "call")}{whose}, the last one {Text(Ago)} ago: as many connections or requests "
                 + $"as they allow were in use"),
         "raise maxConnections, http1MaxPendingRequests or http2MaxRequests, or add Pods");
+
+    /// <summary>The same, where a DestinationRule sets the limits.</summary>
+    /// <param name="rule">Its name; empty for none.</param>
+    /// <param name="pod">Whose proxy it is.</param>
+    public Problem? DescribeRule(string rule, ClusterObjects at, string pod, string whose) =>
+        Describe(rule.Length > 0 ? $"DestinationRule {rule} in {at.Context}" : pod, "spec.trafficPolicy.connectionPool", whose);
 
     private static string Text(TimeSpan ago) =>
         ago < TimeSpan.FromMinutes(2) ? FormattableString.Invariant($"{ago.TotalSeconds:0} s") : FormattableString.Invariant($"{ago.TotalMinutes:0} min");

@@ -29,7 +29,8 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
             (HopFacts.DestinationRuleFact, IstioMetadata.ConfigOf(cluster.Metadata?.FilterMetadata)),
             (HopFacts.UpgradeFact,
                 cluster.IsHttp2 && DeclaredPort.Of(call) is { Protocol: Protocol.Http } ? "HTTP/2, by h2UpgradePolicy" : ""));
-        if (outbound.View.Refusals.GetValueOrDefault(cluster.Name)?.Describe(RuleOf(cluster), facts.Client.ToString()) is { } refused)
+        if (outbound.View.Refusals.GetValueOrDefault(cluster.Name)?.DescribeRule(IstioMetadata.ConfigOf(cluster.Metadata?.FilterMetadata),
+            facts.ConfigOf(facts.Home), facts.Client.ToString(), " of this caller") is { } refused)
             record.Warn("pool", "calls were refused a while ago", refused);
         var host = facts.Host(fqdn) ?? call.Host;
         if (facts.Entry is not null && call.Kind == CallKinds.Grpc && !cluster.IsHttp2 && host is not null && int.TryParse(port, out var of)

@@ -121,6 +121,9 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, TraceCau
             return;
         }
         record.Ok("gateway endpoints", $"{usable.Count} of {endpoints.Count} {(usable.Count == 1 ? "is" : "are")} usable", list);
+        if (view.Refusals.GetValueOrDefault(local.Name)?.DescribeRule(IstioMetadata.ConfigOf(local.Metadata?.FilterMetadata), facts.ConfigOf(cluster),
+            PodRef.Of(cluster, gateway).ToString(), "") is { } refused)
+            record.Warn("pool", "the gateway refused calls a while ago", refused);
         var next = (IPEndPoint)usable[0].Address;
         // A gateway may lead to any cluster in its network.
         if (facts.PodAt(next.Address, usable[0].Workload.Cluster, cluster, cluster.NetworkOf(gateway)) is not { } found)

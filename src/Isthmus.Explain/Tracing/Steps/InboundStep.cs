@@ -1,4 +1,5 @@
 using System.Net;
+using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
@@ -45,6 +46,20 @@ internal sealed class InboundStep(TraceFacts facts, TraceRecord record, TraceCau
             ("caller", caller), ("allowed by", access.Allowing), HopFacts.Idle(chain.Idle),
             (HopFacts.IdleOwnerFact, chain.Idle is { } idle
                 ? new IdleCauses(facts, causes.Config).AtCallee(callee, call.Port, view.Decisions.Cluster(cluster!), idle) : ""));
-        return view.Decisions.Cluster(cluster!)?.Own as IPEndPoint ?? address;
+        var local = view.Decisions.Cluster(cluster!);
+        if (view.Refusals.GetValueOrDefault(cluster!) is { } refusals && Refused(refusals, callee, IstioMetadata.ConfigOf(local?.Metadata?.FilterMetadata)) is { } refused)
+            record.Warn("pool", "calls were refused a while ago", refused);
+        return local?.Own as IPEndPoint ?? address;
+    }
+
+    /// <summary>The limits of connections to the application are those of its Sidecar, or else of the DestinationRule of the Service.</summary>
+    private Problem? Refused(PoolRefusals refusals, Callee callee, string rule)
+    {
+        var at = facts.ConfigOf(callee.Cluster);
+        if (causes.Config.SidecarOf(callee.Cluster, callee.Pod) is not { } sidecar) return refusals.DescribeRule(rule, at, callee.Name.ToString(), "");
+        var index = sidecar.Ingress.ToList().FindIndex(one => one.Port == callee.Address.Port && one.Pool is not null);
+        return index < 0 && sidecar.InboundPool is null ? refusals.DescribeRule(rule, at, callee.Name.ToString(), "")
+            : refusals.Describe($"Sidecar {sidecar.Namespace}/{sidecar.Name} in {at.Context}",
+                index < 0 ? "spec.inboundConnectionPool" : $"spec.ingress[{index}].connectionPool", "");
     }
 }

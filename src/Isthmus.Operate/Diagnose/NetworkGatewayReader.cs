@@ -4,7 +4,6 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
-using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose;
@@ -42,8 +41,8 @@ internal static class NetworkGatewayReader
                 Type = service.Spec.Type,
                 SelectsNothing = selectsNothing ? selector : "",
                 ScaledToZero = deployment is { Spec.Replicas: 0 } ? deployment.Key : "",
-                Refused = deployment is not null && PodRefusals.Why(deployment) is { Length: > 0 } why
-                    ? new(deployment.Key, why, PodRefusals.Remedy(client.Access.Name, deployment)) : null,
+                Refused = deployment is not null && PodRefusal.Why(deployment) is { Length: > 0 } why
+                    ? new(deployment.Key, why, PodRefusal.Remedy(client.Access.Name, deployment)) : null,
                 Workload = workload,
                 Astray = astray,
                 SeesAllNetworks = workload.Length > 0 || astray is not null ? ""

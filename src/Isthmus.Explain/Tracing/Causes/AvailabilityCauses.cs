@@ -364,7 +364,7 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
         }
         if (ServicePods.Workloads(service).FirstOrDefault() is { } workload)
         {
-            var refused = PodRefusals.Why(workload);
+            var refused = PodRefusal.Why(workload);
             if (workload.Spec.Replicas > 0 && (refused.Length == 0 || refused.Contains("webhook", StringComparison.Ordinal))
                 && Unserved(service.Cluster, service.Cluster.RevisionOf(ns)) is { } unserved)
                 return unserved;

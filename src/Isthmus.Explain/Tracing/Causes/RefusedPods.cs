@@ -4,6 +4,7 @@ using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Explain.Tracing.Causes;
 
@@ -31,9 +32,9 @@ internal static class RefusedPods
     /// <summary>Deployments of a Service that make no more Pods, or none of their newest template.</summary>
     public static IEnumerable<Problem> Behind(ServiceInCluster service) =>
         from workload in ServicePods.Workloads(service)
-        where PodRefusals.Why(workload).Length > 0
+        where PodRefusal.Why(workload).Length > 0
         select Of(service.Cluster.Context, workload, "makes no more Pods: those that run have an older template, or are too few");
 
     private static Problem Of(string context, Deployment workload, string what) => Faults.Of("ISM2048", $"Deployment {workload.Key} in {context}", "status",
-        PodRefusals.Why(workload) is { Length: > 0 } why ? $"{what}: {why}" : what, PodRefusals.Remedy(context, workload));
+        PodRefusal.Why(workload) is { Length: > 0 } why ? $"{what}: {why}" : what, PodRefusal.Remedy(context, workload));
 }

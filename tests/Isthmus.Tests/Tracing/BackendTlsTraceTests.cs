@@ -18,7 +18,8 @@ public sealed class BackendTlsTraceTests
     [InlineData("wrong_version_number", "spec.trafficPolicy.tls", "which fails: TLS_error:|wrong_version", "if the server speaks plain text")]
     public void What_a_server_wants_of_a_certificate_of_the_caller_is_told(string alert, string path, string says, string remedy)
     {
-        var problem = new OriginatedTls(new TraceScenario().Facts(), "203.0.113.9:443", false).Of("DestinationRule shop/ext", $"TLS_error:|{alert}:TLS_error_end");
+        var problem = new OriginatedTls(new TraceScenario().Facts(), "203.0.113.9:443", false)
+            .Of("DestinationRule shop/ext", $"TLS_error:|{alert}:TLS_error_end");
         Assert.Equal(("ISM2089", "DestinationRule shop/ext in c1", path), (problem.Code, problem.Object, problem.Path));
         Assert.Contains(says, problem.Message, StringComparison.Ordinal);
         Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);

@@ -94,7 +94,8 @@ public sealed class CallerTrialTests
         };
         scenario.Client = scenario.Client.Replace("namespaces/shop/virtual-service", $"namespaces/{ns}/virtual-service", StringComparison.Ordinal);
         if (status == 503)
-            scenario.Client = scenario.Client.Replace($"outbound|80||{TraceScenario.Fqdn}", "outbound|80||ledger.team-b.svc.cluster.local", StringComparison.Ordinal)
+            scenario.Client = scenario.Client
+                .Replace($"outbound|80||{TraceScenario.Fqdn}", "outbound|80||ledger.team-b.svc.cluster.local", StringComparison.Ordinal)
                 .Replace("\"lb_endpoints\": [", "\"ignored\": [", StringComparison.Ordinal);
         scenario.One += $"\n---\n{{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {{name: orders, namespace: {ns}}}, spec: {{hosts: "
             + "[orders.shop.svc.cluster.local], http: [{route: [{destination: {host: ledger.team-b.svc.cluster.local}}]}]}}";

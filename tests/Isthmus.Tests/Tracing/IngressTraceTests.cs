@@ -95,7 +95,8 @@ public sealed class IngressTraceTests
         "is ingress, and no Pod of c1 has that: gateways with the label istio=ingress serve", "set ingressSelector to ingressgateway, or give the Pods")]
     [InlineData("ingressSelector: ingress", "ingress", "Pod istio-system/front in c1", "metadata.labels[istio]",
         "is ingressgateway: gateways with the label istio=ingress serve Ingress objects, so Pod", "call the Service of Pod shop/other")]
-    public void The_label_of_the_gateways_that_serve_Ingress_objects_is_told(string settings, string other, string owner, string path, string says, string remedy)
+    public void The_label_of_the_gateways_that_serve_Ingress_objects_is_told(string settings, string other, string owner, string path, string says,
+        string remedy)
     {
         var facts = Facts(Path("/", "Prefix", Backend), change: objects => $$"""
             {{objects}}

@@ -23,7 +23,8 @@ internal static class PastCalls
         foreach (var (index, way) in trace.Ways.Index().Where(one => one.Item.Percent > 0))
         {
             // An answer of 5xx may be that of another path.
-            if (failures.FirstOrDefault(one => one.Flag is "UC" or "UPE" or "UF" or "UT" && clusters.Contains(one.Cluster) && way.Names(one.Address)) is not { } last)
+            if (failures.FirstOrDefault(one => one.Flag is "UC" or "UPE" or "UF" or "UT" && clusters.Contains(one.Cluster) && way.Names(one.Address))
+                is not { } last)
                 continue;
             var at = last.Flag is "UF" or "UT" ? -1 : hops.FindIndex(hop => hop.Way == index + 1 && hop is { Status: HopStatus.Unknown, Problem: not null });
             if (at >= 0) hops[at] = hops[at] with { Status = HopStatus.Failed, Problem = Certain(hops[at].Problem!, last) };

@@ -47,7 +47,8 @@ internal sealed class InboundStep(TraceFacts facts, TraceRecord record, TraceCau
             (HopFacts.IdleOwnerFact, chain.Idle is { } idle
                 ? new IdleCauses(facts, causes.Config).AtCallee(callee, call.Port, view.Decisions.Cluster(cluster!), idle) : ""));
         var local = view.Decisions.Cluster(cluster!);
-        if (view.Refusals.GetValueOrDefault(cluster!) is { } refusals && Refused(refusals, callee, IstioMetadata.ConfigOf(local?.Metadata?.FilterMetadata)) is { } refused)
+        if (view.Refusals.GetValueOrDefault(cluster!) is { } refusals
+            && Refused(refusals, callee, IstioMetadata.ConfigOf(local?.Metadata?.FilterMetadata)) is { } refused)
             record.Warn("pool", "calls were refused a while ago", refused);
         return local?.Own as IPEndPoint ?? address;
     }

@@ -15,7 +15,8 @@ public static class IngressObjects
     {
         get;
     } = new("ingress.IngressAnalyzer", "Checks that gateways serve the Ingress objects that are meant for them, and that their backends exist",
-        [OwnCodes.IngressIneffective, GatewayCodes.IngressOfNobody, IstioCodes.ReferencedResourceNotFound], ["Ingress", "IngressClass", "Service", "Pod"], mesh =>
+        [OwnCodes.IngressIneffective, GatewayCodes.IngressOfNobody, IstioCodes.ReferencedResourceNotFound],
+        ["Ingress", "IngressClass", "Service", "Pod"], mesh =>
         from cluster in mesh.Readable
         from value in cluster.Objects("Ingress")
         from finding in Check(mesh, cluster, ClusterInventory.NameOf(value), value.Deserialize(KubeJson.Of<Ingress>())!)

@@ -33,6 +33,9 @@ internal static class OperatorFaults
         new("$caller", "http://$farwaiting:17032/delay/3", "ISM2166 | DestinationRule $ns/$farwaiting in cluster2 | is 1 s: the proxy of Pod $ns/$farwaiting",
             Call, Call) { IsSeenOnlyByCall = true },
 
+        new("$caller", "http://10.244.0.251:5000/hello", "ISM2168 | address 10.244.0.251:5000 | is in the range of Pods of cluster1 (10.244.0.0/24, Node node)",
+            Call, Call) { IsSeenOnlyByCall = true },
+
         // What objects say, and their authors did not mean
         new("$caller", "$datagram/hello", "ISM2030 | Service $ns/$datagram in cluster1 | is UDP at port 80", Call, Call),
         new("$caller", "$upgraded/hello", "ISM2074 | DestinationRule $ns/$upgraded in cluster1 | is UPGRADE, so the caller's proxy speaks HTTP/2", Call,

@@ -72,7 +72,8 @@ public sealed record RefusalReport(string Cluster = "", long Count = 0, long Sec
 /// <param name="Reason">Envoy's text for why a connection failed.</param>
 public sealed record EjectionReport(string Cluster = "", string Address = "", int Status = 0, string Flag = "", string Reason = "");
 
-/// <summary>An endpoint where the last call failed a moment ago, and none has got through since.</summary>
+/// <summary>An endpoint where the last call failed a moment ago, and none has got through since; or a cluster that had none for a call.</summary>
+/// <param name="Address">Empty for a cluster without endpoints.</param>
 /// <param name="Status">That of the response; 0: there was none.</param>
 /// <param name="Flag">Envoy's response flag for that; empty with a response.</param>
 /// <param name="Reason">Envoy's text for why a connection failed.</param>

@@ -201,6 +201,8 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         var sightings = await Task.WhenAll(Witnesses(walk.Facts, answer).Select(proxy => RecentAsync(proxy, walk.Id, stop)));
         walk.Facts.Sightings = new(CallReading.Related([.. sightings.SelectMany(list => list)], answer));
         walk.Facts.Call = CallReading.Read(walk.Called!, answer, walk.Facts.Sightings.All, walk.Facts.IsGateway);
+        // Its proxy was read before the call: by now it may know what the application itself called for it, in vain.
+        foreach (var callee in OnwardCalls.Asked(walk.Facts)) Take(walk.Facts, callee, await InspectAsync(callee, "", stop));
     }
 
     /// <summary>The Pods that the call may have reached: the one that the caller's proxy chose or, behind a gateway or a

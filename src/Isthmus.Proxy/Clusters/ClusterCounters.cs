@@ -64,6 +64,16 @@ internal sealed class ClusterCounters
         Volatile.Write(ref RefusedAt, Environment.TickCount64);
     }
 
+    /// <summary>When there was last no host for a request or connection, as <see cref="Environment.TickCount64"/>; 0: never.</summary>
+    public long NoHostAt;
+
+    /// <summary>There is no host for a request or connection.</summary>
+    public void FoundNoHost()
+    {
+        Interlocked.Increment(ref NoHost);
+        Volatile.Write(ref NoHostAt, Environment.TickCount64);
+    }
+
     /// <summary>A host did not answer in time.</summary>
     public void TimedOut(TimeLimit limit)
     {

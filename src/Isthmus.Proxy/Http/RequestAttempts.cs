@@ -164,7 +164,7 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
                     : cluster.Pick(tried, hash, connection.Destination, act.Retry?.LeaveAfter ?? 0);
                 if (picked is not { } host)
                 {
-                    if (attempt == 1) Interlocked.Increment(ref cluster.Counters.NoHost);
+                    if (attempt == 1) cluster.Counters.FoundNoHost();
                     if (attempt > 1) Record.RetriesExhausted = true;
                     End = AttemptEnd.NoHost;
                     return false;

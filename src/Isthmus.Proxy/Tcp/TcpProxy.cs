@@ -112,7 +112,7 @@ internal sealed class TcpProxy(
         }
         record.Reason = tried is null ? EndReason.NoHealthyUpstream : EndReason.ConnectFailed;
         record.RetriesExhausted = record.Attempts > 1;
-        if (tried is null) Interlocked.Increment(ref cluster.Counters.NoHost);
+        if (tried is null) cluster.Counters.FoundNoHost();
         return null;
     }
 

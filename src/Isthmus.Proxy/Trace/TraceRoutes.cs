@@ -18,7 +18,7 @@ internal sealed class TraceRoutes(DataPlane plane, PodRoutes pod)
         var dump = ConfigDumps.Tree(plane, new Dictionary<string, string> { ["include_eds"] = "" });
         return AdminReply.Json(DumpJson.Text(
             new InspectReport(dump, ClusterDumps.Tree(plane),
-                extra with { Ready = plane.IsReady, Refusals = [.. Refusals()], Ejections = [.. Ejections()], Failures = [.. Failures()] }),
+                extra with { Ready = plane.IsReady, Refusals = [.. Refusals()], Ejections = [.. Ejections()], Failures = [.. Failures(), .. Missing()] }),
             ProxyReports.Default.InspectReport, indented: false));
     }
 
@@ -51,6 +51,14 @@ internal sealed class TraceRoutes(DataPlane plane, PodRoutes pod)
         let ago = plane.Ports.Time.GetElapsedTime(at)
         where ago <= FailureReport.Kept
         select new FailureReport(cluster.Config.Name, host.Endpoint.AddressText, last.Status, last.Flag, last.Reason, (long)ago.TotalSeconds);
+
+    /// <summary>The clusters that had no host for a call within the last minute.</summary>
+    private IEnumerable<FailureReport> Missing() =>
+        from cluster in plane.State.Current.Clusters.Values
+        let at = Volatile.Read(ref cluster.Counters.NoHostAt)
+        let ago = TimeSpan.FromMilliseconds(Environment.TickCount64 - at)
+        where at != 0 && ago <= FailureReport.Kept
+        select new FailureReport(cluster.Config.Name, "", 0, "UH", "", (long)ago.TotalSeconds);
 
     /// <summary>Requests with the mark <c>id</c>, and TCP connections.</summary>
     public AdminReply Recent(IReadOnlyDictionary<string, string> query)

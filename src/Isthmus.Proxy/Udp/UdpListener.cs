@@ -190,7 +190,7 @@ internal sealed class UdpListener
         ulong? hash = cluster.Config.Policy == BalancingPolicy.Hash ? XxHash64.Of(client.Address) : null;
         if (cluster.Pick(null, hash, null) is not { Address: IPEndPoint address } host || Connect(address) is not { } upstream)
         {
-            Interlocked.Increment(ref cluster.Counters.NoHost);
+            cluster.Counters.FoundNoHost();
             cluster.EndConnection();
             return null;
         }

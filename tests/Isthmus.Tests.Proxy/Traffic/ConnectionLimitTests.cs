@@ -87,6 +87,21 @@ public sealed class ConnectionLimitTests
         await Eventually.TrueAsync(() => proxy.LogText.Contains("GET 503 UO upstream_reset_before_response_started{overflow}", StringComparison.Ordinal));
     }
 
+    /// <summary>No endpoint can remember it.</summary>
+    [Fact]
+    public async Task A_cluster_tells_that_it_had_no_host_for_a_call()
+    {
+        using var proxy = Proxy(connections: 1, pending: null);
+        proxy.Endpoints("up");
+        using var client = new HttpClient();
+        using var answer = await client.GetAsync($"http://127.0.0.1:{proxy.Port}/1", Stop);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+        var pod = new PodRoutes(proxy.Plane.Ports, new PlaneEntry(proxy.Plane));
+        var inspection = await new TraceRoutes(proxy.Plane, pod).InspectAsync(new Dictionary<string, string>(), null, ResolverSettings.Parse(""), Stop);
+        var failed = Assert.Single(JsonNode.Parse(inspection.Body.Span)!["pod"]!["failures"]!.AsArray())!;
+        Assert.Equal(("up", "UH"), (failed["cluster"]!.ToString(), failed["flag"]!.ToString()));
+    }
+
     [Fact]
     public async Task A_request_leaves_the_queue_when_its_timeout_passes()
     {

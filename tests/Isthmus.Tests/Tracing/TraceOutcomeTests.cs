@@ -36,6 +36,24 @@ public sealed class TraceOutcomeTests
         Assert.Contains(message, trace.Failure!.Problem!.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>The application called another Service, which failed: its proxy knows of that.</summary>
+    [Theory]
+    [InlineData("outbound|5000||stock.shop.svc.cluster.local", "", "UH", 0, "Its own last call of stock.shop.svc.cluster.local:5000 failed 0 s ago (UH: no ")]
+    [InlineData("outbound|5000|v1|stock.shop", "172.18.2.1:15443", "UF", 0, "Its own last call of stock.shop:5000 at 172.18.2.1:15443 failed 0 s ago (UF)")]
+    [InlineData("outbound|5000||stock.shop", "10.1.0.8:80", "", 500, "Its own last call of stock.shop:5000 at 10.1.0.8:80 failed 0 s ago (status 500)")]
+    [InlineData("inbound|8080||", "10.1.0.5:8080", "", 502, "")]
+    public void A_failed_call_of_the_application_itself_may_be_why(string cluster, string address, string flag, int status, string note)
+    {
+        var scenario = new TraceScenario { Call = Made(502), Sighted = [Seen("-", "via_upstream", 502)] };
+        scenario.Callee = scenario.Callee.Replace("\"pod\": {", $"\"pod\": {{\"failures\": [{{\"cluster\": \"{cluster}\", \"address\": \"{address}\", "
+            + $"\"status\": {status}, \"flag\": \"{flag}\", \"seconds_ago\": 0}}], ", StringComparison.Ordinal);
+        var problem = scenario.Walk().Failure!.Problem!;
+        Assert.Equal("ISM2073", problem.Code);
+        Assert.Equal(note.Length > 0, problem.Message.Contains("Its own last call", StringComparison.Ordinal));
+        Assert.Contains(note, problem.Message, StringComparison.Ordinal);
+        Assert.Equal(note.Length > 0, problem.Remedy.StartsWith("isthmus trace orders-a.shop stock.shop", StringComparison.Ordinal));
+    }
+
     /// <summary>Callers begin mutual TLS with a server that does not know it.</summary>
     [Theory]
     [InlineData(true, "", "nothing within 5 s")]

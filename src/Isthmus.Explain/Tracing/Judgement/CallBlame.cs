@@ -219,8 +219,8 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
         {
             var status = call.GrpcStatus is > 0 ? $"grpc-status {call.GrpcStatus}" : $"status {call.Status}";
             return CallJudgement.IsFailure(call)
-                ? Faults.Of("ISM2073", seen.Proxy.ToString(), "", $"its application responded with {status}{NoSocket}: the call arrived, and the mesh worked",
-                    logs)
+                ? OnwardCalls.Tell(_facts, seen.Proxy, Faults.Of("ISM2073", seen.Proxy.ToString(), "",
+                    $"its application responded with {status}{NoSocket}: the call arrived, and the mesh worked", logs))
                 : null;
         }
         if (call.IsOutOfTime && TriedAgain() is { } each) return each;

@@ -44,6 +44,8 @@ public static class EndpointsOutOfReach
     private static (string Field, string Message, string Remedy)? OfGateway(MeshSnapshot mesh, ClusterInventory own, ServiceEntry entry, EntryEndpoint endpoint,
         string address)
     {
+        // Gateways of .global names are looked at as such (ISM1405).
+        if (entry.Hosts.Any(host => host.EndsWith(".global", StringComparison.Ordinal))) return null;
         foreach (var cluster in mesh.Readable)
             foreach (var service in cluster.Services.Where(one => one.Status.LoadBalancer.Ingress.Exists(ingress => ingress.Ip == address)))
             {

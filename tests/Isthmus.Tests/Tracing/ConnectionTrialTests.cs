@@ -175,6 +175,8 @@ public sealed class ConnectionTrialTests
         Assert.Equal(isFollowed, trace.Hops.Any(hop => hop.Name == "service"
             && hop.Summary == "Service istio-system/ingress in c2 at 172.18.2.9:443 → 1 Pod"));
         Assert.Equal(isFollowed ? "ISM2055" : "ISM2076", trace.Failure!.Problem!.Code);
+        Assert.Equal(!isFollowed, trace.Hops.Any(hop => hop.Name == "outside"
+            && hop.Summary == "172.18.2.9:444 is an address outside of the clusters, of Service istio-system/ingress in c2, which has no port 444"));
     }
 
     [Theory]

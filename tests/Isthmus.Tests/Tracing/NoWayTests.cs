@@ -113,6 +113,34 @@ public sealed class NoWayTests
             "app=order-s matches no Pod of namespace shop with version=v2; those of Deployment orders have app=orders");
     }
 
+    /// <summary>A name without a namespace leads to the Service of the caller's own one, although another was meant.</summary>
+    [Theory]
+    [InlineData("True", "orders", "Service orders of namespace store has Pods", "call orders.store, if that one is meant")]
+    [InlineData("False", "orders", "app=gone matches no Pod of namespace shop", "start the workload")]
+    [InlineData("True", "orders.shop", "app=gone matches no Pod of namespace shop", "start the workload")]
+    public void A_Service_of_the_same_name_that_has_Pods_is_named(string ready, string target, string says, string remedy)
+    {
+        var scenario = new TraceScenario();
+        scenario.Client = scenario.ClientOfOne.Replace("{\"endpoint\": {\"address\": {\"socket_address\": {\"address\": \"10.1.0.5\", \"port_value\": 8080}}}, "
+            + "\"metadata\": {\"filter_metadata\": {\"istio\": {\"workload\": \"orders;shop;orders;v1;c1\"}, "
+            + "\"envoy.transport_socket_match\": {\"tlsMode\": \"istio\"}}}}", "", StringComparison.Ordinal);
+        (scenario.One, scenario.Two) = (Of(scenario.One), Of(scenario.Two));
+        scenario.One += $$$$"""
+
+            ---
+            {apiVersion: v1, kind: Service, metadata: {name: orders, namespace: store}, spec: {clusterIP: 10.96.0.6, selector: {app: orders}, ports: [{name: http, port: 80}]}}
+            ---
+            {apiVersion: v1, kind: Pod, metadata: {name: orders-x, namespace: store, labels: {app: orders}}, spec: {containers: [{name: web}]}, status: {phase: Running, podIP: 10.1.0.8, conditions: [{type: Ready, status: "{{{{ready}}}}"}]}}
+            """;
+        var problem = scenario.Walk(target).Failure!.Problem!;
+        Assert.Equal(("ISM2049", "Service shop/orders in c1"), (problem.Code, problem.Object));
+        Assert.Contains(says, problem.Message, StringComparison.Ordinal);
+        Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);
+
+        static string Of(string yaml) => string.Join("---", yaml.Replace("selector: {app: orders}", "selector: {app: gone}", StringComparison.Ordinal).Split("---")
+            .Where(one => !one.Contains("kind: Deployment, metadata: {name: orders", StringComparison.Ordinal)));
+    }
+
     /// <summary>The caller's proxy knows the gateway of the other network, and that knows no Pod.</summary>
     [Fact]
     public void A_subset_whose_Pods_are_not_ready_behind_a_gateway_has_the_right_labels()

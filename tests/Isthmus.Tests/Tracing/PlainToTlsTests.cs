@@ -67,6 +67,28 @@ public sealed class PlainToTlsTests
         Assert.Equal(warning, trace.Hops.SingleOrDefault(hop => hop.Name == "last call")?.Problem?.Code);
     }
 
+    /// <summary>Routes match claims of tokens, which only a gateway with a RequestAuthentication reads.</summary>
+    [Theory]
+    [InlineData("buyer", "this call has no valid token", "send a token")]
+    [InlineData("other", "no RequestAuthentication applies to Pod shop/buyer in c1, so that it checks no token", "create a RequestAuthentication with the issuer")]
+    public void A_route_for_claims_at_a_gateway_that_checks_no_token_is_told(string selected, string says, string remedy)
+    {
+        var scenario = Scenario();
+        scenario.Client = scenario.Client.Replace("\"match\":{\"prefix\":\"/\"},\"route\":{\"cluster\":\"outbound", "\"match\":{\"prefix\":\"/\","
+            + "\"dynamic_metadata\": [{\"filter\": \"istio_authn\", \"path\": [{\"key\": \"request.auth.claims\"}, {\"key\": \"sub\"}], "
+            + "\"value\": {\"string_match\": {\"exact\": \"me\"}}}]},\"route\":{\"cluster\":\"outbound", StringComparison.Ordinal);
+        scenario.One += "\n---\n{apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {name: users, namespace: shop}, spec: "
+            + $"{{selector: {{matchLabels: {{app: {selected}}}}}, jwtRules: [{{issuer: me, jwks: '{{}}'}}]}}}}"
+            + "\n---\n{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: front, namespace: shop}, spec: {selector: {app: buyer}, "
+            + "servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]}}"
+            + "\n---\n{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: orders, namespace: shop}, spec: {hosts: ['*'], "
+            + "gateways: [front], http: [{match: [{headers: {'@request.auth.claims.sub': {exact: me}}}], route: [{destination: {host: orders}}]}]}}";
+        var problem = Enter(scenario).Failure!.Problem!;
+        Assert.Equal("ISM2024", problem.Code);
+        Assert.Contains(says, problem.Message, StringComparison.Ordinal);
+        Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);
+    }
+
     /// <summary>Nobody calls from there, but its proxy remembers that the route gave up.</summary>
     [Theory]
     [InlineData("1s", "ISM2088", "VirtualService shop/", "gives up after 1 s")]

@@ -379,9 +379,26 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
                     + "namespace",
                 $"move the Deployment to namespace {ns}, or the Service to {stray.Metadata.Namespace}");
         var near = ServicePods.Candidates(service).FirstOrDefault();
+        if (near is null && Namesake(service.Service, port) is { } meant)
+            return Faults.Of("ISM2049", service.Name, "spec.selector",
+                $"{selector} matches no Pod of namespace {ns}{service.Part}, and the name {facts.Target.Host} leads to the Service of the caller's own "
+                    + $"namespace; Service {service.Service.Metadata.Name} of namespace {meant} has Pods",
+                $"call {service.Service.Metadata.Name}.{meant}, if that one is meant; otherwise start the workload, or fix the selector");
         return Faults.Of("ISM2049", service.Name, "spec.selector",
             $"{selector} matches no Pod of namespace {ns}{service.Part}"
                 + (near is null ? "" : $"; those of Deployment {near.Metadata.Name} have {ServicePods.Compared(near, service.Service)}"),
             near is null ? "start the workload, or fix the selector" : "fix the selector, or the labels of the Pods");
+    }
+
+    /// <summary>Another namespace whose Service of this name has Pods, where the call names no namespace; null when there is none.</summary>
+    private string? Namesake(Service service, int port)
+    {
+        if (facts.Target.Host != service.Metadata.Name || service.Metadata.Namespace != facts.Client.Namespace) return null;
+        var others = facts.Clusters.SelectMany(cluster => cluster.Services)
+            .Where(one => one.Metadata.Name == service.Metadata.Name && one.Metadata.Namespace != service.Metadata.Namespace && one.Spec.Selector.Count > 0)
+            .Select(one => one.Metadata.Namespace).Distinct().Order(StringComparer.Ordinal).ToList();
+        others.ForEach(needs.NeedPods);
+        return others.FirstOrDefault(ns => facts.Host($"{service.Metadata.Name}.{ns}") is { } host
+            && host.Services.Any(one => one.Port(port) is not null && ServicePods.Ready(one, port).Any()));
     }
 }

@@ -157,7 +157,8 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
         var (host, rule) = (chosen.Host, causes.Entries.Ingresses.Routing(IstioMetadata.RuleOf(route.Metadata?.FilterMetadata), call));
         var owner = causes.Config.Named("VirtualService", rule, $"virtual host {host}");
         // Rules of several routes may have one name.
-        var summary = $"{host}, route {route.Name}{(rule.Contains(' ', StringComparison.Ordinal) ? $" of {rule}" : "")}";
+        var summary = $"{host}, {(route.Name.Length > 0 ? $"route {route.Name}" : "unnamed route")}"
+            + $"{(rule.Contains(' ', StringComparison.Ordinal) ? $" of {rule}" : "")}";
         if (call.Host is { } meant && IstioMetadata.IsOfGatewayApi(rule) && meant.Namespace != facts.Client.Namespace
             && rule.Split(' ')[1].StartsWith($"{facts.Client.Namespace}/", StringComparison.Ordinal))
             summary += ", of the caller's namespace";

@@ -1,3 +1,4 @@
+using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Causes;
@@ -68,7 +69,9 @@ internal sealed class UnmatchedRequest(TracedCall call, CallerConfig config, Ing
             nearest?.Field ?? (IstioMetadata.IsOfGatewayApi(rule) ? "spec.rules[*].matches" : "spec.http[*].match"),
             $"{unmatched}{MissedClaims(choice)}{(nearest is null ? "" : $". The nearest is for {nearest.Why}")}{OfConsumers(rule)}"
                 + (ignored.Length > 0 ? $". VirtualService {ignored} is for the same host, and has no effect because this one is older" : ""),
-            isClaimed ? "send a token (isthmus trace --jwt TOKEN), or add a route without claims at the end"
+            isClaimed && !ChecksTokens ? $"create a RequestAuthentication with the issuer of the tokens in namespace {call.Facts.Client.Namespace} in "
+                    + $"{config.At.Context}, which selects the gateway, or add a route without claims at the end"
+                : isClaimed ? "send a token (isthmus trace --jwt TOKEN), or add a route without claims at the end"
                 : ignored.Length > 0 ? "merge them into one VirtualService"
                 : nearest is { Remedy.Length: > 0 } ? $"{nearest.Remedy}, or add a route without match at the end"
                 : "add a route that matches it, or one without match at the end");
@@ -81,5 +84,10 @@ internal sealed class UnmatchedRequest(TracedCall call, CallerConfig config, Ing
 
     private string MissedClaims(RouteChoice choice) => !choice.AsksFilters ? ""
         : call.Admitted is not { } admitted ? ". Some match claims of tokens, which only gateways know"
-        : $". Some match claims of tokens, and this call has {(admitted.HasToken ? "others" : "no valid token")}";
+        : $". Some match claims of tokens, and {(admitted.HasToken ? "this call has others" : ChecksTokens ? "this call has no valid token"
+            : $"no RequestAuthentication applies to {call.Facts.Client}, so that it checks no token, and none of these routes is ever used")}";
+
+    /// <summary>Whether the proxy of the gateway reads tokens; without that, no call has a valid one.</summary>
+    private bool ChecksTokens => config.At.Istio<RequestAuthentication>().Any(one => !one.Rules.IsEmpty
+        && one.AppliesTo(call.Facts.Client.Namespace, call.Facts.RootNamespace, call.Facts.ClientPod.Metadata.Labels.ToValueMap()));
 }

@@ -9,8 +9,8 @@ public static class ServiceSelectors
     public static Analyzer Analyzer
     {
         get;
-    } = new("service.SelectorAnalyzer", "Checks that the selectors of Services match workloads in some cluster", [OwnCodes.ServiceSelectsNothing],
-        ["Service", "Pod", "Deployment", "StatefulSet", "DaemonSet"], mesh =>
+    } = new("service.SelectorAnalyzer", "Checks that the selectors of Services match workloads in some cluster",
+        [OwnCodes.ServiceSelectsNothing, WorkloadCodes.ServiceWithoutWorkload], ["Service", "Pod", "Deployment", "StatefulSet", "DaemonSet"], mesh =>
         from area in mesh.Workloads
         from service in area.Cluster.Services
         where service.Spec.Selector.Count > 0 && service.Metadata.Namespace != "kube-system" && !area.Selected(service).Any()
@@ -20,9 +20,10 @@ public static class ServiceSelectors
         let near = Nearest(area, service)
         let stray = Stray(mesh, service)
         let places = isGateway ? area.Cluster.Context : string.Join(" or ", mesh.Workloads.Select(one => one.Cluster.Context))
-        // Without anything similar, the workload is probably not deployed yet.
-        where isGateway || ((near is not null || stray is not null) && mesh.ReadsAll)
-        select OwnCodes.ServiceSelectsNothing.At(area.Cluster, $"Service {service.Key}", "spec.selector",
+        where isGateway || mesh.ReadsAll
+        // Without anything similar, the workload is probably not deployed yet, or no more.
+        let code = isGateway || near is not null || stray is not null ? OwnCodes.ServiceSelectsNothing : WorkloadCodes.ServiceWithoutWorkload
+        select code.At(area.Cluster, $"Service {service.Key}", "spec.selector",
             $"selects {Text(service.Spec.Selector)}, which no workload {(stray is null ? "" : $"of namespace {service.Metadata.Namespace} ")}has in "
                 + $"{places}, so calls to it find no endpoint{(stray is null ? "" : $"; {stray.Name} in {stray.Cluster.Context} has these labels, in another namespace")}",
             stray is not null ? $"move {stray.Name} to namespace {service.Metadata.Namespace}, or the Service to {stray.Namespace}"

@@ -21,6 +21,10 @@ public static class WorkloadCodes
     public static readonly AnalysisCode DeploymentPaused = new("ISM1526", "DeploymentPaused", Severity.Warning,
         "A Deployment is paused, and its template has changed since. Its Pods stay as they were.", "Resume its rollout.");
 
+    public static readonly AnalysisCode ServiceWithoutWorkload = new("ISM1547", "ServiceWithoutWorkload", Severity.Info,
+        "The selector of a Service matches no workload of any cluster, and none has similar labels. All calls to the Service fail.",
+        "Deploy the workload, correct the selector, or delete the Service.");
+
     public static readonly AnalysisCode HostAliasAstray = new("ISM1530", "HostAliasAstray", Severity.Warning,
         "hostAliases of a Pod give the name of a Service another address than the Service has. They come before any DNS, so that calls of that name go "
             + "elsewhere.",

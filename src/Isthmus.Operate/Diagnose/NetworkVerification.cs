@@ -169,9 +169,14 @@ internal static class NetworkVerification
             }
             foreach (var network in cluster.ProxyNetworks.Where(network => network.Length > 0 && network != cluster.NetworkLabel))
             {
-                yield return new(cluster.Context, "network", network, Wrong("ISM1017", cluster, $"Namespace {cluster.SystemNamespace}",
-                    $"its label {Labels.Network} is {cluster.NetworkLabel}, but proxies were started with {network} (values.global.network)",
-                    "set both to the same value, then restart the workloads"));
+                // Where other proxies are in the network of the namespace, that is not what is wrong.
+                yield return new(cluster.Context, "network", network, cluster.ProxyNetworks.Contains(cluster.NetworkLabel)
+                    ? Wrong("ISM1017", cluster, "", $"some proxies of namespace {cluster.SystemNamespace} were started with network {network}, others with "
+                        + $"{cluster.NetworkLabel}, the network of the cluster: a label {Labels.Network} of their Pods says so, or an older installation",
+                        "'isthmus analyze' names the Pods (ISM1481): remove the label from their template, or restart them")
+                    : Wrong("ISM1017", cluster, $"Namespace {cluster.SystemNamespace}",
+                        $"its label {Labels.Network} is {cluster.NetworkLabel}, but proxies were started with {network} (values.global.network)",
+                        "set both to the same value, then restart the workloads"));
             }
         }
     }

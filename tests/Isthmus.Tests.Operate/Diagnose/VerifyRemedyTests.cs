@@ -64,6 +64,7 @@ public sealed partial class VerifyRemedyTests
         new("ISM1016", two => two with { Gateways = [two.Gateways[0], two.Gateways[0] with { Name = "istio-system/other", Network = "n7" }] },
             "label service other"),
         new("ISM1017", two => two with { NetworkLabel = "elsewhere" }, "label namespace istio-system"),
+        new("ISM1017", two => two with { ProxyNetworks = ["n2", "n7"] }, "remove the label from their template", two => two with { ProxyNetworks = ["n2"] }),
         new("ISM1017", two => two with { ProxyNetworks = ["n7"] }, "set both to the same value", two => two with { ProxyNetworks = ["n2"] }),
         new("ISM1018", two => Remote(two) with { ControlPlaneAt = [] }, "values.global.remotePilotAddress",
             two => two with { ControlPlaneAt = ["172.18.0.1"] }),

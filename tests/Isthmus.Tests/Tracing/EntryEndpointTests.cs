@@ -54,6 +54,28 @@ public sealed class EntryEndpointTests
         Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);
     }
 
+    /// <summary>A gateway has the hosts of its own control plane, and passes on what its Gateway lists.</summary>
+    [Theory]
+    [InlineData("*.local", false, "ISM2055", "Gateway istio-system/cross in c2",
+        "add legacy.internal to them, and apply ServiceEntry shop/legacy of c1 in c2 as well: its gateway needs both")]
+    [InlineData("*.local", true, "ISM2055", "Gateway istio-system/cross in c2", "add legacy.internal to them")]
+    [InlineData("legacy.internal", false, "ISM2043", "ServiceEntry shop/legacy of c1", "apply it in c2 as well")]
+    [InlineData("legacy.internal", true, "ISM2054", "Pod istio-system/gw in c2", "isthmus proxy-status --context=c2")]
+    public void An_entry_that_the_cluster_of_the_gateway_lacks_is_named(string listed, bool isThere, string code, string owner, string remedy)
+    {
+        const string host = "legacy.internal";
+        var scenario = new TraceScenario();
+        var entry = "\n---\n{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: legacy, namespace: shop}, spec: "
+            + $"{{hosts: [{host}], location: MESH_INTERNAL, resolution: STATIC, ports: [{{number: 80, name: http, protocol: HTTP}}], "
+            + "workloadSelector: {labels: {app: orders}}}}";
+        scenario.Client = scenario.Client.Replace(TraceScenario.Fqdn, host, StringComparison.Ordinal)
+            .Replace("\"host\": \"orders\"", $"\"host\": \"{host}\"", StringComparison.Ordinal);
+        scenario.One += entry;
+        scenario.Two = scenario.Two.Replace("*.local", listed, StringComparison.Ordinal) + (isThere ? entry : "");
+        var problem = Assert.Single(scenario.Walk(host).Hops, hop => hop.Name == "gateway chain").Problem!;
+        Assert.Equal((code, owner, remedy), (problem.Code, problem.Object, problem.Remedy));
+    }
+
     [Fact]
     public void An_endpoint_that_its_entry_puts_into_another_network_is_behind_a_gateway()
     {

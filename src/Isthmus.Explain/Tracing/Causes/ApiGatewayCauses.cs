@@ -88,7 +88,7 @@ internal sealed class ApiGatewayCauses(TraceFacts facts)
         var allowed = gateway.Listeners.Where(gateway.PassesByName).Select(listener => listener.Hostname).ToList();
         return allowed.Exists(name => name.Length == 0 || Hosts.Covers(name, host)) ? null
             : Faults.Of("ISM2055", NameOf(gateway, at), "spec.listeners[*].hostname", $"allows {string.Join(", ", allowed)}, but not {host}",
-                "set it to *.local, or remove it");
+                host.EndsWith(".local", StringComparison.Ordinal) ? "set it to *.local, or remove it" : $"remove it, or add such a listener for {host}");
     }
 
     /// <summary>The Gateway that a Pod serves, of the cluster itself or of its primaries; null for none.</summary>

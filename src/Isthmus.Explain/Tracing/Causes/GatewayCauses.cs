@@ -232,8 +232,17 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
         if (passing.Count > 0 && fqdn is not null && !hosts.Any(host => Hosts.Covers(host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..], fqdn)))
         {
             return Faults.Of("ISM2055", $"Gateway {passing[0].Gateway.FullName} in {passing[0].At.Context}", "spec.servers[*].hosts",
-                $"allows {string.Join(", ", hosts)}, but not {fqdn}", $"add {fqdn} to them, or *.local");
+                $"allows {string.Join(", ", hosts)}, but not {fqdn}",
+                $"add {fqdn} to them{(fqdn.EndsWith(".local", StringComparison.Ordinal) ? ", or *.local" : "")}"
+                    + (EntryLacking(cluster, fqdn) is { } too ? $", and apply {too} in {facts.ConfigOf(cluster).Context} as well: its gateway needs both" : ""));
         }
+        if (fqdn is not null && EntryLacking(cluster, fqdn) is { } entry)
+            return Faults.Of("ISM2043", entry, "",
+                $"is not in {facts.ConfigOf(cluster).Context}, whose gateway has only the hosts of its own control plane, so it has no route for {sni}",
+                $"apply it in {facts.ConfigOf(cluster).Context} as well");
+        if (facts.Host(fqdn ?? "") is { Services.Count: 0, Entries.Count: > 0 })
+            return Faults.Of("ISM2054", PodRef.Of(cluster, pod).ToString(), "", $"its proxy has no filter chain for {sni}",
+                $"isthmus proxy-status --context={cluster.Context}");
         if (facts.Host(fqdn ?? "")?.In(cluster) is not { } service)
             return Faults.Of("ISM2043", $"Service of {fqdn}", "", $"does not exist in {cluster.Context}, so its gateway has no route for {sni}",
                 $"create it in {cluster.Context} as well");
@@ -244,6 +253,12 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
         return Faults.Of("ISM2054", PodRef.Of(cluster, pod).ToString(), "", $"its proxy has no filter chain for {sni}",
             $"isthmus proxy-status --context={cluster.Context}");
     }
+
+    /// <summary>The ServiceEntry of a host of the caller's cluster, which that of a gateway does not have; null when it has one, or the host is that of a
+    /// Service.</summary>
+    private string? EntryLacking(ClusterObjects cluster, string fqdn) => facts.Host(fqdn) is { Services.Count: 0, Entries: [var entry, ..] }
+        && !facts.ConfigOf(cluster).Istio<ServiceEntry>().Any(one => one.Hosts.Any(host => Hosts.Covers(host, fqdn)))
+        ? $"ServiceEntry {entry.Namespace}/{entry.Name} of {facts.ConfigOf(facts.Home).Context}" : null;
 
     /// <summary>Why an SNI, after the gateway rewrote it, names no cluster at a gateway that routes by name; with the
     /// object that would create that cluster.</summary>

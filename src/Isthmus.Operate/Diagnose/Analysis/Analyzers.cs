@@ -24,6 +24,7 @@ public static class Analyzers
         TwoApplications.Analyzer,
         NamespacesElsewhere.Analyzer,
         EndpointsOutOfReach.Analyzer,
+        EntriesElsewhere.Analyzer,
         VirtualServiceSubsets.Analyzer,
         HiddenSubsets.Analyzer,
         PassedRequests.Analyzer,

@@ -30,6 +30,8 @@ public static class UnmatchedSelectors
         from config in mesh.Clusters
         from item in Selecting(config)
         from part in In(mesh, config, item.Source.Namespace, item.Selector)
+        // Entries have the Pods of all clusters, as Services do.
+        where item.Source.Kind != "ServiceEntry" || !EntriesElsewhere.Selected(mesh, config, item.Source.Namespace, part.Selector).Any()
         let stray = Stray(config, item.Source, part.Selector)
         select IstioCodes.NoMatchingWorkloads.At(config.Cluster, $"{item.Source.Kind} {item.Source.Namespace}/{item.Source.Name}",
             Path(item.Selector, item.Path), $"no workload of {part.Place} has the labels {part.Selector}{part.Elsewhere}"

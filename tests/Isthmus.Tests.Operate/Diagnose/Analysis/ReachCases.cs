@@ -48,12 +48,23 @@ internal static class ReachCases
     private static readonly string Gates = Join(Web, Workload("istio-system", "gw-1", "istio: gw", "containers: [{name: istio-proxy, args: [proxy, router]}]"),
         Service("istio-system", "gw", "istio: gw", "{name: https, port: 443}"));
 
+    /// <summary>An entry for Pods, which only the other cluster has.</summary>
+    private static string EntryOfPods => Istio("ServiceEntry", "shop", "legacy", "hosts: [legacy.internal], location: MESH_INTERNAL, resolution: STATIC, "
+        + "ports: [{number: 80, name: http, protocol: HTTP}], workloadSelector: {labels: {app: web} }");
+
     internal static AnalyzerCase[] All { get; } =
     [
         new("ISM1546", "c1 VirtualService shop/out spec.http[0].route[0].destination.host", Join(Leaving, Out(On)),
             Join(Leaving, Out(On), Onward), "for which no Gateway has a server with that host", Remedy: "create a Gateway that selects the gateway"),
         new("ISM1546", "c1 VirtualService shop/out spec.http[0].route[0].destination.host", Join(Leaving, Onward, Out()),
             Join(Leaving, Onward, Out(On)), "no VirtualService routes bank.example on from there", Remedy: "add istio-system/out to gateways"),
+        new("ISM1548", "c1 ServiceEntry shop/legacy spec.hosts[0]", Two(Join(Near, EntryOfPods), Far), Two(Join(Near, EntryOfPods),
+            Join(Far.Replace("'*.local'", "'*.local', legacy.internal", StringComparison.Ordinal), EntryOfPods)),
+            "c2 has no ServiceEntry of legacy.internal, and has no Gateway that passes legacy.internal on",
+            Remedy: "apply the ServiceEntry in c2 as well, and add legacy.internal to spec.servers[*].hosts of Gateway istio-system/cross there"),
+        new("ISM1548", "c1 ServiceEntry shop/legacy spec.hosts[0]", Two(Join(Near, EntryOfPods), Join(Far, EntryOfPods)), Two(Join(Near, EntryOfPods),
+            Join(Far.Replace("network2", "network1", StringComparison.Ordinal), EntryOfPods)), "c2 has no Gateway that passes",
+            Remedy: "add legacy.internal to spec"),
         new("ISM1531", "c2 Service istio-system/east metadata.annotations[networking.isthmus.internal/gateway-weight]", Two(Near, Weighed("0")),
             Two(Near, Weighed("1")), "is 0, which takes the gateway out, and network2 has no other one in use", Remedy: "annotate service east"),
         new("ISM1532", "c1 Pod ops/viewer spec.containers[istio-proxy].env[ISTIO_META_REQUESTED_NETWORK_VIEW]", Two(Join(Near, Viewer("network1")), Far),

@@ -32,6 +32,22 @@ internal sealed record ControlPlaneDeployment(Deployment Deployment, string Clus
         (deployment.Spec.Template["spec"]?["containers"] as JsonArray ?? []).SelectMany(container => container?["env"] as JsonArray ?? [])
             .Select(env => (env?["name"]?.ToString() ?? "", env?["value"]?.ToString() ?? ""));
 
+    private const string GatewayApi = "PILOT_ENABLE_GATEWAY_API";
+
+    /// <summary>The variable that keeps control planes from a part of the Gateway API, and what they do not do because of it; null where nothing does.</summary>
+    /// <param name="deployments">Those that serve the same proxies: what one of them does is done.</param>
+    public static (Deployment Deployment, string Variable, string Lack)? WithoutGatewayApi(IReadOnlyList<Deployment> deployments)
+    {
+        foreach (var (variable, lack) in ((string, string)[])[(GatewayApi, "reads no object of the Gateway API, so that no Gateway and no route of it has an effect"),
+            ($"{GatewayApi}_DEPLOYMENT_CONTROLLER", "makes no Pods and Services for Gateways of the Gateway API"),
+            ($"{GatewayApi}_STATUS", "writes no status of the Gateway API: conditions are of an earlier time, or of another program")])
+            if (deployments.Count > 0 && deployments.All(one => Environment(one).Any(env => env.Name == variable && IsOff(env.Value))))
+                return (deployments[0], variable, lack);
+        return null;
+
+        static bool IsOff(string value) => value is "0" or "f" or "F" or "false" or "False" or "FALSE";
+    }
+
     /// <summary>What control planes of one mesh are told of the multi-cluster services API.</summary>
     public static MultiClusterSettings MultiCluster(IEnumerable<Deployment> deployments)
     {

@@ -57,6 +57,21 @@ public sealed class EntryTrialTests
         AssertSays(problem, "ISM2024", field is null ? null : "VirtualService edge/shop in c1", $"spec.http[0].match[0].{field}", says, remedy);
     }
 
+    /// <summary>The control plane leaves objects of the Gateway API alone.</summary>
+    [Theory]
+    [InlineData("PILOT_ENABLE_GATEWAY_API", "'false'", "ISM2159")]
+    [InlineData("PILOT_ENABLE_GATEWAY_API", "'true'", "ISM2054")]
+    public void A_control_plane_that_is_told_to_leave_the_Gateway_API_alone_is_named(string variable, string value, string code)
+    {
+        var causes = Entry("[]", "{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: front, namespace: edge}, spec: {gatewayClassName: "
+            + "istio, listeners: [{name: http, port: 80, protocol: HTTP}]}}", "shop.example.com", out _, variables: $", {{name: {variable}, value: {value}}}");
+        var problem = causes.WithoutListener(80, 80);
+        Assert.Equal((code, code == "ISM2159" ? "Deployment istio-system/istiod in c1" : "Pod edge/door in c1"), (problem.Code, problem.Object));
+        if (code != "ISM2159") return;
+        Assert.Equal($"spec.template.spec.containers[*].env[{variable}]", problem.Path);
+        Assert.StartsWith($"kubectl --context=c1 -n istio-system set env deployment/istiod {variable}-", problem.Remedy, StringComparison.Ordinal);
+    }
+
     /// <summary>The scheme is that of the connection to the gateway: a load balancer may have ended TLS.</summary>
     [Theory]
     [InlineData(false, "requests with scheme https, and this one comes to the proxy by http, also where a load balancer before it has ended TLS")]
@@ -211,9 +226,10 @@ public sealed class EntryTrialTests
 
     /// <summary>A Gateway edge/door at Pod edge/door, and a call that comes there.</summary>
     private static EntryCauses Entry(string servers, string objects, string target, out TracedCall call, string mounts = "[]", string volumes = "[]",
-        string there = "{}")
+        string there = "{}", string variables = "")
     {
         var scenario = new TraceScenario();
+        scenario.One = scenario.One.Replace("value: c1}]}]}}}}", $"value: c1}}{variables}]}}]}}}}}}}}", StringComparison.Ordinal);
         scenario.Two += $"\n---\n{there}";
         scenario.One += $$"""
 

@@ -7,6 +7,7 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model.GatewayApi;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Explain.Tracing.Causes;
 
@@ -56,7 +57,7 @@ internal sealed class ApiGatewayCauses(TraceFacts facts)
                 $"add a listener with port {gateway.PassingPort}, protocol TLS and tls.mode Passthrough{label}");
         }
         return passing.Exists(listener => listener.Port == port)
-            ? Faults.Of("ISM2054", reference.ToString(), "", $"its proxy has not received {name}",
+            ? SwitchedOff(facts, cluster, pod, name) ?? Faults.Of("ISM2054", reference.ToString(), "", $"its proxy has not received {name}",
                 $"isthmus proxy-status --context={cluster.Context}; {Look(gateway, at)}")
             : Faults.Of("ISM2053", name, "spec.listeners[*].port",
                 $"passes connections on at {string.Join(", ", passing.Select(listener => listener.Port))}, but calls arrive at {port}",
@@ -119,6 +120,20 @@ internal sealed class ApiGatewayCauses(TraceFacts facts)
             cluster.ClassOf(known) is { } other ? $"is {known.Class}, a class of {other.Controller}: the mesh does not serve the Gateway"
                 : $"is {known.Class}, and there is no GatewayClass with this name: nobody serves the Gateway",
             $"write one of {ours}");
+    }
+
+    /// <summary>A variable keeps the control planes of a gateway from the Gateway API; null when none does, or they do what it needs.</summary>
+    public static Problem? SwitchedOff(TraceFacts facts, ClusterObjects cluster, Pod pod, string gateway)
+    {
+        var all = facts.ControlPlanesOf(cluster).SelectMany(plane => plane.Deployments.Select(one => (plane.At, Deployment: one))).ToList();
+        var revision = ClusterObjects.RevisionOf(pod);
+        var own = all.FindAll(one => revision.Length > 0 && one.Deployment.Metadata.Labels.GetValueOrDefault(Labels.Revision) == revision);
+        if (ControlPlaneDeployment.WithoutGatewayApi([.. (own.Count > 0 ? own : all).Select(one => one.Deployment)]) is not var (deployment, variable, lack))
+            return null;
+        var at = all.Find(one => one.Deployment == deployment).At;
+        return Faults.Of("ISM2159", $"Deployment {deployment.Key} in {at.Context}", $"spec.template.spec.containers[*].env[{variable}]",
+            $"is false: this control plane {lack}, and {gateway} is not served", $"kubectl --context={at.Context} -n {deployment.Metadata.Namespace} set env "
+                + $"deployment/{deployment.Metadata.Name} {variable}-; and remove it from the values of the installation (pilot.env)");
     }
 
     public static bool Serves(ApiGateway gateway, ClusterObjects cluster, Pod pod) => GatewayNaming.BoundService(gateway) is var (ns, name)

@@ -70,6 +70,7 @@ public static class Analyzers
         CredentialReferences.Analyzer,
         IngressObjects.Analyzer,
         GatewayApiTargets.Analyzer,
+        GatewayApiSwitches.Analyzer,
         GatewayApiListeners.Analyzer,
         GatewayApiRoutes.Analyzer,
         GatewayApiProtocols.Analyzer,

@@ -15,8 +15,14 @@ internal static class GatewayApiCases
 
     private static readonly string Good = Join(Fronted, Gateway(Http), Route(To));
 
+    private static string Told(string value) => Deployment("istio-system", "istiod", "app: istiod",
+        $"containers: [{{name: discovery, env: [{{name: PILOT_ENABLE_GATEWAY_API, value: {value} }}] }}]")
+        .Replace("name: istiod,", "name: istiod, labels: {app: istiod},", StringComparison.Ordinal);
+
     internal static AnalyzerCase[] All { get; } =
     [
+        new("ISM1549", "c1 Deployment istio-system/istiod spec.template.spec.containers[*].env[PILOT_ENABLE_GATEWAY_API]", Join(Good, Told("'false'")),
+            Join(Good, Told("'true'")), "and there is Gateway shop/front", Remedy: "deployment/istiod PILOT_ENABLE_GATEWAY_API-"),
         // References
         new("IST0101", "c1 HTTPRoute shop/route spec.parentRefs[0].name", Join(Fronted, Gateway(Http), Route(To.Replace("front", "font",
             StringComparison.Ordinal))), Good, "Gateway not found"),

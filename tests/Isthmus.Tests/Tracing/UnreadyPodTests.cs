@@ -229,6 +229,11 @@ public sealed class UnreadyPodTests
         "is 8080, where nothing listens in Pod web-1, so it is not ready: its programs listen on 8081")]
     [InlineData(Rewritten, Told, "HTTP probe failed with statuscode: 503", "8080", "Pod shop/web-1 in c1", "status",
         "is not ready: the readiness probe of container web (GET /healthz at port 8080) fails: HTTP probe failed with statuscode: 503")]
+    [InlineData("{timeoutSeconds: 2, httpGet: {path: /slow, port: 8080}}", "{name: log}",
+        "Get \"http://10.1.0.5:8080/slow\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)", "8080", "Deployment shop/web in c1",
+        "spec.template.spec.containers[0].readinessProbe.timeoutSeconds",
+        "is 2, and container web of Pod web-1 does not answer the probe (GET /slow at port 8080) within it, so the Pod is not ready: Get \"http://10.1.0.5:8080/slow\": "
+            + "context deadline exceeded (Client.Timeout exceeded while awaiting headers)")]
     [InlineData("{tcpSocket: {port: 9090}}", "{name: log}", "", "8080", "Deployment shop/web in c1",
         "spec.template.spec.containers[0].readinessProbe.tcpSocket.port",
         "is 9090, where nothing listens in Pod web-1, so it is not ready: its programs listen on 8080")]

@@ -19,14 +19,21 @@ internal static partial class FailedChecks
         // Whoever else is asked may be anywhere.
         if (ReadinessCheck.Of(pod) is not { Host: "" } check) return null;
         var (kind, name) = ServicePods.OwnerOf(pod);
-        var field = $"{(kind == "Pod" ? "spec" : "spec.template.spec")}.containers[{check.Index}].readinessProbe.{check.Kind}";
+        var probe = $"{(kind == "Pod" ? "spec" : "spec.template.spec")}.containers[{check.Index}].readinessProbe";
+        var field = $"{probe}.{check.Kind}";
         var owner = $"{kind} {pod.Metadata.Namespace}/{name} in {cluster.Context}";
         var edit = Edit(cluster, pod, kind, name);
         if (check.Number > 0 && listening is { Count: > 0 } && !listening.Contains(check.Number))
             return Faults.Of("ISM2047", owner, $"{field}.port",
                 $"is {check.Port}, where nothing listens in Pod {pod.Metadata.Name}, so it is not ready{like}: its programs listen on {string.Join(", ", listening)}",
                 $"set it to the port of the application, {string.Join(" or ", listening)}: {edit}");
-        return Status().Match(cluster.FailedCheck(pod) ?? "") is { Success: true } answer && check.Kind == "httpGet"
+        var said = cluster.FailedCheck(pod) ?? "";
+        if (Late().IsMatch(said))
+            return Faults.Of("ISM2047", owner, $"{probe}.timeoutSeconds",
+                $"is {pod.Spec.Containers.Find(one => one.Name == check.Container)?.ReadinessProbe?.TimeoutSeconds ?? 1}, and container {check.Container} of Pod "
+                    + $"{pod.Metadata.Name} does not answer the probe ({check.Text}) within it, so the Pod is not ready{like}: {said}",
+                $"allow more seconds, or let the application answer the probe faster: {edit}");
+        return Status().Match(said) is { Success: true } answer && check.Kind == "httpGet"
             && int.Parse(answer.Groups[1].Value, CultureInfo.InvariantCulture) is var status and >= 400 and < 500
             ? Faults.Of("ISM2047", owner, $"{field}.path",
                 $"is {check.Path}, and container {check.Container} of Pod {pod.Metadata.Name} answers {status} to it at port {check.Port}, so the Pod is not ready{like}",
@@ -60,6 +67,10 @@ internal static partial class FailedChecks
     /// <summary>What came of the check, as the end of a sentence; empty when that is not known.</summary>
     public static string Describe(ClusterObjects cluster, Pod pod) =>
         ReadinessCheck.Of(pod) is not null && cluster.FailedCheck(pod) is { Length: > 0 } said ? $": {said}" : "";
+
+    /// <summary>As kubelets, and agents of proxies, write that there was no answer in time.</summary>
+    [GeneratedRegex("timed out after|deadline exceeded|Client.Timeout")]
+    private static partial Regex Late();
 
     /// <summary>As kubelets write it.</summary>
     [GeneratedRegex(@"statuscode: (\d{3})\b")]

@@ -49,9 +49,9 @@ public static class ClusterCodes
         "Install again, with the file of the cluster, and apply the objects again.");
 
     public static readonly AnalysisCode ValidatorMissing = new("ISM1524", "ValidatorMissing", Severity.Error,
-        "A webhook that validates Istio's objects calls a Service that does not exist, such as that of a control plane which was removed. API servers refuse "
-            + "every change of these objects.",
-        "Delete the ValidatingWebhookConfiguration if its control plane is gone for good.");
+        "A webhook that validates Istio's objects, or Pods, calls a Service that does not exist, such as that of a control plane which was removed. API servers "
+            + "refuse these objects.",
+        "Delete the ValidatingWebhookConfiguration if what served it is gone for good.");
 
     public static readonly AnalysisCode GatewaysOut = new("ISM1531", "GatewaysOut", Severity.Error,
         "An annotation takes a gateway between networks out (weight 0), and its network has no other one in use. Callers of other networks get no endpoint "

@@ -34,7 +34,7 @@ public static class InjectorWebhooks
     public static Analyzer Validating
     {
         get;
-    } = new("webhook.ValidationAnalyzer", "Checks that webhooks which validate Istio's objects call Services that exist", [ClusterCodes.ValidatorMissing],
+    } = new("webhook.ValidationAnalyzer", "Checks that webhooks which validate Istio's objects or Pods call Services that exist", [ClusterCodes.ValidatorMissing],
         [ValidationWebhook.Kind, "Service"], mesh =>
         from cluster in mesh.Readable
         from configuration in cluster.Objects(ValidationWebhook.Kind)

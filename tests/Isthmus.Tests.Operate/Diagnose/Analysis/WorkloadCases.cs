@@ -210,7 +210,9 @@ internal static class WorkloadCases
             Join(Web, Validator("Ignore", "networking.istio.io")), "Service istio-system/istiod-old does not exist",
             Remedy: "kubectl --context=c1 delete validatingwebhookconfiguration old"),
         new("ISM1524", "c1 ValidatingWebhookConfiguration old webhooks[0].clientConfig.service", Join(Web, Validator("", "*")),
-            Join(Web, Validator("Fail", "apps")), "refuses every change"),
+            Join(Web, Validator("Fail", "apps")), "refuses every change of an object of Istio"),
+        new("ISM1524", "c1 ValidatingWebhookConfiguration old webhooks[0].clientConfig.service", Join(Web, Validator("", "*", "pods")),
+            Join(Web, Validator("Fail", "*", "secrets")), "refuses new Pods", Remedy: "install what serves the webhook again"),
         new("IST0139", "c1 MutatingWebhookConfiguration one webhooks[0].clientConfig.service", Join(Web, Webhook("one", "enabled", "istiod")),
             Join(Web, Webhook("one", "enabled", "istiod"), Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}")),
             "istio-system/istiod"),
@@ -290,9 +292,9 @@ internal static class WorkloadCases
             + $"template: {{metadata: {{labels: {{app: web}}}}, spec: {{containers: [{{name: app, image: app}}]}}}}}}, "
             + $"status: {{replicas: 1, updatedReplicas: {updated}}}}}";
 
-    private static string Validator(string policy, string group) =>
+    private static string Validator(string policy, string group, string resource = "*") =>
         "{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingWebhookConfiguration, metadata: {name: old}, webhooks: [{name: validation.istio.io, "
-            + $"{(policy.Length > 0 ? $"failurePolicy: {policy}, " : "")}rules: [{{apiGroups: ['{group}']}}], "
+            + $"{(policy.Length > 0 ? $"failurePolicy: {policy}, " : "")}rules: [{{apiGroups: ['{group}'], resources: ['{resource}'], operations: [CREATE]}}], "
             + "clientConfig: {service: {namespace: istio-system, name: istiod-old}}}]}";
 
     private static string StoppedIstiod(int replicas) => Service("istio-system", "istiod", "app: istiod", "{name: https, port: 443}") + "\n"

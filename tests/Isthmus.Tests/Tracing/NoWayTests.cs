@@ -202,6 +202,27 @@ public sealed class NoWayTests
         Caused(scenario.Walk(), code, "Pod shop/buyer in c1", "", says);
     }
 
+    /// <summary>The revision that injected the Pod was uninstalled.</summary>
+    [Theory]
+    [InlineData("canary", "", "ISM2160")]
+    [InlineData("default", "", "ISM2014")]
+    [InlineData("canary", "istiod", "ISM2014")]
+    public void A_proxy_of_a_revision_that_is_gone_is_told(string runs, string service, string code)
+    {
+        var scenario = new TraceScenario { Follows = false };
+        scenario.Client = Put(scenario.Client, "\"lb_endpoints\": [", "\"ignored\": [");
+        scenario.One = Put(scenario.One, "metadata: {name: istiod, namespace: istio-system, labels: {app: istiod}}",
+            $"metadata: {{name: istiod-{runs}, namespace: istio-system, labels: {{app: istiod, istio.io/rev: {runs}}}}}");
+        if (service.Length > 0)
+            scenario.One += $"\n---\n{{apiVersion: v1, kind: Service, metadata: {{name: {service}, namespace: istio-system}}, spec: {{selector: {{app: istiod}}}}}}";
+        var problem = scenario.Walk().Failure!.Problem!;
+        Assert.Equal((code, "Pod shop/buyer in c1"), (problem.Code, problem.Object));
+        if (code != "ISM2160") return;
+        Assert.StartsWith("its proxy was injected by the control plane of revision default and asks for its configuration at istiod.istio-system.svc:15012: c1 has "
+            + "no Service istio-system/istiod any more", problem.Message, StringComparison.Ordinal);
+        Assert.EndsWith("canary runs there now", problem.Message, StringComparison.Ordinal);
+    }
+
     /// <summary>The ready Pods are in c2, and the caller's proxy has none of them.</summary>
     private static TraceScenario Elsewhere()
     {

@@ -20,7 +20,7 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
 {
     /// <summary>Why a proxy has no configuration at all.</summary>
     public Problem Unconfigured(PodRef pod, string what) => Unserved(facts.Clusters.First(cluster => cluster.Context == pod.Context), RevisionOf(pod))
-        ?? Nameless(pod, what) ?? Refused(pod) ?? Faults.Of("ISM2003", pod.ToString(), "", $"{what}: it has not reached a control plane",
+        ?? Nameless(pod, what) ?? Refused(pod) ?? GoneRevision.Of(facts, pod) ?? Faults.Of("ISM2003", pod.ToString(), "", $"{what}: it has not reached a control plane",
             $"isthmus proxy-status --context={pod.Context}; kubectl --context={pod.Context} -n {pod.Namespace} logs {pod.Name} -c istio-proxy");
 
     /// <summary>A Pod whose names the DNS of its cluster does not resolve: its proxy does not find the control plane; null for others.</summary>
@@ -100,7 +100,8 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
 
     /// <summary>Why the caller's proxy hears of nothing; null when no cause is visible.</summary>
     public Problem? Untold() =>
-        OtherName(facts.Home, facts.ClientPod).Length > 0 ? Misnamed(facts.Home, facts.ClientPod, 1) : Unserved(facts.Home, RevisionOf(facts.Client));
+        OtherName(facts.Home, facts.ClientPod).Length > 0 ? Misnamed(facts.Home, facts.ClientPod, 1)
+            : Unserved(facts.Home, RevisionOf(facts.Client)) ?? GoneRevision.Of(facts, facts.Client);
 
     /// <summary>What the caller's proxy knows of a host does not lead to it, and no object says why. Only the control plane knows whether the proxy has all
     /// that is meant for it.</summary>
@@ -128,7 +129,7 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
 
     /// <summary>Proxies still have the address of a deleted Pod.</summary>
     public Problem Gone(string address, string ns, ClusterObjects cluster) =>
-        SharedNames.Of(facts) ?? Unserved(facts.Home, RevisionOf(facts.Client)) ?? Unwatched([cluster])
+        SharedNames.Of(facts) ?? Unserved(facts.Home, RevisionOf(facts.Client)) ?? GoneRevision.Of(facts, facts.Client) ?? Unwatched([cluster])
         ?? Faults.Of("ISM2015", facts.Client.ToString(), "",
             $"its proxy still has {address}, which no longer belongs to a Pod of namespace {ns} in {cluster.Context}",
             $"check whether it is connected to its control plane: isthmus proxy-status --context={facts.Home.Context}");

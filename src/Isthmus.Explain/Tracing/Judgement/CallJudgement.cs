@@ -18,7 +18,7 @@ internal static class CallJudgement
     /// fails.</summary>
     private static readonly HashSet<string> Explaining = ["ISM2012", "ISM2013", "ISM2014", "ISM2015", "ISM2017", "ISM2018", "ISM2020", "ISM1003", "ISM1018",
         "ISM1019", "ISM1020", "ISM1021", "ISM1026", "ISM1005", "ISM1007", "ISM1014", "ISM1016", "ISM2048", "ISM2093", "ISM2105", "ISM2117", "ISM2147",
-        CallerCauses.Aliased, AddressCauses.Code];
+        CallerCauses.Aliased, AddressCauses.Code, GoneRevision.Code];
 
     public static CallTrace Judge(TracedCall traced, CallTrace trace) => ForeignRoute.Tell(traced, Unreached(OneRemedy(Outcome(traced, trace))));
 

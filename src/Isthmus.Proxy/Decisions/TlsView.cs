@@ -25,6 +25,9 @@ public sealed class TlsView
     /// <summary>Whether TLS 1.3 may be spoken.</summary>
     public bool Allows13 => _settings.Protocols.HasFlag(SslProtocols.Tls13);
 
+    /// <summary>Whether TLS 1.2 may be spoken.</summary>
+    public bool Allows12 => _settings.Protocols.HasFlag(SslProtocols.Tls12);
+
     /// <summary>The name of the secret with the roots; empty when any peer will do.</summary>
     public string Root => _settings.Root;
 

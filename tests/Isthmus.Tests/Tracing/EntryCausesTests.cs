@@ -82,6 +82,9 @@ public sealed class EntryCausesTests
         var tls = walk.Trace.Hops.First(hop => hop.Name == "TLS");
         Assert.StartsWith("https://10.96.0.5:443", walk.Trace.Target, StringComparison.Ordinal);
         Assert.Equal(says.Length > 0 ? "ISM2060" : null, tls.Problem?.Code);
+        // Nobody knows what a client outside shows.
+        var client = walk.Trace.Hops.SingleOrDefault(hop => hop is { Name: "client", Status: HopStatus.Unknown });
+        Assert.Equal(says.Length == 0, client?.Summary.StartsWith("must show a certificate that ", StringComparison.Ordinal) == true);
         Assert.Contains(says, tls.Problem?.Message ?? "", StringComparison.Ordinal);
         Assert.Contains(remedy, tls.Problem?.Remedy ?? "", StringComparison.Ordinal);
     }
@@ -91,13 +94,14 @@ public sealed class EntryCausesTests
     [InlineData("", "ISM2060", "has no certificate edge/door")]
     [InlineData("other.example.com", "ISM2102", "is for other.example.com, and not for shop.example.com")]
     [InlineData("shop.example.com", null, "")]
-    public void A_certificate_of_a_listener_that_clients_refuse_is_named(string certificateFor, string? code, string says)
+    [InlineData("shop.example.com", "ISM2061", "is not valid before ", 1)]
+    public void A_certificate_of_a_listener_that_clients_refuse_is_named(string certificateFor, string? code, string says, int begins = -1)
     {
         var causes = Entry(Listeners, out var call);
         using var root = Issuer.SelfSigned(new("mesh", "Root"), Keys.Create(KeyKind.EcP256), TraceScenario.Now.AddYears(-1),
             TraceScenario.Now.AddYears(9));
         using var leaf = root.IssueIntermediate(new("mesh", "door"), Keys.Create(KeyKind.EcP256), new([], [certificateFor], []),
-            TraceScenario.Now.AddDays(-1), TraceScenario.Now.AddDays(90));
+            TraceScenario.Now.AddDays(begins), TraceScenario.Now.AddDays(90));
         var problem = causes.Unacceptable(call, "kubernetes-gateway://edge/door", certificateFor.Length > 0 ? new(leaf.Certificate, []) : null);
         Assert.Equal(code, problem?.Code);
         if (problem is null) return;

@@ -177,6 +177,9 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
         if (certificate.Expires <= facts.Now)
             return Faults.Of("ISM2061", owner, field, $"the certificate {credential} expired at {certificate.Expires:u}: clients refuse it",
                 "put a new certificate into the Secret");
+        if (certificate.Leaf.NotBefore.ToUniversalTime() is var begins && begins > facts.Now.UtcDateTime)
+            return Faults.Of("ISM2061", owner, field, $"the certificate {credential} is not valid before {begins:u}: clients refuse it",
+                "put one that is valid now into the Secret, and correct the clock of the machine that made it");
         return IPAddress.TryParse(host, out _) || certificate.Leaf.MatchesHostname(host, allowWildcards: true, allowCommonName: false) ? null
             : Faults.Of("ISM2102", owner, field,
                 $"the certificate {credential} ({certificate.Identity}) is for {Names(certificate)}, and not for {host}: clients refuse it",

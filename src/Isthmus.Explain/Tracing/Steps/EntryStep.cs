@@ -122,7 +122,8 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, TraceCause
             record.Fail("TLS", "ends at the gateway, without a CA for the certificates of clients", withoutCa);
             return null;
         }
-        var shown = $"ends at the gateway, with {certificate?.Identity ?? $"the certificate {tls.Certificate}"}";
+        var shown = $"ends at the gateway, with {certificate?.Identity ?? $"the certificate {tls.Certificate}"}"
+            + (tls.Allows12 ? tls.Allows13 ? "" : ", in TLS 1.2 only" : ", in TLS 1.3 only");
         var valid = certificate?.Validity(facts.Now) ?? "";
         var unsuited = certificate is null || tls.HasSeveralCertificates ? null : SuiteGap.Find(certificate.Leaf, tls.Suites, tls.Allows13);
         if (unsuited is { IsFatal: true })
@@ -137,6 +138,9 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, TraceCause
         else
             record.Ok("TLS", unsent is null ? shown : $"{shown}: clients must know its issuer, {unsent.Issuer}", ("certificate", valid),
                 ("chain", unsent is null ? "" : $"{unsent.Why}; {unsent.Remedy}"));
+        if (tls.RequirePeer && facts.From is null)
+            record.Add("client", HopStatus.Unknown, "must show a certificate" + (view.Roots(tls.Root)?.Roots is { Count: > 0 } roots
+                ? $" that {string.Join(" or ", roots.Take(3).Select(root => root.Subject))} has issued" : "") + ": a trace cannot know whether it does", null);
         call = call with { Kind = chain.IsHttp ? CallKinds.Http : CallKinds.Tcp, IsDecrypted = true };
         return new(view, chain);
     }

@@ -86,6 +86,24 @@ public sealed class ClusterTrialTests
     }
 
     [Theory]
+    [InlineData(", finalizers: [example.com/detach]", "metadata.finalizers", "has example.com/detach, which keeps the Pod although it was deleted, and StatefulSet "
+        + "late makes no other before it is gone", "patch pod late-0 --type=merge")]
+    [InlineData("", "metadata.deletionTimestamp", "is 2026-11-29 18:00:00Z: the Pod was deleted and ends until then", "wait for its end")]
+    public void A_Pod_that_was_deleted_and_stays_is_told(string finalizers, string path, string says, string remedy)
+    {
+        var facts = Facts($$$"""
+            {apiVersion: v1, kind: Service, metadata: {name: late, namespace: shop}, spec: {clusterIP: 10.96.0.8, selector: {app: late}, ports: [{name: http, port: 80}]}}
+            ---
+            {apiVersion: v1, kind: Pod, metadata: {name: late-0, namespace: shop, labels: {app: late}, deletionTimestamp: "2026-11-29T18:00:00Z"{{{finalizers}}},
+             ownerReferences: [{kind: StatefulSet, name: late, controller: true}]}, status: {phase: Failed}}
+            """);
+        var problem = Causes(facts).Availability.Empty(new(facts.Home, facts.Home.Service("shop", "late")!), 80);
+        Assert.Equal(("ISM2048", "Pod shop/late-0 in c1", path), (problem.Code, problem.Object, problem.Path));
+        Assert.StartsWith(says, problem.Message, StringComparison.Ordinal);
+        Assert.Contains(remedy, problem.Remedy, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("{}", "EndpointSlice shop/late-1 in c1")]
     [InlineData("{multicluster.kubernetes.io/service-name: late, multicluster.kubernetes.io/source-cluster: c1}", "Service shop/late in c1")]
     public void An_EndpointSlice_of_an_import_is_not_taken_for_one_that_lost_its_label(string labels, string owner)

@@ -374,6 +374,7 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
                     $"kubectl --context={cluster} -n {ns} scale deployment {workload.Metadata.Name} --replicas=1")
                 : RefusedPods.Missing(service.Cluster, workload);
         }
+        if (RefusedPods.Kept(facts.Clusters, service.Service) is { } kept) return kept;
         if (service.Within.Count == 0 && ServicePods.Stray(facts.Clusters, service.Service) is var (there, stray))
             return Faults.Of("ISM2049", service.Name, "spec.selector",
                 $"{selector} matches no Pod of namespace {ns}, and Deployment {stray.Key} in {there.Context}, whose Pods have these labels, is in another "

@@ -200,9 +200,9 @@ internal sealed class ClusterObjects
     /// <summary>Whether a namespace does not exist. Where its Pods or Services were read, it does.</summary>
     public bool LacksNamespace(string ns) => _namespaces.Count > 0 && !_namespaces.ContainsKey(ns) && _pods.TrueForAll(pod => pod.Metadata.Namespace != ns);
 
-    /// <summary>A Pod of a Deployment that was deleted and has not ended; null if there is none.</summary>
-    public Pod? Ending(Deployment deployment) => _pods.FirstOrDefault(pod => pod.Metadata.Namespace == deployment.Metadata.Namespace
-        && pod.Metadata.DeletionTimestamp is not null && LabelSelector.Selects(deployment.Spec.TemplateLabels, pod.Metadata.Labels));
+    /// <summary>A Pod with these labels that was deleted and has not ended; null if there is none.</summary>
+    public Pod? Ending(string ns, IReadOnlyDictionary<string, string> labels) => _pods.FirstOrDefault(pod => pod.Metadata.Namespace == ns
+        && pod.Metadata.DeletionTimestamp is not null && LabelSelector.Selects(labels, pod.Metadata.Labels));
 
     public Pod? PodAt(string address) =>
         _pods.FirstOrDefault(pod => pod.Status.PodIP == address && pod.Status.Phase is "Running" or "Pending" && !pod.Spec.HostNetwork);

@@ -58,7 +58,8 @@ public sealed record InjectionList(IReadOnlyList<InjectedNamespace> Namespaces, 
         LabelSelector.Read(webhook["namespaceSelector"])?.Matches(ns.Metadata.Labels) != false
         && LabelSelector.Read(webhook["objectSelector"])?.Matches(new Dictionary<string, string>()) != false);
 
-    private static string SidecarRevision(Pod pod)
+    /// <summary>The revision whose control plane injected a Pod; empty where none did.</summary>
+    internal static string SidecarRevision(Pod pod)
     {
         if (!pod.Metadata.Annotations.TryGetValue(Annotations.InjectionStatus, out var status)) return "";
         try

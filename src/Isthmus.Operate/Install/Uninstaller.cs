@@ -148,7 +148,7 @@ public sealed class Uninstaller(KubeClient client)
     }
 
     // The name of another revision's ReplicaSet begins with the same words: istiod-abc, istiod-next-abc.
-    private static bool IsOf(Removal workload, Pod pod) => pod.Metadata.OwnerReferences.Any(owner => workload.Kind == Kinds.DaemonSet
+    internal static bool IsOf(Removal workload, Pod pod) => pod.Metadata.OwnerReferences.Any(owner => workload.Kind == Kinds.DaemonSet
         ? owner.Kind == "DaemonSet" && owner.Name == workload.Name
         : owner.Kind == "ReplicaSet" && owner.Name == $"{workload.Name}-{pod.Metadata.Labels.GetValueOrDefault("pod-template-hash")}");
 

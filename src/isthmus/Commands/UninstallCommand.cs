@@ -42,9 +42,13 @@ internal static class UninstallCommand
                 return 0;
             }
             var others = await new Bystanders(client, GatewayApiBundle.IsMade).FindAsync(plan, stop);
+            // Whoever says --purge wants to be rid of all proxies.
+            var missed = revision is null || file ? [] : await new RevisionUsers(client).DescribeAsync(revision, plan, stop);
+            if (!line.GetValue(yes))
+                foreach (var removal in plan) Console.WriteLine($"  {removal}");
+            foreach (var text in missed) Console.WriteLine($"! {text}");
             if (!line.GetValue(yes))
             {
-                foreach (var removal in plan) Console.WriteLine($"  {removal}");
                 foreach (var text in Bystander.Describe(others)) Console.WriteLine($"  with their CRD: {text}");
                 var with = others.Count == 0 ? ""
                     : $", and with {(plan.Count == 1 ? "it" : "them")} {Counted.Of(others.Count, "object that is", "objects that are")} yours";

@@ -37,6 +37,31 @@ public sealed class UninstallerTests
         Assert.Empty(await uninstaller.PlanRevisionAsync("1-1", Stop));
     }
 
+    /// <summary>Gateways of the revision go, and Pods that it injected stay.</summary>
+    [Fact]
+    public async Task Whoever_misses_a_revision_is_named()
+    {
+        await using var cluster = new LoopbackCluster();
+        var client = await cluster.StartAsync();
+        await client.CreateAsync(Kinds.Namespace, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
+        await client.CreateAsync(Kinds.ServiceAccount, new JsonObject { ["metadata"] = new JsonObject { ["name"] = "default", ["namespace"] = "shop" } }, Stop);
+        foreach (var (name, owner, revision) in (IEnumerable<(string, string, string)>)[("web-1", "web-7d", "1-0"), ("gw-1", "east-7d", "1-0"),
+            ("new-1", "new-7d", "1-1")])
+            await client.CreateAsync(Kinds.Pod, JsonNode.Parse($$$$"""
+                {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "{{{{name}}}}", "namespace": "shop", "labels": {"pod-template-hash": "7d"},
+                 "annotations": {"sidecar.istio.io/status": "{\"revision\": \"{{{{revision}}}}\"}"},
+                 "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "{{{{owner}}}}", "uid": "u", "controller": true}]},
+                 "spec": {"containers": [{"name": "app", "image": "app"}]}}
+                """)!.AsObject(), Stop);
+        var users = new RevisionUsers(client);
+        Assert.Equal(
+            ["Gateways of the revision go with it: Deployment shop/east. If the mesh needs them, install them with another revision first.",
+                "1 Pod has its proxy from revision 1-0: shop/web-1. Without its control plane, they hear of no change: restart their workloads first, with "
+                    + "another revision."],
+            await users.DescribeAsync("1-0", [new(Kinds.Deployment, "istio-system", "istiod-1-0"), new(Kinds.Deployment, "shop", "east")], Stop));
+        Assert.Empty(await users.DescribeAsync("1-2", [new(Kinds.Deployment, "istio-system", "istiod-1-2")], Stop));
+    }
+
     [Fact]
     public async Task Node_agents_belong_to_the_cluster_and_end_before_their_rights()
     {

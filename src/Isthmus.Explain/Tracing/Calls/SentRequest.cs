@@ -9,7 +9,7 @@ public sealed record SentRequest(string Method, ValueList<SentHeader> Headers, s
 {
     public static readonly SentRequest Plain = new("", [], "");
 
-    private const int LongestBody = 8 * 1024, LongestHeaders = 16 * 1024;
+    private const int LongestBody = 8 * 1024, LongestHeaders = 16 * 1024, MostOfProxies = 60;
 
     /// <summary>Headers of the connection and of the message's length, which whoever sends the message writes.</summary>
     private static readonly HashSet<string> Framing = ["connection", "content-length", "transfer-encoding", "te", "upgrade"];
@@ -33,7 +33,8 @@ public sealed record SentRequest(string Method, ValueList<SentHeader> Headers, s
             throw new WrongUseException("--header", $"a trace cannot send '{framing.Name}: {framing.Value}', because it frames its message itself",
                 "leave it out; for a WebSocket, call ws://HOST");
         if (list.Sum(header => header.Name.Length + header.Value.Length) is > LongestHeaders and var length)
-            throw new WrongUseException("--header", $"has {length} characters in all headers, and a trace sends at most {LongestHeaders}", "send less");
+            throw new WrongUseException("--header", $"has {length} characters in all headers, and a trace sends at most {LongestHeaders}",
+                $"send less; proxies answer 431 to requests with headers of more than {MostOfProxies} KiB in all, unless an EnvoyFilter allows more");
         return new(method.ToUpperInvariant(), list.ToValueList(), body) { IsWebSocket = isWebSocket };
     }
 

@@ -51,9 +51,11 @@ public static class InjectorWebhooks
 
     private static IEnumerable<Finding> Check(ClusterInventory cluster, IReadOnlyList<Webhook> all)
     {
-        foreach (var webhook in all)
+        // The webhooks of a configuration are alike, but for what they select.
+        foreach (var alike in all.GroupBy(webhook =>
+            (webhook.Configuration, Service: webhook.Content["clientConfig"]?["service"] is { } service ? $"{service["namespace"]}/{service["name"]}" : "")))
         {
-            var service = webhook.Content["clientConfig"]?["service"];
+            var (webhook, service) = (alike.First(), alike.First().Content["clientConfig"]?["service"]);
             var (ns, name) = (service?["namespace"]?.ToString() ?? "", service?["name"]?.ToString() ?? "");
             if (service is not null && cluster.Service(ns, name) is null)
                 yield return IstioCodes.InvalidWebhook.At(cluster, $"{Kind} {webhook.Configuration}", $"webhooks[{webhook.Index}].clientConfig.service",

@@ -12,6 +12,9 @@ public static partial class PodRefusal
 
     public static string Remedy(string context, Deployment workload) => Remedy(context, $"Deployment {workload.Key}", Why(workload));
 
+    [GeneratedRegex("no PriorityClass with name (\\S+) was found")]
+    private static partial Regex MissingClass();
+
     /// <summary>As the API server says it.</summary>
     [GeneratedRegex("serviceaccount \"([^\"]+)\" not found")]
     private static partial Regex MissingAccount();
@@ -30,6 +33,9 @@ public static partial class PodRefusal
             ? $"correct the annotation in spec.template.metadata: kubectl --context={context} -n {ns} edit {kind} {name}"
             : why.Contains("usage per", StringComparison.Ordinal)
             ? $"ask for what the LimitRange allows, in the template and for the proxy (sidecar.istio.io/proxyCPU, proxyMemory): {limits}"
+            : MissingClass().Match(why) is { Success: true } priority
+            ? $"create PriorityClass {priority.Groups[1].Value} in this cluster, as another one may have it (kubectl --context=OTHER get priorityclass "
+                + $"{priority.Groups[1].Value} -o yaml | kubectl --context={context} apply -f -), or remove priorityClassName"
             : MissingAccount().Match(why) is { Success: true } account
             ? $"create the ServiceAccount, with the rights that it had (what an installation made, the installation makes again): "
                 + $"kubectl --context={context} -n {ns} create serviceaccount {account.Groups[1].Value}; or name another one in serviceAccountName"

@@ -164,6 +164,7 @@ public sealed class RemedyChoiceTests
     [InlineData("{to: [{operation: {methods: [GET]}}]}", "name in spec.rules[0].from whom it denies")]
     [InlineData("{from: [{source: {notPrincipals: [cluster.local/ns/shop/sa/friend]}}]}", "add cluster.local/ns/shop/sa/buyer there")]
     [InlineData("{from: [{source: {notNamespaces: [bank]}}]}", "add shop there")]
+    [InlineData("{to: [{operation: {notPaths: [/healthz]}}]}", "add / there")]
     [InlineData("{from: [{source: {namespaces: [shop]}}]}", "remove the caller from the rule")]
     public void How_a_rule_spares_a_caller_depends_on_whom_it_is_for(string rule, string remedy)
     {

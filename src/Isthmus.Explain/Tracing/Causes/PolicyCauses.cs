@@ -195,7 +195,9 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
     {
         var sources = rule.From.SelectMany((source, i) => source.Where(_ => source.All(term => term.Values.IsEmpty))
             .Select(term => (Field: $"{path}.from[{i}].source.{FieldOf(term)}", Term: term)));
-        return sources.Select(found => (found.Field, found.Term, Value: call.Of(found.Term.Key).FirstOrDefault() ?? ""))
+        var operations = rule.From.IsEmpty ? rule.To.SelectMany((operation, i) => operation.Where(_ => operation.All(term => term.Values.IsEmpty))
+            .Select(term => (Field: $"{path}.to[{i}].operation.{FieldOf(term)}", Term: term))) : [];
+        return sources.Concat(operations).Select(found => (found.Field, found.Term, Value: call.Of(found.Term.Key).FirstOrDefault() ?? ""))
             .Where(found => found.Value.Length > 0).Select(found => ((string, RuleTerm, string)?)found).FirstOrDefault();
     }
 

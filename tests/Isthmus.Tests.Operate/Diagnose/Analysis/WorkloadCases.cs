@@ -96,6 +96,11 @@ internal static class WorkloadCases
             "it asks for revision old, which does not exist in c1"),
         new("ISM1494", "c1 Deployment shop/web status.conditions", Join(Web, Refused("True")), Join(Web, Refused("False")),
             "its Pods are refused: admission webhook denied the request"),
+        new("ISM1494", "c1 Deployment shop/web status.conditions", Join(Web, Refused("True", "pods is forbidden: no PriorityClass with name high was found")),
+            Join(Web, Refused("False")), Remedy: "create PriorityClass high in this cluster"),
+        new("ISM1494", "c1 Deployment shop/web status.conditions", Join(Web, Refused("True", "error looking up service account: serviceaccount \"web\" not found")),
+            Join(Web, Refused("False")), Remedy: "create the ServiceAccount, with the rights that it had (what an installation made, the installation makes again): "
+                + "kubectl --context=c1 -n shop create serviceaccount web"),
         new("IST0125", "c1 Namespace shop metadata.annotations[networking.istio.io/traffic-distribution]", Join(Root, Spread("Nearby")),
             Join(Root, Spread("PreferSameZone")), "is not PreferClose"),
         Annotated("IST0135", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/statsInclusionPrefixes]", "",
@@ -264,8 +269,8 @@ internal static class WorkloadCases
             + "rev.namespace.sidecar-injector.istio.io, clientConfig: {url: 'https://10.0.0.9/inject'}, namespaceSelector: {matchExpressions: [{key: "
             + $"istio.io/rev, operator: In, values: [{revision}] }}] }} }}] }}";
 
-    private static string Refused(string status) => Deployment("shop", "web", "app: web")[..^2]
-        + $", status: {{conditions: [{{type: ReplicaFailure, status: '{status}', reason: FailedCreate, message: admission webhook denied the request}}] }} }}";
+    private static string Refused(string status, string message = "admission webhook denied the request") => Deployment("shop", "web", "app: web")[..^2]
+        + $", status: {{conditions: [{{type: ReplicaFailure, status: '{status}', reason: FailedCreate, message: '{message}'}}] }} }}";
 
     private static AnalyzerCase Annotated(string code, string where, string own, string template, string says)
     {

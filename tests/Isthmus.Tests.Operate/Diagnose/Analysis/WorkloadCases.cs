@@ -98,8 +98,9 @@ internal static class WorkloadCases
             "its Pods are refused: admission webhook denied the request"),
         new("ISM1494", "c1 Deployment shop/web status.conditions", Join(Web, Refused("True", "pods is forbidden: no PriorityClass with name high was found")),
             Join(Web, Refused("False")), "no PriorityClass", Remedy: "create PriorityClass high in this cluster"),
-        new("ISM1494", "c1 Deployment shop/web status.conditions", Join(Web, Refused("True", "error looking up service account: serviceaccount \"web\" not found")),
-            Join(Web, Refused("False")), "error looking up", Remedy: "create the ServiceAccount, with the rights that it had (what an installation made, the installation makes again): "
+        new("ISM1494", "c1 Deployment shop/web status.conditions",
+            Join(Web, Refused("True", "error looking up service account: serviceaccount \"web\" not found")), Join(Web, Refused("False")), "error looking up",
+            Remedy: "create the ServiceAccount, with the rights that it had (what an installation made, the installation makes again): "
                 + "kubectl --context=c1 -n shop create serviceaccount web"),
         new("IST0125", "c1 Namespace shop metadata.annotations[networking.istio.io/traffic-distribution]", Join(Root, Spread("Nearby")),
             Join(Root, Spread("PreferSameZone")), "is not PreferClose"),

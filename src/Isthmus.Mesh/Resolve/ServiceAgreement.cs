@@ -17,7 +17,8 @@ public static class ServiceAgreement
         if (other.Headless != first.Headless)
         {
             yield return new("IST0170", name, "spec.clusterIP",
-                $"is {(other.Headless ? "" : "not ")}headless in {other.Cluster} but {(first.Headless ? "" : "not ")}in {first.Cluster}", "make both the same",
+                // The control planes of both clusters say it, in the same words.
+                $"is headless in {(other.Headless ? other : first).Cluster} but not in {(other.Headless ? first : other).Cluster}", "make both the same",
                 Severity.Warning);
         }
         foreach (var port in other.Ports)

@@ -26,12 +26,12 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
     /// <summary>A Pod whose names the DNS of its cluster does not resolve: its proxy does not find the control plane; null for others.</summary>
     private Problem? Nameless(PodRef pod, string what)
     {
-        var found = facts.Clusters.First(cluster => cluster.Context == pod.Context).Pods
-            .FirstOrDefault(one => one.Metadata.Name == pod.Name && one.Metadata.Namespace == pod.Namespace);
-        return found is null || !ServicePods.IsWithoutClusterDns(found) ? null
-            : Faults.Of("ISM2003", pod.ToString(), "spec.dnsPolicy",
-                $"{what}: dnsPolicy {found.Spec.DnsPolicy} keeps the Pod from the DNS of {pod.Context}, by which its proxy finds the control plane",
-                "set dnsPolicy to ClusterFirst (for hostNetwork: ClusterFirstWithHostNet), or name the cluster's DNS in dnsConfig");
+        var cluster = facts.Clusters.First(cluster => cluster.Context == pod.Context);
+        var found = cluster.Pods.FirstOrDefault(one => one.Metadata.Name == pod.Name && one.Metadata.Namespace == pod.Namespace);
+        var servers = cluster.Services.Where(one => one.Metadata.Labels.GetValueOrDefault("k8s-app") == "kube-dns").Select(one => one.Spec.ClusterIP).ToList();
+        return found is null || ServicePods.WithoutDns(found, servers) is not var (field, why, remedy) ? null
+            : Faults.Of("ISM2003", pod.ToString(), field,
+                $"{what}: {why} the Pod from the DNS of {pod.Context}, by which its proxy finds the control plane", remedy);
     }
 
     private Problem? Refused(PodRef pod)

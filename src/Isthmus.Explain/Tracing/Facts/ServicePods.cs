@@ -121,9 +121,24 @@ internal static class ServicePods
         return null;
     }
 
-    /// <summary>Whether a Pod asks other servers than its cluster's DNS.</summary>
-    public static bool IsWithoutClusterDns(Pod pod) =>
-        pod.Spec is { DnsPolicy: "Default" } or { DnsPolicy: "None", DnsConfig: null or { Nameservers.Count: 0 } };
+    /// <summary>Why a Pod does not find the control plane by its name, with the field; null for others.</summary>
+    /// <param name="servers">The addresses of the cluster's DNS; empty when they are not known.</param>
+    public static (string Field, string Why, string Remedy)? WithoutDns(Pod pod, IReadOnlyList<string> servers)
+    {
+        const string usual = "set dnsPolicy to ClusterFirst (for hostNetwork: ClusterFirstWithHostNet), or ";
+        if (pod.Spec is { DnsPolicy: "Default" } or { DnsPolicy: "None", DnsConfig: null or { Nameservers.Count: 0 } })
+            return ("spec.dnsPolicy", $"dnsPolicy {pod.Spec.DnsPolicy} keeps", $"{usual}name the cluster's DNS in dnsConfig");
+        // Names that end with the domain of the cluster need no search domain.
+        if (pod.Spec is not { DnsPolicy: "None", DnsConfig: { } config }
+            || ClusterObjects.DiscoveryOf(pod).Contains($".{WellKnown.DefaultDomainSuffix}", StringComparison.Ordinal)) return null;
+        if (!config.Searches.Exists(search => search.TrimEnd('.') == WellKnown.DefaultDomainSuffix))
+            return ("spec.dnsConfig.searches", $"dnsPolicy None, and no {WellKnown.DefaultDomainSuffix} in searches of dnsConfig, keep",
+                $"{usual}add {WellKnown.DefaultDomainSuffix} to searches of dnsConfig");
+        // Caches on Nodes have addresses of the link.
+        return servers.Count == 0 || config.Nameservers.Exists(one => servers.Contains(one) || one.StartsWith("169.254.", StringComparison.Ordinal)) ? null
+            : ("spec.dnsConfig.nameservers", $"dnsPolicy None with the nameservers {string.Join(", ", config.Nameservers)} keeps",
+                $"{usual}name the cluster's DNS in dnsConfig: {string.Join(", ", servers)}");
+    }
 
     /// <summary>An init container of the application that runs and has not ended, so that nothing after it starts; null for others.</summary>
     public static ContainerStatus? Lingering(Pod pod) => pod.Status.InitContainerStatuses.Find(status => status.State.Running is not null
@@ -149,10 +164,11 @@ internal static class ServicePods
                 return $"container {status.Name} exited with code {terminated.ExitCode}{Unproxied(pod, status.Name)}";
         }
         if (pod.Status.ContainerStatuses.FirstOrDefault(status => !status.Ready) is { } unready)
-            return Find(pod, unready.Name) is { StartupProbe: not null } && unready.Started != true
-                ? $"the startup probe of container {unready.Name} has not succeeded" : $"the readiness probe of container {unready.Name}{(ReadinessCheck.Of(pod) is { } check ? $" ({check.Text})" : "")} fails"
-                + (unready.Name == "istio-proxy" && IsWithoutClusterDns(pod)
-                    ? $"; dnsPolicy {pod.Spec.DnsPolicy} keeps it from the cluster's DNS, by which it finds its control plane" : "");
+            return (Find(pod, unready.Name) is { StartupProbe: not null } && unready.Started != true
+                ? $"the startup probe of container {unready.Name} has not succeeded"
+                : $"the readiness probe of container {unready.Name}{(ReadinessCheck.Of(pod) is { } check ? $" ({check.Text})" : "")} fails")
+                + (unready.Name == "istio-proxy" && WithoutDns(pod, []) is { } nameless
+                    ? $"; {nameless.Why} it from the cluster's DNS, by which it finds its control plane" : "");
         var condition = pod.Status.Conditions.FirstOrDefault(candidate => candidate is { Type: "PodScheduled" or "Ready", Status: not "True" });
         return condition is { Message.Length: > 0 } ? condition.Message : $"phase {pod.Status.Phase}";
     }

@@ -53,8 +53,11 @@ internal sealed record TracedCall(TraceFacts Facts, ProxyView? Sidecar, MeshHost
         return new(Method, Kind == CallKinds.Grpc, Authority, Path, headers);
     }
 
+    /// <summary>Before its name is resolved, the port is that which was given.</summary>
+    private int Asked => Port > 0 ? Port : Facts.Target.Port;
+
     public override string ToString() =>
-        $"{(IsDecrypted || Kind == CallKinds.Tls ? "https" : Kind)}://{Facts.Target.Host}{(Port > 0 ? $":{Port}" : "")}{(Kind == CallKinds.Tcp ? "" : Path)}";
+        $"{(IsDecrypted || Kind == CallKinds.Tls ? "https" : Kind)}://{Facts.Target.Host}{(Asked > 0 ? $":{Asked}" : "")}{(Kind == CallKinds.Tcp ? "" : Path)}";
 }
 
 /// <summary>What the filters of a gateway made of a call from outside.</summary>

@@ -37,6 +37,19 @@ public sealed class OnwardTests
         Assert.Equal(lacking.Length == 0, trace.Hops.Any(hop => hop.Name == "onward" && hop.Summary.Contains("203.0.113.9:9000", StringComparison.Ordinal)));
     }
 
+    /// <summary>The route that leads there keeps the host, which the other end does not have.</summary>
+    [Theory]
+    [InlineData("api.example.com", "let the route that leads the call there change its host (rewrite.authority: api.example.com)")]
+    [InlineData("*.example.com", "add the host to the server")]
+    public void A_host_that_the_gateway_does_not_have_can_be_changed_on_the_way(string host, string remedy)
+    {
+        var scenario = Scenario("route");
+        scenario.One = scenario.One.Replace("hosts: [\"*\"]}]}}", $"hosts: [\"{host}\"]}}]}}}}", StringComparison.Ordinal);
+        var problem = scenario.Walk(Host).Failure!.Problem!;
+        Assert.Equal(("ISM2055", "Gateway shop/egress in c1"), (problem.Code, problem.Object));
+        Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_gateway_that_no_Gateway_selects_opens_no_port()
     {

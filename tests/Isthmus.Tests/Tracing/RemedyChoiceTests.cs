@@ -165,6 +165,8 @@ public sealed class RemedyChoiceTests
     [InlineData("{from: [{source: {notPrincipals: [cluster.local/ns/shop/sa/friend]}}]}", "add cluster.local/ns/shop/sa/buyer there")]
     [InlineData("{from: [{source: {notNamespaces: [bank]}}]}", "add shop there")]
     [InlineData("{to: [{operation: {notPaths: [/healthz]}}]}", "add / there")]
+    [InlineData("{when: [{key: 'request.headers[x-env]', notValues: [prod]}]}", "correct what the rule is for (spec.rules[0].to, spec.rules[0].when)")]
+    [InlineData("{when: [{key: source.namespace, notValues: [bank]}]}", "add shop there")]
     [InlineData("{from: [{source: {namespaces: [shop]}}]}", "remove the caller from the rule")]
     public void How_a_rule_spares_a_caller_depends_on_whom_it_is_for(string rule, string remedy)
     {

@@ -311,7 +311,11 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
                 nearest is null
                     ? $"no Gateway has {host}: the response is 404"
                     : $"has {HostsOf(opening.Where(one => one.Gateway == nearest))}, but not {host}: the response is 404",
-                "add the host to the server, or call one that it has");
+                // What leads a call of the mesh to a gateway keeps its host, unless it says otherwise.
+                facts.From is not null && opening.Where(one => one.Gateway == nearest).SelectMany(one => one.Server.Hosts).Select(Bare)
+                    .FirstOrDefault(name => !name.Contains('*', StringComparison.Ordinal)) is { } exact
+                    ? $"let the route that leads the call there change its host (rewrite.authority: {exact}), or call {exact}; or add {host} to the server, with a "
+                        + "route for it" : "add the host to the server, or call one that it has");
         }
         if (Displaced(call, having) is { } displaced) return displaced;
         // Within the mesh, the one that leads calls to the gateway is not meant for the gateway itself.

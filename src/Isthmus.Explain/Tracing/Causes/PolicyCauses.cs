@@ -187,6 +187,8 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
                 ? $"name in {field}.from whom it denies (notPrincipals for those who may call), or delete the rule: without from, it denies everybody"
                 : rule is not null && rule.From.Any(source => source.All(term => term.Values.IsEmpty))
                 ? "add the caller to those that the rule excepts (notPrincipals, notNamespaces or the like)"
+                : rule is { From.IsEmpty: true }
+                ? $"correct what the rule is for ({field}.to, {field}.when): it names no callers, so that it denies whoever makes such a call"
                 : "remove the caller from the rule");
     }
 
@@ -197,7 +199,9 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
             .Select(term => (Field: $"{path}.from[{i}].source.{FieldOf(term)}", Term: term)));
         var operations = rule.From.IsEmpty ? rule.To.SelectMany((operation, i) => operation.Where(_ => operation.All(term => term.Values.IsEmpty))
             .Select(term => (Field: $"{path}.to[{i}].operation.{FieldOf(term)}", Term: term))) : [];
-        return sources.Concat(operations).Select(found => (found.Field, found.Term, Value: call.Of(found.Term.Key).FirstOrDefault() ?? ""))
+        var conditions = rule.From.IsEmpty && rule.To.IsEmpty ? rule.When.Select((term, i) => (Field: $"{path}.when[{i}].notValues", Term: term))
+            .Where(one => one.Term.Values.IsEmpty) : [];
+        return sources.Concat(operations).Concat(conditions).Select(found => (found.Field, found.Term, Value: call.Of(found.Term.Key).FirstOrDefault() ?? ""))
             .Where(found => found.Value.Length > 0).Select(found => ((string, RuleTerm, string)?)found).FirstOrDefault();
     }
 

@@ -156,7 +156,7 @@ public static class TraceText
     }
 
     /// <summary>What proxies call a cluster is a group of endpoints, not a cluster of Kubernetes.</summary>
-    private static string Place(string hop) => hop == "cluster" ? "Envoy cluster" : hop;
+    private static string Place(string hop) => hop == "cluster" ? "cluster (Envoy's)" : hop;
 
     private static void Recent(StringBuilder text, CallTrace trace)
     {

@@ -46,8 +46,9 @@ public static class ServiceAgreement
             }
             else if (known.Name != port.Name)
             {
+                string[] named = [$"'{port.Name}' in {other.Cluster}", $"'{known.Name}' in {first.Cluster}"];
                 yield return new("IST0170", name, "spec.ports",
-                    $"port {port.Number} is named '{port.Name}' in {other.Cluster} and '{known.Name}' in {first.Cluster}; joined by number",
+                    $"port {port.Number} is named {string.Join(" and ", named.Order(StringComparer.Ordinal))}; joined by number",
                     "use one name: other meshes join by name", Severity.Warning);
             }
         }

@@ -183,7 +183,7 @@ public sealed class TraceVerdictTests
 
     [Fact]
     public void The_verdict_tells_clusters_of_Envoy_from_those_of_Kubernetes() =>
-        Assert.Contains("✘ The call fails at: Envoy cluster\n",
+        Assert.Contains("✘ The call fails at: cluster (Envoy's)\n",
             TraceText.Write(new("a.shop", "c1", "b", [new("cluster", 0, HopStatus.Failed, "does not exist", [])], [], null), details: false),
             StringComparison.Ordinal);
 
@@ -271,5 +271,14 @@ public sealed class TraceVerdictTests
             case "nothing to be seen": s.Call = new("GET /", false, 503, 3, "172.18.2.1:15443", "UF", "delayed connect error: 113", []); break;
         }
         return "orders";
+    }
+
+    [Fact]
+    public void A_route_without_a_name_is_said_to_have_none()
+    {
+        var scenario = new TraceScenario();
+        scenario.Client = scenario.Client.Replace("\"name\": \"default\", \"metadata\"", "\"metadata\"", StringComparison.Ordinal);
+        var route = Assert.Single(scenario.Walk().Hops, hop => hop.Name == "route");
+        Assert.Equal($"{TraceScenario.Fqdn}:80, unnamed route", route.Summary);
     }
 }

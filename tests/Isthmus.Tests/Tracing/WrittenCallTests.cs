@@ -39,6 +39,11 @@ public sealed class WrittenCallTests
             StringComparison.Ordinal);
 
     [Fact]
+    public void Headers_longer_than_those_of_a_trace_are_refused_with_what_proxies_take() =>
+        Assert.Contains("431 to requests with headers of more than 60 KiB",
+            Assert.Throws<WrongUseException>(() => SentRequest.Parse("", [$"x: {new string('a', 17000)}"], "", "")).Message, StringComparison.Ordinal);
+
+    [Fact]
     public void A_body_longer_than_proxies_take_is_refused() =>
         Assert.Contains("--data", Assert.Throws<WrongUseException>(() => SentRequest.Parse("", [], new string('a', 9000), "")).Message,
             StringComparison.Ordinal);

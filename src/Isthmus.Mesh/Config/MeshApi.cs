@@ -173,6 +173,7 @@ public static class MeshApi
     public static readonly KindDescriptor ProxyConfig = Networking("ProxyConfig", "proxyconfigs", "v1beta1") with
     {
         Spec = MeshSchemas.ProxyConfig, Reader = of => ProxyConfigReader.Read(of.Source, of.Spec, of.CreatedAt),
+        Uses = Analysis | TraceIfAllowed | BugReport,
     };
     public static readonly KindDescriptor PeerAuthentication = Policy("PeerAuthentication", "peerauthentications") with
     {

@@ -12,6 +12,7 @@ public sealed partial class RemedyRowsTests
         Traffic = "of what calls met: needs traffic",
         Network = "needs a network that drops packets, or refuses connections",
         Beside = "RouteOutcomeTests applies it", Told = "FirstCauseTests states it: needs another Service, route or name",
+        Plane = "needs another control plane",
         Connected = "ConnectionTrialTests states it: needs another Pod",
         Stated = "CallerTrialTests states it: needs another Pod, gateway, entry or name";
 
@@ -32,7 +33,8 @@ public sealed partial class RemedyRowsTests
         ["ISM2154"] = "EntryTrialTests states it: needs another certificate",
         ["ISM2153"] = "ProxyHeaderTests states it: needs another proxy",
         ["ISM2140"] = Stated, ["ISM2141"] = Stated, ["ISM2142"] = Stated, ["ISM2143"] = CallsElse, ["ISM2144"] = CallsElse, ["ISM2145"] = Stated,
-        ["ISM2146"] = Stated, ["ISM2158"] = Stated, ["ISM2176"] = Stated, ["ISM2177"] = Stated, ["ISM2166"] = Traffic, ["ISM2167"] = Connected, ["ISM2168"] = CallsElse, ["ISM2169"] = Connected,
+        ["ISM2146"] = Stated, ["ISM2158"] = Stated, ["ISM2159"] = Plane, ["ISM2160"] = Plane, ["ISM2176"] = Stated, ["ISM2177"] = Stated,
+        ["ISM2166"] = Traffic, ["ISM2167"] = Connected, ["ISM2168"] = CallsElse, ["ISM2169"] = Connected,
         ["ISM2086"] = Network, ["ISM2090"] = Network, ["ISM2155"] = Network,
     };
 

@@ -457,4 +457,27 @@ public sealed class UnreadyPodTests
         Assert.Contains(message, problem!.Message, StringComparison.Ordinal);
         Assert.Contains(remedy, problem.Remedy, StringComparison.Ordinal);
     }
+
+    /// <summary>Nothing keeps calls from a Pod whose application does not listen yet.</summary>
+    [Theory]
+    [InlineData("", true, "Pod shop/orders-a in c1", "spec.containers[0].readinessProbe", "is not set, so that Pod orders-a gets calls as soon as it runs: container "
+        + "web started 6 s ago, and nothing listens on port 8080 yet", "add a readinessProbe")]
+    [InlineData("publishNotReadyAddresses: true, ", false, "Service shop/orders in c1", "spec.publishNotReadyAddresses",
+        "is true, so that calls come to Pods that are not ready: nothing listens on port 8080 of Pod orders-a", "remove it, unless")]
+    public void A_Pod_that_gets_calls_before_it_listens_is_told(string spec, bool isReady, string owner, string path, string message, string remedy)
+    {
+        var scenario = new TraceScenario();
+        TraceWalkTests.Inject(scenario, "declared and closed");
+        var started = TraceScenario.Now.AddSeconds(-6).UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ssZ", System.Globalization.CultureInfo.InvariantCulture);
+        var state = $"containerStatuses: [{{name: web, ready: {(isReady ? "true" : "false")}, state: {{running: {{startedAt: \"{started}\"}}}}}}], conditions: "
+            + $"[{{type: Ready, status: \"{(isReady ? "True" : "False")}\"}}]";
+        scenario.One = scenario.One.Replace("selector: {app: orders}, ports", $"{spec}selector: {{app: orders}}, ports", StringComparison.Ordinal)
+            .Replace("podIP: 10.1.0.5, conditions: [{type: Ready, status: \"True\"}]", $"podIP: 10.1.0.5, {state}", StringComparison.Ordinal);
+        var trace = scenario.Walk();
+        var problem = trace.Failure!.Problem!;
+        Assert.Equal(("ISM2072", owner, path), (problem.Code, problem.Object, problem.Path));
+        Assert.StartsWith(message, problem.Message, StringComparison.Ordinal);
+        Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);
+        Assert.DoesNotContain(trace.Hops, hop => hop.Name == "capacity");
+    }
 }

@@ -273,6 +273,7 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
         if (service is null || declared || others.Count == 0)
         {
             var state = pod.Status.ContainerStatuses.FirstOrDefault(status => status.Name != "istio-proxy");
+            if (state is not null && service is not null && TooEarly(service, pod, target.Port, state) is { } early) return early;
             return Faults.Of("ISM2072", name.ToString(), "",
                 $"nothing listens on port "
                     + $"{target.Port}{(others.Count > 0 ? $": its programs listen on {string.Join(", ", others)}" : "")}{(state is { Ready: false } ? $"; container {state.Name} is not ready" : "")}",
@@ -292,6 +293,25 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
             $"spec.ports[{(own?.Name.Length > 0 ? own.Name : own?.Port.ToString(System.Globalization.CultureInfo.InvariantCulture))}].targetPort",
             $"points to port {target.Port}, on which nothing listens in Pod {pod.Metadata.Name}: its programs listen on {string.Join(", ", others)}",
             $"set targetPort to the port of the application, {string.Join(" or ", others)}");
+    }
+
+    /// <summary>A Pod that gets calls before its application listens: nothing waits for that, or the Service does not mind. Null for others.</summary>
+    private Problem? TooEarly(ServiceInCluster service, Pod pod, int port, ContainerStatus state)
+    {
+        var (kind, name) = ServicePods.OwnerOf(pod);
+        if (!pod.Status.IsReady && service.Service.Spec.PublishNotReadyAddresses)
+            return Faults.Of("ISM2072", service.Name, "spec.publishNotReadyAddresses",
+                $"is true, so that calls come to Pods that are not ready: nothing listens on port {port} of Pod {pod.Metadata.Name}; {ServicePods.Why(pod)}",
+                "remove it, unless the members of a cluster must find each other before they are ready; then give callers a Service of their own without it");
+        var index = pod.Spec.Containers.FindIndex(container => container.Name == state.Name);
+        return index < 0 || pod.Spec.Containers[index].ReadinessProbe is not null || state.State.Running?.StartedAt is not { } since
+            || facts.Now - since is not { TotalMinutes: < 5 } age ? null
+            : Faults.Of("ISM2072", $"{kind} {pod.Metadata.Namespace}/{name} in {service.Cluster.Context}",
+                $"{(kind == "Pod" ? "spec" : "spec.template.spec")}.containers[{index}].readinessProbe",
+                $"is not set, so that Pod {pod.Metadata.Name} gets calls as soon as it runs: container {state.Name} started {(int)age.TotalSeconds} s ago, and "
+                    + $"nothing listens on port {port} yet",
+                "add a readinessProbe, so that the Pod gets calls once it answers; if it never listens there, see its log: "
+                    + $"kubectl --context={service.Cluster.Context} -n {pod.Metadata.Namespace} logs {pod.Metadata.Name}");
     }
 
     /// <summary>The port of a ServiceEntry that selects a Pod leads to one on which nothing listens there; null for others.</summary>

@@ -91,6 +91,8 @@ internal static class LostParts
 
     private static IEnumerable<Problem> Unready(ServiceInCluster service, Func<Pod, bool> wanted, TraceNeeds? needs, DateTimeOffset? now)
     {
+        // They get their share of calls all the same.
+        if (service.Service.Spec.PublishNotReadyAddresses) yield break;
         var pods = service.Pods.Where(wanted).Where(pod => pod.Status.Phase is not ("Succeeded" or "Failed")).ToList();
         foreach (var group in pods.Where(pod => !pod.Status.IsReady).GroupBy(ServicePods.Why, StringComparer.Ordinal))
         {

@@ -45,7 +45,7 @@ internal sealed class CapacityStep(TraceFacts facts, TraceRecord record, TraceCa
     {
         if (host is not { Services.Count: > 0, Entries.Count: 0 }) return 0;
         var wanted = WantedBy(host, subset);
-        return Parts(host)
+        return Parts(host).Where(service => !service.Service.Spec.PublishNotReadyAddresses)
             .Sum(service => service.Pods.Count(pod => pod is { Status: { IsReady: false, Phase: not ("Succeeded" or "Failed") },
                 Metadata.DeletionTimestamp: null }
                 && wanted(pod) && candidates.All(candidate => candidate.Pod?.Pod != pod)));

@@ -24,7 +24,8 @@ public static class UnusedPods
         let others = mesh.Workloads.SelectMany(other => other.Cluster.Services.Where(same => same.Key == service.Key).SelectMany(other.Behind))
             .Count(other => other.Pod!.Status.IsReady)
         select OwnCodes.PodCannotRun.At(area.Cluster, workload.Name, "status.containerStatuses",
-            $"container {failed.Name} waits: {failed.State.Waiting!.Reason}, so Service {service.Key} does not use it in "
+            $"container {failed.Name} waits: {failed.State.Waiting!.Reason}, so {(service.Spec.PublishNotReadyAddresses
+                ? $"calls of Service {service.Key} that come to it fail (spec.publishNotReadyAddresses) in" : $"Service {service.Key} does not use it in")} "
                 + $"{area.Cluster.Context}{(others == 0 ? ", and no other Pod is ready" : $": {others} other Pod{(others == 1 ? " answers" : "s answer")} in its place")}",
             RemedyOf(area.Cluster.Context, workload.Pod!, failed), others > 0 ? Severity.Warning : null));
 

@@ -5,6 +5,7 @@ using Isthmus.Core.Names;
 using Isthmus.Injection;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose;
 
@@ -21,8 +22,6 @@ public sealed record InjectionHook(string Name, string Revision, IReadOnlyList<s
 /// <summary>The injection webhooks of a cluster, and the sidecars that its Pods have.</summary>
 public sealed record InjectionList(IReadOnlyList<InjectedNamespace> Namespaces, IReadOnlyList<InjectionHook> Hooks)
 {
-    private const string Unknown = "<unknown>";
-
     public static async Task<InjectionList> ReadAsync(KubeClient client, CancellationToken stop)
     {
         var configurations = client.ListAllAsync<JsonObject>(Kinds.MutatingWebhookConfiguration, null,
@@ -50,27 +49,13 @@ public sealed record InjectionList(IReadOnlyList<InjectedNamespace> Namespaces, 
     }
 
     private static List<KeyValuePair<string, int>> Count(IEnumerable<Pod> pods) =>
-        [.. pods.GroupBy(SidecarRevision, StringComparer.Ordinal).OrderBy(group => group.Key, StringComparer.Ordinal)
+        [.. pods.GroupBy(InjectedRevision.Of, StringComparer.Ordinal).OrderBy(group => group.Key, StringComparer.Ordinal)
             .Select(group => KeyValuePair.Create(group.Key, group.Count()))];
 
     /// <summary>Whether it injects Pods of the namespace that have no labels of their own.</summary>
     private static bool Injects(JsonObject configuration, Namespace ns) => (configuration["webhooks"] as JsonArray ?? []).OfType<JsonObject>().Any(webhook =>
         LabelSelector.Read(webhook["namespaceSelector"])?.Matches(ns.Metadata.Labels) != false
         && LabelSelector.Read(webhook["objectSelector"])?.Matches(new Dictionary<string, string>()) != false);
-
-    /// <summary>The revision whose control plane injected a Pod; empty where none did.</summary>
-    internal static string SidecarRevision(Pod pod)
-    {
-        if (!pod.Metadata.Annotations.TryGetValue(Annotations.InjectionStatus, out var status)) return "";
-        try
-        {
-            return StrictJson.Parse(status)?["revision"]?.ToString() is { Length: > 0 } revision ? revision : Unknown;
-        }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
-        {
-            return Unknown;
-        }
-    }
 
     private static async Task<string> ImageAsync(KubeClient client, JsonObject configuration, CancellationToken stop)
     {

@@ -34,11 +34,12 @@ internal sealed record ControlPlaneDeployment(Deployment Deployment, string Clus
 
     private const string GatewayApi = "PILOT_ENABLE_GATEWAY_API";
 
-    /// <summary>The variable that keeps control planes from a part of the Gateway API, and what they do not do because of it; null where nothing does.</summary>
+    /// <summary>The variable that keeps control planes from a part of the Gateway API, and what they do not do because of it; null for none.</summary>
     /// <param name="deployments">Those that serve the same proxies: what one of them does is done.</param>
     public static (Deployment Deployment, string Variable, string Lack)? WithoutGatewayApi(IReadOnlyList<Deployment> deployments)
     {
-        foreach (var (variable, lack) in ((string, string)[])[(GatewayApi, "reads no object of the Gateway API, so that no Gateway and no route of it has an effect"),
+        foreach (var (variable, lack) in ((string, string)[])[
+            (GatewayApi, "reads no object of the Gateway API, so that no Gateway and no route of it has an effect"),
             ($"{GatewayApi}_DEPLOYMENT_CONTROLLER", "makes no Pods and Services for Gateways of the Gateway API"),
             ($"{GatewayApi}_STATUS", "writes no status of the Gateway API: conditions are of an earlier time, or of another program")])
             if (deployments.Count > 0 && deployments.All(one => Environment(one).Any(env => env.Name == variable && IsOff(env.Value))))

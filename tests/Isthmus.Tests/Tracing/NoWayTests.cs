@@ -121,7 +121,8 @@ public sealed class NoWayTests
     public void A_Service_of_the_same_name_that_has_Pods_is_named(string ready, string target, string says, string remedy)
     {
         var scenario = new TraceScenario();
-        scenario.Client = scenario.ClientOfOne.Replace("{\"endpoint\": {\"address\": {\"socket_address\": {\"address\": \"10.1.0.5\", \"port_value\": 8080}}}, "
+        scenario.Client = scenario.ClientOfOne.Replace(
+            "{\"endpoint\": {\"address\": {\"socket_address\": {\"address\": \"10.1.0.5\", \"port_value\": 8080}}}, "
             + "\"metadata\": {\"filter_metadata\": {\"istio\": {\"workload\": \"orders;shop;orders;v1;c1\"}, "
             + "\"envoy.transport_socket_match\": {\"tlsMode\": \"istio\"}}}}", "", StringComparison.Ordinal);
         (scenario.One, scenario.Two) = (Of(scenario.One), Of(scenario.Two));
@@ -137,8 +138,8 @@ public sealed class NoWayTests
         Assert.Contains(says, problem.Message, StringComparison.Ordinal);
         Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);
 
-        static string Of(string yaml) => string.Join("---", yaml.Replace("selector: {app: orders}", "selector: {app: gone}", StringComparison.Ordinal).Split("---")
-            .Where(one => !one.Contains("kind: Deployment, metadata: {name: orders", StringComparison.Ordinal)));
+        static string Of(string yaml) => string.Join("---",
+            yaml.Replace("selector: {app: orders}", "selector: {app: gone}", StringComparison.Ordinal).Split("---").Where(one => !one.Contains("kind: Deployment, metadata: {name: orders", StringComparison.Ordinal)));
     }
 
     /// <summary>The caller's proxy knows the gateway of the other network, and that knows no Pod.</summary>
@@ -214,12 +215,13 @@ public sealed class NoWayTests
         scenario.One = Put(scenario.One, "metadata: {name: istiod, namespace: istio-system, labels: {app: istiod}}",
             $"metadata: {{name: istiod-{runs}, namespace: istio-system, labels: {{app: istiod, istio.io/rev: {runs}}}}}");
         if (service.Length > 0)
-            scenario.One += $"\n---\n{{apiVersion: v1, kind: Service, metadata: {{name: {service}, namespace: istio-system}}, spec: {{selector: {{app: istiod}}}}}}";
+            scenario.One += $"\n---\n{{apiVersion: v1, kind: Service, metadata: {{name: {service}, namespace: istio-system}}, "
+                + "spec: {selector: {app: istiod}}}";
         var problem = scenario.Walk().Failure!.Problem!;
         Assert.Equal((code, "Pod shop/buyer in c1"), (problem.Code, problem.Object));
         if (code != "ISM2160") return;
-        Assert.StartsWith("its proxy was injected by the control plane of revision default and asks for its configuration at istiod.istio-system.svc:15012: c1 has "
-            + "no Service istio-system/istiod any more", problem.Message, StringComparison.Ordinal);
+        Assert.StartsWith("its proxy was injected by the control plane of revision default and asks for its configuration at istiod.istio-system.svc:15012: c1 "
+            + "has no Service istio-system/istiod any more", problem.Message, StringComparison.Ordinal);
         Assert.EndsWith("canary runs there now", problem.Message, StringComparison.Ordinal);
     }
 

@@ -70,7 +70,8 @@ public sealed class PlainToTlsTests
     /// <summary>Routes match claims of tokens, which only a gateway with a RequestAuthentication reads.</summary>
     [Theory]
     [InlineData("buyer", "this call has no valid token", "send a token")]
-    [InlineData("other", "no RequestAuthentication applies to Pod shop/buyer in c1, so that it checks no token", "create a RequestAuthentication with the issuer")]
+    [InlineData("other", "no RequestAuthentication applies to Pod shop/buyer in c1, so that it checks no token",
+        "create a RequestAuthentication with the issuer")]
     public void A_route_for_claims_at_a_gateway_that_checks_no_token_is_told(string selected, string says, string remedy)
     {
         var scenario = Scenario();

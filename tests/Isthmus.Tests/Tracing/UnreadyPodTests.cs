@@ -41,7 +41,8 @@ public sealed class UnreadyPodTests
         "containerStatuses: [{name: web, ready: true}, {name: istio-proxy, ready: false, state: {running: {}}}]",
         "the readiness probe of container istio-proxy fails; dnsPolicy Default keeps it from the cluster's DNS, by which it finds its control plane",
         "describe pod web-1")]
-    [InlineData("dnsPolicy: None, dnsConfig: {nameservers: [10.96.0.10]}, containers: [{name: web}, {name: istio-proxy, startupProbe: {tcpSocket: {port: 1}}}]",
+    [InlineData("dnsPolicy: None, dnsConfig: {nameservers: [10.96.0.10]}, containers: [{name: web}, "
+        + "{name: istio-proxy, startupProbe: {tcpSocket: {port: 1}}}]",
         "containerStatuses: [{name: web, ready: true}, {name: istio-proxy, ready: false, state: {running: {}}}]",
         "the startup probe of container istio-proxy has not succeeded; dnsPolicy None, and no cluster.local in searches of dnsConfig, keep it from the cluster's "
             + "DNS, by which it finds its control plane", "describe pod web-1")]
@@ -322,16 +323,17 @@ public sealed class UnreadyPodTests
 
     /// <summary>Proxies find their control plane by a name of the cluster.</summary>
     [Theory]
-    [InlineData("nameservers: [10.96.0.10]", "spec.dnsConfig.searches", "no cluster.local in searches of dnsConfig", "add cluster.local to searches of dnsConfig")]
-    [InlineData("nameservers: [8.8.8.8], searches: [cluster.local]", "spec.dnsConfig.nameservers", "dnsPolicy None with the nameservers 8.8.8.8 keeps the Pod from",
-        "name the cluster's DNS in dnsConfig: 10.96.0.10")]
+    [InlineData("nameservers: [10.96.0.10]", "spec.dnsConfig.searches", "no cluster.local in searches of dnsConfig",
+        "add cluster.local to searches of dnsConfig")]
+    [InlineData("nameservers: [8.8.8.8], searches: [cluster.local]", "spec.dnsConfig.nameservers",
+        "dnsPolicy None with the nameservers 8.8.8.8 keeps the Pod from", "name the cluster's DNS in dnsConfig: 10.96.0.10")]
     [InlineData("nameservers: [169.254.20.10], searches: [cluster.local]", "", "it has not reached a control plane", "isthmus proxy-status")]
     public void A_Pod_whose_DNS_does_not_lead_to_its_control_plane_is_told(string dns, string path, string says, string remedy)
     {
         var scenario = new TraceScenario { Client = """{"config_dump": {"configs": []}, "clusters": {}, "pod": {"listening": []}}""" };
         scenario.One = scenario.One.Replace("labels: {app: buyer}}, spec: {", $"labels: {{app: buyer}}}}, spec: {{dnsPolicy: None, dnsConfig: {{{dns}}}, ",
-            StringComparison.Ordinal) + "\n---\n{apiVersion: v1, kind: Service, metadata: {name: kube-dns, namespace: kube-system, labels: {k8s-app: kube-dns}}, "
-            + "spec: {clusterIP: 10.96.0.10, ports: [{name: dns, port: 53}]}}";
+            StringComparison.Ordinal) + "\n---\n{apiVersion: v1, kind: Service, metadata: {name: kube-dns, namespace: kube-system, "
+            + "labels: {k8s-app: kube-dns}}, spec: {clusterIP: 10.96.0.10, ports: [{name: dns, port: 53}]}}";
         var trace = scenario.Walk("orders:80");
         var problem = trace.Failure!.Problem!;
         Assert.Equal(("ISM2003", path), (problem.Code, problem.Path));

@@ -44,7 +44,8 @@ internal sealed class ApiEntryCauses(TraceFacts facts, CallerConfig config, Cred
             return InListenerSets(extended, "ISM2053", "spec.listeners[*].port", $"does not open port {port} itself");
         if ((Uncertified(opening) ?? Refused(opening)) is { } refused) return refused;
         return opening is [var first, ..]
-            ? ApiGatewayCauses.SwitchedOff(facts, facts.Home, facts.ClientPod, first.OwnerName) ?? Faults.Of("ISM2054", facts.Client.ToString(), "", $"its proxy has not received {first.OwnerName}",
+            ? ApiGatewayCauses.SwitchedOff(facts, facts.Home, facts.ClientPod, first.OwnerName)
+                ?? Faults.Of("ISM2054", facts.Client.ToString(), "", $"its proxy has not received {first.OwnerName}",
                 $"isthmus proxy-status --context={facts.Home.Context}; the conditions of its listeners say what keeps them from being served")
             : Faults.Of("ISM2053", NameOf(_listeners.Serving[0]), "spec.listeners[*].port",
                 $"opens {string.Join(", ", _listeners.All.Select(one => one.Listener.Port).Distinct().Order())}, but the call arrives at {port}",

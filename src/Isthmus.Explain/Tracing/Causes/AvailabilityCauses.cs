@@ -20,7 +20,8 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
 {
     /// <summary>Why a proxy has no configuration at all.</summary>
     public Problem Unconfigured(PodRef pod, string what) => Unserved(facts.Clusters.First(cluster => cluster.Context == pod.Context), RevisionOf(pod))
-        ?? Nameless(pod, what) ?? Refused(pod) ?? GoneRevision.Of(facts, pod) ?? Faults.Of("ISM2003", pod.ToString(), "", $"{what}: it has not reached a control plane",
+        ?? Nameless(pod, what) ?? Refused(pod) ?? GoneRevision.Of(facts, pod)
+        ?? Faults.Of("ISM2003", pod.ToString(), "", $"{what}: it has not reached a control plane",
             $"isthmus proxy-status --context={pod.Context}; kubectl --context={pod.Context} -n {pod.Namespace} logs {pod.Name} -c istio-proxy");
 
     /// <summary>A Pod whose names the DNS of its cluster does not resolve: its proxy does not find the control plane; null for others.</summary>

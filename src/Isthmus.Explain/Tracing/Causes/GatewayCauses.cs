@@ -234,7 +234,8 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
             return Faults.Of("ISM2055", $"Gateway {passing[0].Gateway.FullName} in {passing[0].At.Context}", "spec.servers[*].hosts",
                 $"allows {string.Join(", ", hosts)}, but not {fqdn}",
                 $"add {fqdn} to them{(fqdn.EndsWith(".local", StringComparison.Ordinal) ? ", or *.local" : "")}"
-                    + (EntryLacking(cluster, fqdn) is { } too ? $", and apply {too} in {facts.ConfigOf(cluster).Context} as well: its gateway needs both" : ""));
+                    + (EntryLacking(cluster, fqdn) is not { } too ? ""
+                        : $", and apply {too} in {facts.ConfigOf(cluster).Context} as well: its gateway needs both"));
         }
         if (fqdn is not null && EntryLacking(cluster, fqdn) is { } entry)
             return Faults.Of("ISM2043", entry, "",

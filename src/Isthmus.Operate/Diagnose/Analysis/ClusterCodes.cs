@@ -78,8 +78,8 @@ public static class ClusterCodes
         "Create the namespace and its objects again, if it was deleted by mistake.");
 
     public static readonly AnalysisCode EntryElsewhere = new("ISM1548", "EntryElsewhere", Severity.Warning,
-        "A ServiceEntry selects Pods of another network, and the gateway there does not know its host: its control plane has no such entry, or its Gateway does "
-            + "not list the host. Calls to these Pods fail.",
+        "A ServiceEntry selects Pods of another network, and the gateway there does not know its host: its control plane has no such entry, or its Gateway "
+            + "does not list the host. Calls to these Pods fail.",
         "Apply the ServiceEntry there as well, and add the host to the hosts of the Gateway.");
 
     public static readonly AnalysisCode EndpointOutOfReach = new("ISM1545", "EndpointOutOfReach", Severity.Warning,

@@ -11,8 +11,8 @@ public static class GatewayApiCodes
         "Lead to a port of that protocol, begin TLS with a DestinationRule or a BackendTLSPolicy, or declare what the application speaks.");
 
     public static readonly AnalysisCode SwitchedOff = new("ISM1549", "GatewayApiSwitchedOff", Severity.Warning,
-        "A variable of the control plane (PILOT_ENABLE_GATEWAY_API, or one that begins with it) keeps it from a part of the Gateway API, and there are Gateways "
-            + "of a class of the mesh. It does not serve them, or does not say how they are.",
+        "A variable of the control plane (PILOT_ENABLE_GATEWAY_API, or one that begins with it) keeps it from a part of the Gateway API, and there are "
+            + "Gateways of a class of the mesh. It does not serve them, or does not say how they are.",
         "Remove the variable from the Deployment of the control plane, and from the values of the installation.");
 
     public static readonly AnalysisCode RoutePartlyAttached = new("ISM1511", "RoutePartlyAttached", Severity.Info,

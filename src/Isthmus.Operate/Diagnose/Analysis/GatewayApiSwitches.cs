@@ -19,6 +19,6 @@ public static class GatewayApiSwitches
         select GatewayApiCodes.SwitchedOff.At(api.Cluster, $"Deployment {deployment.Key}", $"spec.template.spec.containers[*].env[{off.Value.Variable}]",
             $"is false: this control plane {off.Value.Lack}, and there {(gateways.Count > 1 ? "are Gateways" : "is Gateway")} "
                 + string.Join(", ", gateways.Take(Named)) + (gateways.Count > Named ? $" and {gateways.Count - Named} more" : ""),
-            $"kubectl --context={api.Cluster.Context} -n {deployment.Metadata.Namespace} set env deployment/{deployment.Metadata.Name} {off.Value.Variable}-; and "
-                + "remove it from the values of the installation (pilot.env)"));
+            $"kubectl --context={api.Cluster.Context} -n {deployment.Metadata.Namespace} set env deployment/{deployment.Metadata.Name} {off.Value.Variable}-; "
+                + "and remove it from the values of the installation (pilot.env)"));
 }

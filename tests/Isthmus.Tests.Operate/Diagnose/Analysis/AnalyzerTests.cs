@@ -118,9 +118,11 @@ public sealed class AnalyzerTests
     public void A_webhook_configuration_whose_Service_is_gone_is_told_once()
     {
         const string webhook = "{name: x.sidecar-injector.istio.io, clientConfig: {service: {namespace: istio-system, name: istiod-old} } }";
-        var text = MeshText.Join(MeshText.Web, "{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: old}, webhooks: "
-            + $"[{webhook}, {webhook.Replace("x.", "y.", StringComparison.Ordinal)}, {webhook.Replace("x.", "z.", StringComparison.Ordinal)}]}}");
-        var found = MeshText.Analyze(text).Where(finding => finding.Problem.Code == "IST0139" && finding.Problem.Path.EndsWith("service", StringComparison.Ordinal));
+        var text = MeshText.Join(MeshText.Web, "{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: old}, "
+            + $"webhooks: [{webhook}, {webhook.Replace("x.", "y.", StringComparison.Ordinal)}, "
+            + $"{webhook.Replace("x.", "z.", StringComparison.Ordinal)}]}}");
+        var found = MeshText.Analyze(text).Where(finding => finding.Problem.Code == "IST0139"
+            && finding.Problem.Path.EndsWith("service", StringComparison.Ordinal));
         Assert.Equal("webhooks[0].clientConfig.service", Assert.Single(found).Problem.Path);
     }
 
@@ -128,11 +130,13 @@ public sealed class AnalyzerTests
     [Fact]
     public void A_difference_between_Services_is_the_same_from_both_sides()
     {
-        var clusters = MeshText.Clusters(MeshText.Join(MeshText.Root, MeshText.Service("shop", "web", "app: web")) + "\n" + MeshText.Next + "\n" + MeshText.Join(
-            MeshText.Root, MeshText.Service("shop", "web", "app: web", "{name: http-web, port: 80}").Replace("10.0.0.1", "None", StringComparison.Ordinal)));
-        var (one, two) = (Isthmus.Graph.Derive.KubeFacts.Of("c1", clusters[0].Services.Single()), Isthmus.Graph.Derive.KubeFacts.Of("c2", clusters[1].Services.Single()));
+        var headless = MeshText.Service("shop", "web", "app: web", "{name: http-web, port: 80}").Replace("10.0.0.1", "None", StringComparison.Ordinal);
+        var clusters = MeshText.Clusters(MeshText.Join(MeshText.Root, MeshText.Service("shop", "web", "app: web"), MeshText.Next, MeshText.Root, headless));
+        var one = Isthmus.Graph.Derive.KubeFacts.Of("c1", clusters[0].Services.Single());
+        var two = Isthmus.Graph.Derive.KubeFacts.Of("c2", clusters[1].Services.Single());
         var seen = Isthmus.Mesh.Resolve.ServiceAgreement.Differences(one, two).ToList();
-        Assert.Equal(["is headless in c2 but not in c1", "port 80 is named 'http' in c1 and 'http-web' in c2; joined by number"], seen.Select(item => item.Message));
+        Assert.Equal(["is headless in c2 but not in c1", "port 80 is named 'http' in c1 and 'http-web' in c2; joined by number"],
+            seen.Select(item => item.Message));
         Assert.Equal(seen, Isthmus.Mesh.Resolve.ServiceAgreement.Differences(two, one));
     }
 

@@ -24,7 +24,8 @@ internal sealed record ValidationWebhook(string Configuration, int Index, string
     /// <summary>What is said where the Service does not exist.</summary>
     public string Missing => $"Service {Namespace}/{Service} does not exist, so the API server refuses {Bars} to which the webhook applies";
 
-    public string Remedy(string context) => $"install {(Bars == OfPods ? "what serves the webhook" : "the control plane of the webhook")} again; or, if it is gone for "
+    public string Remedy(string context) =>
+        $"install {(Bars == OfPods ? "what serves the webhook" : "the control plane of the webhook")} again; or, if it is gone for "
         + $"good: kubectl --context={context} delete validatingwebhookconfiguration {Configuration}";
 
     private static string Barred(JsonObject webhook)

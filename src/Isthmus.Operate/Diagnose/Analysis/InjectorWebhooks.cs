@@ -34,8 +34,8 @@ public static class InjectorWebhooks
     public static Analyzer Validating
     {
         get;
-    } = new("webhook.ValidationAnalyzer", "Checks that webhooks which validate Istio's objects or Pods call Services that exist", [ClusterCodes.ValidatorMissing],
-        [ValidationWebhook.Kind, "Service"], mesh =>
+    } = new("webhook.ValidationAnalyzer", "Checks that webhooks which validate Istio's objects or Pods call Services that exist",
+        [ClusterCodes.ValidatorMissing], [ValidationWebhook.Kind, "Service"], mesh =>
         from cluster in mesh.Readable
         from configuration in cluster.Objects(ValidationWebhook.Kind)
         from webhook in ValidationWebhook.Read(configuration)

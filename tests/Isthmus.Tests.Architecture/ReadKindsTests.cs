@@ -3,7 +3,7 @@ using Isthmus.Mesh.Config;
 using Isthmus.Testing;
 using Xunit;
 
-namespace Isthmus.Tests.Tracing;
+namespace Isthmus.Tests.Architecture;
 
 /// <summary>A cause that looks at objects of a kind finds none where a trace does not read the kind.</summary>
 public sealed partial class ReadKindsTests

@@ -103,6 +103,30 @@ public sealed class NoWayTests
         Caused(scenario.Walk(), code, owner, path, says);
     }
 
+    /// <summary>Endpoints have labels that their Pods lack: those of the cluster and the network.</summary>
+    [Theory]
+    [InlineData("topology.istio.io/cluster: east", "topology.istio.io/cluster=east matches no ready Pod", "they have topology.istio.io/cluster=c1 or topology.istio.io/cluster=c2")]
+    [InlineData("topology.istio.io/network: east", "topology.istio.io/network=east matches no ready Pod", "they have topology.istio.io/network=n1 or ")]
+    public void A_subset_of_a_cluster_that_does_not_exist_is_told(string labels, string says, string have)
+    {
+        var scenario = OfSubset();
+        foreach (var text in (ReadOnlySpan<string>)["version: v2"])
+            (scenario.One, scenario.Two) = (Put(scenario.One, text, labels), Put(scenario.Two, text, labels));
+        Assert.Contains(have, Caused(scenario.Walk(), "ISM2034", "DestinationRule shop/orders in c1", "spec.subsets[1].labels", says).Message,
+            StringComparison.Ordinal);
+    }
+
+    /// <summary>What it leaves out is meant to get no calls.</summary>
+    [Fact]
+    public void A_subset_of_one_cluster_loses_nothing_in_the_others()
+    {
+        var scenario = OfSubset();
+        scenario.Client = Put(new TraceScenario().Client, $"outbound|80||{TraceScenario.Fqdn}", $"outbound|80|v2|{TraceScenario.Fqdn}");
+        (scenario.One, scenario.Two) = (Put(scenario.One, "version: v2", "topology.istio.io/cluster: c1"), Put(scenario.Two, "version: v2",
+            "topology.istio.io/cluster: c1"));
+        Assert.DoesNotContain(scenario.Walk().Hops, hop => hop.Name == "capacity");
+    }
+
     [Fact]
     public void A_subset_whose_Pods_the_Service_does_not_select_has_the_right_labels()
     {

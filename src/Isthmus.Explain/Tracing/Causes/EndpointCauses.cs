@@ -27,7 +27,7 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
         var ready = offering.Where(service => ServicePods.Ready(service, port).Any()).ToList();
         // What a subset selects may not be ready, while the rest of the Service is; or nothing has its labels.
         if (ready.Count == 0 && subset.Length > 0 && offering.Where(ServicePods.IsMeant).ToList() is { Count: > 0 } meant) return Unready(meant, port);
-        if (ready.Count == 0 && all.Count > 0 && subsets.SelectNothing(host, subset, all, port) is { } wrong) return wrong;
+        if (subset.Length > 0 && all.Count > 0 && subsets.SelectNothing(host, subset, all, port) is { } wrong) return wrong;
         if (ready.Count == 0 && offering.Count > 0
             && host.Services.FirstOrDefault(service => service.Port(port) is null && service.Pods.Any(pod => pod.Status.IsReady)) is { } odd)
         {

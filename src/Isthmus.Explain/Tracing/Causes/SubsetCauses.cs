@@ -24,9 +24,30 @@ internal sealed class SubsetCauses(TraceFacts facts, CallerConfig config)
     private static Dictionary<string, string> LabelsOf(IEnumerable<DestinationRule> rules, string subset) =>
         rules.SelectMany(rule => rule.Subsets).FirstOrDefault(one => one.Name == subset) is { } found ? LabelsOf(found) : [];
 
-    /// <summary>Labels of places are those of Nodes.</summary>
-    private static Dictionary<string, string> LabelsOf(Subset subset) =>
-        subset.Labels.Items.Where(pair => !pair.Key.StartsWith("topology.", StringComparison.Ordinal)).ToDictionary(StringComparer.Ordinal);
+    /// <summary>Labels of places are those of Nodes; of clusters and networks, the endpoints have them.</summary>
+    private static Dictionary<string, string> LabelsOf(Subset subset) => subset.Labels.Items
+        .Where(pair => !pair.Key.StartsWith("topology.", StringComparison.Ordinal)).ToDictionary(StringComparer.Ordinal);
+
+    /// <summary>Whether a subset selects a Pod, as far as that is known: labels of regions and zones may fit.</summary>
+    public static bool Selects(Subset subset, ClusterObjects cluster, Pod pod)
+    {
+        var wanted = Judged(subset);
+        return LabelSelector.Selects(wanted, Labelled(cluster, pod, wanted));
+    }
+
+    /// <summary>The labels of a subset that tell Pods apart here.</summary>
+    private static Dictionary<string, string> Judged(Subset subset) => subset.Labels.Items
+        .Where(pair => pair.Key is Labels.Cluster or Labels.Network || !pair.Key.StartsWith("topology.", StringComparison.Ordinal))
+        .ToDictionary(StringComparer.Ordinal);
+
+    /// <summary>What a Pod has of some labels, with those that its endpoint gets.</summary>
+    private static Dictionary<string, string> Labelled(ClusterObjects cluster, Pod pod, IReadOnlyDictionary<string, string> wanted)
+    {
+        var own = pod.Metadata.Labels.Where(pair => wanted.ContainsKey(pair.Key)).ToDictionary(StringComparer.Ordinal);
+        if (wanted.ContainsKey(Labels.Cluster)) own[Labels.Cluster] = cluster.Id;
+        if (wanted.ContainsKey(Labels.Network)) own[Labels.Network] = cluster.NetworkOf(pod);
+        return own;
+    }
 
     public Problem? SelectNothing(MeshHost host, string subset, IReadOnlyList<ServiceInCluster> services, int port)
     {
@@ -36,10 +57,9 @@ internal sealed class SubsetCauses(TraceFacts facts, CallerConfig config)
             {
                 var candidate = rule.Subsets[i];
                 if (candidate.Name != subset || candidate.Labels.Count == 0) continue;
-                var wanted = LabelsOf(candidate);
-                if (services.SelectMany(service => ServicePods.Ready(service, port)).Any(pod => LabelSelector.Selects(wanted, pod.Metadata.Labels))) continue;
-                var have = services.SelectMany(service => service.Pods)
-                    .Select(pod => ServicePods.Text(pod.Metadata.Labels.Where(pair => wanted.ContainsKey(pair.Key)).ToDictionary(StringComparer.Ordinal)))
+                var wanted = Judged(candidate);
+                if (services.Any(service => ServicePods.Ready(service, port).Any(pod => Selects(candidate, service.Cluster, pod)))) continue;
+                var have = services.SelectMany(service => service.Pods.Select(pod => ServicePods.Text(Labelled(service.Cluster, pod, wanted))))
                     .Where(text => text.Length > 0).Distinct();
                 return Faults.Of("ISM2034", $"DestinationRule {rule.Namespace}/{rule.Name} in {config.At.Context}", $"spec.subsets[{i}].labels",
                     $"{ServicePods.Text(wanted)} matches no ready Pod of {host.Fqdn}; they have "

@@ -33,8 +33,9 @@ internal sealed class CapacityStep(TraceFacts facts, TraceRecord record, TraceCa
                 if (service.Pods.Count > 0) Report(OtherPort(service, port));
                 continue;
             }
-            foreach (var problem in LostParts.In(service, wanted, causes.Needs)) Report(problem);
-            if (cluster.IsEds && Unused(host, service, port, subset, wanted, candidates) is { } unused) Report(unused);
+            var own = wanted(service);
+            foreach (var problem in LostParts.In(service, own, causes.Needs)) Report(problem);
+            if (cluster.IsEds && Unused(host, service, port, subset, own, candidates) is { } unused) Report(unused);
         }
         foreach (var other in facts.Clusters.Where(other => other != facts.Home && host.In(other) is null))
             if (IsShared(host, other) && LostParts.WithoutService(other, host.Services) is { } orphans) Report(orphans);
@@ -46,9 +47,9 @@ internal sealed class CapacityStep(TraceFacts facts, TraceRecord record, TraceCa
         if (host is not { Services.Count: > 0, Entries.Count: 0 }) return 0;
         var wanted = WantedBy(host, subset);
         return Parts(host).Where(service => !service.Service.Spec.PublishNotReadyAddresses)
-            .Sum(service => service.Pods.Count(pod => pod is { Status: { IsReady: false, Phase: not ("Succeeded" or "Failed") },
+            .Sum(service => service.Pods.Where(wanted(service)).Count(pod => pod is { Status: { IsReady: false, Phase: not ("Succeeded" or "Failed") },
                 Metadata.DeletionTimestamp: null }
-                && wanted(pod) && candidates.All(candidate => candidate.Pod?.Pod != pod)));
+                && candidates.All(candidate => candidate.Pod?.Pod != pod)));
     }
 
     /// <summary>The Service in the clusters whose Pods the caller may use.</summary>
@@ -111,12 +112,9 @@ internal sealed class CapacityStep(TraceFacts facts, TraceRecord record, TraceCa
         return !ServiceAgreement.IsClusterLocal(host.Fqdn, facts.Settings.Mesh);
     }
 
-    private Func<Pod, bool> WantedBy(MeshHost host, string subset)
+    private Func<ServiceInCluster, Func<Pod, bool>> WantedBy(MeshHost host, string subset)
     {
-        if (subset.Length == 0) return static _ => true;
-        var labels = causes.Config.RulesFor(host).SelectMany(rule => rule.Subsets).FirstOrDefault(candidate => candidate.Name == subset)?.Labels;
-        if (labels is not { } wanted) return static _ => true;
-        var plain = wanted.Items.Where(pair => !pair.Key.StartsWith("topology.", StringComparison.Ordinal)).ToDictionary(StringComparer.Ordinal);
-        return pod => LabelSelector.Selects(plain, pod.Metadata.Labels);
+        var wanted = subset.Length == 0 ? null : causes.Config.RulesFor(host).SelectMany(rule => rule.Subsets).FirstOrDefault(one => one.Name == subset);
+        return service => pod => wanted is null || SubsetCauses.Selects(wanted, service.Cluster, pod);
     }
 }

@@ -23,8 +23,8 @@ public static class ProviderReferences
     {
         var hosts = clusters.SelectMany(cluster => cluster.Services.Select(service => $"{service.Metadata.Name}.{service.Metadata.Namespace}.svc.")
             .Concat(cluster.Istio<ServiceEntry>().SelectMany(entry => entry.Hosts))).ToHashSet(StringComparer.Ordinal);
-        (string Message, string Remedy)? Lack(string provider, string service, int port, string result) => !isAll ? null
-            : Unknown(provider, service, hosts, result) ?? Closed(provider, service, port, clusters, result) ?? Away(provider, service, clusters, result);
+        (string Message, string Remedy)? Lack(string ns, string provider, string service, int port, string result) => !isAll ? null
+            : Unknown(ns, provider, service, hosts, result) ?? Closed(provider, service, port, clusters, result) ?? Away(provider, service, clusters, result);
         return
             (from cluster in clusters
              where cluster.Authorizers is not null
@@ -32,7 +32,7 @@ public static class ProviderReferences
              where policy is { Action: PolicyAction.Custom, DryRun: false, Provider.Length: > 0 }
              let authorizer = cluster.Authorizers!.Value.Items.GetValueOrDefault(policy.Provider)
              let lack = authorizer is null ? NotFound(policy.Provider, "an external authorizer", Denied)
-                 : Lack(policy.Provider, authorizer.Service, authorizer.Port, Denied)
+                 : Lack(policy.Namespace, policy.Provider, authorizer.Service, authorizer.Port, Denied)
              where lack is not null
              select Of(cluster, $"AuthorizationPolicy {policy.Namespace}/{policy.Name}", "spec.provider.name", lack.Value))
             .Concat(
@@ -45,7 +45,7 @@ public static class ProviderReferences
                 let tracer = cluster.Tracers!.Value.Items.GetValueOrDefault(provider)
                 let lack = tracer is null
                     ? NotFound(provider, "a collector of traces (zipkin or opentelemetry)", Untraced)
-                    : Lack(provider, tracer.Service, tracer.Port, Untraced)
+                    : Lack(telemetry.Namespace, provider, tracer.Service, tracer.Port, Untraced)
                 where lack is not null
                 select Of(cluster, $"Telemetry {telemetry.Namespace}/{telemetry.Name}", $"spec.tracing[{rule.Index}].providers[0].name", lack.Value))
             .Concat(
@@ -59,7 +59,7 @@ public static class ProviderReferences
                 let lack = logger is null
                     ? NotFound(provider.Item, "an access log", Unlogged)
                     : logger.Service is { } service
-                    ? Lack(provider.Item, service.Host, service.Port, Unlogged)
+                    ? Lack(telemetry.Namespace, provider.Item, service.Host, service.Port, Unlogged)
                     : null
                 where lack is not null
                 select Of(cluster, $"Telemetry {telemetry.Namespace}/{telemetry.Name}", $"spec.accessLogging[{rule.Index}].providers[{provider.Index}].name",
@@ -82,10 +82,12 @@ public static class ProviderReferences
         ($"Referenced provider not found: \"{provider}\" is not {kind} in extensionProviders of MeshConfig; {result}",
             "add the provider to MeshConfig, or correct the name");
 
-    private static (string Message, string Remedy)? Unknown(string provider, string service, HashSet<string> hosts, string result)
+    /// <param name="ns">That of the object: control planes complete a short name by the namespace of the workload.</param>
+    private static (string Message, string Remedy)? Unknown(string ns, string provider, string service, HashSet<string> hosts, string result)
     {
         var host = HostOf(service);
-        return hosts.Contains(host) || (InCluster(host) is { } inside && hosts.Contains($"{inside.Name}.{inside.Namespace}.svc.")) ? null
+        return hosts.Contains(host) || (InCluster(host) is { } inside && hosts.Contains($"{inside.Name}.{inside.Namespace}.svc."))
+            || hosts.Contains($"{host}.svc.") || hosts.Contains($"{host}.{ns}.svc.") ? null
             : ($"the provider \"{provider}\" has the service {service}, which is neither a Service nor a ServiceEntry; {result}",
                 "create the Service, or correct extensionProviders in MeshConfig");
     }

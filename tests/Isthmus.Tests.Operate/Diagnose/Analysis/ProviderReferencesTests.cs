@@ -13,6 +13,10 @@ public sealed class ProviderReferencesTests
         "\"outer\" is not an external authorizer in extensionProviders")]
     [InlineData("mesh: 'extensionProviders: [{name: outer, envoyExtAuthzHttp: {service: shop/asks.shop.svc.cluster.local, port: 80}}]'",
         "action: CUSTOM, provider: {name: outer}", null)]
+    [InlineData("mesh: 'extensionProviders: [{name: outer, envoyExtAuthzHttp: {service: asks, port: 80}}]'", "action: CUSTOM, provider: {name: outer}", null)]
+    [InlineData("mesh: 'extensionProviders: [{name: outer, envoyExtAuthzHttp: {service: asks.shop, port: 80}}]'", "action: CUSTOM, provider: {name: outer}", null)]
+    [InlineData("mesh: 'extensionProviders: [{name: outer, envoyExtAuthzHttp: {service: ask, port: 80}}]'", "action: CUSTOM, provider: {name: outer}",
+        "neither a Service nor a ServiceEntry")]
     [InlineData("mesh: 'extensionProviders: [{name: outer, envoyExtAuthzGrpc: {service: asks.example, port: 80}}]'", "action: CUSTOM, provider: {name: outer}",
         null)]
     [InlineData("mesh: 'extensionProviders: [{name: outer, envoyExtAuthzHttp: {service: ask.shop.svc.cluster.local, port: 80}}]'",

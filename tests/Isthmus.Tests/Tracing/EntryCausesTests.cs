@@ -109,6 +109,27 @@ public sealed class EntryCausesTests
         Assert.Contains(says, problem.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("1.3.6.1.5.5.7.3.2", true)]
+    [InlineData("1.3.6.1.5.5.7.3.1", false)]
+    [InlineData("2.5.29.37.0", false)]
+    [InlineData("", false)]
+    public void A_certificate_for_clients_alone_is_named(string use, bool isTold)
+    {
+        var causes = Entry(Listeners, out var call);
+        using var key = System.Security.Cryptography.RSA.Create(2048);
+        var request = new System.Security.Cryptography.X509Certificates.CertificateRequest("CN=shop.example.com", key,
+            System.Security.Cryptography.HashAlgorithmName.SHA256, System.Security.Cryptography.RSASignaturePadding.Pkcs1);
+        var names = new System.Security.Cryptography.X509Certificates.SubjectAlternativeNameBuilder();
+        names.AddDnsName("shop.example.com");
+        request.CertificateExtensions.Add(names.Build());
+        if (use.Length > 0)
+            request.CertificateExtensions.Add(new System.Security.Cryptography.X509Certificates.X509EnhancedKeyUsageExtension([new(use)], critical: false));
+        using var certificate = request.CreateSelfSigned(TraceScenario.Now.AddDays(-1), TraceScenario.Now.AddDays(90));
+        var problem = causes.Unacceptable(call, "kubernetes-gateway://edge/door", new(certificate, []));
+        Assert.Equal(isTold ? "ISM2178" : null, problem?.Code);
+    }
+
     /// <summary>The name of an issuer does not tell whether it is a root: the Secret, or what else the gateway has, may.</summary>
     [Theory]
     [InlineData("alone", "clients must know its issuer, ")]

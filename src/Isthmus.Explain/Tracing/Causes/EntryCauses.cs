@@ -180,6 +180,10 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
         if (certificate.Leaf.NotBefore.ToUniversalTime() is var begins && begins > facts.Now.UtcDateTime)
             return Faults.Of("ISM2061", owner, field, $"the certificate {credential} is not valid before {begins:u}: clients refuse it",
                 "put one that is valid now into the Secret, and correct the clock of the machine that made it");
+        if (ServerUse.Lacks(certificate.Leaf))
+            return Faults.Of("ISM2178", owner, field,
+                $"the certificate {credential} ({certificate.Identity}) is not for servers (its extended key usage lacks serverAuth): clients refuse it",
+                "let the CA issue it for servers, and put it into the Secret");
         return IPAddress.TryParse(host, out _) || certificate.Leaf.MatchesHostname(host, allowWildcards: true, allowCommonName: false) ? null
             : Faults.Of("ISM2102", owner, field,
                 $"the certificate {credential} ({certificate.Identity}) is for {Names(certificate)}, and not for {host}: clients refuse it",

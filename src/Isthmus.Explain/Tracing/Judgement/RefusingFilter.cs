@@ -26,6 +26,12 @@ internal static class RefusingFilter
                 "start the rate limit service, or let calls pass without it (failure_mode_deny: false)");
         }
         if (told.Contains("UAEX") && details.Contains("ext_authz", StringComparison.Ordinal)) return Authorizer(at, details);
+        if (details.Contains("request_payload_too_large", StringComparison.Ordinal))
+        {
+            return Faults.Of("ISM2094", at, $"{Filters}ext_authz",
+                "the body of the request is larger than what its proxy keeps for the external authorizer, so that it answers 413 (request_payload_too_large)",
+                "raise includeRequestBodyInCheck.maxRequestBytes of the provider in meshConfig.extensionProviders, or set allowPartialMessage: true there");
+        }
         if (told.Contains("UAEX") && details.Contains(Token, StringComparison.Ordinal)) return Refused(at, details);
         if (told.Contains("FI") && details.Contains("fault_filter", StringComparison.Ordinal))
         {
@@ -47,7 +53,8 @@ internal static class RefusingFilter
 
     private static Problem Authorizer(string at, string details) => details.Contains("ext_authz_error", StringComparison.Ordinal)
         ? Faults.Of("ISM2094", at, $"{Filters}ext_authz", "its proxy gets no answer from the external authorizer (ext_authz_error)",
-            "start the provider that the AuthorizationPolicy with action CUSTOM names, or correct its service and port in meshConfig.extensionProviders")
+            "start the provider that the AuthorizationPolicy with action CUSTOM names, or correct its service, port or timeout in "
+                + "meshConfig.extensionProviders; a trace from this Pod to the service of the provider shows what keeps the check from it")
         : Faults.Of("ISM2094", at, $"{Filters}ext_authz", "the external authorizer of its proxy denies the call (ext_authz_denied)",
             "see the log of the provider that the AuthorizationPolicy with action CUSTOM names");
 

@@ -35,6 +35,7 @@ public sealed class TraceVerdictTests
         },
         { "limits of the connection pool", "ISM2079", "DestinationRule shop/orders in c1", "limits refuse the call" },
         { "tries that a timeout ends", "ISM2088", "VirtualService shop/orders in c1", "gives up after 2 s for all tries, of which each may take 2 s" },
+        { "a timeout that cuts off a response", "ISM2088", "VirtualService shop/orders in c1", "gives up after 2 s, and the response of " },
         { "HTTP on a port named grpc", "ISM2074", "Service shop/orders in c1", "probably speaks HTTP/1.1" },
         { "long headers", "ISM2091", "Pod shop/orders-a in c1", "60 KiB of headers" },
         { "nothing accepts on a port named grpc", "ISM2074", "Pod shop/orders-a in c1", "could not hand the call" },
@@ -233,6 +234,12 @@ public sealed class TraceVerdictTests
                     "\"route\": {\"cluster\": \"outbound|80||" + TraceScenario.Fqdn + "\", \"timeout\": \"2s\", \"retry_policy\": {\"retry_on\": \"5xx\", "
                         + "\"per_try_timeout\": \"2s\", \"num_retries\": 3}}", StringComparison.Ordinal);
                 s.Call = new("GET /", false, 504, 2017, Callee, "UT", "upstream_response_timeout", []);
+                break;
+            case "a timeout that cuts off a response":
+                s.Client = s.Client.Replace("\"route\": {\"cluster\": \"outbound|80||" + TraceScenario.Fqdn + "\"}",
+                    "\"route\": {\"cluster\": \"outbound|80||" + TraceScenario.Fqdn + "\", \"timeout\": \"2s\"}", StringComparison.Ordinal);
+                s.Call = new("GET /", false, 0, 2002, Callee, "UT", "upstream_reset_after_response_started{connection_termination}", []);
+                s.Sighted = [Seen("DC", details: "downstream_remote_disconnect")];
                 break;
             case "long headers":
                 s.Call = new("GET /", false, 502, 1, Callee, "UPE", "http1.headers_too_large", []);

@@ -69,10 +69,11 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
     /// <summary>The caller's proxy gave up, because the route says so.</summary>
     private Problem? RouteTimeout()
     {
-        if (!call.HasFlag("UT") || call.Status != 504) return null;
+        // Without a status, the response had begun.
+        if (!call.HasFlag("UT") || call.Status is not (0 or 504)) return null;
         var isOfApi = Told("route", HopFacts.ApiRuleFact).Length > 0;
         var (all, one) = isOfApi ? ("spec.rules[*].timeouts.request", "timeouts.backendRequest") : ("spec.http[*].timeout", "retries.perTryTimeout");
-        if (TimeSpan.TryParse(Told("route", HopFacts.TryTimeoutFact), CultureInfo.InvariantCulture, out var each)
+        if (TimeSpan.TryParse(Told("route", HopFacts.TryTimeoutFact), CultureInfo.InvariantCulture, out var each) && call.Status != 0
             && (!TimeSpan.TryParse(Told("route", HopFacts.TimeoutFact), CultureInfo.InvariantCulture, out var whole)
                 || call.Milliseconds < whole.TotalMilliseconds))
         {
@@ -86,7 +87,8 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
             ? Faults.Of(Faults.GaveUp, Route(), all,
                 $"gives up after {Seconds(timeout.TotalMilliseconds)}"
                     + (isTried ? $" for all tries, of which each may take {Seconds(each.TotalMilliseconds)}, " : ", ")
-                    + $"and {Where()} had not answered by then: the response is 504 (UT)",
+                    + (call.Status == 0 ? $"and the response of {Where()} had not ended by then: it is cut off (UT)"
+                        : $"and {Where()} had not answered by then: the response is 504 (UT)"),
                 $"allow more time{(isTried ? $" there and in {one}" : "")}, or find out why the application is slow") : null;
     }
 

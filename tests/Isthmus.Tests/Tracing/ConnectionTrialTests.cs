@@ -179,6 +179,32 @@ public sealed class ConnectionTrialTests
             && hop.Summary == "172.18.2.9:444 is an address outside of the clusters, of Service istio-system/ingress in c2, which has no port 444"));
     }
 
+    /// <summary>Nothing behind the load balancer begins the mutual TLS that the Pods demand.</summary>
+    [Theory]
+    [InlineData("STRICT", false)]
+    [InlineData("PERMISSIVE", true)]
+    [InlineData("STRICT", true)]
+    public void A_call_to_the_load_balancer_of_Pods_that_take_mesh_TLS_only_is_told(string mode, bool answered)
+    {
+        const string Address = "172.18.2.8:80";
+        var scenario = new TraceScenario
+        {
+            Call = answered ? new("GET /", true, 200, 3, Address, "-", "via_upstream", []) : new("GET /", false, 503, 3, Address, "UC", "connection_termination", []),
+        };
+        scenario.Two += $$"""
+
+            ---
+            {apiVersion: v1, kind: Service, metadata: {name: lb, namespace: shop}, spec: {type: LoadBalancer, clusterIP: 10.96.0.19, selector: {app: orders}, ports: [{name: http, port: 80, targetPort: 8080}]}, status: {loadBalancer: {ingress: [{ip: 172.18.2.8}]} } }
+            ---
+            {apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: all, namespace: shop}, spec: {mtls: {mode: {{mode}} } } }
+            """;
+        var trace = scenario.Walk($"http://{Address}/");
+        Assert.Equal(answered, trace.Succeeds);
+        if (answered) return;
+        AssertCause(trace, "ISM2059", "PeerAuthentication shop/all in c2", "spec.mtls.mode", "is STRICT for the Pods of Service shop/lb in c2");
+        Assert.StartsWith("call it by its name, lb.shop:80", trace.Failure!.Problem!.Remedy, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("10.1.0.77:80", "is in the range of Pods of c1 (10.1.0.0/24, Node worker), and no Pod has 10.1.0.77 now")]
     [InlineData("10.96.0.6:80", "is in the range of Services of c1, and no Service there has 10.96.0.6 now")]

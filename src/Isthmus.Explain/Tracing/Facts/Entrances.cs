@@ -24,7 +24,8 @@ internal static class Entrances
             : $"{names}, which {(all.Count > 1 ? "have" : "has")} no port {address.Port.ToString(CultureInfo.InvariantCulture)}";
     }
 
-    private static IEnumerable<ServiceInCluster> Balanced(TraceFacts facts, IPEndPoint address)
+    /// <summary>The Services whose load balancers, or external IPs, have an address.</summary>
+    public static IEnumerable<ServiceInCluster> Balanced(TraceFacts facts, IPEndPoint address)
     {
         var ip = address.Address.ToString();
         return from cluster in facts.Clusters

@@ -190,7 +190,11 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
             else if (call.Host is null && causes.Addresses.Vacant(call.Destination) is { } vacant)
                 record.Warn("outside", $"{call.Destination} is of no Pod or Service now", vacant);
             else if (call.Host is null && Entrances.Owner(facts, call.Destination) is { Length: > 0 } owner)
-                record.Add("outside", HopStatus.Unknown, $"{call.Destination} is an address outside of the clusters, of {owner}", null);
+            {
+                var (summary, strict) = ($"{call.Destination} is an address outside of the clusters, of {owner}", causes.Tls.PlainToBalanced(call.Destination));
+                if (strict is not null) record.Fail("outside", summary, strict);
+                else record.Add("outside", HopStatus.Unknown, summary, null);
+            }
             else if (call.Host is null || call.Host.Services.Count == 0)
                 record.Add("outside", HopStatus.Unknown, $"{call.Destination} is not a Pod or Service in these clusters", null);
             else record.Fail("endpoints", $"{call.Destination} is not reachable without a proxy",

@@ -67,6 +67,11 @@ public sealed class GlobalHostsTests
             kind: Service
             metadata: {name: istiocoredns, namespace: istio-system}
             spec: {clusterIP: 10.96.0.53, selector: {app: istiocoredns}, ports: [{port: 53, protocol: UDP}]}
+            ---
+            apiVersion: apps/v1
+            kind: Deployment
+            metadata: {name: istiocoredns, namespace: istio-system}
+            spec: {replicas: 1, template: {metadata: {labels: {app: istiocoredns}}, spec: {containers: [{name: app, image: app}]}}}
             """;
         string Corefile(string text) => $$"""
             apiVersion: v1

@@ -66,6 +66,11 @@ internal static class ReplicatedClusters
         kind: Service
         metadata: {name: orders, namespace: shop}
         spec: {clusterIP: 10.96.0.7, selector: {app: orders}, ports: [{name: http, port: 8000, targetPort: 80}, {name: dns, port: 53, protocol: UDP}]}
+        ---
+        apiVersion: apps/v1
+        kind: Deployment
+        metadata: {name: orders, namespace: shop}
+        spec: {replicas: 1, template: {metadata: {labels: {app: orders}}, spec: {containers: [{name: app, image: app}]}}}
         """;
 
     internal static ClusterInventory One(params string[] more) => Cluster("one", "172.18.201.1", "172.18.0.2", more);

@@ -189,7 +189,8 @@ public sealed class ConnectionTrialTests
         const string Address = "172.18.2.8:80";
         var scenario = new TraceScenario
         {
-            Call = answered ? new("GET /", true, 200, 3, Address, "-", "via_upstream", []) : new("GET /", false, 503, 3, Address, "UC", "connection_termination", []),
+            Call = answered ? new("GET /", true, 200, 3, Address, "-", "via_upstream", [])
+                : new("GET /", false, 503, 3, Address, "UC", "connection_termination", []),
         };
         scenario.Two += $$"""
 

@@ -18,7 +18,8 @@ public sealed class TraceOutcomeTests
     [InlineData(429, "RL", "local_rate_limited", "ISM2094", "envoy.filters.http.local_ratelimit", "local rate limit")]
     [InlineData(429, "RL", "request_rate_limited", "ISM2094", "envoy.filters.http.ratelimit", "rate limit service")]
     [InlineData(403, "UAEX", "ext_authz_denied", "ISM2094", "envoy.filters.http.ext_authz", "external authorizer")]
-    [InlineData(413, "DPE", "request_payload_too_large", "ISM2094", "envoy.filters.http.ext_authz", "larger than what its proxy keeps for the external authorizer")]
+    [InlineData(413, "DPE", "request_payload_too_large", "ISM2094", "envoy.filters.http.ext_authz",
+        "larger than what its proxy keeps for the external authorizer")]
     [InlineData(403, "UAEX", "ext_authz_error", "ISM2094", "envoy.filters.http.ext_authz", "no answer from the external authorizer")]
     [InlineData(401, "UAEX", "jwt_authn_access_denied{Jwks_remote_fetch_is_failed}", "ISM2096", "envoy.filters.http.jwt_authn",
         "no keys of the token's issuer")]

@@ -23,6 +23,8 @@ public static class ServiceSelectors
         where isGateway || mesh.ReadsAll
         // Without anything similar, the workload is probably not deployed yet, or no more.
         let code = isGateway || near is not null || stray is not null ? OwnCodes.ServiceSelectsNothing : WorkloadCodes.ServiceWithoutWorkload
+        // Files alone, such as those of routes and Services, need not hold the workloads.
+        where code == OwnCodes.ServiceSelectsNothing || mesh.Workloads.Any(one => one.All.Any())
         select code.At(area.Cluster, $"Service {service.Key}", "spec.selector",
             $"selects {Text(service.Spec.Selector)}, which no workload {(stray is null ? "" : $"of namespace {service.Metadata.Namespace} ")}has in "
                 + $"{places}, so calls to it find no endpoint{(stray is null ? "" : $"; {stray.Name} in {stray.Cluster.Context} has these labels, in another namespace")}",

@@ -142,7 +142,7 @@ public sealed class EdgesTests(PlacedMeshRig mesh)
         await HearsAsync("for i in $(seq 12); do curl -sS -m 5 desk:8085/hello; done",
             text => text.Contains("in-cluster1", StringComparison.Ordinal) && text.Contains("in-cluster2", StringComparison.Ordinal), "both clusters answer");
         await HearsAsync("exec 3<>/dev/tcp/desk/7085; timeout 5 cat <&3", "desk of cluster2");
-        string[] told = ["port 8085 is named 'http-web' in cluster2 and 'http-pages' in cluster1", "port 7085 of cluster2 does not exist in cluster1"];
+        string[] told = ["port 8085 is named 'http-pages' in cluster1 and 'http-web' in cluster2", "port 7085 of cluster2 does not exist in cluster1"];
         var lab = await mesh.LabAsync();
         await MeshRig.UntilAsync(async () => string.Join('\n',
             JsonNode.Parse((await lab.IsthmusAsync("verify", "-o", "json")).Expect(0))!.AsArray().Select(check => check!["problem"]?["message"]?.ToString())),

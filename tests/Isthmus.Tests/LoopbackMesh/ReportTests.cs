@@ -82,6 +82,7 @@ public sealed partial class ReportTests(LoopbackMeshRig mesh, FaultyServices ser
         "cluster2 ISM1503 VirtualService $ns/$elseport: spec.http[0].match[0].port",
         "cluster2 ISM1543 Service $ns/$crashing: spec.selector", // another application, as the next
         "cluster2 ISM1543 Service $ns/$torn: spec.selector",
+        "cluster2 ISM1547 Service $other/$secret: spec.selector",
         "cluster2 IST0123 Namespace $twofold: metadata.labels",
         "cluster2 IST0170 Service $ns/$beheaded: spec.clusterIP", // headless in one cluster
         "cluster2 IST0170 Service $ns/$bilingual: spec.ports", // another protocol
@@ -99,7 +100,6 @@ public sealed partial class ReportTests(LoopbackMeshRig mesh, FaultyServices ser
         "ISM2051 Pod $half/$halved in cluster2: ", // no sidecar, behind a gateway
         "ISM2051 Pod $ns/$faraway in cluster2: metadata.labels[sidecar.istio.io/inject]",
         "IST0101 Gateway istio-system/$uncertain: spec.servers[0].tls.credentialName",
-        "IST0170 Service $ns/$beheaded: spec.clusterIP",
         "IST0170 Service $ns/$beheaded: spec.clusterIP",
         "IST0170 Service $ns/$bilingual: spec.ports",
         "IST0170 Service $ns/$bilingual: spec.ports",

@@ -124,7 +124,7 @@ public static partial class MeshVerification
         }
     }
 
-    /// <summary>Whether it has neither a control plane nor anything that leads to one elsewhere: it is no remote cluster, whose way could be wrong.</summary>
+    /// <summary>Whether it has neither a control plane nor anything that leads to one elsewhere: it is not a remote cluster with a wrong way.</summary>
     private static bool IsRobbed(ClusterFacts cluster) =>
         cluster is { Uninjected: not null, ControlPlanes.Count: 0, ControlPlaneAt.IsEmpty: true, ControlPlaneClusters.IsEmpty: true };
 

@@ -42,7 +42,7 @@ public sealed class MeshFaultVerificationTests
         Assert.Contains("meshNetworks of c1 names one, and of c3 none", half.Problem!.Message, StringComparison.Ordinal);
     }
 
-    /// <summary>A primary whose control plane an installation removed is no remote cluster whose way to a control plane is wrong.</summary>
+    /// <summary>A primary whose control plane an installation removed is not a remote cluster whose way to a control plane is wrong.</summary>
     [Fact]
     public void A_control_plane_that_is_gone_is_not_taken_for_one_elsewhere()
     {

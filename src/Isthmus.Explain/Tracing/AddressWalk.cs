@@ -17,7 +17,7 @@ internal sealed class AddressWalk(TraceFacts facts, Random random)
     public TraceFacts Facts { get; } = facts;
 
     /// <summary>The mark by which proxies recognize the call.</summary>
-    public string Id { get; } = random.NextInt64().ToString("x16", CultureInfo.InvariantCulture);
+    public string Id { get; } = NewId(random);
 
     public TraceWalk Walk { get; private set; } = null!;
 
@@ -27,6 +27,9 @@ internal sealed class AddressWalk(TraceFacts facts, Random random)
 
     /// <summary>The call under way; null when none is made.</summary>
     public Task<CallReport?>? Calling { get; set; }
+
+    /// <summary>The mark of another call.</summary>
+    public string NewId() => NewId(random);
 
     public AddressWalk Again()
     {
@@ -60,6 +63,8 @@ internal sealed class AddressWalk(TraceFacts facts, Random random)
             new(AddressOf(walk).ToString(), walk.Trace.Succeeds, walk.Trace.Failure?.Name ?? "", walk.Trace.Failure?.Problem,
                 walk.Trace.Hops.Count(hop => hop.Status == HopStatus.Warning), walk.Trace.Call);
     }
+
+    private static string NewId(Random random) => random.NextInt64().ToString("x16", CultureInfo.InvariantCulture);
 
     private static int Badness(CallTrace trace) =>
         !trace.Succeeds ? 3 : trace.Hops.Any(hop => hop is { Status: HopStatus.Unknown, IsUnreached: false }) ? 2

@@ -26,8 +26,21 @@ public sealed record TraceRequest(string Pod, string? Namespace, TraceTarget Tar
     /// <summary>How long proxies wait for a call at most.</summary>
     public static TimeSpan LongestCall => CallQuestion.Longest;
 
+    /// <summary>What precedes the Service of the gateway at which a call from outside enters.</summary>
+    internal const string EntryPrefix = "gateway/";
+
+    /// <summary>The most calls that one trace makes.</summary>
+    public const int MostCalls = 100;
+
     /// <summary>What the caller sends.</summary>
     public SentRequest Sent { get; init; } = SentRequest.Plain;
+
+    /// <summary>How many calls to make, up to <see cref="MostCalls"/>; 0 for one, and some more after an error that one Pod of several may answer
+    /// with.</summary>
+    public int Calls { get; init; }
+
+    /// <summary>Whether the call comes from outside, and enters at a gateway.</summary>
+    public bool IsEntry => Pod.StartsWith(EntryPrefix, StringComparison.Ordinal);
 }
 
 /// <summary>Fetches what a walk needs until it needs nothing more, and makes the call meanwhile.</summary>
@@ -41,11 +54,10 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
     /// <summary>How often the clusters are read, if the caller comes or goes meanwhile.</summary>
     private const int MostReads = 3;
 
-    /// <summary>What precedes the Service of the gateway at which a call from outside enters.</summary>
-    private const string EntryPrefix = "gateway/";
-
     private readonly Dictionary<string, KubeClient> _clients = clusters.ToDictionary(access => access.Name, access => new KubeClient(access, "isthmus-trace"),
         StringComparer.Ordinal);
+
+    private CallRun Calls => new(_clients, istioNamespace);
 
     public void Dispose()
     {
@@ -127,15 +139,15 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
             one.Metadata.Namespace == facts.Client.Namespace && facts.Home.Behind(one).Contains(facts.ClientPod));
         var to = request.Target;
         return new($"{facts.Client}", "is a gateway, which passes on what others call, and calls nothing itself",
-            $"to follow a call from outside that enters there: isthmus trace {EntryPrefix}{service?.Metadata.Name ?? "SERVICE"}.{facts.Client.Namespace} "
+            $"to follow a call from outside that enters there: isthmus trace {TraceRequest.EntryPrefix}{service?.Metadata.Name ?? "SERVICE"}.{facts.Client.Namespace} "
                 + $"{(to.Scheme.Length > 0 ? $"{to.Scheme}://" : "")}{to.Host}{(to.Port > 0 ? $":{to.Port}" : "")}{to.Path}");
     }
 
     /// <summary>The Service of a gateway that is named in place of a caller; null when a Pod is.</summary>
     private (string Namespace, string Name)? EntryOf(TraceRequest request)
     {
-        if (!request.Pod.StartsWith(EntryPrefix, StringComparison.Ordinal)) return null;
-        var name = request.Pod[EntryPrefix.Length..];
+        if (!request.IsEntry) return null;
+        var name = request.Pod[TraceRequest.EntryPrefix.Length..];
         return name.Split('.', 2) is [var bare, var ns] ? (ns, bare) : (request.Namespace ?? istioNamespace, name);
     }
 
@@ -149,7 +161,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
             ?? throw (ApiGatewayCauses.WithoutService(entry.Namespace, entry.Name, (await reading)[0]) is { } unserved ? new ProblemException(unserved)
                 : new ProblemException($"Service {entry.Namespace}/{entry.Name} in {clusters[0].Name}",
                 "does not exist, nor does a Gateway of the Gateway API with this name and a Service",
-                $"name one of them as {EntryPrefix}NAME.NAMESPACE; list Services with 'kubectl --context={clusters[0].Name} get services -A'"));
+                $"name one of them as {TraceRequest.EntryPrefix}NAME.NAMESPACE; list Services with 'kubectl --context={clusters[0].Name} get services -A'"));
         var (name, ns) = (service.Metadata.Name, service.Metadata.Namespace);
         if (service.Spec.Selector.Count == 0) return (name, (ns, ""));
         var pods = await client.ListAllAsync<Pod>(Kinds.Pod, ns,
@@ -168,13 +180,13 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
             if (walks.Count == 1) walks.AddRange(walks[0].Others());
             if (request.MakeCall && facts.TakenAt is null)
                 foreach (var walk in walks.Where(walk => walk.Called is not null))
-                    walk.Calling ??= CallAsync(facts.Client, facts.Proxies[facts.Client].Stranger.Length > 0, walk.Called!, walk.Id, request.Timeout, stop);
+                    walk.Calling ??= Calls.MakeAsync(walk, walk.Id, request.Timeout, stop);
             if (walks.All(walk => walk.Walk.IsComplete)) break;
             await FetchAsync(facts, walks, stop);
             walks.ForEach(walk => walk.Again());
         }
         var called = walks.Where(walk => walk.Calling is not null).ToList();
-        await Task.WhenAll(called.Select(async walk => await SeeAsync(walk, stop)));
+        await Task.WhenAll(called.Select(walk => SeeAsync(walk, request, stop)));
         called.ForEach(walk => walk.Again());
         if (!called.All(walk => walk.Walk.IsComplete))
         {
@@ -184,40 +196,13 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         return AddressWalk.Worst(walks);
     }
 
-    /// <summary>Waits for the call, and asks the proxies on its way what they saw of it.</summary>
-    private async Task SeeAsync(AddressWalk walk, CancellationToken stop)
+    /// <summary>Waits for the call, and makes those that the request wants besides.</summary>
+    private async Task SeeAsync(AddressWalk walk, TraceRequest request, CancellationToken stop)
     {
-        if (await walk.Calling! is not { } answer) return;
-        if (answer.NotMade is { Length: > 0 } why)
-        {
-            walk.Facts.NotMade = why;
-            return;
-        }
-        if (walk.Called!.IsWebSocket && answer is { Upgraded: null, Status: not null })
-        {
-            walk.Facts.NotMade = "the caller's proxy is of an older release, which makes no WebSockets: restart the Pod";
-            return;
-        }
-        var sightings = await Task.WhenAll(Witnesses(walk.Facts, answer).Select(proxy => RecentAsync(proxy, walk.Id, stop)));
-        walk.Facts.Sightings = new(CallReading.Related([.. sightings.SelectMany(list => list)], answer));
-        walk.Facts.Call = CallReading.Read(walk.Called!, answer, walk.Facts.Sightings.All, walk.Facts.IsGateway);
+        if (await walk.Calling! is not { } answer || !await Calls.SeeAsync(walk, answer, stop)) return;
+        await Calls.RepeatAsync(walk, request.Calls > 0 ? request.Calls - 1 : RepeatedCalls.Wanted(walk.Facts, walk.Called!), request.Timeout, stop);
         // Its proxy was read before the call: by now it may know what the application itself called for it, in vain.
         foreach (var callee in OnwardCalls.Asked(walk.Facts)) Take(walk.Facts, callee, await InspectAsync(callee, "", stop));
-    }
-
-    /// <summary>The Pods that the call may have reached: the one that the caller's proxy chose or, behind a gateway or a
-    /// Service's address, all candidates.</summary>
-    private static IEnumerable<PodRef> Witnesses(TraceFacts facts, CallReport answer)
-    {
-        var others = facts.Proxies.Where(proxy => proxy.Key != facts.Client && proxy.Value is { CanCall: true, Stranger: "" })
-            .Select(proxy => proxy.Key).ToList();
-        if (!IPEndPoint.TryParse(answer.Seen?.Upstream ?? "", out var upstream) || GatewayPlace.Find(facts, upstream) is not null)
-            return others;
-        var address = upstream.Address.ToString();
-        var chosen = others.Where(proxy => facts.Clusters.First(cluster => cluster.Context == proxy.Context).PodAt(address)?.Metadata.Name == proxy.Name)
-            .ToList();
-        // A gateway passes the call on.
-        return chosen.Count > 0 && !chosen.Exists(facts.IsGateway) ? chosen : others;
     }
 
     private async Task<(string Namespace, string Pod)> ResolveAsync(TraceRequest request, string home, CancellationToken stop)
@@ -367,38 +352,6 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
         {
             return (null, e.Message);
-        }
-    }
-
-    private async Task<CallReport?> CallAsync(PodRef client, bool isEnvoy, WantedCall call, string id, TimeSpan timeout, CancellationToken stop)
-    {
-        var question = new CallQuestion(call.To.ToString())
-        {
-            Kind = call.Kind, Authority = call.Authority, Path = call.Path, Method = call.Method, Id = id, Timeout = CallQuestion.Milliseconds(timeout),
-            Headers = [.. call.Sent.Headers.Where(header => header.Name != "host").Select(header => $"{header.Name}: {header.Value}")], Body = call.Sent.Body,
-            Upgrade = call.IsWebSocket ? "websocket" : "",
-        };
-        try
-        {
-            var query = new MeshQuery(_clients[client.Context], istioNamespace) { Patience = timeout + PodRequest.UsualPatience };
-            return await query.CallAsync(client.Namespace, client.Name, isEnvoy, question, stop);
-        }
-        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
-        {
-            return new() { NotMade = $"the caller's proxy cannot be asked for it: {e.Message}" };
-        }
-    }
-
-    private async Task<IEnumerable<Sighting>> RecentAsync(PodRef proxy, string id, CancellationToken stop)
-    {
-        try
-        {
-            return CallReading.Sightings(proxy,
-                await new MeshQuery(_clients[proxy.Context], istioNamespace).RecentAsync(proxy.Namespace, proxy.Name, id, stop));
-        }
-        catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
-        {
-            return []; // Only the time at this hop is missing then.
         }
     }
 

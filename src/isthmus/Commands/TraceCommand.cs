@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Globalization;
+using Isthmus.Core.Flags;
 using Isthmus.Core.Names;
 using Isthmus.Explain.Tracing;
 using Isthmus.Explain.Tracing.Calls;
@@ -29,6 +31,17 @@ internal static class TraceCommand
         var output = new OutputOption();
         var color = new ColorOption("the marks of hops");
         var noCall = new Option<bool>("--no-call") { Description = "Only evaluate the configuration; do not make the call" };
+        var calls = new Option<int>("--calls")
+        {
+            Description = $"How many calls to make, up to {TraceRequest.MostCalls}: the answers are counted, the worst is explained; default: 1, and 5 more "
+                + "after an error with which an application answers GET or HEAD",
+            DefaultValueFactory = _ => 0,
+            HelpName = "number",
+        }.Checked(value =>
+        {
+            if (!int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number) || number is < 1 or > TraceRequest.MostCalls)
+                throw new WrongUseException("--calls", $"'{value}' is not a number of calls", $"give a number from 1 to {TraceRequest.MostCalls}");
+        });
         var method = new Option<string>("--method", "-X") { Description = "HTTP method; default: GET, or POST with --data", DefaultValueFactory = _ => "" };
         var headers = new Option<string[]>("--header",
             "-H") { Description = "Header to send, as 'NAME: VALUE'; may be repeated", DefaultValueFactory = _ => [] };
@@ -39,15 +52,19 @@ internal static class TraceCommand
         var command = new Command("trace",
             "Follow a call hop by hop through the live configuration of all proxies on its way, make the call, and report the first failure.")
         {
-            pod, target, contexts.Option, method, headers, data, token, noCall, timeout.Option, verbose, color.Option, snapshot.Option, output.Option,
+            pod, target, contexts.Option, method, headers, data, token, noCall, calls, timeout.Option, verbose, color.Option, snapshot.Option, output.Option,
         };
         command.SetAction(async (line, stop) =>
         {
             var request = new TraceRequest(line.GetValue(pod)!, line.GetValue(GlobalOptions.Namespace), TraceTarget.Parse(line.GetValue(target)!),
                 !line.GetValue(noCall), timeout.Of(line))
             {
+                Calls = line.GetValue(calls),
                 Sent = SentRequest.Parse(line.GetValue(method)!, line.GetValue(headers)!, line.GetValue(data)!, line.GetValue(token)!),
             };
+            if (request.Calls > 0 && (!request.MakeCall || request.IsEntry))
+                throw new WrongUseException("--calls",
+                    $"does not go with {(request.MakeCall ? "gateway/NAME, since only clients outside make such a call" : "--no-call")}", "remove one of them");
             var source = snapshot.Open(line);
             var home = source.Load(line.GetValue(GlobalOptions.Context));
             List<ClusterAccess> clusters = [home, .. source.Names(contexts).Where(name => name != home.Name).Select(source.Load)];

@@ -106,12 +106,14 @@ public sealed class LoopbackMeshRig : IAsyncLifetime
 
     /// <summary>Follows a call that a workload in cluster1 makes, as <c>isthmus trace</c> does.</summary>
     /// <param name="seconds">How long the call may take.</param>
-    internal async Task<CallTrace> TraceAsync(string caller, string ns, string target, SentRequest? sent = null, int seconds = 3)
+    internal async Task<CallTrace> TraceAsync(string caller, string ns, string target, SentRequest? sent = null, int seconds = 3, int calls = 0)
     {
         // One for all, since its connections stay open.
         _trace ??= new([.. Clusters.Select(Access)], WellKnown.SystemNamespace, TimeProvider.System, new Random());
-        return await _trace.RunAsync(new(caller, ns, TraceTarget.Parse(target), true, TimeSpan.FromSeconds(seconds)) { Sent = sent ?? SentRequest.Plain },
-            Stop);
+        return await _trace.RunAsync(new(caller, ns, TraceTarget.Parse(target), true, TimeSpan.FromSeconds(seconds)) 
+        {
+            Sent = sent ?? SentRequest.Plain, Calls = calls,
+        }, Stop);
     }
 
     /// <summary>What <c>isthmus verify</c> finds.</summary>

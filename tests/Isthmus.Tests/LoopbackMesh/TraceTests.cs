@@ -125,6 +125,16 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
     }
 
     [Fact]
+    public async Task Several_calls_are_counted_by_their_answers()
+    {
+        await ReadyAsync();
+        CallTrace? trace = null;
+        await mesh.UntilAsync(async () => TraceText.Write(trace = await mesh.TraceAsync($"deployment/{Name("caller")}", Name("ns"), $"{Name("bin")}/status/418",
+            calls: 12), details: false), text => text.Contains("12 calls: 12 → 418", StringComparison.Ordinal), "each call is counted");
+        Assert.True(trace!.Succeeds);
+    }
+
+    [Fact]
     public async Task Each_address_of_a_name_has_its_verdict_and_the_worst_decides()
     {
         await ReadyAsync();

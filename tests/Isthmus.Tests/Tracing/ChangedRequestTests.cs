@@ -60,6 +60,18 @@ public sealed class ChangedRequestTests
         Assert.EndsWith($"of {Owner}", problem.Remedy, StringComparison.Ordinal);
     }
 
+    /// <summary>Clients send the port with the host, and proxies compare it.</summary>
+    [Fact]
+    public void A_host_without_the_port_that_clients_send_is_told()
+    {
+        var scenario = Scenario("to: [{operation: {hosts: [ORDERS]}}]", "\"timeout\": \"3s\"", "host: orders:5000", "/", "ALLOW");
+        scenario.Client = scenario.Client.Replace("\"domains\": [\"orders\", ", "\"domains\": [\"orders:5000\", ", StringComparison.Ordinal);
+        var problem = scenario.Walk("http://orders").Failure!.Problem!;
+        Assert.Equal(("ISM2064", Barred, "spec.rules[0].to[0].operation.hosts"), (problem.Code, problem.Object, problem.Path));
+        Assert.Contains("has orders:5000: clients send the port with the host", problem.Message, StringComparison.Ordinal);
+        Assert.Equal("write ORDERS:* there, for whichever port, beside ORDERS, which has none", problem.Remedy);
+    }
+
     [Fact]
     public void A_path_that_nobody_rewrote_is_that_of_the_caller()
     {

@@ -96,6 +96,18 @@ public sealed class DnsCaptureTests
         Assert.StartsWith("restart the Pod (", problem!.Remedy, StringComparison.Ordinal);
     }
 
+    /// <summary>The sidecar answers names, and has none of a Service that the mesh keeps to the cluster which has it.</summary>
+    [Fact]
+    public void A_Service_of_another_cluster_that_the_mesh_keeps_there_is_told()
+    {
+        var scenario = WithoutCapture("", "\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: "
+            + "\"serviceSettings: [{settings: {clusterLocal: true}, hosts: ['*.shop.svc.cluster.local']}]\"}}", isServiceHere: false);
+        scenario.Client = scenario.Client.Replace("\"dns_capture\": false", "\"dns_capture\": true", StringComparison.Ordinal);
+        var problem = scenario.Walk().Failure?.Problem;
+        Assert.Equal(("ISM2100", "ConfigMap istio-system/istio in c1"), (problem?.Code, problem?.Object));
+        Assert.Contains("its only ready Pods are in c2", problem!.Message, StringComparison.Ordinal);
+    }
+
     private static TraceScenario WithoutCapture(string annotations, string objects, bool isServiceHere)
     {
         var scenario = new TraceScenario();

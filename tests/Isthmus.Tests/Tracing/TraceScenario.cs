@@ -115,6 +115,9 @@ internal sealed class TraceScenario
     /// <summary>Where the caller is; null when that is not known.</summary>
     internal Isthmus.Mesh.Model.Locality? Locality { get; init; }
 
+    /// <summary>What came of all calls, where several were made.</summary>
+    internal IReadOnlyList<CallOutcome> Outcomes { get; set; } = [];
+
     /// <summary>What proxies saw of the call.</summary>
     internal IReadOnlyList<Sighting> Sighted { get; set; } = [];
 
@@ -147,7 +150,7 @@ internal sealed class TraceScenario
     internal TraceFacts Facts(string target = "orders", string client = "buyer") =>
         new([Objects("c1", One), TwoIsSilent.Length > 0 ? ClusterObjects.Unreadable("c2", TwoIsSilent) : Objects("c2", Two, UnreadThere)],
             new("c1", "shop", client),
-            TraceTarget.Parse(target), Now) { Call = Call, Sightings = new(Sighted), Sent = Sent, Locality = Locality };
+            TraceTarget.Parse(target), Now) { Call = Call, Sightings = new(Sighted), Sent = Sent, Locality = Locality, Outcomes = Outcomes };
 
     /// <summary>Walks until nothing is missing.</summary>
     internal void Complete(AddressWalk of)

@@ -64,6 +64,7 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
                         : $"create {(facts.Home.LacksNamespace(host.Namespace) ? $"namespace {host.Namespace} and " : "")}the Service in {facts.Home.Context} as "
                             + $"well (without Pods), or {Uncaptured.InMesh}");
             }
+            if (visibility.ClusterLocal(host, host.Services) is { } local) return local;
         }
         if (host.In(facts.Home) is { Service.Spec.ClusterIP: "None" } headless)
             return endpoints.NoEndpoints(host, headless.Service.Spec.Ports.FirstOrDefault()?.Port ?? 0, "", "");

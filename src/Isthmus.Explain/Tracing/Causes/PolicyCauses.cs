@@ -260,7 +260,7 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
         var more = near.Misses.Count > 1 ? $" (and {near.Misses.Count - 1} more of the rule does not match)" : "";
         return Faults.Of("ISM2064", owner, field,
             $"{(term.Values.IsEmpty ? $"does not allow {string.Join(", ", term.NotValues)}" : $"allows {string.Join(", ", term.Values)} only")}, and "
-                + $"this call {actual}{_changed.Told(term, call)}{Domains(term, has)}{more}: {callee.Name} {Denial(call)}{others}",
+                + $"this call {actual}{_changed.Told(term, call)}{Domains(term, has)}{Ports(term, has)}{more}: {callee.Name} {Denial(call)}{others}",
             remedy);
     }
 
@@ -268,7 +268,8 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
     private string Added(RuleTerm term, CallAttributes call)
     {
         var instead = _changed.Writer(term, call) is var (owner, field) ? $", or change {field} of {owner}" : "";
-        return call.Of(term.Key) is [var has, ..] && !term.Values.IsEmpty ? $"add {has} there{instead}"
+        return WithoutPort(term, call.Of(term.Key)) is { } host ? $"write {host}:* there, for whichever port, beside {host}, which has none{instead}"
+            : call.Of(term.Key) is [var has, ..] && !term.Values.IsEmpty ? $"add {has} there{instead}"
             : RouteEdits.HeaderOf(term.Key) is { Length: > 0 } header && term.Values is [var wanted, ..] && call.Asked(term.Key).Count == 0
             ? $"send the header (isthmus trace -H '{header}: {wanted}'), or change the rule" : $"change the rule, or the call{instead}";
     }
@@ -318,6 +319,14 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
             ? $": the trust domain is {own[..slash]}, not {near.Split('/')[0]}"
             : "";
     }
+
+    /// <summary>Only the port differs, which clients write into the Host header unless it is the default one.</summary>
+    private static string Ports(RuleTerm term, IReadOnlyList<string> has) =>
+        WithoutPort(term, has) is null ? "" : ": clients send the port with the host (all but 80 for HTTP, and 443 for HTTPS), and hosts are compared with it";
+
+    /// <summary>The host that a rule has, where the call has it with a port; null where it does not.</summary>
+    private static string? WithoutPort(RuleTerm term, IReadOnlyList<string> has) => term.Key == RuleKeys.Host && has is [var own]
+        && own.Split(':') is [var host, _] ? term.Values.FirstOrDefault(value => value.Equals(host, StringComparison.OrdinalIgnoreCase)) : null;
 
     /// <summary>What of a rule the call does not satisfy, in the source and the operation that come nearest.</summary>
     private static List<(string Field, RuleTerm Term)> Misses(AuthorizationRule rule, string path, CallAttributes call)

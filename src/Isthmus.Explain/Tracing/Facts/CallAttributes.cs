@@ -89,7 +89,7 @@ internal sealed partial class CallAttributes(string identity, AskedRequest? requ
     {
         if (key is RuleKeys.SourceIp or RuleKeys.RemoteIp or RuleKeys.DestinationIp)
             return Cidr.TryParse(wanted, out var range) && IPAddress.TryParse(value, out var address) && range.Contains(address);
-        if (key == RuleKeys.Host) (wanted, value) = (wanted.ToLowerInvariant(), wanted.Contains(':', StringComparison.Ordinal) ? value : value.Split(':')[0]);
+        if (key == RuleKeys.Host) (wanted, value) = (wanted.ToLowerInvariant(), value.ToLowerInvariant());
         return RulePattern.Of(key, wanted).Covers(value);
     }
 

@@ -1,3 +1,4 @@
+using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Reading;
 
 namespace Isthmus.Explain.Tracing.Facts;
@@ -18,3 +19,6 @@ internal sealed record Sighting(
     PodRef Proxy, bool IsRequest, double Milliseconds, double? ResponseAfter, int Status, string Flags, string Details, string TransportFailure,
     string Upstream,
     string UpstreamLocal, string DownstreamRemote, string ServerName, DateTimeOffset? Start = null);
+
+/// <summary>What came of one of several calls.</summary>
+internal sealed record CallOutcome(MadeCall Call, CallSightings Sightings);

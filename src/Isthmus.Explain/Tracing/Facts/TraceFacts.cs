@@ -98,6 +98,9 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
     /// <summary>What each proxy saw of the call, by the address from which the previous proxy connected.</summary>
     public CallSightings Sightings { get; set; } = CallSightings.None;
 
+    /// <summary>All calls that were made, <see cref="Call"/> among them; empty when there was one at most.</summary>
+    public IReadOnlyList<CallOutcome> Outcomes { get; set; } = [];
+
     public ClusterObjects Home => Clusters.First(cluster => cluster.Context == Client.Context);
 
     public Pod ClientPod => Home.Pods.First(pod => pod.Metadata.Name == Client.Name && pod.Metadata.Namespace == Client.Namespace);

@@ -88,6 +88,7 @@ public static class Analyzers
         KeyAddresses.Analyzer,
         ReportedProblems.Keys,
         PolicyPorts.Analyzer,
+        PolicyHosts.Analyzer,
         RulesOfBytes.Analyzer,
         TokenIssuers.Analyzer,
         PolicyPlaces.Analyzer,

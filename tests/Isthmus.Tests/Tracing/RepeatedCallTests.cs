@@ -1,0 +1,67 @@
+using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Judgement;
+using Isthmus.Explain.Tracing.Reading;
+using Xunit;
+
+namespace Isthmus.Tests.Tracing;
+
+/// <summary>The same call, made several times: what Pods answer differently, and how many calls fail.</summary>
+public sealed class RepeatedCallTests
+{
+    private static readonly PodRef Here = new("c1", "shop", "orders-a"), There = new("c2", "shop", "orders-b");
+
+    /// <summary>A release that only one cluster has: which Pod answers is chance.</summary>
+    [Theory]
+    [InlineData(404, true)]
+    [InlineData(500, false)]
+    public void Pods_that_answer_differently_are_told(int status, bool succeeds)
+    {
+        var scenario = Scenario(Outcome(There, status), Outcome(Here, 200), Outcome(There, status));
+        scenario.Two = scenario.Two.Replace("version: v1", "version: v2", StringComparison.Ordinal);
+        var trace = scenario.Walk();
+        var hop = trace.Hops[^1];
+        Assert.Equal((succeeds, RepeatedCalls.Hop, HopStatus.Warning, $"3 calls: 2 → {status}, 1 → 200"), (trace.Succeeds, hop.Name, hop.Status, hop.Summary));
+        Assert.Equal(("ISM2172", "Pod shop/orders-b in c2"), (hop.Problem?.Code, hop.Problem?.Object));
+        Assert.Equal($"answers this call with {status}, and Pod shop/orders-a in c1 with 200 (label version is v2 and v1): which of them callers get is chance",
+            hop.Problem!.Message);
+    }
+
+    /// <summary>Without a Pod that always fails beside one that never does, they are only counted.</summary>
+    [Fact]
+    public void Calls_that_one_Pod_answers_differently_are_counted()
+    {
+        var hop = Scenario(Outcome(Here, 503), Outcome(Here, 200), Outcome(There, 200)).Walk().Hops[^1];
+        Assert.Equal((HopStatus.Ok, "3 calls: 2 → 200, 1 → 503"), (hop.Status, hop.Summary));
+        Assert.Null(hop.Problem);
+    }
+
+    [Fact]
+    public void Answers_that_are_all_the_same_are_no_news()
+    {
+        Assert.Equal("call", Scenario(Outcome(Here, 404), Outcome(There, 404)).Walk().Hops[^1].Name);
+    }
+
+    /// <summary>Only what changes nothing where it arrives is repeated unasked.</summary>
+    [Theory]
+    [InlineData("GET", 404, "", 5)]
+    [InlineData("HEAD", 500, "", 5)]
+    [InlineData("GET", 200, "", 0)]
+    [InlineData("POST", 404, "", 0)]
+    [InlineData("GET", 404, "a body", 0)]
+    public void What_is_repeated_unasked(string method, int status, string body, int times)
+    {
+        var scenario = Scenario(Outcome(Here, status));
+        scenario.Call = Outcome(Here, status).Call;
+        Assert.Equal(times, RepeatedCalls.Wanted(scenario.Facts(),
+            new(new(System.Net.IPAddress.Loopback, 80), CallKinds.Http, "orders", "/", method, SentRequest.Plain with { Body = body })));
+    }
+
+    /// <param name="outcomes">The first is the one that is explained.</param>
+    private static TraceScenario Scenario(params CallOutcome[] outcomes) =>
+        new() { Call = outcomes[0].Call, Sighted = outcomes[0].Sightings.All, Outcomes = outcomes };
+
+    private static CallOutcome Outcome(PodRef by, int status) =>
+        new(new("GET /", true, status, 3, by == Here ? "10.1.0.5:8080" : "172.18.2.1:15443", "-", "", []),
+            new([new(by, true, 1, 1, status, "-", "via_upstream", "", "", "", "", "")]));
+}

@@ -75,6 +75,9 @@ public sealed record CallReport
     /// <summary>The subject of the certificate that the other end of a TLS connection presents.</summary>
     public string? Certificate { get; set; }
 
+    /// <summary>That certificate, and those that came with it, each as DER: what a client that checks them judges.</summary>
+    public IReadOnlyList<byte[]>? Chain { get; set; }
+
     /// <summary>How many bytes of a TCP connection came.</summary>
     public int? Received { get; set; }
 

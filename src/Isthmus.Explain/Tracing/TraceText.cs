@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
+using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Judgement;
 using Isthmus.Explain.Tracing.Steps;
 using Isthmus.Operate.Diagnose;
@@ -70,7 +71,21 @@ public static class TraceText
         return tree;
     }
 
-    private static JsonObject Tree(MadeCall call) => new()
+    private static JsonObject Tree(MadeCall call)
+    {
+        var tree = Answer(call);
+        if (call.Shown is [var leaf, ..])
+            tree["certificate"] = new JsonObject
+            {
+                ["subject"] = leaf.Subject, ["issuer"] = leaf.Issuer, ["not_before"] = Time(leaf.NotBefore), ["not_after"] = Time(leaf.NotAfter),
+                ["names"] = RefusedCertificate.Names(leaf), ["refused_by_clients_that_check"] = call.IsUnchecked,
+            };
+        return tree;
+
+        static string Time(DateTime time) => time.ToUniversalTime().ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+    }
+
+    private static JsonObject Answer(MadeCall call) => new()
     {
         ["what"] = call.What, ["answered"] = call.Answered, ["status"] = call.Status, ["milliseconds"] = call.Milliseconds, ["upstream"] = call.Upstream,
         ["flags"] = call.Flags, ["detail"] = call.Detail,
@@ -136,7 +151,9 @@ public static class TraceText
         {
             var unknown = trace.Call is null ? trace.Hops.Count(hop => hop is { Status: HopStatus.Unknown, Name: not "call", IsUnreached: false }) : 0;
             text.Append(unknown > 0 ? $"? The configuration shows no failure, but {unknown} hop{(unknown == 1 ? " is" : "s are")} not known: see above."
-                : trace.Call is null ? "✔ The call would get through; it was not made." : "✔ The call gets through.");
+                : trace.Call is null ? "✔ The call would get through; it was not made."
+                // The trace is such a client.
+                : trace.Call.IsUnchecked ? "✔ The call gets through for clients that do not check certificates." : "✔ The call gets through.");
             // A delay is what the caller notices, so it belongs to the verdict.
             foreach (var delay in trace.Hops.Select(hop => hop.Problem).Where(problem => problem?.Code == OutboundStep.Delayed))
                 text.Append(CultureInfo.InvariantCulture, $" {delay!.Object} {delay.Message}.");

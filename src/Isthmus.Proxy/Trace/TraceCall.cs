@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net.Security;
 using System.Net.Sockets;
 using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Isthmus.Core.Time;
 using Isthmus.Reports;
@@ -104,7 +105,7 @@ internal sealed class TraceCall(TimeProvider time, ICallEntry entry)
         }
     }
 
-    // The trace shows whether the call arrives and who answers; whether to trust the answer is the application's decision.
+    // The trace shows whether the call arrives and who answers. What clients that check would say of the certificate is judged by whoever reads the report.
 #pragma warning disable CA5359
     private static async Task<Stream> TlsAsync(CallRequest call, Stream stream, CallReport result, CancellationToken stop)
     {
@@ -115,7 +116,13 @@ internal sealed class TraceCall(TimeProvider time, ICallEntry entry)
             {
                 TargetHost = HostOf(call.Authority),
                 CertificateChainPolicy = PeerChain.Unjudged(),
-                RemoteCertificateValidationCallback = static (_, _, _, _) => true,
+                RemoteCertificateValidationCallback = (_, certificate, sent, _) =>
+                {
+                    if (certificate is not X509Certificate2 leaf) return true;
+                    (result.Certificate, result.Chain) = (leaf.Subject,
+                        [leaf.RawData, .. (sent?.ChainPolicy.ExtraStore ?? []).Where(above => !above.Equals(leaf)).Select(above => above.RawData)]);
+                    return true;
+                },
             }, stop).ConfigureAwait(false);
         }
         catch (Exception e) when (e is IOException or AuthenticationException or OperationCanceledException)
@@ -123,7 +130,6 @@ internal sealed class TraceCall(TimeProvider time, ICallEntry entry)
             result.TlsFailed = true;
             throw;
         }
-        result.Certificate = tls.RemoteCertificate?.Subject ?? "";
         return tls;
     }
 #pragma warning restore CA5359

@@ -77,7 +77,7 @@ public static class Keys
     }
 
     /// <summary>Why TLS libraries end every handshake with this certificate, as the end of a sentence; empty: they do not.</summary>
-    private static string WeaknessOf(X509Certificate2 certificate)
+    public static string WeaknessOf(X509Certificate2 certificate)
     {
         using var rsa = certificate.GetRSAPublicKey();
         if (rsa is { KeySize: < SmallestRsa and var bits })

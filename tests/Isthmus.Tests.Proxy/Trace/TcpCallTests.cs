@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
 using Isthmus.Proxy.Trace;
 using Isthmus.Reports;
 using Isthmus.Rigs.Proxy;
@@ -56,7 +58,31 @@ public sealed class TcpCallTests
         Assert.Equal("UF", (await CallAsync(nobody.Number, TimeSpan.FromSeconds(30))).Seen!.Flags!.Split(',')[0]);
     }
 
-    private static async Task<CallReport> CallAsync(int port, TimeSpan timeout, bool passes = false)
+    /// <summary>The call checks nothing, and reports what a client that does would see.</summary>
+    [Fact]
+    public async Task The_certificates_of_a_server_are_reported()
+    {
+        using var ca = new TestCa("peer");
+        using var leaf = ca.Server("web.example");
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        var serving = ServeAsync();
+        var answer = await CallAsync(((IPEndPoint)listener.LocalEndpoint).Port, TimeSpan.FromSeconds(30), kind: CallKind.Tls);
+        await serving.WaitAsync(TimeSpan.FromMinutes(1), Stop);
+        Assert.Equal((204, leaf.Subject), (answer.Status, answer.Certificate));
+        Assert.Equal(leaf.RawData, answer.Chain![0]);
+
+        async Task ServeAsync()
+        {
+            using var client = await listener.AcceptTcpClientAsync(Stop);
+            await using var tls = new SslStream(client.GetStream());
+            await tls.AuthenticateAsServerAsync(new SslServerAuthenticationOptions { ServerCertificate = leaf }, Stop);
+            _ = await tls.ReadAsync(new byte[4096], Stop);
+            await tls.WriteAsync("HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n"u8.ToArray(), Stop);
+        }
+    }
+
+    private static async Task<CallReport> CallAsync(int port, TimeSpan timeout, bool passes = false, CallKind kind = CallKind.Tcp)
     {
         // The caller ends its direction only when this clock says so.
         var clock = new ManualClock();
@@ -65,7 +91,7 @@ public sealed class TcpCallTests
         proxy.Endpoints("up", port);
         proxy.Capture("up", captured);
         var call = new TraceCall(clock, new PlaneEntry(proxy.Plane)).RunAsync(
-            new(new(IPAddress.Parse("10.9.9.9"), 6379), "", "/", "mark", CallKind.Tcp, timeout), Stop);
+            new(new(IPAddress.Parse("10.9.9.9"), 6379), "", "/", "mark", kind, timeout), Stop);
         for (; passes && !call.IsCompleted; await Task.Delay(10, Stop)) clock.Advance(TimeSpan.FromMilliseconds(50));
         return await call;
     }

@@ -1,3 +1,4 @@
+using System.Security.Cryptography.X509Certificates;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Operate.Diagnose.History;
@@ -80,6 +81,13 @@ public sealed record MadeCall(string What, bool Answered, int Status, double Mil
     /// <summary>The connection was made, but no TLS handshake: what accepts it does not speak TLS, closes, or says
     /// nothing.</summary>
     public bool IsTlsRefused { get; init; }
+
+    /// <summary>What the other end showed in the handshake of a call over TLS: its certificate, and those that came with it. The trace does not check
+    /// them.</summary>
+    public ValueList<X509Certificate2> Shown { get; init; }
+
+    /// <summary>Clients that check certificates refuse what the other end showed.</summary>
+    public bool IsUnchecked { get; init; }
 
     /// <summary>The response flags that say how a call failed. Two say nothing of it: <c>-</c>, and <c>DI</c>, by which a call was
     /// delayed on purpose.</summary>

@@ -9,6 +9,7 @@ using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Certificates;
 using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Wire.Tls;
 
 namespace Isthmus.Explain.Tracing.Causes;
 
@@ -174,20 +175,13 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
                     $"see whether the gateway is connected, and what its control plane says: isthmus proxy-status --context={facts.Home.Context}; isthmus "
                         + $"analyze --context={facts.Home.Context} -n {ns}");
         }
-        if (certificate.Expires <= facts.Now)
-            return Faults.Of("ISM2061", owner, field, $"the certificate {credential} expired at {certificate.Expires:u}: clients refuse it",
-                "put a new certificate into the Secret");
-        if (certificate.Leaf.NotBefore.ToUniversalTime() is var begins && begins > facts.Now.UtcDateTime)
-            return Faults.Of("ISM2061", owner, field, $"the certificate {credential} is not valid before {begins:u}: clients refuse it",
-                "put one that is valid now into the Secret, and correct the clock of the machine that made it");
-        if (ServerUse.Lacks(certificate.Leaf))
-            return Faults.Of("ISM2178", owner, field,
-                $"the certificate {credential} ({certificate.Identity}) is not for servers (its extended key usage lacks serverAuth): clients refuse it",
-                "let the CA issue it for servers, and put it into the Secret");
-        return IPAddress.TryParse(host, out _) || certificate.Leaf.MatchesHostname(host, allowWildcards: true, allowCommonName: false) ? null
-            : Faults.Of("ISM2102", owner, field,
-                $"the certificate {credential} ({certificate.Identity}) is for {Names(certificate)}, and not for {host}: clients refuse it",
-                $"put a certificate for {host} into the Secret, or name another Secret");
+        if (Keys.WeaknessOf(certificate.Leaf) is { Length: > 0 } weak)
+            return Faults.Of("ISM2161", owner, field, $"the certificate {credential} ({certificate.Identity}) has {weak}: handshakes fail",
+                "put a certificate with another key into the Secret: RSA of 2048 bits, or EC P-256");
+        if (RefusedCertificate.Of(certificate.Leaf, IPAddress.TryParse(host, out _) ? "" : host, facts.Now) is not { } refused) return null;
+        var what = refused.Code == RefusedCertificate.Untimely ? credential : $"{credential} ({certificate.Identity})";
+        return Faults.Of(refused.Code, owner, field, $"the certificate {what} {refused.Why}: clients refuse it",
+            $"put {refused.Needed} into the Secret{refused.Besides}{(refused.Code == RefusedCertificate.Misnamed ? ", or name another Secret" : "")}");
     }
 
     /// <summary>What clients need to follow the certificate of the gateway, and do not get; null: nothing.</summary>
@@ -204,7 +198,7 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
     public Problem Incomplete(TracedCall call, ShownCertificate certificate, ChainGap gap)
     {
         var (owner, field) = Ending(call, "certificateRefs");
-        return Faults.Of("ISM2151", owner, field, $"the certificate {certificate.Identity} {gap.Why}", gap.Remedy);
+        return Faults.Of(RefusedCertificate.Unlinked, owner, field, $"the certificate {certificate.Identity} {gap.Why}", gap.Remedy);
     }
 
     /// <summary>The object that says which cipher suites the gateway may use names none for the key of its certificate.</summary>
@@ -271,9 +265,6 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
             $"put the CA of the clients into {string.Join(", and ", objects.Select(one => one.Kind == "ClusterTrustBundle"
                 ? $"spec.trustBundle of {one.Kind} {one.Name}" : $"ca.crt of {one.Kind} {one.Name}"))}");
     }
-
-    private static string Names(ShownCertificate certificate) =>
-        Wire.Tls.SubjectNames.Of(certificate.Leaf).DnsNames is [_, ..] names ? string.Join(", ", names) : "no DNS name";
 
     /// <summary>The server that was most likely meant for a host: one that has it, one for which a VirtualService routes it, one whose hosts are most like
     /// it.</summary>

@@ -87,7 +87,8 @@ internal static class CallJudgement
         {
             var through = call.IsAnsweredByCaller ? SentNowhere(trace) : Retried(traced, Soften(trace, call), call);
             var told = Unaccepted(Unbound(Rewritten(through, call, facts), call, facts), call, facts);
-            return Append(UnexpectedRoute.Tell(RoutesOfOthers.Tell(told, call, facts), call, facts), HopStatus.Ok, call, null);
+            return SeenCertificate.Tell(traced, Append(UnexpectedRoute.Tell(RoutesOfOthers.Tell(told, call, facts), call, facts), HopStatus.Ok, call, null),
+                call);
         }
         if (trace.Failure is not null) return Append(trace, HopStatus.Failed, call, null);
         if (trace.Hops.Any(hop => IsExplaining(hop, trace, call))) return Append(Promote(trace, null), HopStatus.Failed, call, null);
@@ -336,6 +337,7 @@ internal static class CallJudgement
         if (call.Upstream.Length > 0) details.Add(new("went to", call.Upstream));
         if (call.Flags is { Length: > 0 } and not "-") details.Add(new("flags", call.Flags));
         if (call.Status > 0 && call.Detail.Length > 0) details.Add(new("detail", call.Detail));
+        if (call.Shown is [var shown, ..]) details.Add(new("certificate", SeenCertificate.Line(shown)));
         return trace with
         {
             Hops = trace.Hops.Append(new("call", 0, status, FormattableString.Invariant($"{call.What} → {Said(call)} in {call.Milliseconds:0.#} ms"),

@@ -1,3 +1,4 @@
+using System.Security.Cryptography.X509Certificates;
 using Isthmus.Core.Collections;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
@@ -44,6 +45,7 @@ internal static class CallReading
             GrpcStatus = answer.GrpcStatus,
             IsTlsRefused = answer.TlsFailed == true,
             IsUpgraded = answer.Upgraded,
+            Shown = (answer.Chain ?? []).Select(one => X509CertificateLoader.LoadCertificate(one)).ToValueList(),
         };
     }
 

@@ -73,8 +73,13 @@ public sealed record TokenView(string Issuer, string KeyId, JsonNode? Audience)
     /// <summary>The claim <c>nbf</c>, and the claim <c>exp</c> (RFC 7519); null: it has none that is a time.</summary>
     public (DateTimeOffset? From, DateTimeOffset? Until) Valid { get; private init; }
 
-    internal static TokenView Of(WebToken token) =>
-        new(token.Issuer, token.KeyId, token.Claims["aud"]) { Valid = (TimeOf(token, "nbf"), TimeOf(token, "exp")) };
+    /// <summary>With which it is signed, such as <c>RS256</c>.</summary>
+    public string Algorithm { get; private init; } = "";
+
+    internal static TokenView Of(WebToken token) => new(token.Issuer, token.KeyId, token.Claims["aud"])
+    {
+        Valid = (TimeOf(token, "nbf"), TimeOf(token, "exp")), Algorithm = token.Algorithm,
+    };
 
     private static DateTimeOffset? TimeOf(WebToken token, string claim) => token.Claims[claim] is JsonValue value && value.TryGetValue<double>(out var seconds)
         && seconds is >= 0 and <= 253402300799 ? DateTimeOffset.FromUnixTimeSeconds((long)seconds) : null;

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using Isthmus.Proxy.Filters;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Tokens;
@@ -54,6 +55,15 @@ public sealed class TokenFilterView : FilterView
 
     /// <summary>Issuers, and the text of their keys where the configuration has it.</summary>
     public IEnumerable<(string Issuer, string Keys)> LocalKeys => _check.LocalKeys;
+
+    /// <summary>The algorithms of the keys of an issuer in the configuration, where none of them is of the kind that an algorithm needs; null where one is,
+    /// or where there are no keys.</summary>
+    public IReadOnlyList<string>? OtherAlgorithms(string issuer, string algorithm)
+    {
+        var known = _check.LocalKeys.Where(keys => keys.Issuer == issuer)
+            .Select(keys => JsonWebKeys.Parse(Encoding.UTF8.GetBytes(keys.Keys))?.Others(algorithm)).ToList();
+        return known.Count == 0 || known.Contains(null) ? null : [.. known.SelectMany(names => names!).Distinct()];
+    }
 
     /// <summary>Checks the token of a request with the keys that are in the configuration, and removes or adds the fields that the filter specifies; null:
     /// only the proxy itself can fetch the keys.</summary>

@@ -41,6 +41,10 @@ internal sealed class JsonWebKeys
         }
     }
 
+    /// <summary>The algorithms of its keys, where none of them is of the kind that an algorithm needs; null where one is, or it has no keys.</summary>
+    public IReadOnlyList<string>? Others(string algorithm) =>
+        _keys.Count == 0 || _keys.Any(key => key.IsFor(algorithm)) ? null : [.. _keys.Select(key => key.Usual).Distinct()];
+
     /// <summary>Whether one of the candidate keys signed the token; null when there is no candidate.</summary>
     public bool? Verify(WebToken token)
     {
@@ -83,8 +87,18 @@ internal sealed class JsonWebKeys
         public bool MaySign(WebToken token)
         {
             if (Id.Length > 0 && token.KeyId.Length > 0 && Id != token.KeyId) return false;
-            if (Algorithm.Length > 0 && Algorithm != token.Algorithm && Edwards is null) return false;
-            return token.Algorithm switch
+            return IsFor(token.Algorithm);
+        }
+
+        /// <summary>The algorithm that it names, or else the most common one of its kind.</summary>
+        public string Usual => Algorithm.Length > 0 ? Algorithm : Rsa is not null ? "RS256" : Secret is not null ? "HS256" : Edwards is not null ? "EdDSA"
+            : Curve switch { "P-384" => "ES384", "P-521" => "ES512", _ => "ES256" };
+
+        /// <summary>Whether it is of the kind that an algorithm needs.</summary>
+        public bool IsFor(string algorithm)
+        {
+            if (Algorithm.Length > 0 && Algorithm != algorithm && Edwards is null) return false;
+            return algorithm switch
             {
                 "RS256" or "RS384" or "RS512" or "PS256" or "PS384" or "PS512" => Rsa is not null,
                 "ES256" => Curve == "P-256",

@@ -34,6 +34,23 @@ public sealed class TokenCheckTests : IDisposable
         Assert.False(request.Headers.Contains("authorization"u8)); // It is forwarded only on request.
     }
 
+    /// <summary>A trace says which algorithms the keys are for, where none is for that of a token.</summary>
+    [Theory]
+    [InlineData("RSA", "PS384", null)]
+    [InlineData("RSA", "HS256", "RS256")]
+    [InlineData("RSA", "ES256", "RS256")]
+    [InlineData("EC", "RS256", "ES256")]
+    [InlineData("oct", "RS256", "HS256")]
+    [InlineData("oct", "HS512", null)]
+    [InlineData("none", "RS256", null)]
+    public void The_algorithms_of_other_keys_are_told(string kind, string algorithm, string? others)
+    {
+        var all = JsonNode.Parse(_mint.Keys)!;
+        var kept = all["keys"]!.AsArray().Where(key => key!["kty"]!.ToString() == kind).Select(key => key!.DeepClone()).ToArray();
+        all["keys"] = new JsonArray(kept);
+        Assert.Equal(others, JsonWebKeys.Parse(Encoding.UTF8.GetBytes(all.ToJsonString()))!.Others(algorithm) is { } told ? string.Join(", ", told) : null);
+    }
+
     [Fact]
     public async Task What_does_not_hold_is_refused_in_words_that_say_why()
     {

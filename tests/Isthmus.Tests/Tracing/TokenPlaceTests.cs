@@ -47,7 +47,7 @@ public sealed class TokenPlaceTests
             [new TokenRule("a.example", [], "", "", [new("Authorization", "")], [], [], "", [], false)], 0);
         var request = new AskedRequest("GET", false, "orders", "/", [("authorization", $"Bearer {Token}")]);
         var problem = TokenRefusals.Find([tokens], request, 401, "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections",
-            new(cluster, cluster.Pods.First(pod => pod.Metadata.Name == "orders-a"), new(IPAddress.Loopback, 80)), "c1");
+            new(cluster, cluster.Pods.First(pod => pod.Metadata.Name == "orders-a"), new(IPAddress.Loopback, 80)), "c1", static (_, _) => null);
         Assert.Equal(("ISM2082", "RequestAuthentication shop/tokens in c1", "spec.jwtRules[*].fromHeaders"), (problem.Code, problem.Object, problem.Path));
         Assert.Contains("reads tokens there with nothing before them only", problem.Message, StringComparison.Ordinal);
     }
@@ -63,9 +63,30 @@ public sealed class TokenPlaceTests
         var claims = Base64Url.EncodeToString("""{"iss":"a.example","nbf":1800000000,"exp":1800003600}"""u8);
         var request = new AskedRequest("GET", false, "orders", "/", [("authorization", $"Bearer {Token.Split('.')[0]}.{claims}.c2ln")]);
         var problem = TokenRefusals.Find([tokens], request, 401, why,
-            new(cluster, cluster.Pods.First(pod => pod.Metadata.Name == "orders-a"), new(IPAddress.Loopback, 80)), "c1");
+            new(cluster, cluster.Pods.First(pod => pod.Metadata.Name == "orders-a"), new(IPAddress.Loopback, 80)), "c1", static (_, _) => null);
         Assert.Contains(says, problem.Message, StringComparison.Ordinal);
         Assert.Contains(remedy, problem.Remedy, StringComparison.Ordinal);
+    }
+
+    /// <summary>No key of the issuer is of the kind with which it signed: a shared secret does not belong into an object that many may read.</summary>
+    [Theory]
+    [InlineData("HS256", "it is signed with HS256, a shared secret, and the keys of a.example are for RS256 only", "let a.example sign with RS256")]
+    [InlineData("ES256", "it is signed with ES256, and the keys of a.example are for RS256 only",
+        "let a.example sign with RS256, or let jwks give its key for ES256 as well")]
+    public void A_token_of_another_algorithm_than_those_of_the_keys_is_told(string algorithm, string says, string remedy)
+    {
+        var scenario = new TraceScenario();
+        var cluster = scenario.Facts().Home;
+        RequestAuthentication tokens = new(new("c1", "RequestAuthentication", "shop", "tokens"), default,
+            [new TokenRule("a.example", [], "", "{}", [], [], [], "", [], false)], 0);
+        var header = Part($"{{\"alg\":\"{algorithm}\"}}");
+        var request = new AskedRequest("GET", false, "orders", "/", [("authorization", $"Bearer {header}.{Token.Split('.')[1]}.c2ln")]);
+        var problem = TokenRefusals.Find([tokens], request, 401, "Jwks doesn't have key to match kid or alg from Jwt",
+            new(cluster, cluster.Pods.First(pod => pod.Metadata.Name == "orders-a"), new(IPAddress.Loopback, 80)), "c1",
+            (issuer, asked) => (issuer, asked) == ("a.example", algorithm) ? ["RS256"] : null);
+        Assert.Equal(("ISM2082", "RequestAuthentication shop/tokens in c1", "spec.jwtRules[0].jwks"), (problem.Code, problem.Object, problem.Path));
+        Assert.Contains(says, problem.Message, StringComparison.Ordinal);
+        Assert.Equal(remedy, problem.Remedy);
     }
 
     private static Problem Denied(string rule, string header)

@@ -109,13 +109,13 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
     private List<TokenRule> TokenRules(Callee callee) => [.. Reading(callee).SelectMany(one => one.Rules)];
 
     /// <summary>The callee's proxy refuses the token of the request.</summary>
-    public Problem TokenRefused(Callee callee, TokenAnswer refused, AskedRequest request)
+    public Problem TokenRefused(Callee callee, TokenFilterView filter, TokenAnswer refused, AskedRequest request)
     {
         var config = facts.ConfigOf(callee.Cluster);
         var labels = callee.Pod.Metadata.Labels.ToValueMap();
         var policies = config.Istio<RequestAuthentication>().Where(policy =>
             policy.AppliesTo(callee.Pod.Metadata.Namespace, facts.RootNamespace, labels)).ToList();
-        return TokenRefusals.Find(policies, request, refused.Status, refused.Failure, callee, config.Context);
+        return TokenRefusals.Find(policies, request, refused.Status, refused.Failure, callee, config.Context, filter.OtherAlgorithms);
     }
 
     /// <summary>The control plane could not fetch the keys of an issuer: no token of it is valid for its proxies.</summary>

@@ -43,7 +43,7 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, TraceCaus
                 if (checking is { Status: not 0 } refused)
                 {
                     record.Fail(hop, $"{Of(chain)}refuses the token",
-                        causes.Policies.KeysLacking(at, tokens, refused) ?? causes.Policies.TokenRefused(at, refused, request));
+                        causes.Policies.KeysLacking(at, tokens, refused) ?? causes.Policies.TokenRefused(at, tokens, refused, request));
                     return false;
                 }
                 Learned = checking?.Learned ?? Learned;

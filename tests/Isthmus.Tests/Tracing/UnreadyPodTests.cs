@@ -97,6 +97,34 @@ public sealed class UnreadyPodTests
         Assert.Equal("status", UnreadyPods.Of(cluster, cluster.Pods.Single()).Path);
     }
 
+    /// <summary>A gateway whose image an injector should have written: that it cannot be pulled is no cause.</summary>
+    [Theory]
+    [InlineData("istio-injection: disabled", "sidecar.istio.io/inject: 'true'",
+        "it cannot start; namespace edge has istio-injection=disabled, which keeps injectors from its Pods, whatever they ask for",
+        "remove the label: kubectl --context=c1 label namespace edge istio-injection-, and create the Pod again: its own label then suffices")]
+    [InlineData("istio-injection: disabled", "app: door", "it cannot start; namespace edge has istio-injection=disabled, which keeps injectors from its Pods",
+        "kubectl --context=c1 label namespace edge istio-injection=enabled --overwrite, and create the Pod again")]
+    [InlineData("team: edge", "app: door", "it cannot start", "label the namespace or the Pod for injection (kubectl --context=c1 label namespace edge "
+        + "istio-injection=enabled), and create the Pod again")]
+    [InlineData("istio-injection: enabled", "app: door", "it cannot start, although namespace edge asks for injection",
+        "see that the webhook of the control plane injects Pods (isthmus verify, isthmus analyze), and create the Pod again")]
+    public void A_proxy_that_no_injector_gave_its_image_is_told(string ofNamespace, string ofPod, string says, string remedy)
+    {
+        var cluster = ClusterObjects.From("c1", YamlText.ParseAll($$"""
+            {apiVersion: v1, kind: Namespace, metadata: {name: edge, labels: { {{ofNamespace}} } } }
+            ---
+            apiVersion: v1
+            kind: Pod
+            metadata: {name: door, namespace: edge, labels: { {{ofPod}} } }
+            spec: {containers: [{name: istio-proxy, image: auto}]}
+            status: {phase: Pending, containerStatuses: [{name: istio-proxy, image: auto, state: {waiting: {reason: ErrImagePull} } }] }
+            """, "c1").OfType<JsonObject>());
+        var problem = UnreadyPods.Of(cluster, cluster.Pods.Single());
+        Assert.Equal(("ISM2047", "Pod edge/door in c1", "spec.containers"), (problem.Code, problem.Object, problem.Path));
+        Assert.Equal($"has image: auto: no injector changed it, and {says}", problem.Message);
+        Assert.Equal(remedy, problem.Remedy);
+    }
+
     private static readonly DateTimeOffset Made = new(2026, 6, 1, 0, 0, 0, TimeSpan.Zero);
 
     /// <summary>The scheduler says why no Node takes a Pod: what keeps it is named, with its field.</summary>

@@ -5,6 +5,7 @@ using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Operate.Diagnose.Analysis;
 
 namespace Isthmus.Explain.Tracing.Causes;
 
@@ -16,11 +17,19 @@ internal static class UnreadyPods
     /// <param name="now">The time; null when nobody knows.</param>
     public static Problem Of(ClusterObjects cluster, Pod pod, string like = "", IReadOnlyList<int>? listening = null,
         DateTimeOffset? now = null) =>
-        PortOfProxy(cluster, pod) ?? PortOfNode(cluster, pod, like) ?? UnplacedPods.Of(cluster, pod, like) ?? Misdirected(cluster, pod)
-            ?? AbsentReference.Of(cluster, pod, like) ?? Lingering(cluster, pod, like) ?? FailedChecks.NotYet(cluster, pod, like, now)
-            ?? FailedChecks.Of(cluster, pod, like, listening) ?? StartingPods.Of(cluster, pod, like, now)
+        Uninjected(cluster, pod, like) ?? PortOfProxy(cluster, pod) ?? PortOfNode(cluster, pod, like) ?? UnplacedPods.Of(cluster, pod, like)
+            ?? Misdirected(cluster, pod) ?? AbsentReference.Of(cluster, pod, like) ?? Lingering(cluster, pod, like)
+            ?? FailedChecks.NotYet(cluster, pod, like, now) ?? FailedChecks.Of(cluster, pod, like, listening) ?? StartingPods.Of(cluster, pod, like, now)
             ?? Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster.Context}", "status",
                 $"is not ready{like}: {ServicePods.Why(pod)}{FailedChecks.Describe(cluster, pod)}", ServicePods.Look(pod, cluster.Context));
+
+    /// <summary>A Pod with a container that an injector should have changed, and has not; null for others.</summary>
+    private static Problem? Uninjected(ClusterObjects cluster, Pod pod, string like)
+    {
+        if (!ImageAuto.HasAuto(pod.Spec)) return null;
+        var (why, remedy) = ImageAuto.Uninjected(pod, cluster.Context, cluster.LabelsOf(pod.Metadata.Namespace), like);
+        return Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster.Context}", "spec.containers", why, remedy);
+    }
 
     /// <summary>A Pod whose proxy asks for a control plane where none answers it; null for others.</summary>
     public static Problem? Misdirected(ClusterObjects cluster, Pod pod)

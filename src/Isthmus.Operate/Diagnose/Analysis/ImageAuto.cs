@@ -1,3 +1,4 @@
+using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
@@ -16,11 +17,39 @@ public static class ImageAuto
             && !IsInjected(area, template.Namespace, template.Labels, template.Annotations))
             .Select(template => IstioCodes.ImageAutoOfTemplate.At(area.Cluster, template.FullName, "spec.template.spec.containers",
                 "has image: auto, but no injector matches its Pods, which cannot start"))
-            .Concat(area.All.Where(workload => workload.Pod is not null && HasAuto(workload.Pod.Spec))
-                .Select(workload => IstioCodes.ImageAutoOfPod.At(area.Cluster, workload.Name, "spec.containers",
-                    "has image: auto: no injector changed it, and it cannot start")))));
+            .Concat(from workload in area.All
+                    where workload.Pod is { } one && HasAuto(one.Spec)
+                    let pod = workload.Pod!
+                    let labels = area.Cluster.Namespaces.FirstOrDefault(ns => ns.Metadata.Name == pod.Metadata.Namespace)?.Metadata.Labels
+                    let told = Uninjected(pod, area.Cluster.Context, labels ?? [])
+                    select IstioCodes.ImageAutoOfPod.At(area.Cluster, workload.Name, "spec.containers", told.Why, told.Remedy))));
 
-    private static bool HasAuto(PodSpec spec) => spec.Containers.Concat(spec.InitContainers).Any(container => container.Image == Auto);
+    /// <summary>Why no injector changed a Pod that has the image, and what to do.</summary>
+    /// <param name="pod">The Pod.</param>
+    /// <param name="context">Its cluster.</param>
+    /// <param name="labels">Those of its namespace.</param>
+    /// <param name="like">Who else is in the same state; empty when nobody is.</param>
+    public static (string Why, string Remedy) Uninjected(Pod pod, string context, IReadOnlyDictionary<string, string> labels, string like = "")
+    {
+        const string again = "and create the Pod again";
+        var why = $"has image: auto: no injector changed it, and it cannot start{like}";
+        var (ns, asks) = (pod.Metadata.Namespace, InjectionLabels.Asks(pod.Metadata.Labels, pod.Metadata.Annotations) == true);
+        var label = $"kubectl --context={context} label namespace {ns} {Labels.Injection}";
+        if (labels.TryGetValue(Labels.Injection, out var told) && told != "enabled")
+            return ($"{why}; namespace {ns} has {Labels.Injection}={told}, which keeps injectors from its Pods{(asks ? ", whatever they ask for" : "")}",
+                asks ? $"remove the label: {label}-, {again}: its own label then suffices" : $"{label}=enabled --overwrite, {again}");
+        return asks || labels.ContainsKey(Labels.Injection) || labels.ContainsKey(Labels.Revision)
+            ? ($"{why}, although {(asks ? "it" : $"namespace {ns}")} asks for injection",
+                $"see that the webhook of the control plane injects Pods (isthmus verify, isthmus analyze), {again}")
+            : (why, $"label the namespace or the Pod for injection ({label}=enabled), {again}");
+    }
+
+    /// <summary>Whether a container of the Pod has the image.</summary>
+    public static bool HasAuto(PodSpec spec) => spec.Containers.Concat(spec.InitContainers).Any(container => container.Image == Auto);
+
+    /// <summary>Whether it is that container that has the image.</summary>
+    public static bool IsOf(PodSpec spec, string container) =>
+        spec.Containers.Concat(spec.InitContainers).Any(one => one.Name == container && one.Image == Auto);
 
     private static bool IsInjected(ClusterWorkloads area, string name, IReadOnlyDictionary<string, string> labels,
         IReadOnlyDictionary<string, string> annotations)

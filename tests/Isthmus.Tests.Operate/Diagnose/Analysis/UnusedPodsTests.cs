@@ -32,4 +32,18 @@ public sealed class UnusedPodsTests
         var finding = Assert.Single(Analyze(Join(Root, Namespace("shop"), Service("shop", "web", "app: web"), pod)), found => found.Problem.Code == "ISM1418");
         Assert.StartsWith(remedy, finding.Problem.Remedy, StringComparison.Ordinal);
     }
+
+    /// <summary>A gateway whose image an injector should have written: nobody has to pull it.</summary>
+    [Fact]
+    public void Of_an_image_that_no_injector_changed_nothing_else_is_said()
+    {
+        var found = Analyze(Join(Root, Namespace("shop", "istio-injection: disabled"), Service("shop", "door", "app: door"), Workload("shop", "door-1",
+            "app: door, sidecar.istio.io/inject: 'true'", "containers: [{name: istio-proxy, image: auto}]",
+            "containerStatuses: [{name: istio-proxy, image: auto, state: {waiting: {reason: ErrImagePull} } }]")));
+        Assert.DoesNotContain(found, one => one.Problem.Code == "ISM1418");
+        var told = Assert.Single(found, one => one.Problem.Code == "IST0147").Problem;
+        Assert.EndsWith("namespace shop has istio-injection=disabled, which keeps injectors from its Pods, whatever they ask for", told.Message,
+            StringComparison.Ordinal);
+        Assert.StartsWith("remove the label: kubectl --context=c1 label namespace shop istio-injection-", told.Remedy, StringComparison.Ordinal);
+    }
 }

@@ -192,13 +192,14 @@ public sealed class PlainToTlsTests
     /// <summary>The trace of a call from outside, for which the caller's proxy is a gateway.</summary>
     /// <param name="scenario">What there is.</param>
     /// <param name="ports">More ports of the Service of the gateway.</param>
-    internal static CallTrace Enter(TraceScenario scenario, string ports = "")
+    /// <param name="target">What is called.</param>
+    internal static CallTrace Enter(TraceScenario scenario, string ports = "", string target = "orders")
     {
         scenario.One += "\n---\n{apiVersion: v1, kind: Service, metadata: {name: front, namespace: shop}, spec: {type: NodePort, selector: {app: buyer}, "
             + $"ports: [{{name: http, port: 80}}{ports}]}}}}";
         scenario.One = scenario.One.Replace("podIP: 10.1.0.2}", "podIP: 10.1.0.2, conditions: [{type: Ready, status: \"True\"}]}", StringComparison.Ordinal);
         scenario.Client = scenario.Client.Replace("\"bind_to_port\":false,", "", StringComparison.Ordinal);
-        var facts = scenario.Facts();
+        var facts = scenario.Facts(target);
         var walk = new AddressWalk(new(facts.Clusters, new("c1", "shop", "buyer"), facts.Target, facts.Now)
         {
             Entry = new(facts.Home, facts.Home.Service("shop", "front")!),

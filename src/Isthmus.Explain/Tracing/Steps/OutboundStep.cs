@@ -32,6 +32,9 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
     /// <summary>A VirtualService whose host a route of the Gateway API has.</summary>
     private const string HiddenByRoute = "ISM2118";
 
+    /// <summary>The code of a route at a gateway that an older VirtualService takes.</summary>
+    private const string TakenByOlder = "ISM2162";
+
     /// <summary>A route of the Gateway API for the host, whose parent has a wrong group.</summary>
     private const string Misgrouped = "ISM2123";
 
@@ -221,6 +224,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
         new MirrorStep(record, causes, endpoints).Walk(choice, act);
         Unapplied(choice);
         Hidden(choice.Rule);
+        Taken(choice.Rule);
         Idle();
         Ungrouped();
         WalkTargets(choice);
@@ -276,6 +280,16 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
         record.Warn("route", $"{rule} takes the requests", Faults.Of(HiddenByRoute,
             $"VirtualService {hidden.Namespace}/{hidden.Name} in {causes.Config.At.Context}", "spec.hosts", $"is for {host.Fqdn}, and has no effect: requests of that host are subject to {rule}",
             $"write what it does into {rule}, and delete it; or delete {rule}"));
+    }
+
+    /// <summary>At a gateway, a newer VirtualService has a route for the path that is never used: the one that takes the call is older.</summary>
+    private void Taken(string rule)
+    {
+        if (TakenRoutes.In([.. causes.Entries.Routing(call)]).FirstOrDefault(one => $"{one.Older.Namespace}/{one.Older.Name}" == rule
+            && one.IsFor(call.Path)) is not { } taken) return;
+        var hidden = $"VirtualService {taken.Newer.Namespace}/{taken.Newer.Name}";
+        record.Warn("route", $"{taken.Path} of {hidden} is not used",
+            Faults.Of(TakenByOlder, $"{hidden} in {causes.Config.At.Context}", taken.Path, taken.Why, taken.Remedy));
     }
 
     private static bool Sets(TrafficPolicy policy) =>

@@ -31,6 +31,7 @@ public static class Analyzers
         GatewayRouteSubsets.Analyzer,
         MeshHostConflicts.Analyzer,
         UnreachableRoutes.Analyzer,
+        TakenRoutes.Analyzer,
         ClaimRoutes.Analyzer,
         InjectedFaults.Analyzer,
         MatchPorts.Analyzer,

@@ -27,4 +27,9 @@ public static class RouteCodes
     public static readonly AnalysisCode OnwardRouteMissing = new("ISM1546", "OnwardRouteMissing", Severity.Warning,
         "A route of the mesh leads to a gateway, such as an egress gateway, and no Gateway takes the host there, or no VirtualService routes it on.",
         "Write the other half: a Gateway with a server for the host, and a route with match.gateways that leads on.");
+
+    public static readonly AnalysisCode RouteTaken = new("ISM1550", "RouteTaken", Severity.Warning,
+        "Two VirtualServices are for one host at one gateway, and a route of the older one takes all that a route of the newer one matches. Gateways try the "
+            + "routes of the older one first (one for everything last), so the route is never used.",
+        "Write the routes of both into one VirtualService, the more specific first.");
 }

@@ -23,6 +23,11 @@ internal static class GatewayCases
         "gateways: [front], hosts: [web.example], http: [{match: [{headers: {'@request.auth.claims.group': {exact: admin} } }], route: [{destination: {host: "
             + "web} }] }]");
 
+    private static readonly string Open = Join(Ingress, Gateway("front", "istio: ingress", Http("web.example")));
+
+    private static string AtDoor(string name, string prefix, string created = "2026-01-01T00:00:00Z") => Istio("VirtualService", "shop", name,
+        $$"""hosts: [web.example], gateways: [front], http: [{match: [{uri: {prefix: {{prefix}} } }], route: [{destination: {host: web} }] }]""", created);
+
     internal static AnalyzerCase[] All { get; } =
     [
         new("IST0101", "c1 Gateway shop/front spec.selector", Join(Ingress, Gateway("front", "istio: ingres", Http("web.example"))),
@@ -35,6 +40,13 @@ internal static class GatewayCases
         new("ISM1512", "c1 Gateway shop/front spec.servers[0].port.number",
             Join(Ingress, Gateway("front", "istio: ingress", "port: {number: 15090, name: http, protocol: HTTP}, hosts: [web.example]")),
             Join(Ingress, Gateway("front", "istio: ingress", Http("web.example"))), "leads to port 15090 of the Pods in c1, which need it"),
+        new("ISM1550", "c1 VirtualService shop/hello spec.http[0]", Join(Open, AtDoor("all", "/h", "2025-12-01T00:00:00Z"), AtDoor("hello", "/hello")),
+            Join(Open, AtDoor("all", "/h", "2026-02-01T00:00:00Z"), AtDoor("hello", "/hello")),
+            "VirtualService shop/all is older, so that its routes are tried first, and its spec.http[0] (prefix /h) takes all that this route (prefix /hello)",
+            Remedy: "write the routes of both into one VirtualService"),
+        // A route for everything is tried last, and of two the older one is the only one.
+        new("ISM1550", "c1 VirtualService shop/hello spec.http[0]", Join(Open, AtDoor("all", "/", "2025-12-01T00:00:00Z"), AtDoor("hello", "/")),
+            Join(Open, AtDoor("all", "/", "2025-12-01T00:00:00Z"), AtDoor("hello", "/hello")), "is never used for web.example at Gateway shop/front"),
         new("IST0132", "c1 VirtualService shop/route spec.gateways[0]",
             Join(Ingress, Gateway("front", "istio: ingress", Http("web.example")), Bound("wev.example")),
             Join(Ingress, Gateway("front", "istio: ingress", Http("'shop/*.example'")), Bound("web.example")), "does not admit wev.example"),

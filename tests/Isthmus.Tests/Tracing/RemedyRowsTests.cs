@@ -35,6 +35,8 @@ public sealed partial class RemedyRowsTests
         ["ISM2140"] = Stated, ["ISM2141"] = Stated, ["ISM2142"] = Stated, ["ISM2143"] = CallsElse, ["ISM2144"] = CallsElse, ["ISM2145"] = Stated,
         ["ISM2146"] = Stated, ["ISM2158"] = Stated, ["ISM2159"] = Plane, ["ISM2160"] = Plane, ["ISM2176"] = Stated, ["ISM2177"] = Stated, ["ISM2178"] = "EntryCausesTests states it: needs another certificate",
         ["ISM2166"] = Traffic, ["ISM2167"] = Connected, ["ISM2168"] = CallsElse, ["ISM2169"] = Connected, ["ISM2172"] = Traffic,
+        ["ISM2161"] = "EntryCausesTests states it: needs another certificate", ["ISM2162"] = "TakenRouteTests states it: needs another route",
+        ["ISM2166"] = Traffic, ["ISM2167"] = Connected, ["ISM2168"] = CallsElse, ["ISM2169"] = Connected,
         ["ISM2086"] = Network, ["ISM2090"] = Network, ["ISM2155"] = Network,
     };
 

@@ -19,8 +19,8 @@ public sealed class TakenRouteTests
     {
         var scenario = new TraceScenario();
         scenario.Client = JsonNode.Parse(scenario.ClientOfOne)!.ToJsonString();
-        scenario.One += $"\n---\n{Served("kind: Gateway, metadata: {name: front", "{selector: {app: buyer}, servers: [{port: {number: 80, name: http, protocol: "
-            + "HTTP}, hosts: ['*']}]}")}\n---\n{Routes("orders", created, taking)}\n---\n{Routes("hello", "2026-02-01T00:00:00Z", hidden)}";
+        scenario.One += $"\n---\n{Served("kind: Gateway, metadata: {name: front", "{selector: {app: buyer}, servers: [{port: {number: 80, name: http, "
+            + "protocol: HTTP}, hosts: ['*']}]}")}\n---\n{Routes("orders", created, taking)}\n---\n{Routes("hello", "2026-02-01T00:00:00Z", hidden)}";
         var trace = PlainToTlsTests.Enter(scenario, target: "http://orders/hello");
         var problem = trace.Hops.SingleOrDefault(hop => hop.Problem?.Code == "ISM2162")?.Problem;
         Assert.True(isTold == problem is not null, TraceText.Write(trace, details: true));

@@ -13,7 +13,11 @@ public static class SpokenProblems
     /// <summary>Clients speak something else on a port than it declares.</summary>
     public const string Code = "ISM1480";
 
-    private sealed record Place(string Cluster, string Service, string Port, Protocol Declared, Said Said);
+    /// <param name="Begun">What lets callers speak TLS there; null: nothing that is known.</param>
+    private sealed record Place(string Cluster, string Service, string Port, Protocol Declared, Said Said, BegunTls? Begun);
+
+    /// <summary>TLS that is not the mesh's, which a DestinationRule lets proxies of callers begin.</summary>
+    private sealed record BegunTls(string Rule, string Field, string Mode);
 
     private sealed record Sighting(Place Place, ProxyIdentity Proxy, long Connections);
 
@@ -33,13 +37,38 @@ public static class SpokenProblems
             && !(found.spoken.Protocol == Said.Other && BeginsWithHeader(view, found.port.Service.Hostname)))
         .Select(found => new Sighting(
             new(proxy.Proxy.Cluster, $"{found.port.Service.Namespace}/{found.port.Service.Name}", NameOf(found.port.Port), found.port.Port.Protocol,
-                found.spoken.Protocol),
+                found.spoken.Protocol,
+                found.spoken.Protocol == Said.Tls ? Begun(view, found.port.Service.Hostname, found.port.Port.Number, proxy.Proxy.Cluster) : null),
             proxy.Proxy, found.spoken.Connections));
 
     /// <summary>What callers say first is a header of the PROXY protocol, of which a DestinationRule is the cause, and not the port.</summary>
     private static bool BeginsWithHeader(MeshView view, string host) => view.Traffic.Rules.Values.SelectMany(rules => rules)
         .Any(rule => Generate.Hosts.Covers(rule.Host, host)
             && rule.Subsets.Select(subset => subset.Policy).Append(rule.Policy).Any(policy => policy?.ProxyProtocol is not null));
+
+    /// <summary>The DestinationRule by which callers begin TLS at a port: of callers near the Service first, then of those of other namespaces.</summary>
+    private static BegunTls? Begun(MeshView view, string host, int port, string cluster)
+    {
+        if (view.Registry.Services.GetValueOrDefault(host) is not { } service) return null;
+        return view.Traffic.Rules.Keys.Select(key => key.Namespace).Distinct().Order(StringComparer.Ordinal).Prepend(service.Namespace)
+            .Select(ns => view.RuleFor(service, new(ProxyKind.Sidecar, cluster, "", ns, "", default, null)))
+            .Select(rule => rule is null ? null : Begun(rule, port))
+            .FirstOrDefault(begun => begun is not null);
+    }
+
+    private static BegunTls? Begun(DestinationRule rule, int port)
+    {
+        return Of("spec.trafficPolicy", rule.Policy)
+            ?? rule.Subsets.Select((subset, at) => Of($"spec.subsets[{at}].trafficPolicy", subset.Policy)).FirstOrDefault(begun => begun is not null);
+
+        BegunTls? Of(string field, TrafficPolicy? policy)
+        {
+            var at = policy?.Ports.Index().FirstOrDefault(one => one.Item.Port == port, (-1, null!)).Index ?? -1;
+            return policy?.ForPort(port).Tls is { Mode: ClientTlsMode.Simple or ClientTlsMode.Mutual } tls
+                ? new($"DestinationRule {rule.Namespace}/{rule.Name}", $"{field}{(at < 0 ? "" : $".portLevelSettings[{at}]")}.tls.mode",
+                    tls.Mode.ToString().ToUpperInvariant()) : null;
+        }
+    }
 
     private static string NameOf(ServicePort port) => port.Name.Length > 0 ? port.Name : port.Number.ToString(CultureInfo.InvariantCulture);
 
@@ -57,10 +86,13 @@ public static class SpokenProblems
         var count = seen.Sum(sighting => sighting.Connections);
         var where = proxies.Count == 1 ? $"at proxy {proxies[0]}" : $"at {proxies.Count} proxies, for example {proxies[0]}";
         var (spoken, effect, remedy, severity) = Judge(place.Declared, place.Said);
-        return new(Code, $"Service {place.Service}", $"spec.ports[{place.Port}]",
-            $"is declared {place.Declared.ToString().ToUpperInvariant()}, and clients speak {spoken} there: {effect} ({count} "
-                + $"connection{(count == 1 ? "" : "s")} in the last minute, {where})",
-            remedy, severity);
+        var seenOf = $"{count} connection{(count == 1 ? "" : "s")} in the last minute, {where}";
+        var declared = $"is declared {place.Declared.ToString().ToUpperInvariant()}, and clients speak {spoken} there: {effect} ({seenOf})";
+        return place.Begun is not { } begun ? new(Code, $"Service {place.Service}", $"spec.ports[{place.Port}]", declared, remedy, severity)
+            : new(Code, begun.Rule, begun.Field,
+                $"is {begun.Mode}, so that proxies of callers begin TLS at the Pods of Service {place.Service}, whose proxies take only that of the mesh: its "
+                    + $"port {place.Port} {declared}",
+                "for workloads of the mesh, remove tls from the rule, or set ISTIO_MUTUAL", severity);
     }
 
     private static (string Spoken, string Effect, string Remedy, Severity Severity) Judge(Protocol declared, Said said) => (declared.IsHttp(), said) switch

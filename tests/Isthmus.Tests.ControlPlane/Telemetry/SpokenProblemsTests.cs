@@ -55,6 +55,32 @@ public sealed class SpokenProblemsTests
         Assert.Single(SpokenProblems.Of(rig.Mesh.View(), [new(proxy, [new(8080, Said.Tls, 1)])]));
     }
 
+    /// <summary>Proxies of callers begin TLS because a DestinationRule says so, and no port is wrong.</summary>
+    [Theory]
+    [InlineData("istio-system", "host: '*.local', trafficPolicy: {tls: {mode: SIMPLE}}", "spec.trafficPolicy.tls.mode", "SIMPLE")]
+    [InlineData("shop", "host: orders, trafficPolicy: {portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE}}]}",
+        "spec.trafficPolicy.portLevelSettings[0].tls.mode", "SIMPLE")]
+    [InlineData("front", "host: orders.shop.svc.cluster.local, subsets: [{name: one, trafficPolicy: {tls: {mode: SIMPLE}}}]",
+        "spec.subsets[0].trafficPolicy.tls.mode", "SIMPLE")]
+    [InlineData("shop", "host: orders, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}", "", "")]
+    [InlineData("shop", "host: others, trafficPolicy: {tls: {mode: SIMPLE}}", "", "")]
+    public void A_DestinationRule_that_lets_callers_begin_TLS_is_named(string ns, string spec, string field, string mode)
+    {
+        var rig = Mesh("http");
+        rig.Config($$"""
+            apiVersion: networking.istio.io/v1
+            kind: DestinationRule
+            metadata: {name: rule, namespace: {{ns}}}
+            spec: { {{spec}} }
+            """);
+        rig.Push();
+        var (_, problem) = Assert.Single(SpokenProblems.Of(rig.Mesh.View(), [new(rig.Sidecar("c1", "orders-10.244.0.1").Proxy, [new(8080, Said.Tls, 1)])]));
+        Assert.Equal(("ISM1480", mode.Length > 0 ? $"DestinationRule {ns}/rule" : "Service shop/orders", mode.Length > 0 ? field : "spec.ports[http]"),
+            (problem.Code, problem.Object, problem.Path));
+        if (mode.Length > 0)
+            Assert.StartsWith($"is {mode}, so that proxies of callers begin TLS at the Pods of Service shop/orders", problem.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_port_of_no_Service_is_not() => Assert.Empty(Find("http", new SpokenOnPort(80, Said.Tls, 1)));
 

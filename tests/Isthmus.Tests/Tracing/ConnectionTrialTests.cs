@@ -206,6 +206,83 @@ public sealed class ConnectionTrialTests
         Assert.StartsWith("call it by its name, lb.shop:80", trace.Failure!.Problem!.Remedy, StringComparison.Ordinal);
     }
 
+    /// <summary>A Pod of c2 that takes calls by load balancer and Node, and its Node.</summary>
+    private const string Exposed = """
+
+        ---
+        {apiVersion: v1, kind: Service, metadata: {name: lb, namespace: shop}, spec: {type: LoadBalancer, clusterIP: 10.96.0.19, selector: {app: orders}, ports: [{name: http, port: 80, targetPort: 8080, nodePort: 31080}]}, status: {loadBalancer: {ingress: [{ip: 172.18.2.8}]}}}
+        ---
+        {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: lb-1, namespace: shop, labels: {kubernetes.io/service-name: lb}}, ports: [{name: http, port: 8080}], endpoints: [{addresses: [10.1.0.5], targetRef: {kind: Pod, name: orders-b}}]}
+        ---
+        {apiVersion: v1, kind: Pod, metadata: {name: other, namespace: istio-system}, spec: {containers: [{name: web}]}, status: {phase: Running, podIP: 10.1.0.12, hostIP: 172.18.0.3}}
+        """;
+
+    private const string Strict = """
+
+        ---
+        {apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: all, namespace: shop}, spec: {mtls: {mode: STRICT}}}
+        """;
+
+    /// <summary>The sidecar of c2's Pod takes plain text, and mesh TLS.</summary>
+    private static string Permissive(string callee) => callee.Replace(
+        "\"filter_chain_match\": {\"destination_port\": 8080, \"transport_protocol\": \"tls\", \"application_protocols\": [\"istio\"]}, \"transport_socket\"",
+        "\"filter_chain_match\": {\"destination_port\": 8080}, \"unused\"", StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("172.18.0.3:31080", "nodePort 31080 of a Node of c2")]
+    [InlineData("172.18.2.8:80", "its load balancer")]
+    public void A_call_to_a_Service_from_outside_is_followed_to_its_Pods(string address, string by)
+    {
+        var scenario = new TraceScenario { Call = new("GET /", false, 0, 3, address, "", "the connection was closed without an answer", []) };
+        scenario.Two += Exposed + Strict;
+        var trace = scenario.Walk($"http://{address}/");
+        AssertCause(trace, "ISM2059", "PeerAuthentication shop/all in c2", "spec.mtls.mode", "is STRICT for the Pods of Service shop/lb in c2");
+        Assert.Contains($"that is the address of {by}", trace.Failure!.Problem!.Message, StringComparison.Ordinal);
+        Assert.StartsWith("call it by its name, lb.shop:80", trace.Failure!.Problem!.Remedy, StringComparison.Ordinal);
+
+        var open = new TraceScenario { Call = new("GET /", true, 200, 3, address, "-", "via_upstream", []) };
+        open.Two += Exposed;
+        open.CalleeThere = Permissive(open.CalleeThere);
+        trace = open.Walk($"http://{address}/");
+        Assert.True(trace.Succeeds);
+        Assert.Contains(trace.Hops, hop => hop.Name == "service" && hop.Summary == $"Service shop/lb in c2 at {address} → 1 Pod");
+        Assert.DoesNotContain(trace.Hops, hop => hop.Problem is not null || hop.Name == "outside");
+    }
+
+    /// <summary>Whoever comes by an address from outside shows no identity.</summary>
+    [Fact]
+    public void A_policy_by_principals_behind_a_load_balancer_is_named()
+    {
+        var scenario = new TraceScenario { Call = new("GET /", true, 403, 3, "172.18.2.8:80", "-", "via_upstream", []) };
+        scenario.Two += Exposed + """
+
+            ---
+            {apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: callers, namespace: shop}, spec: {rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/buyer]}}]}]}}
+            """;
+        scenario.CalleeThere = Permissive(scenario.CalleeThere).Replace("\"http_filters\": [", "\"http_filters\": [" + AuthorizerTraceTests.Rbac,
+            StringComparison.Ordinal);
+        var trace = scenario.Walk("http://172.18.2.8/");
+        AssertCause(trace, "ISM2064", "AuthorizationPolicy shop/callers in c2", "spec.rules[0].from[0].source.principals",
+            "allows cluster.local/ns/shop/sa/buyer only, and this call has none, since it comes in plain text by way of 172.18.2.8");
+        Assert.StartsWith("call it by its name, lb.shop:80", trace.Failure!.Problem!.Remedy, StringComparison.Ordinal);
+    }
+
+    /// <summary>An entry names an address of a Service of the mesh as if it were of a stranger.</summary>
+    [Theory]
+    [InlineData("172.18.2.8", 80)]
+    [InlineData("172.18.0.3", 31080)]
+    public void An_entry_that_leads_to_Pods_that_take_mesh_TLS_only_is_told(string address, int port)
+    {
+        var scenario = new TraceScenario { Call = new("GET /", false, 503, 3, $"{address}:{port}", "UC,URX", "connection_termination", []) };
+        scenario.Two += Exposed + Strict;
+        var client = JsonNode.Parse(scenario.ClientOfOne.Replace("\"address\": \"10.1.0.5\", \"port_value\": 8080",
+            $"\"address\": \"{address}\", \"port_value\": {port}", StringComparison.Ordinal).Replace("orders;shop;orders;v1;c1", ";;;;c1", StringComparison.Ordinal))!;
+        client["config_dump"]!["configs"]![0]!["dynamic_active_clusters"]![1]!["cluster"]!.AsObject().Remove("transport_socket_matches");
+        scenario.Client = client.ToJsonString();
+        var trace = scenario.Walk();
+        AssertCause(trace, "ISM2059", "PeerAuthentication shop/all in c2", "spec.mtls.mode", "is STRICT for the Pods of Service shop/lb in c2");
+    }
+
     [Theory]
     [InlineData("10.1.0.77:80", "is in the range of Pods of c1 (10.1.0.0/24, Node worker), and no Pod has 10.1.0.77 now")]
     [InlineData("10.96.0.6:80", "is in the range of Services of c1, and no Service there has 10.96.0.6 now")]
@@ -248,6 +325,34 @@ public sealed class ConnectionTrialTests
         scenario.Call = new("GET /", false, 503, 1, "10.1.0.5:8080", "UF", "connect error: 110", []);
         Assert.NotEqual("ISM2169", scenario.Walk(target).Failure!.Problem!.Code);
         Assert.DoesNotContain("http_proxy", scenario.Walk(target).Failure!.Problem!.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>An older Service decides what the proxies of the Pods know of the port.</summary>
+    [Theory]
+    [InlineData("tcp-metrics", true)]
+    [InlineData("http-metrics", false)]
+    public void A_Service_that_declares_another_protocol_for_the_port_of_a_policy_is_named(string name, bool isNamed)
+    {
+        var scenario = new TraceScenario();
+        scenario.Client = scenario.ClientOfOne;
+        scenario.One += $$"""
+
+            ---
+            {apiVersion: v1, kind: Service, metadata: {name: a-metrics, namespace: shop}, spec: {clusterIP: 10.96.0.20, selector: {app: orders}, ports: [{name: {{name}}, port: 9090, targetPort: 8080}]} }
+            ---
+            {apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: gets, namespace: shop}, spec: {rules: [{to: [{operation: {methods: [GET]} }]}]} }
+            """;
+        var callee = JsonNode.Parse(scenario.Callee)!;
+        Chains(callee, 1, 0)[0]!["filters"] = JsonNode.Parse("""
+            [{"name": "envoy.filters.network.rbac", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC", "stat_prefix": "x", "rules": {}}},
+             {"name": "tcp", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "x", "cluster": "inbound|8080||"}}]
+            """);
+        scenario.Callee = callee.ToJsonString();
+        var trace = scenario.Walk();
+        AssertCause(trace, "ISM2064", "AuthorizationPolicy shop/gets in c1", "spec.rules[0].to[0].operation.methods", isNamed
+            ? "because Service shop/a-metrics in c1 (port 9090, TCP) declares another protocol for it than Service shop/orders in c1 (port 80, HTTP)"
+            : "because it declares TCP");
+        Assert.Equal(isNamed, trace.Failure!.Problem!.Remedy.Contains("name the port of Service shop/a-metrics in c1 http-", StringComparison.Ordinal));
     }
 
     /// <summary>The port declares TCP.</summary>

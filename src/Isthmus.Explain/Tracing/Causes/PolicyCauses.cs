@@ -233,6 +233,12 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
         var (field, term) = near.Misses[0];
         if (!call.IsRequest && near.Misses.FirstOrDefault(miss => RuleKeys.IsOfRequest(miss.Term.Key)) is { Term: not null } http)
         {
+            if (ProtocolCauses.Disputed(callee) is var (bytes, requests))
+                return Faults.Of("ISM2064", Name(near.Policy, config), http.Field,
+                    $"is about HTTP requests, and proxies know none on port {callee.Address.Port} of these Pods, because {bytes} declares another protocol for "
+                        + $"it than {requests}, and they can use one only: the rule matches no connection, and {callee.Name} {Denial(call)}{others}",
+                    $"if the application speaks HTTP there, name the port of {bytes.Split(" (")[0]} http-…, or set appProtocol: http; if that Service means "
+                        + "something else, lead it to another port");
             return Faults.Of("ISM2064", Name(near.Policy, config), http.Field,
                 $"is about HTTP requests, and proxies know none on this port, because it declares TCP: the rule matches no connection, and "
                     + $"{callee.Name} {Denial(call)}{others}",
@@ -285,6 +291,14 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
             return ("has none, since the caller has no sidecar to show one", Sidecarless.Of(facts.Home, facts.ClientPod).Remedy);
         const string orAllow = "; or allow the caller by what it has";
         var port = callee.Address.Port;
+        // The caller's proxy passes on what it knows no Service for.
+        if (facts.Host(facts.Target.Host, facts.Client.Namespace) is null && System.Net.IPAddress.TryParse(facts.Target.Host, out var address)
+            && callee.Cluster.Services.Where(service => callee.Cluster.Behind(service).Contains(callee.Pod))
+                .OrderByDescending(service => new ServiceInCluster(callee.Cluster, service).IsBalanced(address))
+                .Select(service => (Service: service, Port: service.Spec.Ports.Find(one => ServiceInCluster.TargetOf(one, callee.Pod) == port)))
+                .FirstOrDefault(one => one.Port is not null) is { Service: { } called } by)
+            return ($"has none, since it comes in plain text by way of {address}, where nothing begins mutual TLS of the mesh",
+                $"call it by its name, {called.Metadata.Name}.{called.Metadata.Namespace}:{by.Port!.Port}{orAllow}");
         return PeerPolicies.ModeOf(facts, callee.Cluster, callee.Pod, port) == MtlsMode.Disable
             && PeerPolicies.PolicyOf(facts, callee.Cluster, callee.Pod, port) is { } policy
             ? ($"has none, since PeerAuthentication {policy.Namespace}/{policy.Name} in {policy.Source.Cluster} lets it come in plain text only",

@@ -33,6 +33,19 @@ internal static class ProtocolCauses
         return null;
     }
 
+    /// <summary>Of the Services with a port of a Pod, one that declares no HTTP for it, and one that does; null where they agree.</summary>
+    public static (string Bytes, string Requests)? Disputed(Callee callee)
+    {
+        var ports = (from service in callee.Cluster.Services
+                     where service.Metadata.Namespace == callee.Pod.Metadata.Namespace && callee.Cluster.Behind(service).Contains(callee.Pod)
+                     from port in service.Spec.Ports
+                     where port.Protocol != "UDP" && ServiceInCluster.TargetOf(port, callee.Pod) == callee.Address.Port
+                     let declared = DeclaredPort.ProtocolOf(port)
+                     select (IsHttp: declared.IsHttp(), IsOther: declared != Protocol.Auto && !declared.IsHttp(), Says:
+                         $"Service {service.Key} in {callee.Cluster.Context} (port {port.Port}, {declared.ToString().ToUpperInvariant()})")).ToList();
+        return (ports.Find(one => one.IsOther).Says, ports.Find(one => one.IsHttp).Says) is ({ } bytes, { } requests) ? (bytes, requests) : null;
+    }
+
     /// <summary>Proxies copied the bytes of a request, and what listens ended the connection without an answer; null otherwise.</summary>
     public static Problem? Closed(TracedCall call, MadeCall made, string where) =>
         call.IsPlainHttp && made is { Status: 0, IsOutOfTime: false, Upstream.Length: > 0 } && DeclaredPort.Of(call) is { IsBytes: true } port

@@ -38,24 +38,24 @@ internal sealed class TlsCauses(TraceFacts facts, TraceNeeds needs, CallerConfig
             $"its proxy sends plain text to the gateway of {place.Network}, which routes only by the server name of mesh TLS",
             $"set {MeshTlsByRule}");
 
-    /// <summary>Calls of the address of a load balancer come to the Pods of its Service in plain text, and those take mesh TLS only; null where one takes
-    /// more, or nobody knows.</summary>
-    public Problem? PlainToBalanced(System.Net.IPEndPoint address)
+    /// <summary>Calls from outside come to the Pods of a Service without mutual TLS of the mesh, and those take nothing else; null where one takes more, or
+    /// nobody knows.</summary>
+    /// <param name="address">That of the Service's load balancer, or of a Node.</param>
+    public Problem? PlainToEntrance(ServiceInCluster service, System.Net.IPEndPoint address)
     {
-        if (Entrances.Balanced(facts, address).Where(one => one.Port(address.Port) is not null).ToList() is not [var service]) return null;
+        if (service.Service.Spec.ClusterIP == address.Address.ToString() || service.PortAt(address) is not { } open) return null;
         needs.NeedPods(service.Service.Metadata.Namespace);
-        var pods = ServicePods.Ready(service, address.Port).ToList();
-        if (pods.Count == 0 || pods.Exists(pod => ClusterObjects.Sidecar(pod) is null)) return null;
-        var open = service.Port(address.Port)!;
+        var pods = ServicePods.Ready(service, open.Port).ToList();
+        if (pods.Count == 0 || pods.Exists(pod => ClusterObjects.Sidecar(pod) is null || ClusterObjects.IsGateway(pod))) return null;
         var policies = pods.Select(pod => (Pod: pod, Port: ServiceInCluster.TargetOf(open, pod))).Select(one =>
             PeerPolicies.ModeOf(facts, service.Cluster, one.Pod, one.Port) == MtlsMode.Strict
                 ? PeerPolicies.PolicyOf(facts, service.Cluster, one.Pod, one.Port) : null).ToList();
         return policies.Contains(null) ? null : Faults.Of("ISM2059",
             $"PeerAuthentication {policies[0]!.Namespace}/{policies[0]!.Name} in {facts.ConfigOf(service.Cluster).Context}", "spec.mtls.mode",
-            $"is STRICT for the Pods of {service.Name}, to which calls of {address} come in plain text, whoever makes them: that is the address of its load "
-                + "balancer, behind which nothing begins mutual TLS of the mesh",
-            $"call it by its name, {service.Service.Metadata.Name}.{service.Service.Metadata.Namespace}:{address.Port}; for clients outside of the mesh, expose it "
-                + "by a gateway, or set the mode of its port to PERMISSIVE");
+            $"is STRICT for the Pods of {service.Name}, to which calls of {address} come without mutual TLS of the mesh, whoever makes them: that is the "
+                + $"address of {service.By(address)}, behind which nothing begins it",
+            $"call it by its name, {service.Service.Metadata.Name}.{service.Service.Metadata.Namespace}:{open.Port}; for clients outside of the mesh, expose "
+                + "it by a gateway, or set the mode of its port to PERMISSIVE");
     }
 
     /// <param name="plainByProxy">The caller's proxy passes the call through unchanged, since it knows no service

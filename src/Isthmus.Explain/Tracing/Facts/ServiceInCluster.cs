@@ -24,6 +24,21 @@ internal sealed record ServiceInCluster(ClusterObjects Cluster, Service Service)
 
     public ServicePort? Port(int number) => Service.Spec.Ports.FirstOrDefault(port => port.Port == number && port.Protocol != "UDP");
 
+    /// <summary>The port that is called at an address of the Service, of its load balancer, or of a Node; null: it has none there.</summary>
+    public ServicePort? PortAt(IPEndPoint address) =>
+        Service.Spec.ClusterIP == address.Address.ToString() || IsBalanced(address.Address) ? Port(address.Port) : NodePort(address.Port);
+
+    /// <summary>Whether it is an address of its load balancer, or an external IP.</summary>
+    public bool IsBalanced(IPAddress address) => address.ToString() is var ip
+        && (Service.Status.LoadBalancer.Ingress.Any(ingress => ingress.Ip == ip) || Service.Spec.ExternalIPs.Contains(ip));
+
+    /// <summary>The port that Nodes have under a number; null: there is none.</summary>
+    public ServicePort? NodePort(int number) => Service.Spec.Ports.FirstOrDefault(port => number > 0 && port.NodePort == number && port.Protocol != "UDP");
+
+    /// <summary>How a call of an address from outside comes to the Service.</summary>
+    public string By(IPEndPoint address) => IsBalanced(address.Address) ? "its load balancer"
+        : $"nodePort {address.Port.ToString(CultureInfo.InvariantCulture)} of a Node of {Cluster.Context}";
+
     /// <summary>Whether clients outside may come by addresses of Nodes, without one of a load balancer.</summary>
     public bool IsOnNodes => Service.Spec is { Type: "LoadBalancer", AllocateLoadBalancerNodePorts: not false }
         || Service.Spec.Ports.Exists(port => port.NodePort > 0)

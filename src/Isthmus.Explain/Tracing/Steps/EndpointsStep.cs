@@ -163,16 +163,22 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
         record.EndWay();
     }
 
-    /// <summary>The Pods of a gateway that is called by the address of its load balancer, as from outside; null when the call ends here.</summary>
+    /// <summary>The Pods of a Service that is called by the address of its load balancer or of a Node, as from outside; null when the call ends here.</summary>
     private List<Callee>? BehindEntrance(ServiceInCluster entrance)
     {
-        if (entrance.Callees(entrance.Port(call.Destination.Port)!) is not { Count: > 0 } found)
+        if (causes.Tls.PlainToEntrance(entrance, call.Destination) is { } strict)
         {
-            record.Fail("endpoints", "none", causes.Endpoints.NoEndpointsIn(entrance.Cluster,
-                facts.Host($"{entrance.Service.Metadata.Name}.{entrance.Service.Metadata.Namespace}"), call.Destination.Port, ""));
+            record.Fail("outside", $"{call.Destination} is an address outside of the clusters, of {entrance.Name}", strict);
             return null;
         }
-        record.Ok("service", $"{entrance.Name} at {call.Destination} → {Counted.Of(found.Count, "Pod")}", ("by", "its load balancer"));
+        var port = entrance.PortAt(call.Destination)!;
+        if (entrance.Callees(port) is not { Count: > 0 } found)
+        {
+            record.Fail("endpoints", "none", causes.Endpoints.NoEndpointsIn(entrance.Cluster,
+                facts.Host($"{entrance.Service.Metadata.Name}.{entrance.Service.Metadata.Namespace}"), port.Port, ""));
+            return null;
+        }
+        record.Ok("service", $"{entrance.Name} at {call.Destination} → {Counted.Of(found.Count, "Pod")}", ("by", entrance.By(call.Destination)));
         return found;
     }
 
@@ -190,11 +196,7 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
             else if (call.Host is null && causes.Addresses.Vacant(call.Destination) is { } vacant)
                 record.Warn("outside", $"{call.Destination} is of no Pod or Service now", vacant);
             else if (call.Host is null && Entrances.Owner(facts, call.Destination) is { Length: > 0 } owner)
-            {
-                var (summary, strict) = ($"{call.Destination} is an address outside of the clusters, of {owner}", causes.Tls.PlainToBalanced(call.Destination));
-                if (strict is not null) record.Fail("outside", summary, strict);
-                else record.Add("outside", HopStatus.Unknown, summary, null);
-            }
+                record.Add("outside", HopStatus.Unknown, $"{call.Destination} is an address outside of the clusters, of {owner}", null);
             else if (call.Host is null || call.Host.Services.Count == 0)
                 record.Add("outside", HopStatus.Unknown, $"{call.Destination} is not a Pod or Service in these clusters", null);
             else record.Fail("endpoints", $"{call.Destination} is not reachable without a proxy",

@@ -76,7 +76,7 @@ internal sealed class CallRun(IReadOnlyDictionary<string, KubeClient> clients, s
     private async Task<CallOutcome> ReadAsync(AddressWalk walk, string id, CallReport answer, CancellationToken stop)
     {
         var sightings = await Task.WhenAll(Witnesses(walk.Facts, answer).Select(proxy => RecentAsync(proxy, id, stop)));
-        var related = CallReading.Related([.. sightings.SelectMany(list => list)], answer);
+        var related = CallReading.Related([.. sightings.SelectMany(list => list)], answer, walk.Facts.AddressOf);
         return new(CallReading.Read(walk.Called!, answer, related, walk.Facts.IsGateway), new(related));
     }
 

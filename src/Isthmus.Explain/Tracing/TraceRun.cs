@@ -188,7 +188,8 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         var called = walks.Where(walk => walk.Calling is not null).ToList();
         await Task.WhenAll(called.Select(walk => SeeAsync(walk, request, stop)));
         called.ForEach(walk => walk.Again());
-        if (!called.All(walk => walk.Walk.IsComplete))
+        // What an external authorizer was asked is a call of its own, which is known only now.
+        for (var round = 0; round < MostRounds && !called.All(walk => walk.Walk.IsComplete); round++)
         {
             await FetchAsync(facts, called, stop);
             called.ForEach(walk => walk.Again());

@@ -1,5 +1,6 @@
 using System.Net;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
@@ -71,8 +72,14 @@ internal sealed class TraceWalk
     {
         foreach (var step in Steps)
             if (!step()) break;
+        _call = _call with { Check = Check() };
         return new ExactFields(_facts).In(new PatchedFilters(_facts).In(CallJudgement.Judge(_call, _record.Trace(_call))));
     }
+
+    /// <summary>What keeps the check that a proxy on the way made with an external authorizer from it.</summary>
+    private Problem? Check() => _facts.Call is { } made && AskedAuthorizer.Of(_facts) is { } asked
+        && new CheckStep(_needs, _call, (facts, record, causes, call) => Ways(facts, record, causes, call)).Walk(asked) is var (check, trace)
+            ? CheckBlame.Of(asked, check, CallJudgement.Judge(check, trace), made) : null;
 
     private bool FindCaller()
     {

@@ -37,6 +37,14 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
         };
     }
 
+    /// <summary>The same facts for what the proxy of a Pod asks on its own account, because of the call.</summary>
+    public TraceFacts Asking(PodRef asker, TraceTarget target, SentRequest sent) =>
+        new(Clusters, asker, target, Now)
+        {
+            Sent = sent, TakenAt = TakenAt, Proxies = Proxies, Silent = Silent, Watched = Watched, Unlabelled = Unlabelled, Misplaced = Misplaced,
+            Holders = Holders, Following = Following, Places = Places,
+        };
+
     public IReadOnlyList<ClusterObjects> Clusters { get; } = clusters;
 
     public PodRef Client { get; } = client;
@@ -105,9 +113,12 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
 
     public Pod ClientPod => Home.Pods.First(pod => pod.Metadata.Name == Client.Name && pod.Metadata.Namespace == Client.Namespace);
 
+    /// <summary>A Pod among those that were read; null when it is not.</summary>
+    public Pod? PodOf(PodRef pod) => Clusters.First(cluster => cluster.Context == pod.Context).Pods.FirstOrDefault(one =>
+        one.Metadata.Name == pod.Name && one.Metadata.Namespace == pod.Namespace);
+
     /// <summary>Whether a Pod is one of a gateway.</summary>
-    public bool IsGateway(PodRef pod) => Clusters.First(cluster => cluster.Context == pod.Context).Pods.Any(one =>
-        one.Metadata.Name == pod.Name && one.Metadata.Namespace == pod.Namespace && ClusterObjects.IsGateway(one));
+    public bool IsGateway(PodRef pod) => PodOf(pod) is { } one && ClusterObjects.IsGateway(one);
 
     /// <summary>The mesh host that a name denotes for a Pod of a namespace; null when there is none.</summary>
     public MeshHost? Host(string name, string ns)

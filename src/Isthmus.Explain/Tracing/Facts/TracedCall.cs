@@ -1,4 +1,5 @@
 using System.Net;
+using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
@@ -18,6 +19,9 @@ internal sealed record TracedCall(TraceFacts Facts, ProxyView? Sidecar, MeshHost
 
     /// <summary>The gateway at which the call enters ends its TLS.</summary>
     public bool IsDecrypted { get; init; }
+
+    /// <summary>What keeps the check from an external authorizer that a proxy on the way asked in vain; null: nothing that is known.</summary>
+    public Problem? Check { get; init; }
 
     /// <summary>A call of which only the request is known.</summary>
     public TracedCall(TraceFacts facts, ProxyView? sidecar) : this(facts, sidecar, null, 0, CallKinds.Http, new(IPAddress.None, 0))

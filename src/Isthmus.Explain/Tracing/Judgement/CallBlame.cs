@@ -31,7 +31,8 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
             ?? TlsOrigination() ?? ConnectTimeout() ?? Refused() ?? Sealed() ?? OnTheWay();
 
     /// <summary>A filter of a proxy on the way answered instead of the application.</summary>
-    private Problem? Filtered() => Denied() ?? new AuthorizerCauses(_facts).Denied(call)
+    private Problem? Filtered() => Denied() ?? traced.Check
+        ?? new AuthorizerCauses(_facts).Find(call, Told("route", HopFacts.RewriteFact).Length > 0 ? "" : traced.Path)
         ?? RefusingFilter.Find(_facts.Client.ToString(), call.Flags, call.Detail)
         ?? _facts.Sightings.All.Where(seen => seen.IsRequest).Select(seen => RefusingFilter.Find(seen.Proxy.ToString(), seen.Flags, seen.Details))
             .FirstOrDefault(found => found is not null);

@@ -143,7 +143,9 @@ internal static class CallJudgement
             && Protocols.Of(port.Protocol, port.AppProtocol, port.Name, port.Port) == Protocol.Tcp
             && problem.Object.EndsWith($" in {service.Cluster.Context}", StringComparison.Ordinal)) == true);
 
-    private static bool IsOfPolicy(Hop hop) => hop.Problem?.Code is "ISM2064" or "ISM2082" or "ISM2096" or LackedFilters.Code;
+    private static bool IsOfPolicy(Hop hop) => hop.Problem is { } problem && IsOfPolicy(problem);
+
+    internal static bool IsOfPolicy(Problem problem) => problem.Code is "ISM2064" or "ISM2082" or "ISM2096" or LackedFilters.Code;
 
     private static CallTrace NotMade(CallTrace trace, string why) =>
         trace with { Hops = trace.Hops.Append(new("call", 0, HopStatus.Unknown, $"not made: {why}", default)).ToValueList() };

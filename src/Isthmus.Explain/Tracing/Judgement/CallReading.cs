@@ -1,3 +1,4 @@
+using System.Net;
 using System.Security.Cryptography.X509Certificates;
 using Isthmus.Core.Collections;
 using Isthmus.Explain.Tracing.Calls;
@@ -55,14 +56,21 @@ internal static class CallReading
 
     /// <summary>Selects what belongs to the call from everything that gateways saw: the connection on which the callee's
     /// proxy was called.</summary>
-    public static IReadOnlyList<Sighting> Related(IReadOnlyList<Sighting> all, CallReport answer)
+    /// <param name="addressOf">The address of a proxy's Pod; empty when it is not known.</param>
+    public static IReadOnlyList<Sighting> Related(IReadOnlyList<Sighting> all, CallReport answer, Func<PodRef, string> addressOf)
     {
         var local = Text(answer.Seen?.UpstreamLocal);
         var requests = all.Where(sighting => sighting.IsRequest).ToList();
         var passed = all.Where(sighting => !sighting.IsRequest
-            && (requests.Any(request => request.DownstreamRemote.Length > 0 && request.DownstreamRemote == sighting.UpstreamLocal)
+            && (requests.Any(request => Leads(sighting, request))
             || (local.Length > 0 && sighting.DownstreamRemote == local)));
         return [.. requests, .. passed.GroupBy(sighting => (sighting.Proxy, sighting.DownstreamRemote)).Select(group => group.Last())];
+
+        // Connections from one port may lead to several destinations: that which leads to the Pod itself is meant.
+        bool Leads(Sighting passed, Sighting to) => to.DownstreamRemote.Length > 0 && to.DownstreamRemote == passed.UpstreamLocal && (Meets(passed, to)
+            || !all.Any(other => !other.IsRequest && other.Proxy == passed.Proxy && other.UpstreamLocal == passed.UpstreamLocal && Meets(other, to)));
+
+        bool Meets(Sighting passed, Sighting to) => IPEndPoint.TryParse(passed.Upstream, out var end) && end.Address.ToString() == addressOf(to.Proxy);
     }
 
     private static IEnumerable<TimedHop> Times(CallReport answer, IReadOnlyList<Sighting> sightings, Func<PodRef, bool> isGateway)

@@ -9,8 +9,9 @@ namespace Isthmus.Tests.Tracing;
 public sealed class AuthorizerTraceTests
 {
     internal const string Rbac = "{\"name\": \"envoy.filters.http.rbac\", \"typed_config\": {\"@type\": "
-        + "\"type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC\", \"rules\": {\"action\": \"ALLOW\", \"policies\": {\"ns[shop]-policy[callers]-rule[0]\": "
-        + "{\"permissions\": [{\"any\": true}], \"principals\": [{\"authenticated\": {\"principal_name\": {\"exact\": \"spiffe://cluster.local/ns/shop/sa/frontend\"}}}]}}}}}, ";
+        + "\"type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC\", \"rules\": {\"action\": \"ALLOW\", \"policies\": "
+        + "{\"ns[shop]-policy[callers]-rule[0]\": {\"permissions\": [{\"any\": true}], \"principals\": [{\"authenticated\": {\"principal_name\": "
+        + "{\"exact\": \"spiffe://cluster.local/ns/shop/sa/frontend\"}}}]}}}}}, ";
 
     private const string Callers = """
 
@@ -25,8 +26,10 @@ public sealed class AuthorizerTraceTests
         scenario.One += Callers;
         scenario.CalleeThere = scenario.CalleeThere.Replace("\"http_filters\": [", "\"http_filters\": [" + Rbac, StringComparison.Ordinal);
         var problem = Problem(scenario);
-        Assert.Equal(("ISM2064", "AuthorizationPolicy shop/callers in c1", "spec.rules[0].from[0].source.principals"), (problem.Code, problem.Object, problem.Path));
-        Assert.Contains("allows cluster.local/ns/shop/sa/frontend only, and this call has cluster.local/ns/shop/sa/orders", problem.Message, StringComparison.Ordinal);
+        Assert.Equal(("ISM2064", "AuthorizationPolicy shop/callers in c1", "spec.rules[0].from[0].source.principals"),
+            (problem.Code, problem.Object, problem.Path));
+        Assert.Contains("allows cluster.local/ns/shop/sa/frontend only, and this call has cluster.local/ns/shop/sa/orders", problem.Message,
+            StringComparison.Ordinal);
         Assert.EndsWith("this call is the check that Pod shop/orders-a in c1 makes with the external authorizer authz (authz.shop.svc.cluster.local:8000), to "
             + "which AuthorizationPolicy shop/ask in c1 leaves the decision (ext_authz_denied)", problem.Message, StringComparison.Ordinal);
     }

@@ -276,7 +276,8 @@ public sealed class ConnectionTrialTests
         var scenario = new TraceScenario { Call = new("GET /", false, 503, 3, $"{address}:{port}", "UC,URX", "connection_termination", []) };
         scenario.Two += Exposed + Strict;
         var client = JsonNode.Parse(scenario.ClientOfOne.Replace("\"address\": \"10.1.0.5\", \"port_value\": 8080",
-            $"\"address\": \"{address}\", \"port_value\": {port}", StringComparison.Ordinal).Replace("orders;shop;orders;v1;c1", ";;;;c1", StringComparison.Ordinal))!;
+            $"\"address\": \"{address}\", \"port_value\": {port}", StringComparison.Ordinal)
+            .Replace("orders;shop;orders;v1;c1", ";;;;c1", StringComparison.Ordinal))!;
         client["config_dump"]!["configs"]![0]!["dynamic_active_clusters"]![1]!["cluster"]!.AsObject().Remove("transport_socket_matches");
         scenario.Client = client.ToJsonString();
         var trace = scenario.Walk();

@@ -117,6 +117,9 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
     public Pod? PodOf(PodRef pod) => Clusters.First(cluster => cluster.Context == pod.Context).Pods.FirstOrDefault(one =>
         one.Metadata.Name == pod.Name && one.Metadata.Namespace == pod.Namespace);
 
+    /// <summary>The address of a Pod; empty when it is not known.</summary>
+    public string AddressOf(PodRef pod) => PodOf(pod)?.Status.PodIP ?? "";
+
     /// <summary>Whether a Pod is one of a gateway.</summary>
     public bool IsGateway(PodRef pod) => PodOf(pod) is { } one && ClusterObjects.IsGateway(one);
 

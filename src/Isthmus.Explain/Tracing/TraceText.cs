@@ -78,7 +78,8 @@ public static class TraceText
             tree["certificate"] = new JsonObject
             {
                 ["subject"] = leaf.Subject, ["issuer"] = leaf.Issuer, ["not_before"] = Time(leaf.NotBefore), ["not_after"] = Time(leaf.NotAfter),
-                ["names"] = RefusedCertificate.Names(leaf), ["refused_by_clients_that_check"] = call.IsUnchecked,
+                ["names"] = new JsonArray([.. RefusedCertificate.NamesOf(leaf).Select(name => (JsonNode)name)]),
+                ["refused_by_clients_that_check"] = call.IsUnchecked,
             };
         return tree;
 

@@ -125,13 +125,22 @@ internal static class SampleApplications
         }
     }
 
+    /// <summary>With a certificate for the first part of the name that is called: it is not for longer names.</summary>
     private static async Task Tls(Socket socket, CancellationToken stop)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        using var made = new CertificateRequest("CN=own", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1),
-            DateTimeOffset.UtcNow.AddDays(1));
+        X509Certificate2? made = null;
         await using var stream = new SslStream(new NetworkStream(socket));
-        await stream.AuthenticateAsServerAsync(new SslServerAuthenticationOptions { ServerCertificate = made }, stop);
+        await stream.AuthenticateAsServerAsync((_, hello, _, _) =>
+        {
+            var request = new CertificateRequest("CN=own", key, HashAlgorithmName.SHA256);
+            var names = new SubjectAlternativeNameBuilder();
+            names.AddDnsName(hello.ServerName.Split('.')[0] is { Length: > 0 } name ? name : "own");
+            request.CertificateExtensions.Add(names.Build());
+            made = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+            return ValueTask.FromResult(new SslServerAuthenticationOptions { ServerCertificate = made });
+        }, null, stop);
+        using var shown = made;
         await HttpAsync(stream, _ => (200, "own"), stop);
         await stream.ShutdownAsync();
     }

@@ -112,6 +112,19 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
         await WarnedAsync("$shadowed/hello", "ISM2018 ServiceEntry $ns/$shadow in cluster1");
     }
 
+    /// <summary>The application ends TLS itself, with a certificate for a shorter name than the one that is called.</summary>
+    [Fact]
+    public async Task The_certificate_of_an_application_is_judged_as_clients_do()
+    {
+        await ReadyAsync();
+        await mesh.UntilAsync(async () => TraceText.Write(await mesh.TraceAsync($"deployment/{Name("caller")}", Name("ns"), Fill("$sealed.$ns")), details: false),
+            text => text.Contains("✔ The call gets through for clients that do not check certificates. 1 warning", StringComparison.Ordinal)
+                && text.Contains($"ISM2102 Pod {Name("ns")}/", StringComparison.Ordinal)
+                && text.Contains(Fill("shows the certificate CN=own, which is for $sealed, and not for $sealed.$ns"), StringComparison.Ordinal)
+                && text.Contains("issued by itself", StringComparison.Ordinal),
+            "the certificate that the call was shown is judged");
+    }
+
     /// <summary>Whether proxies have recorded the call by then depends on how fast they notice that the caller is gone.</summary>
     [Fact]
     public async Task A_slow_answer_is_not_blamed_on_the_network()

@@ -34,8 +34,11 @@ internal sealed record RefusedCertificate(string Code, string Why, string Needed
     }
 
     /// <summary>The names that clients compare with the host that they call.</summary>
-    public static string Names(X509Certificate2 leaf) =>
+    public static IReadOnlyList<string> NamesOf(X509Certificate2 leaf) =>
         leaf.Extensions.OfType<X509SubjectAlternativeNameExtension>().FirstOrDefault() is { } all
-            && all.EnumerateDnsNames().Concat(all.EnumerateIPAddresses().Select(one => $"{one}")).ToList() is [_, ..] names ? string.Join(", ", names)
-            : SubjectNames.Of(leaf).Uris is [var identity, ..] ? identity : "no DNS name (few clients read its CN)";
+            ? [.. all.EnumerateDnsNames(), .. all.EnumerateIPAddresses().Select(one => $"{one}")] : [];
+
+    /// <summary>The same in words.</summary>
+    public static string Names(X509Certificate2 leaf) => NamesOf(leaf) is [_, ..] names ? string.Join(", ", names)
+        : SubjectNames.Of(leaf).Uris is [var identity, ..] ? identity : "no DNS name (few clients read its CN)";
 }

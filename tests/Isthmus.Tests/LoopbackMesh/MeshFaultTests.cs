@@ -116,27 +116,24 @@ public sealed class MeshFaultTests(LoopbackMeshRig mesh, FaultyServices services
         try
         {
             // The Service of the authorizer has no port 81.
-            await SetAsync(before, "extensionProviders", new JsonArray(new JsonObject
-            {
-                ["name"] = services.Name("nobody"),
-                ["envoyExtAuthzHttp"] = new JsonObject { ["service"] = services.Fill("$bin.$ns.svc.cluster.local"), ["port"] = 81 },
-            }));
+            await AskAsync("bin", 81);
             await TracedAsync("$asked/hello", "(ISM2064)", "object  AuthorizationPolicy $ns/$asked in cluster1", "at port 81 of Service $ns/$bin in cluster1",
                 "set its port in data.mesh.extensionProviders of ConfigMap istio-system/istio in cluster1");
             await mesh.UntilAsync(async () => string.Join('\n', (await mesh.AnalyzeAsync()).Select(found => found.Problem)),
                 text => text.Contains(services.Fill("AuthorizationPolicy $ns/$asked"), StringComparison.Ordinal)
                     && text.Contains("which has no port 81", StringComparison.Ordinal), "analyze names the port of the provider");
             // It knows nothing of the path, and so refuses every call.
-            await SetAsync(before, "extensionProviders", new JsonArray(new JsonObject
-            {
-                ["name"] = services.Name("nobody"),
-                ["envoyExtAuthzHttp"] = new JsonObject
-                {
-                    ["service"] = services.Fill("$both.$ns.svc.cluster.local"), ["port"] = 18081, ["pathPrefix"] = "/unknown",
-                },
-            }));
+            await AskAsync("both", 18081, ("pathPrefix", "/unknown"));
             await TracedAsync("$asked/hello", "(ISM2094)", "object  AuthorizationPolicy $ns/$asked in cluster1", "leaves the decision to $nobody",
-                "the headers that includeRequestHeadersInCheck has, and no others but Host and Authorization");
+                "it was asked for /unknown/hello, because pathPrefix is /unknown");
+            // Its policy denies whoever calls.
+            await AskAsync("closed", 80);
+            await TracedAsync("$asked/hello", "(ISM2064)", "object  AuthorizationPolicy $ns/$closed in cluster1", "has no rules, so it allows nobody",
+                "this call is the check that Pod $ns/$asked", "to which AuthorizationPolicy $ns/$asked in cluster1 leaves the decision (ext_authz_denied)");
+            // It gets the same path, and answers after two seconds.
+            await AskAsync("bin", 80, ("timeout", "0.5s"));
+            await TracedAsync("$asked/delay/2", "(ISM2094)", "object  ConfigMap istio-system/istio in cluster1",
+                "field   data.mesh.extensionProviders[$nobody].timeout", "had not answered the check of Pod $ns/$asked");
             await SetAsync(before, "discoverySelectors", new JsonArray(new JsonObject
             {
                 ["matchExpressions"] = new JsonArray(new JsonObject
@@ -152,6 +149,14 @@ public sealed class MeshFaultTests(LoopbackMeshRig mesh, FaultyServices services
             await SetAsync(before, null, null);
             await TracedAsync("$guarded.$other/hello", "✔ The call gets through.");
         }
+
+        Task AskAsync(string authorizer, int port, params IEnumerable<(string Name, string Value)> more) =>
+            SetAsync(before, "extensionProviders", new JsonArray(new JsonObject
+            {
+                ["name"] = services.Name("nobody"),
+                ["envoyExtAuthzHttp"] = new JsonObject([new("service", services.Fill($"${authorizer}.$ns.svc.cluster.local")), new("port", port),
+                    .. more.Select(setting => KeyValuePair.Create(setting.Name, (JsonNode?)setting.Value))]),
+            }));
     }
 
     private Task SetAsync(string settings, string? field, JsonNode? value)

@@ -81,7 +81,7 @@ public sealed record CallReport
     /// <summary>How many bytes of a TCP connection came.</summary>
     public int? Received { get; set; }
 
-    /// <summary>What the other end of a TCP connection does: <c>first</c>, <c>after the end</c>, <c>closed</c> or <c>nothing</c>.</summary>
+    /// <summary>What the other end of a TCP connection does: <c>first</c>, <c>to the data</c>, <c>after the end</c>, <c>closed</c> or <c>nothing</c>.</summary>
     public string? Says { get; set; }
 
     public int? Status { get; set; }

@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Causes;
+using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Judgement;
 using Isthmus.Explain.Tracing.Steps;
 using Isthmus.Operate.Diagnose;
@@ -49,6 +50,7 @@ public static class TraceText
             ["hops"] = new JsonArray([.. trace.Hops.Select(hop => (JsonNode)Tree(hop))]),
             ["ways"] = new JsonArray([.. trace.Ways.Select(way => (JsonNode)new JsonObject { ["title"] = way.Title, ["percent"] = way.Percent })]),
         };
+        if (trace.Failure is { } failure) tree["verdict"] = Verdict(trace, failure);
         if (trace.Failure?.Problem is { } problem) tree["cause"] = Tree(problem);
         if (!trace.Addresses.IsEmpty)
         {
@@ -163,14 +165,28 @@ public static class TraceText
             return;
         }
         text.Append(CultureInfo.InvariantCulture,
-            $"✘ The call fails at: "
-                + $"{Place(failure.Name)}{(failure.Way > 0 ? $", {trace.Ways[failure.Way - 1].Title}" : "")}"
+            $"✘ {Verdict(trace, failure)}{(failure.Way > 0 ? $", {trace.Ways[failure.Way - 1].Title}" : "")}"
                 + $"{(trace.Addresses.IsEmpty ? "" : $" ({trace.Addresses.Count(verdict => !verdict.Succeeds)} of {trace.Addresses.Count} addresses)")}\n");
         if (failure.Problem is not { } problem) return;
         text.Append(CultureInfo.InvariantCulture, $"  object  {problem.Object}\n");
         if (problem.Path.Length > 0) text.Append(CultureInfo.InvariantCulture, $"  field   {problem.Path}\n");
         text.Append(CultureInfo.InvariantCulture, $"  cause   {problem.Message} ({problem.Code})\n");
         if (problem.Remedy.Length > 0) text.Append(CultureInfo.InvariantCulture, $"  remedy  {problem.Remedy}\n");
+    }
+
+    /// <summary>The call that was made may have taken another way than those that fail.</summary>
+    private static string Verdict(CallTrace trace, Hop failure)
+    {
+        var got = trace.Call is { Answered: true } made && !CallJudgement.IsFailure(made)
+            && trace.Hops.Any(hop => hop is { Name: "call", Status: HopStatus.Ok });
+        var share = failure is { Way: 0, Name: "cluster" or "endpoints" }
+            ? trace.Hops.Take(trace.Hops.ToList().IndexOf(failure) + 1).LastOrDefault(hop => hop.Name == "cluster")?.Facts
+                .FirstOrDefault(fact => fact.Name == HopFacts.ShareFact)?.Value ?? ""
+            : got && failure.Way > 0 && trace.Ways[failure.Way - 1].Percent is > 0 and < 100 and var percent
+            ? string.Create(CultureInfo.InvariantCulture, $"{percent} %") : "";
+        var which = got ? $"{(share.Length > 0 ? share : "A part")} of the calls fail, although the one that was made got through, at"
+            : share.Length > 0 ? $"{share} of the calls fail at" : "The call fails at";
+        return $"{which}: {Place(failure.Name)}";
     }
 
     /// <summary>What proxies call a cluster is a group of endpoints, not a cluster of Kubernetes.</summary>

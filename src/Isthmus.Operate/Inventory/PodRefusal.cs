@@ -36,6 +36,10 @@ public static partial class PodRefusal
             : MissingClass().Match(why) is { Success: true } priority
             ? $"create PriorityClass {priority.Groups[1].Value} in this cluster, as another one may have it (kubectl --context=OTHER get priorityclass "
                 + $"{priority.Groups[1].Value} -o yaml | kubectl --context={context} apply -f -), or remove priorityClassName"
+            : why.Contains("violates PodSecurity", StringComparison.Ordinal)
+            ? $"correct in the template what the message names for containers of the application; sidecars need NET_ADMIN unless the CNI node agent is there "
+                + $"(components.cni.enabled=true); or allow more: kubectl --context={context} label namespace {ns} --overwrite "
+                + "pod-security.kubernetes.io/enforce=privileged"
             : MissingAccount().Match(why) is { Success: true } account
             ? $"create the ServiceAccount, with the rights that it had (what an installation made, the installation makes again): "
                 + $"kubectl --context={context} -n {ns} create serviceaccount {account.Groups[1].Value}; or name another one in serviceAccountName"

@@ -58,7 +58,7 @@ internal sealed class TraceCall(TimeProvider time, ICallEntry entry)
     {
         if (call.Kind == CallKind.Tcp)
         {
-            await ListenAsync(client, time, result, stop).ConfigureAwait(false);
+            await ListenAsync(call, client, time, result, stop).ConfigureAwait(false);
             return;
         }
         if (call.Kind == CallKind.Grpc)
@@ -74,17 +74,18 @@ internal sealed class TraceCall(TimeProvider time, ICallEntry entry)
         if (call.IsWebSocket && result.Status is { } status) result.Upgraded = status == 101;
     }
 
-    /// <summary>Some servers speak first, some answer what they got until the end of their caller's direction, and some say nothing until they are
-    /// asked: none of these is a failure.</summary>
-    private static async Task ListenAsync(Socket client, TimeProvider time, CallReport result, CancellationToken stop)
+    /// <summary>Some servers speak first, some answer the data that they get, some only what they got until the end of their caller's direction, and some
+    /// say nothing until they are asked: none of these is a failure.</summary>
+    private static async Task ListenAsync(CallRequest call, Socket client, TimeProvider time, CallReport result, CancellationToken stop)
     {
         var buffer = new byte[ShownBody];
+        if (call.Body.Length > 0) await client.SendAsync(Encoding.UTF8.GetBytes(call.Body), SocketFlags.None, stop).ConfigureAwait(false);
         using var first = CancellationTokenSource.CreateLinkedTokenSource(stop);
         using var timer = time.CreateTimer(static f => ((CancellationTokenSource)f!).Cancel(), first, FirstWord, Timeout.InfiniteTimeSpan);
         try
         {
             var count = await client.ReceiveAsync(buffer, SocketFlags.None, first.Token).ConfigureAwait(false);
-            (result.Received, result.Says) = (count, count > 0 ? "first" : "closed");
+            Heard(count, call.Body.Length > 0 ? "to the data" : "first");
             return;
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
@@ -95,7 +96,7 @@ internal sealed class TraceCall(TimeProvider time, ICallEntry entry)
         try
         {
             var count = await client.ReceiveAsync(buffer, SocketFlags.None, stop).ConfigureAwait(false);
-            (result.Received, result.Says) = (count, count > 0 ? "after the end" : "closed");
+            Heard(count, "after the end");
         }
         catch (OperationCanceledException)
         {
@@ -103,6 +104,9 @@ internal sealed class TraceCall(TimeProvider time, ICallEntry entry)
             // It may never close its side, and the proxies wait for both: a reset ends the connection.
             client.LingerState = new LingerOption(true, 0);
         }
+
+        void Heard(int count, string when) =>
+            (result.Received, result.Says, result.Body) = (count, count > 0 ? when : "closed", count > 0 ? Encoding.UTF8.GetString(buffer, 0, count) : null);
     }
 
     // The trace shows whether the call arrives and who answers. What clients that check would say of the certificate is judged by whoever reads the report.

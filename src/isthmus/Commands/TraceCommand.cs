@@ -45,7 +45,7 @@ internal static class TraceCommand
         var method = new Option<string>("--method", "-X") { Description = "HTTP method; default: GET, or POST with --data", DefaultValueFactory = _ => "" };
         var headers = new Option<string[]>("--header",
             "-H") { Description = "Header to send, as 'NAME: VALUE'; may be repeated", DefaultValueFactory = _ => [] };
-        var data = new Option<string>("--data", "-d") { Description = "Body to send", DefaultValueFactory = _ => "" };
+        var data = new Option<string>("--data", "-d") { Description = "Body to send; bytes, for tcp://", DefaultValueFactory = _ => "" };
         var token = new Option<string>("--jwt") { Description = "JSON Web Token to send as bearer token", DefaultValueFactory = _ => "" };
         var timeout = new DurationOption("--timeout", "Timeout of the call, for example 5s; at most 5m", "5s", TraceRequest.LongestCall);
         var verbose = new Option<bool>("--verbose", "-v") { Description = "Show details for every hop, not only for those that fail" };
@@ -62,6 +62,7 @@ internal static class TraceCommand
                 Calls = line.GetValue(calls),
                 Sent = SentRequest.Parse(line.GetValue(method)!, line.GetValue(headers)!, line.GetValue(data)!, line.GetValue(token)!),
             };
+            request.Sent.CheckFor(request.Target);
             if (request.Calls > 0 && (!request.MakeCall || request.IsEntry))
                 throw new WrongUseException("--calls",
                     $"does not go with {(request.MakeCall ? "gateway/NAME, since only clients outside make such a call" : "--no-call")}", "remove one of them");

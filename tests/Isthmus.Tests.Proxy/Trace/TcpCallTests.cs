@@ -51,6 +51,19 @@ public sealed class TcpCallTests
         await left.Task.WaitAsync(TimeSpan.FromMinutes(1), Stop);
     }
 
+    /// <summary>It answers what it is asked, before the caller ends its direction.</summary>
+    [Fact]
+    public async Task A_server_answers_the_data_of_the_call()
+    {
+        using var server = new ByteServer(async caller =>
+        {
+            if (await caller.HearAsync("PING")) await caller.SayAsync("PONG");
+        });
+        var answer = await CallAsync(server.Port, TimeSpan.FromSeconds(30), data: "PING");
+        Assert.Equal(("to the data", "PONG"), (answer.Says, answer.Body));
+        Assert.Null(answer.Error);
+    }
+
     [Fact]
     public async Task A_server_that_is_not_there_fails()
     {
@@ -82,7 +95,8 @@ public sealed class TcpCallTests
         }
     }
 
-    private static async Task<CallReport> CallAsync(int port, TimeSpan timeout, bool passes = false, CallKind kind = CallKind.Tcp)
+    private static async Task<CallReport> CallAsync(int port, TimeSpan timeout, bool passes = false, CallKind kind = CallKind.Tcp,
+        string data = "")
     {
         // The caller ends its direction only when this clock says so.
         var clock = new ManualClock();
@@ -91,7 +105,7 @@ public sealed class TcpCallTests
         proxy.Endpoints("up", port);
         proxy.Capture("up", captured);
         var call = new TraceCall(clock, new PlaneEntry(proxy.Plane)).RunAsync(
-            new(new(IPAddress.Parse("10.9.9.9"), 6379), "", "/", "mark", kind, timeout), Stop);
+            new(new(IPAddress.Parse("10.9.9.9"), 6379), "", "/", "mark", kind, timeout) { Body = data }, Stop);
         for (; passes && !call.IsCompleted; await Task.Delay(10, Stop)) clock.Advance(TimeSpan.FromMilliseconds(50));
         return await call;
     }

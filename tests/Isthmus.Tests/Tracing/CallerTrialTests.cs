@@ -154,6 +154,45 @@ public sealed class CallerTrialTests
         Assert.StartsWith(remedy, problem?.Remedy ?? "", StringComparison.Ordinal);
     }
 
+    /// <summary>A destination that was copied from elsewhere.</summary>
+    [Fact]
+    public void A_route_to_another_host_that_answers_404_is_told()
+    {
+        var scenario = new TraceScenario { Call = new("GET /", true, 404, 3, "10.1.0.5:8080", "-", "", []) };
+        scenario.One += "\n---\n{apiVersion: v1, kind: Service, metadata: {name: ledger, namespace: shop}, spec: {clusterIP: 10.96.0.6, "
+            + "selector: {app: orders}, ports: [{name: http, port: 80, targetPort: 8080}]}}\n---\n{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: orders, "
+            + "namespace: shop}, spec: {hosts: [ledger], http: [{route: [{destination: {host: orders}}]}]}}";
+        scenario.Client = scenario.Client.Replace("\"domains\": [\"orders\"", "\"domains\": [\"ledger\"", StringComparison.Ordinal)
+            .Replace("\"host\": \"orders\"", "\"host\": \"ledger\"", StringComparison.Ordinal);
+        var problem = scenario.Walk("ledger").Hops.Single(hop => hop.Name == "route").Problem;
+        Assert.Equal(("ISM2158", "VirtualService shop/orders in c1"), (problem?.Code, problem?.Object));
+        Assert.StartsWith($"leads calls of ledger.shop.svc.cluster.local to {TraceScenario.Fqdn}, and the application there answers 404", problem!.Message,
+            StringComparison.Ordinal);
+    }
+
+    /// <summary>Browsers keep answers from pages whose origin is not permitted.</summary>
+    [Theory]
+    [InlineData("https://app.example.com", "{exact: https://www.example.com}", true)]
+    [InlineData("https://www.example.com", "{exact: https://www.example.com}", false)]
+    [InlineData("https://app.example.com", "{regex: 'https://.*\\.example\\.com'}", false)]
+    [InlineData("", "{exact: https://www.example.com}", false)]
+    public void An_origin_that_corsPolicy_lacks_is_told(string origin, string allowed, bool isTold)
+    {
+        var scenario = new TraceScenario
+        {
+            Call = new("OPTIONS /", true, 200, 3, "10.1.0.5:8080", "-", "", []),
+            Sent = SentRequest.Parse("OPTIONS", origin.Length > 0 ? [$"Origin: {origin}"] : [], "", ""),
+        };
+        scenario.One += "\n---\n{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: orders, namespace: shop}, spec: {hosts: [orders], "
+            + $"http: [{{corsPolicy: {{allowOrigins: [{allowed}]}}, route: [{{destination: {{host: orders}}}}]}}]}}}}";
+        var trace = scenario.Walk();
+        var problem = trace.Hops.Single(hop => hop.Name == "route").Problem;
+        Assert.True(trace.Succeeds);
+        Assert.Equal(isTold ? ("ISM2173", "VirtualService shop/orders in c1", "spec.http[0].corsPolicy.allowOrigins") : (null, null, null),
+            (problem?.Code, problem?.Object, problem?.Path));
+        if (isTold) Assert.Equal($"add {origin} there", problem!.Remedy);
+    }
+
     [Theory]
     [InlineData("DISABLE", "PeerAuthentication shop/plain in c1 lets it come in plain text only", "set mtls.mode to PERMISSIVE or STRICT")]
     [InlineData("PERMISSIVE", "since it comes in plain text", "let the call use mutual TLS of the mesh")]

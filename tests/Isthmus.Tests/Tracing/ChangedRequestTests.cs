@@ -73,6 +73,27 @@ public sealed class ChangedRequestTests
     }
 
     [Fact]
+    public void A_path_of_a_policy_with_a_query_matches_none()
+    {
+        var problem = Denied("to: [{operation: {paths: ['/api/status?x=*']}}]", "timeout: 3s", "\"timeout\": \"3s\"", "", "/api/");
+        Assert.Contains("this call has /api/status: paths are compared without the query", problem.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Meant for a gateway there, it is for everybody.</summary>
+    [Fact]
+    public void A_policy_for_all_of_the_mesh_is_said_to_be_one()
+    {
+        var scenario = Scenario("to: [{operation: {paths: [/other/*]}}]", "\"timeout\": \"3s\"", "", "/", "ALLOW");
+        scenario.One = scenario.One.Replace("{name: barred, namespace: shop}", "{name: barred, namespace: istio-system}", StringComparison.Ordinal);
+        scenario.Callee = scenario.Callee.Replace("ns[shop]-policy[barred]", "ns[istio-system]-policy[barred]", StringComparison.Ordinal);
+        var problem = scenario.Walk("http://orders").Failure!.Problem!;
+        Assert.Contains("the policy is in the root namespace without a selector, so that it is for all workloads of the mesh", problem.Message,
+            StringComparison.Ordinal);
+        Assert.StartsWith("if it is meant for some only, such as a gateway, give it a selector; otherwise add / there", problem.Remedy,
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_path_that_nobody_rewrote_is_that_of_the_caller()
     {
         var problem = Denied("to: [{operation: {paths: [/other/*]}}]", "timeout: 3s", "\"timeout\": \"3s\"", "", "/api/");

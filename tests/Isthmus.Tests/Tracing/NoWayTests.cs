@@ -196,6 +196,18 @@ public sealed class NoWayTests
     public void A_subset_with_labels_of_no_Pods_has_the_wrong_ones() => Caused(OfSubset().Walk(), "ISM2034", "DestinationRule shop/orders in c1",
         "spec.subsets[1].labels", "version=v2 matches no ready Pod");
 
+    /// <summary>A DestinationRule that was applied in one of the clusters.</summary>
+    [Fact]
+    public void A_subset_that_only_the_other_cluster_defines_is_told()
+    {
+        var scenario = OfSubset();
+        scenario.One = Put(scenario.One, Object("DestinationRule", "shop", "orders", Rule), "");
+        scenario.Client = Put(scenario.Client, $"\"name\": \"outbound|80|v2|{TraceScenario.Fqdn}\"", "\"name\": \"outbound|80|v1|other\"");
+        var problem = Caused(scenario.Walk(), "ISM2032", "DestinationRule shop/orders in c2", "spec.subsets",
+            "applies to callers of c2 only: c1 has no DestinationRule of the host");
+        Assert.Equal("apply it in c1 as well", problem.Remedy);
+    }
+
     [Fact]
     public void A_subset_is_local_to_each_cluster_as_its_host_is()
     {

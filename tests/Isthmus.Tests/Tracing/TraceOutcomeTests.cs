@@ -149,6 +149,30 @@ public sealed class TraceOutcomeTests
         Assert.DoesNotContain("firewall", problem.Remedy, StringComparison.Ordinal);
     }
 
+    /// <summary>The connection gets through where the caller's proxy passes it on, and bytes of another protocol do not.</summary>
+    [Theory]
+    [InlineData(true, HopStatus.Failed)]
+    [InlineData(false, HopStatus.Warning)]
+    public void Bytes_at_a_port_that_declares_HTTP_are_told(bool isTakenForRequest, HopStatus status)
+    {
+        var scenario = new TraceScenario
+        {
+            Call = new("connect", true, 0, 3, Callee, "-", "", [])
+            {
+                Says = isTakenForRequest ? "to the data" : "closed", IsTakenForRequest = isTakenForRequest,
+            },
+        };
+        scenario.Client = scenario.Client.Replace("\"bind_to_port\": false, \"traffic_direction\": \"OUTBOUND\", \"filter_chains\": [",
+            "\"bind_to_port\": false, \"traffic_direction\": \"OUTBOUND\", \"filter_chains\": [{\"filter_chain_match\": {}, \"name\": "
+                + "\"PassthroughFilterChain\", \"filters\": [{\"name\": \"tcp\", \"typed_config\": {\"@type\": "
+                + "\"type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy\", "
+                + "\"stat_prefix\": \"x\", \"cluster\": \"PassthroughCluster\"}}]}], \"unused\": [", StringComparison.Ordinal);
+        var trace = scenario.Walk("tcp://orders:80");
+        var hop = trace.Hops.First(hop => hop.Problem is not null);
+        Assert.Equal(("ISM2093", status, Called, "spec.ports[http].name"), (hop.Problem!.Code, hop.Status, hop.Problem.Object, hop.Problem.Path));
+        Assert.StartsWith("if the application does not speak HTTP, name the port tcp", hop.Problem.Remedy, StringComparison.Ordinal);
+    }
+
     /// <summary>It speaks HTTP/1.1 as its port declares, so the port is innocent.</summary>
     [Theory]
     [InlineData("invalid_transfer_encoding", "a Transfer-Encoding other than one", "do not set the header")]

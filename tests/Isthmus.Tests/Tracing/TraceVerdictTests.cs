@@ -188,6 +188,22 @@ public sealed class TraceVerdictTests
             TraceText.Write(new("a.shop", "c1", "b", [new("cluster", 0, HopStatus.Failed, "does not exist", [])], [], null), details: false),
             StringComparison.Ordinal);
 
+    /// <summary>A call that worked is never said to have failed: others do.</summary>
+    [Theory]
+    [InlineData(200, "50 %", "50 % of the calls fail, although the one that was made got through, at: endpoints")]
+    [InlineData(200, "", "A part of the calls fail, although the one that was made got through, at: endpoints")]
+    [InlineData(0, "50 %", "50 % of the calls fail at: endpoints")]
+    [InlineData(503, "", "The call fails at: endpoints")]
+    public void The_verdict_says_which_calls_fail(int status, string share, string verdict)
+    {
+        var call = status == 0 ? null : new MadeCall("GET /", true, status, 1, Callee, "-", "", []);
+        var trace = new CallTrace("a.shop", "c1", "b", [new("cluster", 0, HopStatus.Ok, "v1", [new(HopFacts.ShareFact, "30 %")]),
+            new("cluster", 0, HopStatus.Ok, "v2", share.Length > 0 ? [new(HopFacts.ShareFact, share)] : []), new("endpoints", 0, HopStatus.Failed, "none", []),
+            new("call", 0, status == 503 ? HopStatus.Failed : HopStatus.Ok, "GET /", [])], [], call);
+        Assert.Contains($"✘ {verdict}\n", TraceText.Write(trace, details: false), StringComparison.Ordinal);
+        Assert.Equal(verdict, TraceText.Tree(trace)["verdict"]!.ToString());
+    }
+
     private static WantedCall Wanted => new(IPEndPoint.Parse(Callee), "http", "orders", "/", "GET", SentRequest.Plain);
 
     private static string WithFault(string client, string fault) => client.Replace("\"http_filters\": [",

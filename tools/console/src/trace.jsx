@@ -67,12 +67,12 @@ function Trace({ trace, asked, topology }) {
   const warned = failed ? [] : trace.hops.filter(hop => hop.status === 'warning');
   const found = [...new Set(warned.map(hop => hop.problem ? `${hop.problem.object}${hop.problem.field ? ` ${hop.problem.field}` : ''}: ${hop.problem.message}` : `${place(hop.hop)}: ${hop.summary}`))];
   const [open, setOpen] = useState(warned[0] ?? null);
-  const shared = trace.hops.filter(hop => hop.way === 0 && hop.hop !== 'call');
-  const call = trace.hops.filter(hop => hop.hop === 'call');
+  const shared = trace.hops.filter(hop => hop.way === 0 && hop.hop !== 'call' && hop.hop !== 'calls');
+  const call = trace.hops.filter(hop => hop.hop === 'call' || hop.hop === 'calls');
   const row = hops => <ol class="hops">{hops.map(hop => <li><button type="button" class={`hop ${marks[hop.status][1]}`} aria-expanded={open === hop} onClick={() => setOpen(open === hop ? null : hop)}>
     <span class="mark" aria-hidden="true">{marks[hop.status][0]}</span><strong>{place(hop.hop)}</strong><span class="hidden">: {words[hop.status]}.</span><span class="text">{hop.summary}</span></button></li>)}</ol>;
   return <section aria-label="The path of the call">
-    <p role="status" class={`verdict ${failed ? 'bad' : warned.length > 0 ? 'warn' : 'ok'}`}>{failed ? `✘ The call fails at: ${place(failed.hop)}` : <>
+    <p role="status" class={`verdict ${failed ? 'bad' : warned.length > 0 ? 'warn' : 'ok'}`}>{failed ? `✘ ${trace.verdict}` : <>
       {warned.length > 0 ? '!' : '✔'} {trace.call ? 'The call gets through.' : 'The call would get through; it was not made.'}{found.length === 1 && ` ${found[0]}.`}</>}</p>
     {found.length > 1 && <ul>{found.map(text => <li>{text}</li>)}</ul>}
     {trace.cause && <Cause problem={trace.cause} kind="bad" />}

@@ -74,8 +74,11 @@ public sealed record MadeCall(string What, bool Answered, int Status, double Mil
     /// <summary>The status of a gRPC call; null without one.</summary>
     public int? GrpcStatus { get; init; }
 
-    /// <summary>What the other end of a TCP connection does: it speaks first, after the caller has ended its direction, it closes, or says nothing;
-    /// empty when it is not such a call, or nobody knows.</summary>
+    /// <summary>Bytes of a TCP connection were taken for a request of HTTP, which they are not.</summary>
+    public bool IsTakenForRequest { get; init; }
+
+    /// <summary>What the other end of a TCP connection does: it speaks first, answers the data, or once the caller has ended its direction, closes, or says
+    /// nothing; empty when it is not such a call, or nobody knows.</summary>
     public string Says { get; init; } = "";
 
     /// <summary>The connection was made, but no TLS handshake: what accepts it does not speak TLS, closes, or says

@@ -38,6 +38,17 @@ public sealed record SentRequest(string Method, ValueList<SentHeader> Headers, s
         return new(method.ToUpperInvariant(), list.ToValueList(), body) { IsWebSocket = isWebSocket };
     }
 
+    /// <summary>Refuses what a call of the target would not send.</summary>
+    /// <exception cref="WrongUseException">Something would be left out.</exception>
+    public void CheckFor(TraceTarget target)
+    {
+        if (target.Scheme == "tcp" && (Method.Length > 0 || Headers.Count > 0))
+            throw new WrongUseException(Method.Length > 0 ? "--method" : "--header", "does not go with tcp://, which sends no request (and --jwt is a header)",
+                "leave it out; --data sends bytes");
+        if (target.Scheme == "grpc" && Body.Length > 0)
+            throw new WrongUseException("--data", "does not go with grpc://: the trace sends an empty message", "leave it out");
+    }
+
     internal static bool IsToken(char c) => char.IsAsciiLetterOrDigit(c) || "!#$%&'*+-.^_`|~".Contains(c, StringComparison.Ordinal);
 }
 

@@ -342,6 +342,10 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
             ? Faults.Of("ISM2053", Named(first.Gateway), first.Path, first.Why, first.Remedy) : null;
     }
 
+    /// <summary>What the gateway needs for not redirecting what came to the load balancer by TLS.</summary>
+    private const string OnceTrusted = ", and the gateway trusts its X-Forwarded-Proto (gatewayTopology.numTrustedProxies: 1); otherwise they are redirected "
+        + "for ever";
+
     /// <summary>A server redirects requests to https, but the gateway takes no TLS for their host; null when it does.</summary>
     public Problem? RedirectsNowhere()
     {
@@ -353,7 +357,7 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
             || having.Exists(one => one.Server.Tls is { HttpsRedirect: false })) return null;
         return Faults.Of("ISM2053", Named(owner), $"spec.servers[{owner.Servers.ToList().IndexOf(redirecting)}].tls.httpsRedirect",
             $"sends requests to https://{facts.Target.Host}, and no Gateway of these Pods has a server with TLS for this host: clients that follow find "
-                + "nothing, unless a load balancer before the gateway ends TLS",
+                + $"nothing, unless a load balancer before the gateway ends TLS{OnceTrusted}",
             $"add a server with protocol HTTPS, port 443, tls.credentialName and host {facts.Target.Host}, or remove httpsRedirect");
     }
 
@@ -384,7 +388,7 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
         }
         return Faults.Of("ISM2053", owner, field,
             $"sends requests to https://{host}{(to.IsDefaultPort ? "" : $":{to.Port}")}, and {takers} for this host at port {to.Port}: clients that follow "
-                + "find nothing, unless a load balancer before the gateway ends TLS",
+                + $"find nothing, unless a load balancer before the gateway ends TLS{OnceTrusted}",
             $"add {remedy}, or remove the redirect");
     }
 

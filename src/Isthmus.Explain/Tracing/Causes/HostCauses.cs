@@ -242,7 +242,7 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
             var known = rules.SelectMany(candidate => candidate.Subsets).Select(candidate => candidate.Name).Distinct().ToList();
             if (!known.Contains(subset))
             {
-                return Elsewhere(host, subset, owner, rules) ?? OfNoHost(host, subset, owner)
+                return Elsewhere(host, subset, owner, rules) ?? OfNoHost(host, subset, owner) ?? OfOtherCluster(host, subset, owner)
                     ?? Faults.Of("ISM2032", owner, config.RouteField(rule, fqdn, subset, "subset"), rules.Count == 0
                     ? $"{routes} subset {subset} of {host.Fqdn}, and no DestinationRule defines subsets of it"
                     : $"{routes} subset {subset} of {host.Fqdn}, which DestinationRule {rules[0].Namespace}/{rules[0].Name} does not define: it has "
@@ -253,6 +253,19 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
             }
         }
         return visibility.Hidden(host, port) ?? availability.Unwatched(host.Services) ?? availability.NotTold(host);
+    }
+
+    /// <summary>Only a cluster whose objects do not apply here defines the subset; null when none does.</summary>
+    private Problem? OfOtherCluster(MeshHost host, string subset, string owner)
+    {
+        var found = facts.Clusters.Where(cluster => cluster != config.At && cluster.Error.Length == 0)
+            .SelectMany(cluster => CallerConfig.RulesOf(cluster, host).Select(rule => (Cluster: cluster, Rule: rule)))
+            .FirstOrDefault(one => one.Rule.Subsets.Any(candidate => candidate.Name == subset));
+        if (found.Rule is not { } rule) return null;
+        var (name, here) = ($"DestinationRule {rule.Namespace}/{rule.Name}", config.At.Context);
+        return Faults.Of("ISM2032", $"{name} in {found.Cluster.Context}", "spec.subsets",
+            $"defines subset {subset} of {host.Fqdn}, to which {owner} routes, and applies to callers of {found.Cluster.Context} only: {here} has {(CallerConfig.RulesOf(config.At, host).Any() ? "another one, without it"
+                : "no DestinationRule of the host")}", $"apply it in {here} as well");
     }
 
     /// <summary>A DestinationRule defines the subset, and the caller's proxy does not follow it; null when none does.</summary>

@@ -263,6 +263,11 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
             ? ($"has {string.Join(", ", has)} ({meant})", $"{account}; or {Added(term, call)}{CallerAccounts.Widened(facts)}")
             : (has.Count > 0 ? $"has {string.Join(", ", has)}" : $"has none{(field.Contains(".when[", StringComparison.Ordinal) ? $" ({term.Key})" : "")}",
                 Added(term, call));
+        if (near.Policy.Selector.IsEmpty && near.Policy.Namespace == facts.RootNamespace && callee.Name.Namespace != facts.RootNamespace)
+            (actual, remedy) = ($"{actual}, and the policy is in the root namespace without a selector, so that it is for all workloads of the mesh",
+                $"if it is meant for some only, such as a gateway, give it a selector; otherwise {remedy}");
+        else if (term.Key == RuleKeys.Path && term.Values.Any(value => value.Contains('?', StringComparison.Ordinal)))
+            actual += ": paths are compared without the query";
         var more = near.Misses.Count > 1 ? $" (and {near.Misses.Count - 1} more of the rule does not match)" : "";
         return Faults.Of("ISM2064", owner, field,
             $"{(term.Values.IsEmpty ? $"does not allow {string.Join(", ", term.NotValues)}" : $"allows {string.Join(", ", term.Values)} only")}, and "

@@ -65,9 +65,10 @@ internal sealed record DeclaredPort(Protocol Protocol, string Object, string Fie
                 $"call https://{call.Facts.Target.Host}:{call.Port}; "
                 + $"or, if the application speaks plain HTTP, {Declare("http")}");
         }
-        if (call.Kind != CallKinds.Tcp || !Protocol.IsHttp() || call.Facts.Call is not { Answered: false }) return null;
+        if (call.Kind != CallKinds.Tcp || !Protocol.IsHttp()) return null;
         return Faults.Of("ISM2093", Object, Field,
-            $"declares {Name}, and the call is a plain TCP connection: proxies wait there for a request of {Name}, so a server that speaks first is not heard",
+            $"declares {Name}, and the call is a plain TCP connection: proxies wait there for a request of {Name}, so a server that speaks first is not heard, "
+                + "and bytes that are no request may be refused with 400",
             $"if the application does not speak HTTP, {Declare("tcp")}");
     }
 }

@@ -16,6 +16,9 @@ internal static class HopFacts
         SealedFact = "mutual TLS by", ConnectFact = "connect timeout", RetriesFact = "retries",
         DestinationRuleFact = "destination rule";
 
+    /// <summary>Which part of the calls goes to the cluster; empty when all do.</summary>
+    public const string ShareFact = "share";
+
     /// <summary>How long connections may carry no bytes at a proxy, and the object and the field that say so.</summary>
     public const string IdleFact = "idle timeout", IdleOwnerFact = "idle timeout by";
 

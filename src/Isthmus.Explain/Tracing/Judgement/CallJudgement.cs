@@ -21,7 +21,7 @@ internal static class CallJudgement
         CallerCauses.Aliased, AddressCauses.Code, GoneRevision.Code];
 
     public static CallTrace Judge(TracedCall traced, CallTrace trace) => 
-        RepeatedCalls.Tell(ForeignRoute.Tell(traced, Unreached(OneRemedy(Outcome(traced, trace)))), traced.Facts);
+        RepeatedCalls.Tell(CrossOrigins.Tell(ForeignRoute.Tell(traced, Unreached(OneRemedy(Outcome(traced, trace)))), traced.Facts), traced.Facts);
 
     /// <summary>What comes after the hop that fails on its way, and after the endpoint to which the call was not connected, did not pass.</summary>
     private static CallTrace Unreached(CallTrace trace)
@@ -98,7 +98,7 @@ internal static class CallJudgement
     /// <summary>Whether an answer says that the call was not served: errors of the server, and that there were too many. Other statuses are for the
     /// application to judge, such as that a name is not found. Whoever wants a WebSocket gets it, or is not served.</summary>
     internal static bool IsFailure(MadeCall call) =>
-        call.IsUpgraded == false || call.Status is 429 or >= 500 || call.GrpcStatus is 2 or 4 or 8 or 13 or 14 or 15;
+        call.IsUpgraded == false || call.IsTakenForRequest || call.Status is 429 or >= 500 || call.GrpcStatus is 2 or 4 or 8 or 13 or 14 or 15;
 
     /// <summary>A route may divide calls among clusters, and one that has reached an endpoint has found a cluster with endpoints.</summary>
     private static bool IsOnWay(Hop hop, CallTrace trace, MadeCall call) => hop.Way > 0 ? trace.Took(hop.Way, call)
@@ -319,7 +319,7 @@ internal static class CallJudgement
         call.Status > 0
             ? $"{call.Status}{(call.GrpcStatus is { } grpc ? $", grpc-status {grpc}" : "")}"
             : call.Answered
-            ? Connected(call.Says)
+            ? $"{Connected(call.Says)}{(call.IsTakenForRequest ? " with HTTP/1.1 400" : "")}"
             : call.Detail.Length > 0
             ? call.Detail
             : "no answer";
@@ -327,7 +327,7 @@ internal static class CallJudgement
     private static string Connected(string says) => says switch
     {
         "first" => "connected; the server speaks first",
-        "after the end" => "connected; the server answers",
+        "after the end" or "to the data" => "connected; the server answers",
         CallReading.Closed => "connected; the server closes",
         "nothing" => "connected; the server says nothing by itself",
         _ => "connected",

@@ -43,6 +43,7 @@ internal static class CallReading
             IsConnected = isConnected,
             IsAnsweredByCaller = answered && wanted.Kind != CallKinds.Tcp && seen is { Attempts: null or 0 } && Text(seen.Upstream).Length == 0,
             Says = says,
+            IsTakenForRequest = wanted.Kind == CallKinds.Tcp && Text(answer.Body).StartsWith("HTTP/1.1 400", StringComparison.Ordinal),
             GrpcStatus = answer.GrpcStatus,
             IsTlsRefused = answer.TlsFailed == true,
             IsUpgraded = answer.Upgraded,

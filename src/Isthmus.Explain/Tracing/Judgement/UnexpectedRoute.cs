@@ -18,8 +18,23 @@ internal static class UnexpectedRoute
         var name = hop.Facts.FirstOrDefault(fact => fact.Name == HopFacts.RuleFact)?.Value ?? "";
         return config.Istio<VirtualService>().FirstOrDefault(one => $"{one.Namespace}/{one.Name}" == name) is { } routes
             && (Unused(routes, facts.Target.Path.Length > 0 ? facts.Target.Path : "/") ?? Astray(routes, facts)) is var (field, message, remedy)
-            ? Faults.Of(Code, $"VirtualService {name} in {config.Context}", field, message, remedy) : null;
+            ? Faults.Of(Code, $"VirtualService {name} in {config.Context}", field, message, remedy) : Swapped(trace, hop, facts);
     });
+
+    /// <summary>The route leads to another host than the one that is called, by mistake or on purpose, and that one does not know the path.</summary>
+    private static Problem? Swapped(CallTrace trace, Hop hop, TraceFacts facts)
+    {
+        var owner = hop.Facts.Where(fact => fact.Value.Length > 0).Select(fact => fact.Name switch
+        {
+            HopFacts.RuleFact => $"VirtualService {fact.Value}", HopFacts.ApiRuleFact => fact.Value, _ => "",
+        }).FirstOrDefault(name => name.Length > 0);
+        if (owner is null || facts.Entry is not null || facts.Host(facts.Target.Host, facts.Client.Namespace) is not { } called) return null;
+        var to = trace.Hops.Where(one => one is { Name: "cluster", Way: 0 }).Select(one => one.Summary.Split('|')).Where(parts => parts.Length == 4)
+            .Select(parts => parts[3]).Distinct().ToList();
+        return to.Count == 0 || to.Contains(called.Fqdn) ? null
+            : Faults.Of(Code, $"{owner} in {facts.ConfigOf(facts.Home).Context}", "", $"leads calls of {called.Fqdn} to {string.Join(" and ", to)}, and the "
+                + "application there answers 404", $"if {called.Fqdn} is meant, lead to it; otherwise call a path that the application there has");
+    }
 
     /// <summary>A route comes after one that takes everything.</summary>
     private static (string Field, string Message, string Remedy)? Unused(VirtualService routes, string path)

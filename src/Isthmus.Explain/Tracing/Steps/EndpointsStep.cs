@@ -24,7 +24,7 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
     public void WalkCluster(OutboundChoice outbound, ClusterView cluster, int percent)
     {
         var (_, port, subset, fqdn) = ProxyTables.Split(cluster.Name);
-        record.Ok("cluster", cluster.Name, ("kind", cluster.Kind), ("share", percent < 100 ? $"{percent} %" : ""),
+        record.Ok("cluster", cluster.Name, ("kind", cluster.Kind), (HopFacts.ShareFact, percent < 100 ? $"{percent} %" : ""),
             ("balancing", cluster.Balancing), (HopFacts.ConnectFact, cluster.ConnectTimeout.ToString("g", System.Globalization.CultureInfo.InvariantCulture)),
             (HopFacts.DestinationRuleFact, IstioMetadata.ConfigOf(cluster.Metadata?.FilterMetadata)),
             (HopFacts.UpgradeFact,

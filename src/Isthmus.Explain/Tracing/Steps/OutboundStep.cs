@@ -357,7 +357,7 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
             else record.Fail("cluster", $"{name} does not exist", name == ResourceNames.Unresolved && IstioMetadata.IsOfGatewayApi(outbound.Rule)
                 ? causes.Config.Failing(outbound.Rule, outbound.Route?.Name ?? "")
                 : (IstioMetadata.IsOfIngress(outbound.Rule) ? causes.Entries.Ingresses.Misled(call) : null) ?? causes.Hosts.MissingCluster(name, outbound.Rule),
-                ("share", percent < 100 ? $"{percent} %" : ""));
+                (HopFacts.ShareFact, percent < 100 ? $"{percent} %" : ""));
         }
         record.EndWay();
     }
@@ -378,13 +378,14 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
             record.Fail("cluster", $"{cluster}: no service has {call.Destination}", problem);
             return;
         }
-        if (DeclaredPort.Of(call)?.Contradiction(call) is { } contradiction)
+        var astray = causes.Callers.ForeignHost(call) ?? causes.Callers.PassedOn(call);
+        if (astray is null && DeclaredPort.Of(call)?.Contradiction(call) is { } contradiction)
             record.Warn("cluster", $"{cluster}: passed through unchanged", contradiction);
         else if (problem is not null)
             record.Warn("cluster", $"{cluster}: the proxy does not know {call.Host?.Fqdn ?? facts.Target.Host}, so the call leaves in plain text", problem);
         else if (cluster == ResourceNames.DynamicDns)
             record.Ok("cluster", $"{cluster}: plain HTTP, outside the mesh, to the address that the request's host has");
         else record.Ok("cluster", $"{cluster}: passed through unchanged, outside the mesh");
-        endpoints.WalkPlain(causes.Callers.ForeignHost(call) ?? causes.Callers.PassedOn(call));
+        endpoints.WalkPlain(astray);
     }
 }

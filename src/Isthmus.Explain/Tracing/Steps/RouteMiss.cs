@@ -79,7 +79,8 @@ internal sealed record RouteMiss(string Field, string Words, string Remedy)
     private static string Longer(string pattern, string value) =>
         new[] { $"{pattern}.*", $".*{pattern}", $".*{pattern}.*" }.FirstOrDefault(longer => IsWhole(longer, value, false)) ?? "";
 
-    private static bool IsMatch(StringMatch match, string? value, bool ignoreCase)
+    /// <summary>Whether a value is one that a match takes.</summary>
+    internal static bool IsMatch(StringMatch match, string? value, bool ignoreCase)
     {
         if (value is null) return false;
         var comparison = ignoreCase ? StringComparison.OrdinalIgnoreCase : StringComparison.Ordinal;

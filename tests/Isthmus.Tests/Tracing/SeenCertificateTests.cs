@@ -55,6 +55,17 @@ public sealed class SeenCertificateTests
         Assert.True(trace.Call!.IsUnchecked);
     }
 
+    [Theory]
+    [InlineData(Callee, "Pod shop/orders-a in c1")]
+    [InlineData("172.18.2.1:15443", "Pod shop/orders-b in c2")]
+    public void Who_has_shown_it_is_named(string upstream, string owner)
+    {
+        using var leaf = Leaf(-20, -10, "orders");
+        var scenario = Scenario(Answered(leaf) with { Upstream = upstream }, isInBoth: true);
+        var trace = scenario.Walk("https://orders:80");
+        Assert.True(owner == trace.Hops.Single(hop => hop.Name == "call").Problem?.Object, TraceText.Write(trace, details: true));
+    }
+
     [Fact]
     public void A_report_with_certificates_is_read()
     {
@@ -74,20 +85,17 @@ public sealed class SeenCertificateTests
     private static MadeCall Answered(X509Certificate2 leaf) => new("GET / of orders:80 over TLS", true, 200, 3, Callee, "-", "", []) { Shown = [leaf] };
 
     /// <summary>Connections to the port are passed on as they are.</summary>
-    private static TraceScenario Scenario(MadeCall call)
+    private static TraceScenario Scenario(MadeCall call, bool isInBoth = false)
     {
         var scenario = new TraceScenario { Call = call };
-        (scenario.One, scenario.Two) = (Named(scenario.One), Named(scenario.Two));
-        var page = JsonNode.Parse(scenario.ClientOfOne)!;
+        var page = JsonNode.Parse(isInBoth ? scenario.Client : scenario.ClientOfOne)!;
         foreach (var listener in page["config_dump"]!["configs"]![2]!["dynamic_listeners"]!.AsArray())
-            if (listener!["name"]?.ToString() == "0.0.0.0_80")
+            if (listener!["active_state"]!["listener"]!["name"]!.ToString() == "0.0.0.0_80")
                 listener["active_state"]!["listener"]!["filter_chains"] = JsonNode.Parse($$$"""
                     [{"filters": [{"name": "tcp", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "x",
                       "cluster": "outbound|80||{{{TraceScenario.Fqdn}}}"} }]}]
                     """);
         scenario.Client = page.ToJsonString();
         return scenario;
-
-        static string Named(string objects) => objects.Replace("{name: http, port: 80", "{name: https, port: 80", StringComparison.Ordinal);
     }
 }

@@ -7,6 +7,7 @@ using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Mesh.Generate;
 using Isthmus.Operate.Certificates;
 
 namespace Isthmus.Explain.Tracing.Judgement;
@@ -51,8 +52,12 @@ internal static class SeenCertificate
         var way = trace.Ways.FirstOrDefault(one => one.Names(call.Upstream)) ?? (trace.Ways is [var only] ? only : null);
         if (IPEndPoint.TryParse(call.Upstream, out var upstream))
         {
-            if (GatewayPlace.Find(facts, upstream)?.Cluster is { } cluster && traced.Host?.In(cluster) is { } there)
-                return there.Port(traced.Port) is { } port && there.Callees(port) is [var one] ? $"{PodRef.Of(one.Cluster, one.Pod)}" : there.Name;
+            // A route may lead to another host than the one that is called.
+            var chosen = PlacedHop.Of(trace).LastOrDefault(hop => hop.Hop.Name == "call")?.Cluster ?? "";
+            if (ResourceNames.TryParseOutbound(chosen, out _, out _, out var host, out _)
+                && GatewayPlace.Find(facts, upstream)?.Cluster is { } cluster && facts.Host(host)?.In(cluster) is { } there)
+                return there.Pods.Where(pod => pod.Status.IsReady && pod.Metadata.DeletionTimestamp is null).ToList() is [var one]
+                    ? $"{PodRef.Of(cluster, one)}" : there.Name;
             if (facts.PodAt(upstream.Address, "", facts.Home, facts.Home.NetworkOf(facts.ClientPod)) is var (at, pod) && !ClusterObjects.IsGateway(pod))
                 return $"{PodRef.Of(at, pod)}";
         }

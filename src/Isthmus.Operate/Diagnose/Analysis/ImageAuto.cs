@@ -33,7 +33,8 @@ public static class ImageAuto
     {
         const string again = "and create the Pod again";
         var why = $"has image: auto: no injector changed it, and it cannot start{like}";
-        var (ns, asks) = (pod.Metadata.Namespace, InjectionLabels.Asks(pod.Metadata.Labels, pod.Metadata.Annotations) == true);
+        // Webhooks do not see annotations.
+        var (ns, asks) = (pod.Metadata.Namespace, InjectionLabels.Asks(pod.Metadata.Labels, new Dictionary<string, string>()) == true);
         var label = $"kubectl --context={context} label namespace {ns} {Labels.Injection}";
         if (labels.TryGetValue(Labels.Injection, out var told) && told != "enabled")
             return ($"{why}; namespace {ns} has {Labels.Injection}={told}, which keeps injectors from its Pods{(asks ? ", whatever they ask for" : "")}",

@@ -3,8 +3,8 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
-/// <summary>A match at a gateway that no request comes to: another VirtualService with its host is older, so that its routes are tried first, and one of
-/// them takes all that the match does.</summary>
+/// <summary>A match at a gateway that no request comes to: another VirtualService with its host is older, or of the same second and first by its name, so
+/// that its routes are tried first, and one of them takes all that the match does.</summary>
 /// <param name="By">The place of the older one's route.</param>
 /// <param name="Route">The place of the route that is hidden.</param>
 /// <param name="Match">The place of its match; null: the whole route is hidden.</param>
@@ -12,8 +12,10 @@ public sealed record TakenRoute(VirtualService Older, int By, VirtualService New
 {
     public string Path => $"spec.http[{Route}]{(Match is { } match ? $".match[{match}]" : "")}";
 
-    public string Why => $"is never used for {Host} at Gateway {Gateway}: VirtualService {Older.Namespace}/{Older.Name} is older, so that its routes are tried "
-        + $"first, and its spec.http[{By}]{Text(Older.Http[By])} takes all that this {(Match is null ? "route" : "match")}{Text(Newer.Http[Route])} does";
+    public string Why => $"is never used for {Host} at Gateway {Gateway}: VirtualService {Older.Namespace}/{Older.Name} is {Rank}, so that its routes are "
+        + $"tried first, and its spec.http[{By}]{Text(Older.Http[By])} takes all that this {(Match is null ? "route" : "match")}{Text(Newer.Http[Route])} does";
+
+    private string Rank => Older.CreatedAt < Newer.CreatedAt ? "older" : "of the same second and comes first by its name";
 
     public string Remedy => $"write the routes of both into one VirtualService, with this {(Match is null ? "route" : "match")} before that one; or let one "
         + "VirtualService delegate to both, in that order";
@@ -64,7 +66,7 @@ public static class TakenRoutes
             {
                 var matches = MatchesOf(route);
                 var takers = matches.Select(match => IsAt(match, gateway)
-                    ? Taker(oldestFirst.Take(place).Where(older => older.CreatedAt < newer.CreatedAt), match, gateway) : null).ToList();
+                    ? Taker(oldestFirst.Take(place), match, gateway) : null).ToList();
                 if (takers is [{ } first, ..] && takers.TrueForAll(taker => taker is not null))
                 {
                     yield return new(first.Older, first.By, newer, index, null, host, gateway);

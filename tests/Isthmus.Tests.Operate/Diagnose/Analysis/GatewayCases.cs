@@ -44,6 +44,8 @@ internal static class GatewayCases
             Join(Open, AtDoor("all", "/h", "2026-02-01T00:00:00Z"), AtDoor("hello", "/hello")),
             "VirtualService shop/all is older, so that its routes are tried first, and its spec.http[0] (prefix /h) takes all that this route (prefix /hello)",
             Remedy: "write the routes of both into one VirtualService"),
+        new("ISM1550", "c1 VirtualService shop/hello spec.http[0]", Join(Open, AtDoor("all", "/h"), AtDoor("hello", "/hello")),
+            Join(Open, AtDoor("zero", "/h"), AtDoor("hello", "/hello")), "shop/all is of the same second and comes first by its name, so that"),
         // A route for everything is tried last, and of two the older one is the only one.
         new("ISM1550", "c1 VirtualService shop/hello spec.http[0]", Join(Open, AtDoor("all", "/", "2025-12-01T00:00:00Z"), AtDoor("hello", "/")),
             Join(Open, AtDoor("all", "/", "2025-12-01T00:00:00Z"), AtDoor("hello", "/hello")), "is never used for web.example at Gateway shop/front"),

@@ -117,7 +117,8 @@ public sealed class TraceTests(LoopbackMeshRig mesh, FaultyServices services)
     public async Task The_certificate_of_an_application_is_judged_as_clients_do()
     {
         await ReadyAsync();
-        await mesh.UntilAsync(async () => TraceText.Write(await mesh.TraceAsync($"deployment/{Name("caller")}", Name("ns"), Fill("$sealed.$ns")), details: false),
+        var target = Fill("$sealed.$ns");
+        await mesh.UntilAsync(async () => TraceText.Write(await mesh.TraceAsync($"deployment/{Name("caller")}", Name("ns"), target), details: false),
             text => text.Contains("✔ The call gets through for clients that do not check certificates. 1 warning", StringComparison.Ordinal)
                 && text.Contains($"ISM2102 Pod {Name("ns")}/", StringComparison.Ordinal)
                 && text.Contains(Fill("shows the certificate CN=own, which is for $sealed, and not for $sealed.$ns"), StringComparison.Ordinal)

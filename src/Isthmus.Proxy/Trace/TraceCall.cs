@@ -70,7 +70,9 @@ internal sealed class TraceCall(TimeProvider time, ICallEntry entry)
         await using var plain = stream.ConfigureAwait(false);
         if (call.Kind == CallKind.Tls) stream = await TlsAsync(call, stream, result, stop).ConfigureAwait(false);
         await stream.WriteAsync(call.Bytes, stop).ConfigureAwait(false);
-        Describe(await ReadAsync(stream, call.IsWebSocket, stop).ConfigureAwait(false), result);
+        var (answer, isWhole) = await ReadAsync(stream, call.IsWebSocket, stop).ConfigureAwait(false);
+        Describe(answer, result);
+        if (!isWhole) result.Error = string.Create(CultureInfo.InvariantCulture, $"the connection was reset after {answer.Length} bytes of the response");
         if (call.IsWebSocket && result.Status is { } status) result.Upgraded = status == 101;
     }
 
@@ -139,13 +141,21 @@ internal sealed class TraceCall(TimeProvider time, ICallEntry entry)
 #pragma warning restore CA5359
 
     /// <param name="onlyHead">The connection goes on after the head.</param>
-    private static async Task<byte[]> ReadAsync(Stream stream, bool onlyHead, CancellationToken stop)
+    /// <returns>What came, and whether it was not cut off.</returns>
+    private static async Task<(byte[] Answer, bool IsWhole)> ReadAsync(Stream stream, bool onlyHead, CancellationToken stop)
     {
         var buffer = new byte[LongestAnswer];
         var length = 0;
-        while (length < buffer.Length && !(onlyHead && buffer.AsSpan(0, length).IndexOf("\r\n\r\n"u8) >= 0)
-            && await stream.ReadAsync(buffer.AsMemory(length), stop).ConfigureAwait(false) is > 0 and var count) length += count;
-        return buffer[..length];
+        try
+        {
+            while (length < buffer.Length && !(onlyHead && buffer.AsSpan(0, length).IndexOf("\r\n\r\n"u8) >= 0)
+                && await stream.ReadAsync(buffer.AsMemory(length), stop).ConfigureAwait(false) is > 0 and var count) length += count;
+        }
+        catch (IOException) when (length > 0)
+        {
+            return (buffer[..length], false);
+        }
+        return (buffer[..length], true);
     }
 
     private static void Describe(byte[] answer, CallReport result)

@@ -15,6 +15,8 @@ internal static class OperatorFaults
             Call) { Sent = services => SentRequest.Parse("", [], "", services.Tokens.Sign(InjectedFault.Claims(services, 1))) },
         new("$caller", "$nested/hello", "ISM2064 | AuthorizationPolicy $ns/$nested in cluster1 | has a token without a claim realm.roles: its claims are", Call,
             Call) { Sent = OfRealm },
+        new("$caller", "$subless/hello", "ISM2064 | AuthorizationPolicy $ns/$subless in cluster1 | carries a valid token without the claim sub", Call, Call)
+            { Sent = OfClient },
         new("$caller", "$addressed/hello", "ISM2064 | AuthorizationPolicy $ns/$addressed in cluster2 | the address of the gateway of its network", Call,
             Call),
         new("$caller", "$unshared.$other/hello", "ISM2032 | DestinationRule $other/$unshared in cluster1 | is exported to", Call,
@@ -101,6 +103,14 @@ internal static class OperatorFaults
     ];
 
     /// <summary>A token with roles in a claim of its own.</summary>
+    /// <summary>As of a program, which is no subject.</summary>
+    private static SentRequest OfClient(FaultyServices services)
+    {
+        var claims = InjectedFault.Claims(services, 1);
+        claims.Remove("sub");
+        return SentRequest.Parse("", [], "", services.Tokens.Sign(claims));
+    }
+
     private static SentRequest OfRealm(FaultyServices services)
     {
         var claims = InjectedFault.Claims(services, 1);

@@ -173,6 +173,20 @@ public sealed class TraceOutcomeTests
         Assert.StartsWith("if the application does not speak HTTP, name the port tcp", hop.Problem.Remedy, StringComparison.Ordinal);
     }
 
+    /// <summary>The response had begun, so the port is innocent.</summary>
+    [Fact]
+    public void An_application_that_ends_within_its_response_is_told()
+    {
+        var scenario = new TraceScenario
+        {
+            Call = new("GET /", false, 200, 3, Callee, "UC", "the connection was reset after 40 bytes of the response", []),
+            Sighted = [Seen("UC", "upstream_reset_after_response_started{connection_termination}", 200)],
+        };
+        var problem = scenario.Walk().Failure!.Problem!;
+        Assert.Equal(("ISM2074", AtCallee, ""), (problem.Code, problem.Object, problem.Path));
+        Assert.StartsWith("its application ended the connection within its response", problem.Message, StringComparison.Ordinal);
+    }
+
     /// <summary>It speaks HTTP/1.1 as its port declares, so the port is innocent.</summary>
     [Theory]
     [InlineData("invalid_transfer_encoding", "a Transfer-Encoding other than one", "do not set the header")]

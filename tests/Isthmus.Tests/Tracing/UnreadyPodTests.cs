@@ -165,7 +165,7 @@ public sealed class UnreadyPodTests
         "data[app.yaml]", "does not exist, and spec.template.spec.volumes[0]")]
     [InlineData("MountVolume.SetUp failed for volume \"data\" : persistentvolumeclaim \"web-data\" not found", "PersistentVolumeClaim shop/web-data in c1", "",
         "does not exist in this cluster")]
-    [InlineData("", "Pod shop/web-1 in c1", "status", "is not ready: container web waits: ContainerCreating")]
+    [InlineData("", "Pod shop/web-1 in c1", "status", "is not ready: its containers are not started yet (ContainerCreating)")]
     public void What_a_volume_names_and_does_not_exist_is_named(string said, string owner, string path, string message)
     {
         var cluster = Alone("containers: [{name: web}], volumes: [{name: conf, configMap: {name: web-conf}}, {name: keys, secret: {secretName: web-keys}}, "
@@ -177,11 +177,36 @@ public sealed class UnreadyPodTests
         Assert.StartsWith(message, problem.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>It has no readiness probe, so that nothing but its volumes is asked about.</summary>
+    [Fact]
+    public void What_a_Pod_without_a_readiness_probe_cannot_mount_is_asked_for()
+    {
+        var scenario = new TraceScenario { Checked = "MountVolume.SetUp failed for volume \"data\" : persistentvolumeclaim \"orders-data\" not found" };
+        scenario.Two = scenario.Two.Replace("{name: orders-b, namespace: shop", "{name: orders-b, namespace: away", StringComparison.Ordinal);
+        scenario.One = scenario.One.Replace("status: {phase: Running, podIP: 10.1.0.5, conditions: [{type: Ready, status: \"True\"}]}",
+            "status: {phase: Pending, containerStatuses: [{name: web, ready: false, state: {waiting: {reason: PodInitializing}}}]}", StringComparison.Ordinal);
+        scenario.Client = scenario.Client.Replace("\"lb_endpoints\": [", "\"ignored\": [", StringComparison.Ordinal);
+        var problem = scenario.Walk().Failure!.Problem!;
+        Assert.Equal(("ISM2047", "PersistentVolumeClaim shop/orders-data in c1"), (problem.Code, problem.Object));
+    }
+
+    /// <summary>Its proxy never finds the control plane, however long one waits.</summary>
+    [Fact]
+    public void A_Pod_whose_proxy_finds_no_control_plane_is_not_said_to_start()
+    {
+        var cluster = Alone("dnsPolicy: Default, containers: [{name: web}, {name: istio-proxy, startupProbe: {failureThreshold: 600, tcpSocket: {port: 1}}}]",
+            "phase: Pending, containerStatuses: [{name: web, ready: true}, {name: istio-proxy, ready: false, state: {running: {startedAt: "
+                + "'2026-06-01T00:00:02Z'}}}]");
+        cluster.AddCheck("shop/web-1", "");
+        var problem = UnreadyPods.Of(cluster, cluster.Pods.Single(), now: Made.AddSeconds(9));
+        Assert.Contains("dnsPolicy Default keeps it from the cluster's DNS, by which it finds its control plane", problem.Message, StringComparison.Ordinal);
+    }
+
     /// <summary>A Pod that was just made starts: nothing has failed.</summary>
     [Theory]
     [InlineData("", "", 3, "is not ready yet: it is starting, and nothing says that it fails; it was created 3 s ago")]
     [InlineData("", "state: {waiting: {reason: ContainerCreating}}", 9, "is not ready yet: it is starting, and nothing says that it fails; it was created 9 s ago")]
-    [InlineData("", "state: {waiting: {reason: ContainerCreating}}", 45, "is not ready: container web waits: ContainerCreating")]
+    [InlineData("", "state: {waiting: {reason: ContainerCreating}}", 45, "is not ready: its containers are not started yet (ContainerCreating)")]
     [InlineData("", "state: {waiting: {reason: ImagePullBackOff}}", 3, "is not ready: container web waits: ImagePullBackOff")]
     [InlineData("", "state: {running: {startedAt: '2026-06-01T00:00:02Z'}}", 12,
         "is not ready yet: it is starting, and nothing says that it fails; container web runs for 10 s, and its readiness probe has not succeeded so far")]

@@ -90,6 +90,9 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
             return ($"carries no valid token: no RequestAuthentication applies to {callee.Name}, so its proxy checks none",
                 $"create a RequestAuthentication with the issuer in namespace {callee.Name.Namespace} in {config.Context}, or allow the call without a token");
         }
+        if (call.ClaimNames.Count > 0 && !call.ClaimNames.Contains("sub"))
+            return ("carries a valid token without the claim sub, of which, with the issuer, principals are made (ISSUER/SUBJECT)",
+                "let the issuer put sub into its tokens, or ask for another claim (when: request.auth.claims[…])");
         if (call.AnyToken is { } token && TokenPlaces.Stray(reading, token) is { } stray) return stray;
         if (call is { HasBearer: false, AnyToken: null, Changes: not { Admitted.Asked.HasBearer: true } })
             return ("carries no valid token", "send a token (isthmus trace --jwt TOKEN), or allow the call without one");

@@ -19,7 +19,8 @@ internal static class StartingPods
     /// <param name="now">Null: nobody knows the time.</param>
     public static Problem? Of(ClusterObjects cluster, Pod pod, string like, DateTimeOffset? now)
     {
-        if (now is not { } at || pod.Metadata.DeletionTimestamp is not null || cluster.FailedCheck(pod) is { Length: > 0 } || HasFailed(pod)) return null;
+        if (now is not { } at || pod.Metadata.DeletionTimestamp is not null || cluster.FailedCheck(pod) is { Length: > 0 } || HasFailed(pod)
+            || (ServicePods.AwaitsProxy(pod) && ServicePods.WithoutDns(pod, []) is not null)) return null;
         return (Prepared(pod, at) ?? Checked(pod, at)) is not var (says, until) ? null
             : Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster.Context}", "status",
                 $"is not ready yet{like}: it is starting, and nothing says that it fails; {says}",

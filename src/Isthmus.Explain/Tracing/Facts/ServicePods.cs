@@ -159,6 +159,8 @@ internal static class ServicePods
             // Most programs that are told to end do so with code 0, and those that are not in time with 137.
             if (status is { State.Waiting: not null, LastState.Terminated: { ExitCode: 0 } } && Find(pod, status.Name) is { LivenessProbe: not null })
                 return $"container {status.Name} ends with code 0 again and again ({status.State.Waiting.Reason}), as when its liveness probe fails";
+            if (status.State.Waiting is { Message: "", Reason: "ContainerCreating" or "PodInitializing" } prepared)
+                return $"its containers are not started yet ({prepared.Reason}), as while a volume cannot be mounted or an image is fetched";
             if (status.State.Waiting is { } waiting) return $"container {status.Name} waits: {waiting.Reason} {waiting.Message}".TrimEnd();
             if (status.State.Terminated is { ExitCode: not 0 } terminated)
                 return $"container {status.Name} exited with code {terminated.ExitCode}{Unproxied(pod, status.Name)}";
@@ -171,6 +173,14 @@ internal static class ServicePods
                     ? $"; {nameless.Why} it from the cluster's DNS, by which it finds its control plane" : "");
         var condition = pod.Status.Conditions.FirstOrDefault(candidate => candidate is { Type: "PodScheduled" or "Ready", Status: not "True" });
         return condition is { Message.Length: > 0 } ? condition.Message : $"phase {pod.Status.Phase}";
+    }
+
+    /// <summary>Whether the containers of a Pod have what they need to start: before, only events say what is missing.</summary>
+    public static bool IsPrepared(Pod pod)
+    {
+        var statuses = pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses).ToList();
+        return pod.Status.Phase != "Pending" || statuses.Exists(status => status.State.Running is not null || status.State.Terminated is not null)
+            || statuses.Exists(status => status.State.Waiting is { Reason: not ("ContainerCreating" or "PodInitializing") });
     }
 
     /// <summary>The command that shows more of why a Pod is not ready: the log of the container that has ended, or else its events.</summary>

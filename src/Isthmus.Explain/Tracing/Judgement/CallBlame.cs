@@ -253,7 +253,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
             var gRPC = traced.Kind == CallKinds.Grpc;
             return Faults.Of("ISM2074", plain.Object, plain.Field,
                 $"declares HTTP, so the callee's proxy speaks HTTP/1.1 to the application of {seen.Proxy}, which ends the connection ({Told(seen)}): "
-                    + $"{(gRPC ? "the call is gRPC, which needs HTTP/2" : "it probably speaks something else, such as TLS or gRPC, or ends")}",
+                    + $"{(gRPC ? "the call is gRPC, which needs HTTP/2" : "it probably speaks something else, such as TLS or gRPC, or crashes at it")}",
                 gRPC ? plain.Declare("grpc") : $"name the port by what the application speaks: https-…, grpc-… or tcp-…; if that is HTTP/1.1: {logs}");
         }
         return Faults.Of("ISM2074", seen.Proxy.ToString(), "", $"its proxy could not hand the call to the application: {Told(seen)}", logs);

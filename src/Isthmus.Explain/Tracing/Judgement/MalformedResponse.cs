@@ -30,6 +30,11 @@ internal static class MalformedResponse
             return Faults.Of("ISM2091", callee.ToString(), "",
                 $"its application answers with more than {ProxyDecisions.LongestHead / 1024} KiB of headers, which proxies do not accept ({told})",
                 "shorten the headers of the response: often cookies, tokens or lists that belong in the body");
+        if (details.Contains("after_response_started", StringComparison.Ordinal))
+            return Faults.Of("ISM2074", callee.ToString(), "",
+                $"its application ended the connection within its response, which had begun ({told}): it crashed or was ended, or its Content-Length is not "
+                    + "that of the body",
+                $"kubectl --context={callee.Context} -n {callee.Namespace} logs {callee.Name}; without a reason there, compare Content-Length with the body");
         return Known.FirstOrDefault(one => details.Contains($"http1.{one.Detail}", StringComparison.Ordinal)) is ({ Length: > 0 }, var says, var remedy)
             ? Faults.Of("ISM2177", callee.ToString(), "",
                 $"its application answers with {says}, which HTTP does not allow and proxies do not accept: the response is 502 ({told})", remedy)

@@ -175,6 +175,11 @@ public static class GatewayApiTargets
         {
             NotPermitted => api.KnowsGrants ? OwnCodes.ReferenceNotGranted.At(api.Cluster, name, path,
                 $"{fault.Message}: {Loss(route, path)}", Grant(name, to)) : null,
+            "BackendNotFound" when to.Kind == MeshApi.Service.Kind && IsMissing(api, route, to, fault)
+                && api.Cluster.Services.FirstOrDefault(one => one.Metadata.Namespace == to.Namespace && one.Metadata.Name == to.Name) is { } there
+                => IstioCodes.ReferencedResourceNotFound.At(api.Cluster, name, $"{path}.port",
+                    $"Referenced backend not found: {fault.Message}: {Loss(route, path)}",
+                    $"write a port of Service {to.Name}: {string.Join(" or ", there.Spec.Ports.Select(port => port.Port))}"),
             "BackendNotFound" when to.Kind == MeshApi.Service.Kind && IsMissing(api, route, to, fault) && MeantNamespace(route, to, api.Cluster.Services
                 .Where(service => service.Metadata.Name == to.Name).Select(service => service.Metadata.Namespace)) is { } ns
                 => IstioCodes.ReferencedResourceNotFound.At(api.Cluster, name, $"{path}.namespace",

@@ -283,7 +283,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         }
     }
 
-    /// <summary>What the kubelet said last of a readiness probe that failed, or of a volume that it cannot mount; empty when it has said nothing, or nobody
+    /// <summary>What the kubelet said last of a probe that keeps the Pod from being ready, of a hook, or of a volume that it cannot mount; empty when it has said nothing, or nobody
     /// may read it.</summary>
     private async Task<string> FailedCheckAsync(PodRef pod, CancellationToken stop)
     {
@@ -295,7 +295,8 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
             return events.Where(one => one["involvedObject"]?["name"]?.ToString() == pod.Name)
                 .OrderByDescending(one => one["lastTimestamp"]?.ToString() ?? "", StringComparer.Ordinal)
                 .Select(one => (Reason: one["reason"]?.ToString() ?? "", Message: one["message"]?.ToString() ?? ""))
-                .Select(one => one.Reason == "FailedMount" ? one.Message
+                .Select(one => one.Reason is "FailedMount" or "FailedPostStartHook"
+                    || one.Message.StartsWith("Startup probe failed", StringComparison.Ordinal) ? one.Message
                     : one.Reason == "Unhealthy" && one.Message.StartsWith(Failed, StringComparison.Ordinal) ? one.Message[Failed.Length..].Trim() : "")
                 .FirstOrDefault(said => said.Length > 0) ?? "";
         }

@@ -49,7 +49,7 @@ public sealed class UnreadyPodTests
     [InlineData("containers: [{name: web, startupProbe: {tcpSocket: {port: 80}}}]", "containerStatuses: [{name: web, started: false, state: {running: {}}}]",
         "the startup probe of container web has not succeeded", "describe pod web-1")]
     [InlineData("containers: [{name: web, startupProbe: {tcpSocket: {port: 80}}}]", "containerStatuses: [{name: web, started: true, state: {running: {}}}]",
-        "the readiness probe of container web fails", "describe pod web-1")]
+        "container web runs, and has not become ready", "describe pod web-1")]
     [InlineData("containers: [{name: web, livenessProbe: {tcpSocket: {port: 80}}}]", "containerStatuses: [{name: web, lastState: {terminated: {exitCode: 0}}, "
         + "state: {waiting: {reason: CrashLoopBackOff}}}]", "container web ends with code 0 again and again (CrashLoopBackOff), as when its liveness probe fails",
         "describe pod web-1")]
@@ -189,6 +189,27 @@ public sealed class UnreadyPodTests
         var problem = scenario.Walk().Failure!.Problem!;
         Assert.Equal(("ISM2047", "PersistentVolumeClaim shop/orders-data in c1"), (problem.Code, problem.Object));
     }
+
+    /// <summary>Only events tell of a hook, and of what a startup probe met.</summary>
+    [Theory]
+    [InlineData("lifecycle: {postStart: {exec: {command: [/opt/register.sh]}}}", "PostStartHook failed: stat /opt/register.sh: no such file or directory", 9,
+        "is not ready: container web runs, and has not become ready: PostStartHook failed: stat /opt/register.sh")]
+    [InlineData("startupProbe: {failureThreshold: 60, tcpSocket: {port: 8081}}", "Startup probe failed: dial tcp 10.1.0.5:8081: connection refused", 9,
+        "is not ready yet: it is starting, and nothing else says that it fails; container web runs for 7 s, and its startup probe has not succeeded so far: "
+            + "Startup probe failed: dial tcp 10.1.0.5:8081")]
+    public void What_the_kubelet_says_of_a_container_that_runs_is_told(string field, string said, int after, string message)
+    {
+        var cluster = Alone($"containers: [{{name: web, {field}}}]",
+            "phase: Running, containerStatuses: [{name: web, ready: false, started: false, state: {running: {startedAt: '2026-06-01T00:00:02Z'}}}]");
+        cluster.AddCheck("shop/web-1", said);
+        Assert.StartsWith(message, UnreadyPods.Of(cluster, cluster.Pods.Single(), now: Made.AddSeconds(after)).Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>The mesh's own containers call nothing.</summary>
+    [Fact]
+    public void Calls_of_the_containers_of_the_mesh_are_not_spoken_of() => Assert.Equal("",
+        ServicePods.Unproxied(Alone("initContainers: [{name: istio-init}], containers: [{name: web}, {name: istio-proxy}]", "phase: Pending").Pods.Single(),
+            "istio-init"));
 
     /// <summary>Its proxy never finds the control plane, however long one waits.</summary>
     [Fact]

@@ -66,7 +66,7 @@ internal static partial class FailedChecks
 
     /// <summary>What came of the check, as the end of a sentence; empty when that is not known.</summary>
     public static string Describe(ClusterObjects cluster, Pod pod) =>
-        cluster.FailedCheck(pod) is { Length: > 0 } said && (ReadinessCheck.Of(pod) is not null || !ServicePods.IsPrepared(pod)) ? $": {said}" : "";
+        cluster.FailedCheck(pod) is { Length: > 0 } said ? $": {said}" : "";
 
     /// <summary>As kubelets, and agents of proxies, write that there was no answer in time.</summary>
     [GeneratedRegex("timed out after|deadline exceeded|Client.Timeout")]

@@ -19,11 +19,13 @@ internal static class StartingPods
     /// <param name="now">Null: nobody knows the time.</param>
     public static Problem? Of(ClusterObjects cluster, Pod pod, string like, DateTimeOffset? now)
     {
-        if (now is not { } at || pod.Metadata.DeletionTimestamp is not null || cluster.FailedCheck(pod) is { Length: > 0 } || HasFailed(pod)
+        var told = cluster.FailedCheck(pod) ?? "";
+        if (now is not { } at || pod.Metadata.DeletionTimestamp is not null || (told.Length > 0 && !IsOfStart(told)) || HasFailed(pod)
             || (ServicePods.AwaitsProxy(pod) && ServicePods.WithoutDns(pod, []) is not null)) return null;
         return (Prepared(pod, at) ?? Checked(pod, at)) is not var (says, until) ? null
             : Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster.Context}", "status",
-                $"is not ready yet{like}: it is starting, and nothing says that it fails; {says}",
+                $"is not ready yet{like}: it is starting, and nothing {(told.Length > 0 ? "else " : "")}says that it fails; {says}"
+                    + (told.Length > 0 ? $": {told}" : ""),
                 $"wait, and try again; if it is not ready by {until.UtcDateTime:u}: {ServicePods.Look(pod, cluster.Context)}");
     }
 
@@ -50,6 +52,9 @@ internal static class StartingPods
         return now >= limit || now < since ? null
             : ($"container {status.Name} runs for {Seconds(now - since)}, and its {kind} probe has not succeeded so far", limit);
     }
+
+    /// <summary>A startup probe may fail as often as it is given tries.</summary>
+    private static bool IsOfStart(string failed) => failed.StartsWith("Startup probe failed", StringComparison.Ordinal);
 
     private static bool HasFailed(Pod pod) => pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses)
         .Any(status => status.RestartCount > 0 || status.State.Terminated is { ExitCode: not 0 } || status.LastState.Terminated is not null);

@@ -168,19 +168,12 @@ internal static class ServicePods
         if (pod.Status.ContainerStatuses.FirstOrDefault(status => !status.Ready) is { } unready)
             return (Find(pod, unready.Name) is { StartupProbe: not null } && unready.Started != true
                 ? $"the startup probe of container {unready.Name} has not succeeded"
+                : Find(pod, unready.Name) is { ReadinessProbe: null, Name: not "istio-proxy" } ? $"container {unready.Name} runs, and has not become ready"
                 : $"the readiness probe of container {unready.Name}{(ReadinessCheck.Of(pod) is { } check ? $" ({check.Text})" : "")} fails")
                 + (unready.Name == "istio-proxy" && WithoutDns(pod, []) is { } nameless
                     ? $"; {nameless.Why} it from the cluster's DNS, by which it finds its control plane" : "");
         var condition = pod.Status.Conditions.FirstOrDefault(candidate => candidate is { Type: "PodScheduled" or "Ready", Status: not "True" });
         return condition is { Message.Length: > 0 } ? condition.Message : $"phase {pod.Status.Phase}";
-    }
-
-    /// <summary>Whether the containers of a Pod have what they need to start: before, only events say what is missing.</summary>
-    public static bool IsPrepared(Pod pod)
-    {
-        var statuses = pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses).ToList();
-        return pod.Status.Phase != "Pending" || statuses.Exists(status => status.State.Running is not null || status.State.Terminated is not null)
-            || statuses.Exists(status => status.State.Waiting is { Reason: not ("ContainerCreating" or "PodInitializing") });
     }
 
     /// <summary>The command that shows more of why a Pod is not ready: the log of the container that has ended, or else its events.</summary>
@@ -197,7 +190,7 @@ internal static class ServicePods
     public static string Unproxied(Pod pod, string container)
     {
         var at = pod.Spec.InitContainers.FindIndex(one => one.Name == container);
-        if (at < 0 || pod.Spec.InitContainers[at].RestartPolicy == "Always" || ClusterObjects.Sidecar(pod) is null) return "";
+        if (at < 0 || pod.Spec.InitContainers[at] is { RestartPolicy: "Always" } || IsOfMesh(pod.Spec.InitContainers[at]) || ClusterObjects.Sidecar(pod) is null) return "";
         var proxy = pod.Spec.InitContainers.FindIndex(one => one.Name == "istio-proxy");
         if (proxy >= 0 && proxy < at) return "";
         var capture = pod.Spec.InitContainers.FindIndex(one => one.Name is "istio-init" or "istio-validation");

@@ -37,11 +37,9 @@ internal sealed class TraceNeeds(TraceFacts facts)
     /// <summary>Why a Pod is not ready may be told by its events, and by its proxy.</summary>
     public void NeedCheck(ClusterObjects cluster, Pod pod)
     {
-        var isPrepared = ServicePods.IsPrepared(pod);
-        if (isPrepared && ReadinessCheck.Of(pod) is null) return;
         var name = PodRef.Of(cluster, pod);
         if (cluster.FailedCheck(pod) is null) Checks.Add(name);
-        if (!isPrepared) return;
+        if (ReadinessCheck.Of(pod) is null) return;
         if (ClusterObjects.Sidecar(pod) is not null && !facts.Proxies.ContainsKey(name) && !facts.Silent.ContainsKey(name)) Proxies.Add(name);
     }
 

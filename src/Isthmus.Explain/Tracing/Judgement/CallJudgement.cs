@@ -61,7 +61,7 @@ internal static class CallJudgement
                 Hops = trace.Hops.Select(hop => hop.Problem?.Code == AddressCauses.Code ? hop with { Status = HopStatus.Unknown, Problem = null } : hop)
                     .ToValueList(),
             };
-        if (facts.Call is { } met && (!met.Answered || IsFailure(met))) trace = Elsewhere(trace, met);
+        if (facts.Call is { } met && !IsServed(facts, trace, met)) trace = Elsewhere(trace, met);
         if (trace.Failure is { } failure) trace = Promote(trace, failure);
         trace = PastCalls.In(traced, Ejected(traced, trace));
         if (facts.Call is not { } call)
@@ -69,21 +69,7 @@ internal static class CallJudgement
                 ? NotMade(trace, FormattableString.Invariant($"the clusters are those of a snapshot of {taken:yyyy-MM-dd HH:mm:ss}Z"))
             : facts.Entry is not null ? NotMade(trace, "only a client outside can make it")
             : facts.NotMade.Length > 0 ? NotMade(trace, facts.NotMade) : trace;
-        // A proxy that denies a call responds, or closes the connection, just as an application would. Many servers close once the caller has ended its
-        // direction: that is a failure only if the configuration forbids the call, or does not work, on the way that the call took.
-        var mayBeDenied = !call.IsAnsweredByCaller && (call.Status is 401 or 403 || call.GrpcStatus is 7 or 16);
-        var isClosed = call.Status == 0 && call.Says == CallReading.Closed;
-        var isDenied = ((mayBeDenied || isClosed)
-                && facts.Sightings.All.Any(sighting => sighting.Details.StartsWith("rbac_access_denied", StringComparison.Ordinal)))
-            || (mayBeDenied && trace.Hops.Any(IsOfPolicy))
-            || (isClosed && trace.Hops.Any(hop => hop.Status == HopStatus.Failed && IsOnWay(hop, trace, call)));
-        var isRefused = facts.Sightings.All.Any(seen => seen.IsRequest && RefusingFilter.Find("", seen.Flags, seen.Details) is not null);
-        // Only the proxy ever answers: with a redirect, or once the headers that gateways add are too many.
-        var isSentAround = call.Status is 431 or (>= 300 and < 400) && trace.Hops.Any(hop => hop.Problem?.Code == OutboundStep.Loop);
-        // A gateway on the way that has no route answers itself.
-        var isUnrouted = call.Status == 404
-            && trace.Hops.Any(hop => hop is { Status: HopStatus.Failed, Name: TraceRecord.GatewayRoute } && IsOnWay(hop, trace, call));
-        if (call.Answered && !IsFailure(call) && !isDenied && !isRefused && !isSentAround && !isUnrouted)
+        if (IsServed(facts, trace, call))
         {
             var through = call.IsAnsweredByCaller ? SentNowhere(trace) : Retried(traced, Soften(trace, call), call);
             var told = Unaccepted(Unbound(Rewritten(through, call, facts), call, facts), call, facts);
@@ -93,6 +79,27 @@ internal static class CallJudgement
         if (trace.Failure is not null) return Append(trace, HopStatus.Failed, call, null);
         if (trace.Hops.Any(hop => IsExplaining(hop, trace, call))) return Append(Promote(trace, null), HopStatus.Failed, call, null);
         return Append(trace, HopStatus.Failed, call, new CallBlame(traced, trace, call).Find());
+    }
+
+    /// <summary>Whether the application served the call, as far as anybody can tell: neither a proxy nor a policy on its way answered instead.</summary>
+    private static bool IsServed(TraceFacts facts, CallTrace trace, MadeCall call)
+    {
+        if (!call.Answered || IsFailure(call)) return false;
+        // A proxy that denies a call responds, or closes the connection, just as an application would. Many servers close once the caller has ended its
+        // direction: that is a failure only if the configuration forbids the call, or does not work, on the way that the call took.
+        var mayBeDenied = !call.IsAnsweredByCaller && (call.Status is 401 or 403 || call.GrpcStatus is 7 or 16);
+        var isClosed = call.Status == 0 && call.Says == CallReading.Closed;
+        var isDenied = ((mayBeDenied || isClosed)
+                && facts.Sightings.All.Any(sighting => sighting.Details.StartsWith("rbac_access_denied", StringComparison.Ordinal)))
+            || (mayBeDenied && trace.Hops.Any(hop => IsOfPolicy(hop) && !IsElsewhere(hop, trace, call)))
+            || (isClosed && trace.Hops.Any(hop => hop.Status == HopStatus.Failed && IsOnWay(hop, trace, call)));
+        var isRefused = facts.Sightings.All.Any(seen => seen.IsRequest && RefusingFilter.Find("", seen.Flags, seen.Details) is not null);
+        // Only the proxy ever answers: with a redirect, or once the headers that gateways add are too many.
+        var isSentAround = call.Status is 431 or (>= 300 and < 400) && trace.Hops.Any(hop => hop.Problem?.Code == OutboundStep.Loop);
+        // A gateway on the way that has no route answers itself.
+        var isUnrouted = call.Status == 404
+            && trace.Hops.Any(hop => hop is { Status: HopStatus.Failed, Name: TraceRecord.GatewayRoute } && IsOnWay(hop, trace, call));
+        return !isDenied && !isRefused && !isSentAround && !isUnrouted;
     }
 
     /// <summary>Whether an answer says that the call was not served: errors of the server, and that there were too many. Other statuses are for the
@@ -108,6 +115,10 @@ internal static class CallJudgement
     private static bool IsOfTarget(Hop hop, CallTrace trace, MadeCall call) => trace.Hops.Count(one => one.Name == "cluster") <= 1
         || trace.Hops.SkipWhile(one => !ReferenceEquals(one, hop)).Skip(1).TakeWhile(one => one.Name != "cluster")
             .Any(one => one.Way > 0 && trace.Took(one.Way, call));
+
+    /// <summary>Whether a hop is on a way that the call is known not to have taken.</summary>
+    private static bool IsElsewhere(Hop hop, CallTrace trace, MadeCall? call) =>
+        call is not null && hop.Way > 0 && !trace.Took(hop.Way, call) && trace.Ways.Any(way => way.Names(call.Upstream));
 
     /// <summary>What stops calls on other ways does not explain why this one failed.</summary>
     private static CallTrace Elsewhere(CallTrace trace, MadeCall call) => !trace.Ways.Any(way => way.Names(call.Upstream)) ? trace : trace with
@@ -160,7 +171,7 @@ internal static class CallJudgement
 
     /// <summary>Workloads that get no calls explain no failure of one that does, and an address that a gateway lacks none within it.</summary>
     private static bool IsExplaining(Hop hop, CallTrace trace, MadeCall? call) =>
-        hop is { Status: HopStatus.Warning, Problem: { } problem } && !IsOfOthers(hop) && hop.Name != "gateway"
+        hop is { Status: HopStatus.Warning, Problem: { } problem } && !IsOfOthers(hop) && hop.Name != "gateway" && !IsElsewhere(hop, trace, call)
         && (Explaining.Contains(problem.Code)
         || (problem.Code == PacketCauses.Code && call is { Answered: false }
             && (hop.Way == 0 || call.Upstream.Length == 0 || trace.Ways[hop.Way - 1].Names(call.Upstream)))

@@ -283,8 +283,8 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         }
     }
 
-    /// <summary>What the kubelet said last of a probe that keeps the Pod from being ready, of a hook, or of a volume that it cannot mount; empty when it has said nothing, or nobody
-    /// may read it.</summary>
+    /// <summary>What the kubelet said last of a probe that keeps the Pod from being ready, of a hook, or of a volume that it cannot mount; empty when it has
+    /// said nothing, or nobody may read it.</summary>
     private async Task<string> FailedCheckAsync(PodRef pod, CancellationToken stop)
     {
         const string Failed = "Readiness probe failed: ";

@@ -34,7 +34,7 @@ internal static partial class AbsentReference
     private static Problem? OfVolume(ClusterObjects cluster, Pod pod, string like)
     {
         var said = cluster.FailedCheck(pod) ?? "";
-        if (Unmounted().Match(said) is not { Success: true } found) return null;
+        if (ServicePods.HasRun(pod) || Unmounted().Match(said) is not { Success: true } found) return null;
         var (ns, volume, kind, name) = (pod.Metadata.Namespace, pod.Spec.Volumes.FindIndex(one => one.Name == found.Groups["volume"].Value),
             found.Groups["kind"].Value, found.Groups["name"].Value);
         if (name.Length == 0 && volume >= 0)

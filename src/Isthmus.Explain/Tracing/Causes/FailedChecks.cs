@@ -64,9 +64,12 @@ internal static partial class FailedChecks
     private static string Edit(ClusterObjects cluster, Pod pod, string kind, string name) => kind == "Pod" ? "in its manifest, and create the Pod again"
         : $"kubectl --context={cluster.Context} -n {pod.Metadata.Namespace} edit {kind.ToLowerInvariant()} {name}";
 
-    /// <summary>What came of the check, as the end of a sentence; empty when that is not known.</summary>
-    public static string Describe(ClusterObjects cluster, Pod pod) =>
-        cluster.FailedCheck(pod) is { Length: > 0 } said ? $": {said}" : "";
+    /// <summary>What came of the check, or keeps containers from starting, as the end of a sentence; empty when that is not known. Of a container that has
+    /// ended, what was said before says nothing.</summary>
+    public static string Describe(ClusterObjects cluster, Pod pod) => cluster.FailedCheck(pod) is { Length: > 0 } said
+        && (!said.StartsWith("MountVolume", StringComparison.Ordinal) || !ServicePods.HasRun(pod))
+        && pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses).All(status => status.Ready || status.State.Terminated is null)
+            ? $": {said}" : "";
 
     /// <summary>As kubelets, and agents of proxies, write that there was no answer in time.</summary>
     [GeneratedRegex("timed out after|deadline exceeded|Client.Timeout")]

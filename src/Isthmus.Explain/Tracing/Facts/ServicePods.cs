@@ -176,6 +176,10 @@ internal static class ServicePods
         return condition is { Message.Length: > 0 } ? condition.Message : $"phase {pod.Status.Phase}";
     }
 
+    /// <summary>Whether a container has run: its volumes were there then.</summary>
+    public static bool HasRun(Pod pod) => pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses)
+        .Any(status => status.State.Running is not null || status.State.Terminated is not null || status.LastState.Terminated is not null);
+
     /// <summary>The command that shows more of why a Pod is not ready: the log of the container that has ended, or else its events.</summary>
     public static string Look(Pod pod, string context)
     {
@@ -190,7 +194,8 @@ internal static class ServicePods
     public static string Unproxied(Pod pod, string container)
     {
         var at = pod.Spec.InitContainers.FindIndex(one => one.Name == container);
-        if (at < 0 || pod.Spec.InitContainers[at] is { RestartPolicy: "Always" } || IsOfMesh(pod.Spec.InitContainers[at]) || ClusterObjects.Sidecar(pod) is null) return "";
+        if (at < 0 || pod.Spec.InitContainers[at] is { RestartPolicy: "Always" } || IsOfMesh(pod.Spec.InitContainers[at])
+            || ClusterObjects.Sidecar(pod) is null) return "";
         var proxy = pod.Spec.InitContainers.FindIndex(one => one.Name == "istio-proxy");
         if (proxy >= 0 && proxy < at) return "";
         var capture = pod.Spec.InitContainers.FindIndex(one => one.Name is "istio-init" or "istio-validation");

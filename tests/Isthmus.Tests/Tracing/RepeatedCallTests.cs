@@ -32,8 +32,22 @@ public sealed class RepeatedCallTests
     public void Calls_that_one_Pod_answers_differently_are_counted()
     {
         var hop = Scenario(Outcome(Here, 503), Outcome(Here, 200), Outcome(There, 200)).Walk().Hops[^1];
-        Assert.Equal((HopStatus.Ok, "3 calls: 2 → 200, 1 → 503"), (hop.Status, hop.Summary));
+        Assert.Equal((HopStatus.Warning, "3 calls: 2 → 200, 1 → 503"), (hop.Status, hop.Summary));
         Assert.Null(hop.Problem);
+    }
+
+    /// <summary>A policy of one of the clusters denies calls: the Pods are innocent.</summary>
+    [Fact]
+    public void Pods_are_not_compared_where_something_else_was_found()
+    {
+        var scenario = new TraceScenario();
+        TraceWalkTests.Inject(scenario, "denied");
+        scenario.Outcomes = [Outcome(Here, 403), Outcome(There, 200)];
+        scenario.One += "\n---\n{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: barred, namespace: shop}, spec: {action: DENY, "
+            + "rules: [{}]}}";
+        var trace = scenario.Walk();
+        Assert.Equal("ISM2064", trace.Failure?.Problem?.Code);
+        Assert.Equal((RepeatedCalls.Hop, HopStatus.Warning, null), (trace.Hops[^1].Name, trace.Hops[^1].Status, trace.Hops[^1].Problem));
     }
 
     [Fact]

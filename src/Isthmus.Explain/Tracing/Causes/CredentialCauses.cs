@@ -35,8 +35,8 @@ internal sealed class CredentialCauses(TraceFacts facts, TraceNeeds needs, Calle
             $"names Secret {ns}/{name}, which {why}{(secret.Keys.Count > 0 ? $": it has {string.Join(", ", secret.Keys)}" : "")}, so {facts.Client} has no "
                 + "certificate and refuses TLS",
             secret.IsMissing ? $"{kubectl} create secret tls {name} --cert=FILE --key=FILE (the certificate with its chain, and its key), or correct the name"
-                : $"{kubectl} create secret tls {name} --cert=FILE --key=FILE --dry-run=client -o yaml | {kubectl} replace -f -, with the certificate, its "
-                    + "chain and the key that belongs to it");
+                : $"{kubectl} create secret tls {name} --cert=FILE --key=FILE --dry-run=client -o yaml | {kubectl} replace --force -f -, with the "
+                    + "certificate, its chain and the key that belongs to it");
     }
 
     /// <summary>The CAs that the Secret of a gateway's certificate has beside it; none: it has none, or must be looked at first.</summary>

@@ -35,10 +35,12 @@ internal static class RepeatedCalls
     {
         var said = facts.Outcomes.GroupBy(one => CallJudgement.Said(one.Call)).OrderByDescending(group => group.Count()).ToList();
         if (said.Count == 0 || (said.Count == 1 && facts.Outcomes.Count <= Usual + 1)) return trace;
-        var differ = Differ(facts);
+        // What is wrong on the way explains answers that differ better than the Pods do.
+        var differ = trace.Failure is null or { Problem.Code: "ISM2073" } ? Differ(facts) : null;
+        var isMixed = facts.Outcomes.Any(one => IsError(one.Call)) && !facts.Outcomes.All(one => IsError(one.Call));
         return trace with
         {
-            Hops = trace.Hops.Append(new(Hop, 0, differ is null ? HopStatus.Ok : HopStatus.Warning,
+            Hops = trace.Hops.Append(new(Hop, 0, isMixed ? HopStatus.Warning : HopStatus.Ok,
                 $"{Counted.Of(facts.Outcomes.Count, "call")}: {string.Join(", ", said.Select(group => $"{Number(group.Count())} → {group.Key}"))}", default,
                 differ)).ToValueList(),
         };

@@ -52,9 +52,12 @@ public static class MeshApi
     public static readonly KindDescriptor ReplicaSet = new("apps", "ReplicaSet", "replicasets", "v1") { Rights = KindRights.ReadByAll };
     public static readonly KindDescriptor StatefulSet = new("apps", "StatefulSet", "statefulsets", "v1")
     {
-        Uses = AnalysisIfAllowed | BugReport, IsWorkload = true,
+        Uses = AnalysisIfAllowed | TraceIfAllowed | BugReport, IsWorkload = true,
     };
-    public static readonly KindDescriptor DaemonSet = new("apps", "DaemonSet", "daemonsets", "v1") { Uses = AnalysisIfAllowed | BugReport, IsWorkload = true };
+    public static readonly KindDescriptor DaemonSet = new("apps", "DaemonSet", "daemonsets", "v1")
+    {
+        Uses = AnalysisIfAllowed | TraceIfAllowed | BugReport, IsWorkload = true,
+    };
 
     // Their rights depend on the installation: see SecretRights, and on what the control plane writes.
     public static readonly KindDescriptor Secret = new("", "Secret", "secrets", "v1") { Place = KindPlace.CredentialClusters, Need = KindNeed.Nowhere };

@@ -53,6 +53,16 @@ public sealed class UnreadyPodTests
     [InlineData("containers: [{name: web, livenessProbe: {tcpSocket: {port: 80}}}]", "containerStatuses: [{name: web, lastState: {terminated: {exitCode: 0}}, "
         + "state: {waiting: {reason: CrashLoopBackOff}}}]", "container web ends with code 0 again and again (CrashLoopBackOff), as when its liveness probe fails",
         "describe pod web-1")]
+    [InlineData("containers: [{name: job, image: app, command: [sh, -c, echo done; exit 0]}]", "containerStatuses: [{name: job, lastState: {terminated: "
+        + "{exitCode: 0, startedAt: '2026-06-01T00:00:01Z', finishedAt: '2026-06-01T00:00:03Z'}}, state: {waiting: {reason: CrashLoopBackOff, message: b}}}]",
+        "container job ends with code 0 again and again (CrashLoopBackOff), 2 s after its start: its program (sh -c 'echo done; exit 0') is no server, or does "
+            + "not stay in the foreground", "logs web-1 -c job --previous")]
+    [InlineData("containers: [{name: job, image: app, args: [once]}]", "containerStatuses: [{name: job, lastState: {terminated: {exitCode: 0}}, "
+        + "state: {waiting: {reason: CrashLoopBackOff}}}]", "container job ends with code 0 again and again (CrashLoopBackOff): its program (that of image "
+            + "app, with once) is no server, or does not stay in the foreground", "logs web-1 -c job --previous")]
+    [InlineData("containers: [{name: web, readinessProbe: {exec: {command: [test, -f, /tmp/ready]}}}]",
+        "containerStatuses: [{name: web, ready: false, state: {running: {}}}]",
+        "the readiness probe of container web (command test -f /tmp/ready) fails", "describe pod web-1")]
     [InlineData("dnsPolicy: ClusterFirst, containers: [{name: web}, {name: istio-proxy}]",
         "containerStatuses: [{name: web, ready: true}, {name: istio-proxy, ready: false, state: {running: {}}}]",
         "the readiness probe of container istio-proxy fails", "describe pod web-1")]
@@ -317,7 +327,7 @@ public sealed class UnreadyPodTests
         "spec.template.spec.containers[0].readinessProbe.tcpSocket.port",
         "is 9090, where nothing listens in Pod web-1, so it is not ready: its programs listen on 8080")]
     [InlineData("{exec: {command: [test]}}", "{name: log}", "no such file", "8080", "Pod shop/web-1 in c1", "status",
-        "is not ready: the readiness probe of container web (a command) fails: no such file")]
+        "is not ready: the readiness probe of container web (command test) fails: no such file")]
     public void A_readiness_probe_that_asks_for_what_is_not_there_is_told(string probe, string other, string said, string listening, string owner, string path,
         string message)
     {

@@ -22,7 +22,7 @@ internal static partial class AbsentReference
             var (workload, owner) = ServicePods.OwnerOf(pod);
             return Faults.Of("ISM2047", $"{kind} {ns}/{name} in {cluster.Context}", key.Length > 0 ? $"data[{key}]" : "",
                 $"{(key.Length > 0 ? "does not exist" : "does not exist in this cluster")}, and container {status.Name} of {workload} {ns}/{owner} is not started "
-                    + $"without it: Pod {pod.Metadata.Name} is not ready{like} ({said})",
+                    + $"without it: Pod {pod.Metadata.Name} is not ready{like} ({PodText.Message(said)})",
                 key.Length > 0 ? "add the key, or name another one in the container's env"
                     : $"create it in namespace {ns} of {cluster.Context}; if another cluster of the mesh has it, copy it from there: kubectl --context=OTHER -n {ns} "
                         + $"get {kind.ToLowerInvariant()} {name} -o yaml | kubectl --context={cluster.Context} apply -f -");
@@ -46,7 +46,7 @@ internal static partial class AbsentReference
         var field = volume < 0 ? "a volume" : $"{(workload == "Pod" ? "spec" : "spec.template.spec")}.volumes[{volume}]";
         return Faults.Of("ISM2047", $"{type} {ns}/{name} in {cluster.Context}", key.Length > 0 ? $"data[{key}]" : "",
             $"does not exist{(key.Length > 0 ? "" : " in this cluster")}, and {field} of {workload} {ns}/{owner} names it: no container of Pod "
-                + $"{pod.Metadata.Name} is started without it, so that it is not ready{like} ({said})",
+                + $"{pod.Metadata.Name} is started without it, so that it is not ready{like} ({PodText.Message(said)})",
             key.Length > 0 ? "add the key, or correct items of the volume"
                 : $"create it in namespace {ns} of {cluster.Context}, or correct the volume; if another cluster of the mesh has it, copy it from there: kubectl "
                     + $"--context=OTHER -n {ns} get {type.ToLowerInvariant()} {name} -o yaml | kubectl --context={cluster.Context} apply -f -");

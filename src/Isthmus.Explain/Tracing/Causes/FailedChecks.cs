@@ -31,7 +31,7 @@ internal static partial class FailedChecks
         if (Late().IsMatch(said))
             return Faults.Of("ISM2047", owner, $"{probe}.timeoutSeconds",
                 $"is {pod.Spec.Containers.Find(one => one.Name == check.Container)?.ReadinessProbe?.TimeoutSeconds ?? 1}, and container {check.Container} of Pod "
-                    + $"{pod.Metadata.Name} does not answer the probe ({check.Text}) within it, so the Pod is not ready{like}: {said}",
+                    + $"{pod.Metadata.Name} does not answer the probe ({check.Text}) within it, so the Pod is not ready{like}: {PodText.Message(said)}",
                 $"allow more seconds, or let the application answer the probe faster: {edit}");
         return Status().Match(said) is { Success: true } answer && check.Kind == "httpGet"
             && int.Parse(answer.Groups[1].Value, CultureInfo.InvariantCulture) is var status and >= 400 and < 500
@@ -69,7 +69,7 @@ internal static partial class FailedChecks
     public static string Describe(ClusterObjects cluster, Pod pod) => cluster.FailedCheck(pod) is { Length: > 0 } said
         && (!said.StartsWith("MountVolume", StringComparison.Ordinal) || !ServicePods.HasRun(pod))
         && pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses).All(status => status.Ready || status.State.Terminated is null)
-            ? $": {said}" : "";
+            ? $": {PodText.Message(said)}" : "";
 
     /// <summary>As kubelets, and agents of proxies, write that there was no answer in time.</summary>
     [GeneratedRegex("timed out after|deadline exceeded|Client.Timeout")]

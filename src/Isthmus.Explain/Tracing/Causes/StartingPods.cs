@@ -25,7 +25,7 @@ internal static class StartingPods
         return (Prepared(pod, at) ?? Checked(pod, at)) is not var (says, until) ? null
             : Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster.Context}", "status",
                 $"is not ready yet{like}: it is starting, and nothing {(told.Length > 0 ? "else " : "")}says that it fails; {says}"
-                    + (told.Length > 0 ? $": {told}" : ""),
+                    + (told.Length > 0 ? $": {PodText.Message(told)}" : ""),
                 $"wait, and try again; if it is not ready by {until.UtcDateTime:u}: {ServicePods.Look(pod, cluster.Context)}");
     }
 

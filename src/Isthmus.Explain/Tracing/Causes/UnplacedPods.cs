@@ -18,7 +18,7 @@ internal static partial class UnplacedPods
         var at = $"kubectl --context={cluster.Context}";
         var (kind, name) = ServicePods.OwnerOf(pod);
         var (owner, spec) = ($"{kind} {pod.Metadata.Namespace}/{name} in {cluster.Context}", kind == "Pod" ? "spec" : "spec.template.spec");
-        var says = $"Pod {pod.Metadata.Name} is on no Node{like} ({told})";
+        var says = $"Pod {pod.Metadata.Name} is on no Node{like} ({PodText.Message(told)})";
         if (Claim(pod, told) is var (claim, index, isMissing))
             return Faults.Of("ISM2047", $"PersistentVolumeClaim {pod.Metadata.Namespace}/{claim} in {cluster.Context}", isMissing ? "" : "status.phase",
                 $"{(isMissing ? "does not exist" : "is not Bound")}, and {spec}.volumes[{index}] of {kind} {pod.Metadata.Namespace}/{name} names it: {says}",

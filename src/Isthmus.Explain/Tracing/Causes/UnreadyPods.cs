@@ -17,11 +17,23 @@ internal static class UnreadyPods
     /// <param name="now">The time; null when nobody knows.</param>
     public static Problem Of(ClusterObjects cluster, Pod pod, string like = "", IReadOnlyList<int>? listening = null,
         DateTimeOffset? now = null) =>
-        Uninjected(cluster, pod, like) ?? PortOfProxy(cluster, pod) ?? PortOfNode(cluster, pod, like) ?? UnplacedPods.Of(cluster, pod, like)
-            ?? Misdirected(cluster, pod) ?? AbsentReference.Of(cluster, pod, like) ?? Lingering(cluster, pod, like)
+        Kept(cluster, pod, like) ?? Uninjected(cluster, pod, like) ?? PortOfProxy(cluster, pod) ?? PortOfNode(cluster, pod, like)
+            ?? UnplacedPods.Of(cluster, pod, like) ?? Misdirected(cluster, pod) ?? AbsentReference.Of(cluster, pod, like) ?? Lingering(cluster, pod, like)
             ?? FailedChecks.NotYet(cluster, pod, like, now) ?? FailedChecks.Of(cluster, pod, like, listening) ?? StartingPods.Of(cluster, pod, like, now)
             ?? Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster.Context}", "status",
                 $"is not ready{like}: {ServicePods.Why(pod)}{FailedChecks.Describe(cluster, pod)}", ServicePods.Look(pod, cluster.Context));
+
+    /// <summary>A Pod of an older template, which stays until somebody deletes it: what was mended in the template does not reach it. Null for
+    /// others.</summary>
+    private static Problem? Kept(ClusterObjects cluster, Pod pod, string like)
+    {
+        if (pod.Metadata.DeletionTimestamp is not null || cluster.ControllerOf(pod) is not { } workload || !KeptTemplates.Keeps(workload, pod)) return null;
+        var (kind, name) = ServicePods.OwnerOf(pod);
+        return Faults.Of("ISM2047", $"{kind} {pod.Metadata.Namespace}/{name} in {cluster.Context}", "spec.updateStrategy.type",
+            $"is OnDelete, and the template is newer than Pod {pod.Metadata.Name}, which stays as it was and is not ready{like}: "
+                + $"{ServicePods.Why(pod)}{FailedChecks.Describe(cluster, pod)}",
+            $"let the newer template apply: kubectl --context={cluster.Context} -n {pod.Metadata.Namespace} delete pod {pod.Metadata.Name}");
+    }
 
     /// <summary>A Pod with a container that an injector should have changed, and has not; null for others.</summary>
     private static Problem? Uninjected(ClusterObjects cluster, Pod pod, string like)
@@ -87,7 +99,7 @@ internal static class UnreadyPods
             : Faults.Of("ISM2047", $"{kind} {pod.Metadata.Namespace}/{name} in {cluster.Context}",
                 $"{(kind == "Pod" ? "spec" : "spec.template.spec")}.containers[{index}].ports[{at}].hostPort",
                 $"is {wanted.HostPort}, and only one Pod of each Node can have it{(taker is null ? "" : $", as Pod {taker.Key} has on {taker.Spec.NodeName}")}: "
-                    + $"Pod {pod.Metadata.Name} is on no Node{like} ({told})",
+                    + $"Pod {pod.Metadata.Name} is on no Node{like} ({PodText.Message(told)})",
                 "remove hostPort: Services lead to the Pod's own port; or run no more Pods than there are Nodes, or use another port");
     }
 

@@ -18,11 +18,14 @@ internal sealed record ReadinessCheck(string Container, int Index, string Kind, 
     /// <summary>Who is asked instead of the Pod; empty: the Pod.</summary>
     public string Host { get; private init; } = "";
 
+    /// <summary>The command of <c>exec</c>; empty for others.</summary>
+    public string Command { get; private init; } = "";
+
     /// <summary>What the kubelet, or the agent of the proxy for it, does.</summary>
     public string Text => Kind switch
     {
         "httpGet" => $"GET {Path} at {At}",
-        "exec" => "a command",
+        "exec" => Command.Length > 0 ? $"command {Command}" : "a command",
         _ => $"{Kind} at {At}",
     };
 
@@ -74,7 +77,11 @@ internal sealed record ReadinessCheck(string Container, int Index, string Kind, 
             if (probe[kind] is not JsonObject handler) continue;
             var (path, port) = (handler["path"]?.ToString() ?? "", handler["port"]?.ToString() ?? "");
             var number = container?.Ports.Find(one => one.Name == port)?.Number.ToString(CultureInfo.InvariantCulture) ?? port;
-            return new(name, index, kind, kind == "httpGet" ? $"/{path.TrimStart('/')}" : "", number) { Host = handler["host"]?.ToString() ?? "" };
+            return new(name, index, kind, kind == "httpGet" ? $"/{path.TrimStart('/')}" : "", number) 
+            {
+                Host = handler["host"]?.ToString() ?? "",
+                Command = PodText.Command((handler["command"] as JsonArray ?? []).Select(part => part?.ToString() ?? "")),
+            };
         }
         return null;
     }

@@ -159,9 +159,13 @@ internal static class ServicePods
             // Most programs that are told to end do so with code 0, and those that are not in time with 137.
             if (status is { State.Waiting: not null, LastState.Terminated: { ExitCode: 0 } } && Find(pod, status.Name) is { LivenessProbe: not null })
                 return $"container {status.Name} ends with code 0 again and again ({status.State.Waiting.Reason}), as when its liveness probe fails";
+            if (EndsByItself(pod, status) is { } ended)
+                return $"container {status.Name} ends with code 0 again and again ({status.State.Waiting!.Reason})"
+                    + (ended is { StartedAt: { } begin, FinishedAt: { } end } ? $", {Math.Max(0, (long)(end - begin).TotalSeconds)} s after its start" : "")
+                    + $": its program ({PodText.Program(Find(pod, status.Name)!)}) is no server, or does not stay in the foreground";
             if (status.State.Waiting is { Message: "", Reason: "ContainerCreating" or "PodInitializing" } prepared)
                 return $"its containers are not started yet ({prepared.Reason}), as while a volume cannot be mounted or an image is fetched";
-            if (status.State.Waiting is { } waiting) return $"container {status.Name} waits: {waiting.Reason} {waiting.Message}".TrimEnd();
+            if (status.State.Waiting is { } waiting) return $"container {status.Name} waits: {waiting.Reason} {PodText.Message(waiting.Message)}".TrimEnd();
             if (status.State.Terminated is { ExitCode: not 0 } terminated)
                 return $"container {status.Name} exited with code {terminated.ExitCode}{Unproxied(pod, status.Name)}";
         }
@@ -173,19 +177,25 @@ internal static class ServicePods
                 + (unready.Name == "istio-proxy" && WithoutDns(pod, []) is { } nameless
                     ? $"; {nameless.Why} it from the cluster's DNS, by which it finds its control plane" : "");
         var condition = pod.Status.Conditions.FirstOrDefault(candidate => candidate is { Type: "PodScheduled" or "Ready", Status: not "True" });
-        return condition is { Message.Length: > 0 } ? condition.Message : $"phase {pod.Status.Phase}";
+        return condition is { Message.Length: > 0 } ? PodText.Message(condition.Message) : $"phase {pod.Status.Phase}";
     }
 
     /// <summary>Whether a container has run: its volumes were there then.</summary>
     public static bool HasRun(Pod pod) => pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses)
         .Any(status => status.State.Running is not null || status.State.Terminated is not null || status.LastState.Terminated is not null);
 
+    /// <summary>How a container ended last that ends again and again without an error, and that no probe of the kubelet ends; null for others.</summary>
+    private static ContainerStateTerminated? EndsByItself(Pod pod, ContainerStatus status) =>
+        status is { State.Waiting.Reason: "CrashLoopBackOff", LastState.Terminated: { ExitCode: 0 } ended }
+            && Find(pod, status.Name) is { LivenessProbe: null, StartupProbe: null } ? ended : null;
+
     /// <summary>The command that shows more of why a Pod is not ready: the log of the container that has ended, or else its events.</summary>
     public static string Look(Pod pod, string context)
     {
         var at = $"kubectl --context={context} -n {pod.Metadata.Namespace}";
         var ended = pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses).FirstOrDefault(status => !status.Ready
-            && (status.State.Terminated is { ExitCode: not 0 } || status is { State.Waiting: not null, LastState.Terminated.ExitCode: not 0 }));
+            && (EndsByItself(pod, status) is not null || status.State.Terminated is { ExitCode: not 0 }
+                || status is { State.Waiting: not null, LastState.Terminated.ExitCode: not 0 }));
         return ended is null ? $"{at} describe pod {pod.Metadata.Name}"
             : $"{at} logs {pod.Metadata.Name} -c {ended.Name}{(ended.State.Terminated is null ? " --previous" : "")}";
     }

@@ -155,6 +155,10 @@ internal sealed class ClusterObjects
         if (PodNamespaces.Add(ns)) _pods.AddRange(pods);
     }
 
+    /// <summary>The controller of a Pod, as it is written; null when it has none that may be read.</summary>
+    public JsonObject? ControllerOf(Pod pod) => pod.Metadata.OwnerReferences.FirstOrDefault(one => one.Controller == true) is { } owner
+        ? _read.Find($"{owner.Kind} {pod.Metadata.Namespace}/{owner.Name}") : null;
+
     /// <summary>What the kubelet said last of a failed readiness probe of a Pod; empty when it said nothing; null when nobody has looked.</summary>
     public string? FailedCheck(Pod pod) => _checks.GetValueOrDefault(pod.Key);
 

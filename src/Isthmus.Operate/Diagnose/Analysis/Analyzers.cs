@@ -131,6 +131,7 @@ public static class Analyzers
         ExcludedPorts.Analyzer,
         PodRefusals.Analyzer,
         PausedDeployments.Analyzer,
+        KeptTemplates.Analyzer,
         HostAliases.Analyzer,
         StatefulNames.Analyzer,
         EndedJobs.Analyzer,

@@ -25,6 +25,10 @@ public static class WorkloadCodes
         "The selector of a Service matches no workload of any cluster, and none has similar labels. All calls to the Service fail.",
         "Deploy the workload, correct the selector, or delete the Service.");
 
+    public static readonly AnalysisCode PodOfOlderTemplate = new("ISM1554", "PodOfOlderTemplate", Severity.Warning,
+        "The updateStrategy of a StatefulSet or DaemonSet is OnDelete, and its template has changed since it made a Pod that is not ready. The Pod stays as "
+            + "it was.", "Delete the Pod, so that another one is made from the newest template.");
+
     public static readonly AnalysisCode HostAliasAstray = new("ISM1530", "HostAliasAstray", Severity.Warning,
         "hostAliases of a Pod give the name of a Service another address than the Service has. They come before any DNS, so that calls of that name go "
             + "elsewhere.",

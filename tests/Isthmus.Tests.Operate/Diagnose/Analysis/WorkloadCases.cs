@@ -212,6 +212,11 @@ internal static class WorkloadCases
             "there is no IngressClass \"nginx\""),
         new("ISM1526", "c1 Deployment shop/api spec.paused", Join(Web, Paused("true", 0)), Join(Web, Paused("true", 1), Paused("false", 0)),
             "is true, and 1 of its 1 Pods are of an older template", Remedy: "kubectl --context=c1 -n shop rollout resume deployment api"),
+        new("ISM1554", "c1 StatefulSet shop/db spec.updateStrategy.type", Join(Web, Kept("StatefulSet", "OnDelete", "db-1")),
+            Join(Web, Kept("StatefulSet", "OnDelete", "db-2"), Kept("StatefulSet", "RollingUpdate", "db-1")),
+            "is OnDelete, so that Pod db-0 of an older template stays, although it is not ready", Remedy: "kubectl --context=c1 -n shop delete pod db-0"),
+        new("ISM1554", "c1 DaemonSet shop/db spec.updateStrategy.type", Join(Web, Kept("DaemonSet", "OnDelete", "1")),
+            Join(Web, Kept("DaemonSet", "OnDelete", "2"))),
         new("ISM1524", "c1 ValidatingWebhookConfiguration old webhooks[0].clientConfig.service", Join(Web, Validator("Fail", "networking.istio.io")),
             Join(Web, Validator("Ignore", "networking.istio.io")), "Service istio-system/istiod-old does not exist",
             Remedy: "kubectl --context=c1 delete validatingwebhookconfiguration old"),
@@ -297,6 +302,14 @@ internal static class WorkloadCases
         $"{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: api{(paused == "true" ? "" : "-2")}, namespace: shop}}, spec: {{replicas: 1, paused: {paused}, "
             + $"template: {{metadata: {{labels: {{app: web}}}}, spec: {{containers: [{{name: app, image: app}}]}}}}}}, "
             + $"status: {{replicas: 1, updatedReplicas: {updated}}}}}";
+
+    /// <summary>The newest template of both kinds is the second one.</summary>
+    private static string Kept(string kind, string strategy, string revision) =>
+        $"{{apiVersion: apps/v1, kind: {kind}, metadata: {{name: db, namespace: shop, annotations: {{deprecated.daemonset.template.generation: '2'}}}}, spec: "
+            + $"{{updateStrategy: {{type: {strategy}}}, template: {{metadata: {{labels: {{app: db}}}}, spec: {{containers: [{{name: app, image: app}}]}}}}}}, "
+            + "status: {updateRevision: db-2}}\n{apiVersion: v1, kind: Pod, metadata: {name: db-0, namespace: shop, labels: {app: db, "
+            + $"controller-revision-hash: '{revision}', pod-template-generation: '{revision}'}}, ownerReferences: [{{apiVersion: apps/v1, kind: {kind}, "
+            + "name: db, controller: true}]}, spec: {containers: [{name: app, image: app}, {name: istio-proxy}]}, status: {phase: Running}}";
 
     private static string Validator(string policy, string group, string resource = "*") =>
         "{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingWebhookConfiguration, metadata: {name: old}, webhooks: [{name: validation.istio.io, "

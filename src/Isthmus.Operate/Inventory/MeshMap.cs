@@ -32,7 +32,10 @@ public sealed class MeshMap
         }
         catch (ProblemException e)
         {
-            (IsReadable, Problems) = (false, [e.Problem with { Code = "IST0106", Object = owner }]);
+            (IsReadable, Problems) = (false, [e.Problem with
+            {
+                Code = "IST0106", Object = owner, Remedy = "correct it (kubectl edit configmap): a control plane that starts has defaults instead",
+            }]);
         }
     }
 

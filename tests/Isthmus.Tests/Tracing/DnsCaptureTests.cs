@@ -96,6 +96,16 @@ public sealed class DnsCaptureTests
         Assert.StartsWith("restart the Pod (", problem!.Remedy, StringComparison.Ordinal);
     }
 
+    /// <summary>What the control plane runs with is not what the operator wrote.</summary>
+    [Fact]
+    public void Settings_that_nobody_can_read_are_told()
+    {
+        var problem = WithoutCapture("", "\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: "
+            + "\"accessLogFile: /dev/stdout\\n\\taccessLogEncoding: JSON\\n\"}}", isServiceHere: false).Walk().Failure?.Problem;
+        Assert.Equal(("ISM2170", "ConfigMap istio-system/istio in c1", "data.mesh"), (problem?.Code, problem?.Object, problem?.Path));
+        Assert.StartsWith("correct it: kubectl --context=c1 -n istio-system edit configmap istio", problem!.Remedy, StringComparison.Ordinal);
+    }
+
     /// <summary>The sidecar answers names, and has none of a Service that the mesh keeps to the cluster which has it.</summary>
     [Fact]
     public void A_Service_of_another_cluster_that_the_mesh_keeps_there_is_told()

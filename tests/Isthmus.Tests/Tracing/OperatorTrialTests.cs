@@ -365,6 +365,18 @@ public sealed class OperatorTrialTests
         Assert.Contains("no Service istio-systen/istiod is there", problem.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>Its Deployment is left.</summary>
+    [Fact]
+    public void A_control_plane_whose_Service_is_gone_is_told()
+    {
+        var facts = Facts("""
+            {apiVersion: v1, kind: Pod, metadata: {name: late, namespace: shop, labels: {app: late}}, spec: {containers: [{name: web}, {name: istio-proxy, env: [{name: PROXY_CONFIG, value: '{"discoveryAddress": "istiod.istio-system.svc:15012"}'}]}]}, status: {phase: Running, containerStatuses: [{name: web, ready: true}, {name: istio-proxy, ready: false, state: {running: {}}}]}}
+            """, "late");
+        var problem = UnreadyPods.Of(facts.Home, facts.Home.Pods.Single(pod => pod.Metadata.Name == "late"));
+        Assert.Equal(("ISM2003", "Service istio-system/istiod in c1"), (problem.Code, problem.Object));
+        Assert.StartsWith("create it again", problem.Remedy, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Passing_calls_on_to_the_address_of_a_Service_reaches_only_its_own_cluster()
     {

@@ -37,7 +37,7 @@ public sealed partial class RemedyRowsTests
         ["ISM2166"] = Traffic, ["ISM2167"] = Connected, ["ISM2168"] = CallsElse, ["ISM2169"] = Connected, ["ISM2172"] = Traffic,
         ["ISM2161"] = "EntryCausesTests states it: needs another certificate", ["ISM2162"] = "TakenRouteTests states it: needs another route",
         ["ISM2166"] = Traffic, ["ISM2167"] = Connected, ["ISM2168"] = CallsElse, ["ISM2169"] = Connected,
-        ["ISM2166"] = Traffic, ["ISM2167"] = Connected, ["ISM2168"] = CallsElse, ["ISM2169"] = Connected, ["ISM2172"] = Traffic, ["ISM2173"] = Stated,
+        ["ISM2166"] = Traffic, ["ISM2167"] = Connected, ["ISM2168"] = CallsElse, ["ISM2169"] = Connected, ["ISM2172"] = Traffic, ["ISM2173"] = Stated, ["ISM2170"] = Plane,
         ["ISM2086"] = Network, ["ISM2090"] = Network, ["ISM2155"] = Network,
     };
 

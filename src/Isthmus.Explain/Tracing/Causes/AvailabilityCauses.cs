@@ -100,9 +100,9 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
     }
 
     /// <summary>Why the caller's proxy hears of nothing; null when no cause is visible.</summary>
-    public Problem? Untold() =>
+    public Problem? Untold() => facts.UnreadableMap ?? (
         OtherName(facts.Home, facts.ClientPod).Length > 0 ? Misnamed(facts.Home, facts.ClientPod, 1)
-            : Unserved(facts.Home, RevisionOf(facts.Client)) ?? GoneRevision.Of(facts, facts.Client);
+            : Unserved(facts.Home, RevisionOf(facts.Client)) ?? GoneRevision.Of(facts, facts.Client));
 
     /// <summary>What the caller's proxy knows of a host does not lead to it, and no object says why. Only the control plane knows whether the proxy has all
     /// that is meant for it.</summary>

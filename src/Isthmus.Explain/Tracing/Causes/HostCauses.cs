@@ -46,6 +46,7 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
             needs.NeedPods(host.Namespace);
             if (visibility.OnlyByName(host, host.Services[0].Service.Spec.Ports.FirstOrDefault()?.Port ?? 0) is { } foreign) return foreign;
             if (availability.Unwatched(host.Services) is { } unwatched) return unwatched;
+            if (facts.UnreadableMap is { } unreadable) return unreadable;
             if (sidecar is null || sidecar.CapturesDns == false)
             {
                 if (sidecar is not null && Uncaptured.Of(facts) is { } uncaptured)

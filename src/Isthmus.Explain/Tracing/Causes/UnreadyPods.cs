@@ -54,6 +54,11 @@ internal static class UnreadyPods
         var isPlain = address[(colon + 1)..] == Ports.DiscoveryPlain.ToString(CultureInfo.InvariantCulture);
         if (service is not null && !isPlain && (service.Spec.Ports.Count == 0
             || service.Spec.Ports.Exists(port => port.Port.ToString(CultureInfo.InvariantCulture) == address[(colon + 1)..]))) return null;
+        // The control plane is there, and so is its name in the settings: nobody leads calls of it there any more.
+        if (service is null && cluster.ControlPlanes.Any(plane => plane.Namespace == ns))
+            return Faults.Of("ISM2003", $"Service {ns}/{name} in {cluster.Context}", "",
+                $"does not exist, although its control plane is there: proxies ask for their configuration at {address}, and Pod {pod.Key} is never ready",
+                "create it again by the installation of this cluster (isthmus install, with the same file)");
         return Faults.Of("ISM2003", $"Pod {pod.Key} in {cluster.Context}", $"metadata.annotations[{Annotations.ProxyConfig}]",
             $"lets its proxy ask for its configuration at {address}, "
                 + (service is null ? $"and no Service {ns}/{name} is there: it is never ready"

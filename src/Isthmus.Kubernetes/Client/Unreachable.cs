@@ -12,7 +12,7 @@ public static partial class Unreachable
         { HttpRequestError: HttpRequestError.ProxyTunnelError } => $"the proxy{Quoted(e.Message)} cannot reach it",
         { InnerException: SocketException socket } => Describe(socket),
         { InnerException: OperationCanceledException or TimeoutException } => "no answer in time",
-        { HttpRequestError: HttpRequestError.SecureConnectionError, InnerException: { } cause } => $"no TLS connection: {cause.Message.TrimEnd('.')}",
+        { HttpRequestError: HttpRequestError.SecureConnectionError, InnerException: { } cause } => $"no TLS connection: {OfTls(cause.Message)}",
         _ => (e.InnerException?.Message ?? e.Message).TrimEnd('.', '"'),
     };
 
@@ -24,6 +24,14 @@ public static partial class Unreachable
         SocketError.HostNotFound or SocketError.NoData or SocketError.TryAgain => "its name has no address",
         _ => e.Message.TrimEnd('.'),
     };
+
+    /// <summary>The runtime names what is wrong with a certificate by words of its own.</summary>
+    private static string OfTls(string message) =>
+        message.Contains("NotTimeValid", StringComparison.Ordinal) ? "its certificate has expired, or is not valid yet"
+        : message.Contains("PartialChain", StringComparison.Ordinal) || message.Contains("UntrustedRoot", StringComparison.Ordinal)
+            ? "its certificate is not of the CA in certificate-authority-data of the kubeconfig"
+        : message.Contains("RemoteCertificateNameMismatch", StringComparison.Ordinal) ? "its certificate is for another name or address than this one"
+        : message.TrimEnd('.');
 
     private static string Quoted(string message) => ProxyAddress().Match(message) is { Success: true } found ? $" ({found.Value.TrimEnd('/')})" : "";
 

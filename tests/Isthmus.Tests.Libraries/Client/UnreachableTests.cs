@@ -25,4 +25,16 @@ public sealed class UnreachableTests
             TestContext.Current.CancellationToken));
         Assert.Equal("connection refused", Unreachable.Describe(e));
     }
+
+    [Theory]
+    [InlineData("The remote certificate is invalid because of errors in the certificate chain: PartialChain",
+        "its certificate is not of the CA in certificate-authority-data of the kubeconfig")]
+    [InlineData("The remote certificate is invalid because of errors in the certificate chain: UntrustedRoot",
+        "its certificate is not of the CA in certificate-authority-data of the kubeconfig")]
+    [InlineData("The remote certificate is invalid because of errors in the certificate chain: NotTimeValid", "its certificate has expired, or is not valid yet")]
+    [InlineData("The remote certificate is invalid according to the validation procedure: RemoteCertificateNameMismatch",
+        "its certificate is for another name or address than this one")]
+    [InlineData("Cannot determine the frame size or a corrupted frame was received.", "Cannot determine the frame size or a corrupted frame was received")]
+    public void What_is_wrong_with_a_certificate_is_said_in_plain_words(string message, string said) => Assert.Equal($"no TLS connection: {said}",
+        Unreachable.Describe(new HttpRequestException(HttpRequestError.SecureConnectionError, "", new System.Security.Authentication.AuthenticationException(message))));
 }

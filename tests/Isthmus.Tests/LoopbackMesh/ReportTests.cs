@@ -56,6 +56,7 @@ public sealed partial class ReportTests(LoopbackMeshRig mesh, FaultyServices ser
         "cluster1 IST0109 VirtualService $ns/$twice-b: spec.hosts", // two for one host
         "cluster1 IST0109 VirtualService $ns/$twice: spec.hosts",
         "cluster1 IST0113 DestinationRule $ns/$loudly: spec.trafficPolicy.tls.mode", // plain text to STRICT
+        "cluster1 IST0113 DestinationRule $ns/$mistaken: spec.trafficPolicy.tls.mode", // TLS that the sidecar does not end
         "cluster1 IST0113 DestinationRule $ns/$stiffly: spec.trafficPolicy.tls.mode", // mutual TLS to a Pod without sidecar
         "cluster1 IST0113 DestinationRule $ns/$opened: spec.trafficPolicy.tls.mode", // mutual TLS where it is off
         "cluster1 IST0118 Service $ns/$guessed: spec.ports[0].name", // no name declares a protocol

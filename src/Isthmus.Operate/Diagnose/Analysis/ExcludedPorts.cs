@@ -48,6 +48,9 @@ public static class ExcludedPorts
             $"{Mended(bypass, port.Port, target)}{(template is null ? " of the Pod's template" : "")}, or create a DestinationRule for the host that sets "
                 + $"tls.mode DISABLE for port {port.Port}; gateways of other networks do not pass plain text", isAll ? Severity.Warning : Severity.Info));
 
+    /// <summary>Whether calls to a port of a Pod bypass its proxy.</summary>
+    internal static bool Bypasses(Pod pod, int port) => Of(pod.Metadata.Annotations)?.Skips(port) == true;
+
     /// <summary>Null: all ports lead to the proxy. Those that are excluded count only where no others are included.</summary>
     private static Bypass? Of(IReadOnlyDictionary<string, string> annotations)
     {

@@ -48,7 +48,7 @@ public static class IstioCodes
         "A route names no port of a host that has several, and requests arrive at a port that the host does not have.", "Set destination.port.number.");
 
     public static readonly AnalysisCode MtlsConflict = new("IST0113", "MTLSPolicyConflict", Severity.Error,
-        "A DestinationRule and the PeerAuthentications of the host's workloads do not agree about mutual TLS, so that calls fail.",
+        "A DestinationRule and the PeerAuthentications of the host's workloads do not agree about TLS, so that calls fail.",
         "Change one of them; without tls settings in the DestinationRule, proxies choose what fits.");
 
     public static readonly AnalysisCode ServicesDisagree = new("IST0116", "DeploymentAssociatedToMultipleServices", Severity.Warning,

@@ -4,6 +4,9 @@ namespace Isthmus.Tests.Operate.Diagnose.Analysis;
 
 internal static class RoutingCases
 {
+    /// <summary>A workload whose port passes bytes on, also those of TLS.</summary>
+    private static readonly string OfBytes = Web.Replace("{name: http, port: 80}", "{name: tcp, port: 80}", StringComparison.Ordinal);
+
     private const string ToWeb = "hosts: [web], http: [{route: [{destination: {host: web} }] }]";
 
     private static readonly string Other = Join(Service("shop", "other", "app: other", "{name: http, port: 80}, {name: http-admin, port: 9000}"),
@@ -134,12 +137,27 @@ internal static class RoutingCases
                 Istio("DestinationRule", "shop", "rule", "host: idle, subsets: [{name: v1, labels: {version: v1} }]")),
             Join(Web, Istio("DestinationRule", "shop", "rule", "host: web, subsets: [{name: v1, labels: {version: v1} }]")), "selects no workload"),
         new("IST0128", "c1 DestinationRule shop/rule spec.trafficPolicy.tls", Join(Web, Rule("tls: {mode: SIMPLE}")),
-            Join(Web, Rule("tls: {mode: SIMPLE, caCertificates: /etc/ca.pem}"), Rule("tls: {mode: ISTIO_MUTUAL}", "mesh")), "with the roots of their system"),
+            Join(OfBytes, Rule("tls: {mode: SIMPLE, caCertificates: /etc/ca.pem}"), Rule("tls: {mode: ISTIO_MUTUAL}", "mesh")),
+            "with the roots of their system"),
         new("IST0128", "c1 DestinationRule shop/rule spec.trafficPolicy.tls", Join(Web, Rule("tls: {mode: SIMPLE, credentialName: ca}")),
             Join(Web, Rule("tls: {mode: DISABLE}")), "only gateways get"),
         new("IST0129", "c1 DestinationRule shop/rule spec.trafficPolicy.portLevelSettings[0].tls",
             Join(Web, Rule("portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE} }]")),
-            Join(Web, Rule("portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE, caCertificates: /etc/ca.pem} }]")), "port 80: no caCertificates"),
+            Join(OfBytes, Rule("portLevelSettings: [{port: {number: 80}, tls: {mode: SIMPLE, caCertificates: /etc/ca.pem} }]")),
+            "port 80: no caCertificates"),
+        // TLS that only the application could end, at a port whose sidecar reads requests.
+        new("IST0113", "c1 DestinationRule shop/rule spec.trafficPolicy.tls.mode",
+            Join(Web, Istio("DestinationRule", "shop", "rule", "host: web, trafficPolicy: {tls: {mode: SIMPLE, caCertificates: system} }")),
+            Join(Web, Service("shop", "safe", "app: web", "{name: https, port: 8443}"),
+                Istio("DestinationRule", "shop", "rule", "host: web, trafficPolicy: {tls: {mode: ISTIO_MUTUAL} }")),
+            "begin TLS at port 80, which declares HTTP", "remove tls from the rule, or set the mode to ISTIO_MUTUAL"),
+        new("IST0113", "c1 DestinationRule istio-system/all spec.trafficPolicy.tls.mode",
+            Join(Web, Istio("DestinationRule", "istio-system", "all", "host: '*.local', trafficPolicy: {tls: {mode: MUTUAL, clientCertificate: /c, "
+                + "privateKey: /k, caCertificates: /ca} }")),
+            Join(Web, Istio("DestinationRule", "istio-system", "all", "host: '*.local', trafficPolicy: {tls: {mode: MUTUAL, clientCertificate: /c, "
+                + "privateKey: /k, caCertificates: /ca} }"),
+                Istio("DestinationRule", "shop", "rule", "host: web, trafficPolicy: {tls: {mode: ISTIO_MUTUAL} }")),
+            "callers of web.shop.svc.cluster.local begin TLS"),
         new("IST0134", "c1 ServiceEntry shop/db spec.addresses", Join(Web, NoCapture, Known("TCP")),
             Join(Web, Capture, Known("TCP"), Known("TLS", "tls")), "does not switch on DNS capture"),
         // It was allocated, but nobody learns it.

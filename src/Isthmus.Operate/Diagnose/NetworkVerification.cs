@@ -25,7 +25,7 @@ internal static class NetworkVerification
                     $"kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} patch service {gateway.Name.Split('/')[1]} "
                         + "-p '{\"spec\":{\"type\":\"LoadBalancer\"}}', or set spec.externalIPs");
         else if (gateway.ReadyEndpoints == 0)
-            problem = gateway.ScaledToZero.Split('/') is [var ns, var name]
+            problem = Replaced(cluster, gateway, gateway.ScaledToZero.Split('/') is [var ns, var name]
                 ? Wrong("ISM1006", cluster, $"Deployment {gateway.ScaledToZero}", $"spec.replicas is 0, so Service {gateway.Name} has no Pods",
                     $"kubectl --context={cluster.Context} -n {ns} scale deployment {name} --replicas=1")
                 : gateway.Refused is { } refused
@@ -35,7 +35,7 @@ internal static class NetworkVerification
                     $"compare it with the labels of the gateway's Pods: kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} get pods "
                         + $"--show-labels")
                 : Wrong("ISM1006", cluster, $"Service {gateway.Name}", "has no ready Pods",
-                    $"kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} get deployments,pods");
+                    $"kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} get deployments,pods"));
         else if (!gateway.HasPort)
             problem = gateway.Port == Ports.EastWest
                 ? Wrong("ISM1007", cluster, $"Service {gateway.Name}", $"has no port {Ports.EastWest}",
@@ -47,6 +47,21 @@ internal static class NetworkVerification
             $"{gateway.Name} of {gateway.Network} at "
                 + $"{(gateway.Addresses.IsEmpty ? gateway.OnNodes ? "its nodes" : "no address" : string.Join(",", gateway.Addresses))}",
             problem);
+    }
+
+    /// <summary>A gateway without Pods, which callers leave out, stops none of them while another one leads to its network.</summary>
+    private static Problem Replaced(ClusterFacts cluster, GatewayFacts gateway, Problem problem)
+    {
+        if (cluster.Gateways.FirstOrDefault(other => other != gateway && other is { ReadyEndpoints: > 0, HasPort: true, Workload: "", Astray: null }
+            && other.Network == gateway.Network && (other.OnNodes || !other.Addresses.IsEmpty)) is not { } working) return problem;
+        var (ns, name) = (gateway.Name.Split('/')[0], gateway.Name.Split('/')[1]);
+        return problem with
+        {
+            Severity = Severity.Warning,
+            Message = $"{problem.Message}; calls of other networks come by Service {working.Name}",
+            Remedy = gateway.SelectsNothing.Length == 0 ? problem.Remedy
+                : $"if it is left over: kubectl --context={cluster.Context} -n {ns} delete service {name}; otherwise {problem.Remedy}",
+        };
     }
 
     /// <summary>Whether each network has a name, and others can enter it.</summary>

@@ -442,6 +442,25 @@ public sealed class MeshVerificationTests
         Assert.Contains("istio=eastwset matches no Pod", told.Find(problem => problem.Code == "ISM1006")!.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>Callers leave out gateways without Pods: where another one leads to the network, none fails.</summary>
+    [Theory]
+    [InlineData("n2", 1, "Warning")]
+    [InlineData("n2", 0, "Error")]
+    [InlineData("n3", 1, "Error")]
+    public void A_gateway_without_Pods_beside_one_that_works_is_a_warning(string network, int ready, string severity)
+    {
+        var two = Healthy(2, "n2") with
+        {
+            Gateways = [new GatewayFacts("istio-system/old", "n2", ["172.18.0.3"], 0, true) { SelectsNothing = "istio=old" },
+                new GatewayFacts("istio-system/gw", network, ["172.18.0.2"], ready, true)],
+        };
+        var problem = MeshVerification.Run([Healthy(1, "n1"), two], Now).Select(check => check.Problem).OfType<Core.Problems.Problem>()
+            .First(problem => problem is { Code: "ISM1006", Object: "Service istio-system/old in c2" });
+        Assert.Equal(severity, problem.Severity.ToString());
+        Assert.Equal(severity == "Warning", problem.Remedy.StartsWith("if it is left over: kubectl --context=c2 -n istio-system delete service old; otherwise ",
+            StringComparison.Ordinal));
+    }
+
     [Fact]
     public void A_Service_of_workloads_with_the_label_of_a_network_is_no_gateway()
     {

@@ -31,8 +31,8 @@ public sealed class DeniedOnAWayTests
     {
         var scenario = new TraceScenario { Call = Denied(Gateway) };
         scenario.Callee = Denying(scenario.Callee, "barred");
-        scenario.Sighted = [new(new("c2", "shop", "orders-b"), true, 2, 1, 403, "-", "rbac_access_denied_matched_policy[ns[shop]-policy[late]-rule[0]]", "", "", "",
-            "", "")];
+        scenario.Sighted = [new(new("c2", "shop", "orders-b"), true, 2, 1, 403, "-", "rbac_access_denied_matched_policy[ns[shop]-policy[late]-rule[0]]",
+            "", "", "", "", "")];
         var problem = scenario.Walk("orders").Failure?.Problem;
         Assert.Equal(("ISM2064", "AuthorizationPolicy shop/late, rule 0 in c2"), (problem?.Code, problem?.Object));
     }

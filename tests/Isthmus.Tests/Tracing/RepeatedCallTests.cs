@@ -50,6 +50,32 @@ public sealed class RepeatedCallTests
         Assert.Equal((RepeatedCalls.Hop, HopStatus.Warning, null), (trace.Hops[^1].Name, trace.Hops[^1].Status, trace.Hops[^1].Problem));
     }
 
+    /// <summary>Behind a gateway, another Pod than its first endpoint may have got the call: what its proxy says counts.</summary>
+    [Theory]
+    [InlineData("orders-b")]
+    [InlineData("orders-c")]
+    public void The_Pod_behind_a_gateway_that_got_the_call_is_followed(string pod)
+    {
+        var scenario = new TraceScenario
+        {
+            Call = new("GET /", true, 403, 3, "172.18.2.1:15443", "-", "", []),
+            Sighted = [new(new("c2", "shop", pod), true, 1, 1, 403, "-", "rbac_access_denied_matched_policy[none]", "", "", "", "", "")],
+        };
+        TraceWalkTests.Inject(scenario, "denied");
+        (scenario.Callee, scenario.CalleeThere) = (new TraceScenario().Callee, scenario.Callee);
+        scenario.Call = new("GET /", true, 403, 3, "172.18.2.1:15443", "-", "", []);
+        scenario.Two += "\n---\n{apiVersion: v1, kind: Pod, metadata: {name: orders-c, namespace: shop, labels: {app: orders}}, spec: {containers: [{name: web}, "
+            + "{name: istio-proxy}]}, status: {phase: Running, podIP: 10.1.0.6, conditions: [{type: Ready, status: \"True\"}]}}\n---\n{apiVersion: "
+            + "security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: barred, namespace: shop}, spec: {action: DENY, rules: [{}]}}";
+        const string First = "{\"endpoint\": {\"address\": {\"socket_address\": {\"address\": \"10.1.0.5\"";
+        var at = scenario.Gateway.IndexOf(First, StringComparison.Ordinal);
+        var end = scenario.Gateway.IndexOf("]}]}}]", at, StringComparison.Ordinal);
+        scenario.Gateway = scenario.Gateway.Insert(end, ", " + scenario.Gateway[at..end].Replace("10.1.0.5", "10.1.0.6", StringComparison.Ordinal));
+        var problem = scenario.Walk().Failure?.Problem;
+        Assert.Equal(("ISM2064", "AuthorizationPolicy shop/barred in c2"), (problem?.Code, problem?.Object));
+        Assert.Contains($"Pod shop/{pod} in c2", problem!.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Answers_that_are_all_the_same_are_no_news()
     {

@@ -15,6 +15,9 @@ namespace Isthmus.Explain.Tracing.Steps;
 internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, TraceCauses causes, TracedCall call, TracedProxies proxies, PodStep pods,
     StrangerStep strangers)
 {
+    /// <summary>How many Pods behind a gateway are asked whether they got the call.</summary>
+    private const int MostCallees = 8;
+
     /// <summary>The hop of a policy that may deny what an ejected gateway is to pass on.</summary>
     internal const string PolicyHop = "gateway policy";
 
@@ -124,11 +127,19 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, TraceCau
         if (view.Refusals.GetValueOrDefault(local.Name)?.DescribeRule(IstioMetadata.ConfigOf(local.Metadata?.FilterMetadata), facts.ConfigOf(cluster),
             PodRef.Of(cluster, gateway).ToString(), "") is { } refused)
             record.Warn("pool", "the gateway refused calls a while ago", refused);
-        var next = (IPEndPoint)usable[0].Address;
         // A gateway may lead to any cluster in its network.
-        if (facts.PodAt(next.Address, usable[0].Workload.Cluster, cluster, cluster.NetworkOf(gateway)) is not { } found)
+        var placed = usable.Take(MostCallees).Select(endpoint => (Endpoint: endpoint, At: (IPEndPoint)endpoint.Address,
+            Found: facts.PodAt(((IPEndPoint)endpoint.Address).Address, endpoint.Workload.Cluster, cluster, cluster.NetworkOf(gateway)))).ToList();
+        // Each may get the call, and only its proxy tells.
+        foreach (var (_, _, pod) in placed)
+            if (pod is { } callable && ClusterObjects.Sidecar(callable.Pod) is not null && PodRef.Of(callable.Cluster, callable.Pod) is var proxy
+                && !facts.Proxies.ContainsKey(proxy) && !facts.Silent.ContainsKey(proxy)) causes.Needs.Proxies.Add(proxy);
+        var seen = facts.Sightings.Last(facts.IsGateway)?.Proxy;
+        var (to, next, reached) = placed.Find(one => one.Found is { } pod && PodRef.Of(pod.Cluster, pod.Pod) == seen) is { Found: not null } sighted
+            ? sighted : placed[0];
+        if (reached is not { } found)
         {
-            strangers.Walk($"{next}", usable[0].Workload, cluster);
+            strangers.Walk($"{next}", to.Workload, cluster);
             return;
         }
         var callee = new Callee(found.Cluster, found.Pod, next);

@@ -36,5 +36,5 @@ public sealed class UnreachableTests
         "its certificate is for another name or address than this one")]
     [InlineData("Cannot determine the frame size or a corrupted frame was received.", "Cannot determine the frame size or a corrupted frame was received")]
     public void What_is_wrong_with_a_certificate_is_said_in_plain_words(string message, string said) => Assert.Equal($"no TLS connection: {said}",
-        Unreachable.Describe(new HttpRequestException(HttpRequestError.SecureConnectionError, "", new System.Security.Authentication.AuthenticationException(message))));
+        Unreachable.Describe(new(HttpRequestError.SecureConnectionError, "", new System.Security.Authentication.AuthenticationException(message))));
 }

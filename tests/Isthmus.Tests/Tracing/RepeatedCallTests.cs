@@ -64,8 +64,8 @@ public sealed class RepeatedCallTests
         TraceWalkTests.Inject(scenario, "denied");
         (scenario.Callee, scenario.CalleeThere) = (new TraceScenario().Callee, scenario.Callee);
         scenario.Call = new("GET /", true, 403, 3, "172.18.2.1:15443", "-", "", []);
-        scenario.Two += "\n---\n{apiVersion: v1, kind: Pod, metadata: {name: orders-c, namespace: shop, labels: {app: orders}}, spec: {containers: [{name: web}, "
-            + "{name: istio-proxy}]}, status: {phase: Running, podIP: 10.1.0.6, conditions: [{type: Ready, status: \"True\"}]}}\n---\n{apiVersion: "
+        scenario.Two += "\n---\n{apiVersion: v1, kind: Pod, metadata: {name: orders-c, namespace: shop, labels: {app: orders}}, spec: {containers: "
+            + "[{name: web}, {name: istio-proxy}]}, status: {phase: Running, podIP: 10.1.0.6, conditions: [{type: Ready, status: \"True\"}]}}\n---\n{apiVersion: "
             + "security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: barred, namespace: shop}, spec: {action: DENY, rules: [{}]}}";
         const string First = "{\"endpoint\": {\"address\": {\"socket_address\": {\"address\": \"10.1.0.5\"";
         var at = scenario.Gateway.IndexOf(First, StringComparison.Ordinal);

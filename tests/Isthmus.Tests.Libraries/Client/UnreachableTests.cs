@@ -31,7 +31,8 @@ public sealed class UnreachableTests
         "its certificate is not of the CA in certificate-authority-data of the kubeconfig")]
     [InlineData("The remote certificate is invalid because of errors in the certificate chain: UntrustedRoot",
         "its certificate is not of the CA in certificate-authority-data of the kubeconfig")]
-    [InlineData("The remote certificate is invalid because of errors in the certificate chain: NotTimeValid", "its certificate has expired, or is not valid yet")]
+    [InlineData("The remote certificate is invalid because of errors in the certificate chain: NotTimeValid",
+        "its certificate has expired, or is not valid yet")]
     [InlineData("The remote certificate is invalid according to the validation procedure: RemoteCertificateNameMismatch",
         "its certificate is for another name or address than this one")]
     [InlineData("Cannot determine the frame size or a corrupted frame was received.", "Cannot determine the frame size or a corrupted frame was received")]

@@ -21,7 +21,8 @@ public sealed class RepeatedCallTests
         scenario.Two = scenario.Two.Replace("version: v1", "version: v2", StringComparison.Ordinal);
         var trace = scenario.Walk();
         var hop = trace.Hops[^1];
-        Assert.Equal((succeeds, RepeatedCalls.Hop, HopStatus.Warning, $"3 calls: 2 → {status}, 1 → 200"), (trace.Succeeds, hop.Name, hop.Status, hop.Summary));
+        Assert.Equal((succeeds, RepeatedCalls.Hop, HopStatus.Warning, $"3 calls: 2 → {status}, 1 → 200"),
+            (trace.Succeeds, hop.Name, hop.Status, hop.Summary));
         Assert.Equal(("ISM2172", "Pod shop/orders-b in c2"), (hop.Problem?.Code, hop.Problem?.Object));
         Assert.Equal($"answers this call with {status}, and Pod shop/orders-a in c1 with 200 (label version is v2 and v1): which of them callers get is chance",
             hop.Problem!.Message);
@@ -65,8 +66,8 @@ public sealed class RepeatedCallTests
         (scenario.Callee, scenario.CalleeThere) = (new TraceScenario().Callee, scenario.Callee);
         scenario.Call = new("GET /", true, 403, 3, "172.18.2.1:15443", "-", "", []);
         scenario.Two += "\n---\n{apiVersion: v1, kind: Pod, metadata: {name: orders-c, namespace: shop, labels: {app: orders}}, spec: {containers: "
-            + "[{name: web}, {name: istio-proxy}]}, status: {phase: Running, podIP: 10.1.0.6, conditions: [{type: Ready, status: \"True\"}]}}\n---\n{apiVersion: "
-            + "security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: barred, namespace: shop}, spec: {action: DENY, rules: [{}]}}";
+            + "[{name: web}, {name: istio-proxy}]}, status: {phase: Running, podIP: 10.1.0.6, conditions: [{type: Ready, status: \"True\"}]}}\n---\n"
+            + "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: barred, namespace: shop}, spec: {action: DENY, rules: [{}]}}";
         const string First = "{\"endpoint\": {\"address\": {\"socket_address\": {\"address\": \"10.1.0.5\"";
         var at = scenario.Gateway.IndexOf(First, StringComparison.Ordinal);
         var end = scenario.Gateway.IndexOf("]}]}}]", at, StringComparison.Ordinal);

@@ -93,6 +93,16 @@ public sealed class ChangedRequestTests
             StringComparison.Ordinal);
     }
 
+    /// <summary>All that keeps the call from a rule is named: one remedy alone would not help.</summary>
+    [Fact]
+    public void Each_term_of_a_rule_that_does_not_match_is_named()
+    {
+        var problem = Denied("to: [{operation: {paths: [/other/*]}}], when: [{key: 'request.headers[x-team]', values: [web]}]", "timeout: 3s",
+            "\"timeout\": \"3s\"", "", "/api/");
+        Assert.Contains("this call has /api/status; nor does it match spec.rules[0].when[0], which has web (the call has none)", problem.Message,
+            StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_path_that_nobody_rewrote_is_that_of_the_caller()
     {

@@ -271,12 +271,17 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
                 $"if it is meant for some only, such as a gateway, give it a selector; otherwise {remedy}");
         else if (term.Key == RuleKeys.Path && term.Values.Any(value => value.Contains('?', StringComparison.Ordinal)))
             actual += ": paths are compared without the query";
-        var more = near.Misses.Count > 1 ? $" (and {near.Misses.Count - 1} more of the rule does not match)" : "";
+        var more = near.Misses.Count > 1 ? $"; nor does it match {string.Join(" and ", near.Misses.Skip(1).Select(miss => Missed(miss, call)))}" : "";
         return Faults.Of("ISM2064", owner, field,
             $"{(term.Values.IsEmpty ? $"does not allow {string.Join(", ", term.NotValues)}" : $"allows {string.Join(", ", term.Values)} only")}, and "
                 + $"this call {actual}{_changed.Told(term, call)}{Domains(term, has)}{Ports(term, has)}{more}: {callee.Name} {Denial(call)}{others}",
             remedy);
     }
+
+    /// <summary>Another term of a rule that the call does not match, as the end of a sentence.</summary>
+    private static string Missed((string Field, RuleTerm Term) miss, CallAttributes call) =>
+        $"{miss.Field}, which {(miss.Term.Values.IsEmpty ? $"excludes {string.Join(", ", miss.Term.NotValues)}" : $"has {string.Join(", ", miss.Term.Values)}")} "
+            + $"({(call.Of(miss.Term.Key) is { Count: > 0 } has ? $"the call has {string.Join(", ", has)}" : "the call has none")})";
 
     /// <summary>How a rule comes to allow what a call has, or the call to have what the rule allows.</summary>
     private string Added(RuleTerm term, CallAttributes call)

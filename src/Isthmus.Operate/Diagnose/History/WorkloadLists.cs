@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Isthmus.Graph.Settings;
 using Isthmus.Kubernetes.Client;
@@ -12,8 +13,14 @@ internal sealed record ListedWorkload(string Kind, JsonObject Object);
 /// <summary>When the template of a workload became another one: a ReplicaSet or ControllerRevision was made.</summary>
 internal sealed record MadeRevision(string OwnerKind, string OwnerName, DateTimeOffset At);
 
+/// <summary>What the controller of Deployments said that it did: events stay for an hour, while a Deployment only knows its last writes.</summary>
+internal sealed record ToldScaling(string Deployment, DateTimeOffset At, string What);
+
 /// <summary>The Services and workloads of a namespace, from which its endpoints follow.</summary>
-internal sealed record WorkloadObjects(IReadOnlyList<Service> Services, IReadOnlyList<ListedWorkload> Workloads, IReadOnlyList<MadeRevision> Revisions);
+internal sealed record WorkloadObjects(IReadOnlyList<Service> Services, IReadOnlyList<ListedWorkload> Workloads, IReadOnlyList<MadeRevision> Revisions)
+{
+    public IReadOnlyList<ToldScaling> Scalings { get; init; } = [];
+}
 
 /// <summary>The Services and workloads of namespaces, from which their endpoints follow. Lists are kept for 15 seconds. From any thread.</summary>
 public sealed class WorkloadLists(TimeProvider time)
@@ -44,17 +51,19 @@ public sealed class WorkloadLists(TimeProvider time)
         var isWhole = true;
         var (services, replicaSets, revisions) = (ListAsync<Service>(Kinds.Service), ListAsync<ReplicaSet>(Kinds.ReplicaSet),
             ListAsync<ControllerRevision>(Kinds.ControllerRevision));
+        var events = ListAsync<JsonObject>(Kinds.Event, "involvedObject.kind=Deployment");
         var workloads = await Task.WhenAll(WorkloadTemplate.Kinds.Select(async kind =>
             (await ListAsync<JsonObject>(kind.Resource)).Select(one => new ListedWorkload(kind.Kind, one))));
         var made = (await replicaSets).Cast<KubeObject>().Concat(await revisions);
-        return (new(await services, [.. workloads.SelectMany(all => all)], [.. made.SelectMany(Made)]), isWhole);
+        return (new(await services, [.. workloads.SelectMany(all => all)], [.. made.SelectMany(Made)]) { Scalings = [.. (await events).SelectMany(Told)] },
+            isWhole);
 
         // Empty where it cannot be read: then the cause is not known.
-        async Task<IReadOnlyList<T>> ListAsync<T>(ResourceKind kind) where T : class
+        async Task<IReadOnlyList<T>> ListAsync<T>(ResourceKind kind, string? fields = null) where T : class
         {
             try
             {
-                return await client.ListAllAsync<T>(kind, ns, new ListOptions(), stop);
+                return await client.ListAllAsync<T>(kind, ns, new ListOptions { FieldSelector = fields }, stop);
             }
             catch (Exception e) when (ApiTrouble.Is(e, stop))
             {
@@ -63,6 +72,13 @@ public sealed class WorkloadLists(TimeProvider time)
             }
         }
     }
+
+    /// <summary>What an event says, where it is of a Deployment that was scaled.</summary>
+    internal static IEnumerable<ToldScaling> Told(JsonObject one) =>
+        one["reason"]?.ToString() == "ScalingReplicaSet" && one["involvedObject"]?["name"]?.ToString() is { } name
+            && one["message"]?.ToString() is { Length: > 0 } said
+            && DateTimeOffset.TryParse((one["lastTimestamp"] ?? one["eventTime"])?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal,
+                out var at) ? [new(name, at, $"{char.ToLowerInvariant(said[0])}{said[1..]}")] : [];
 
     internal static IEnumerable<MadeRevision> Made(KubeObject revision) => revision.Metadata.CreationTimestamp is not { } at ? []
         : revision.Metadata.OwnerReferences.Select(owner => new MadeRevision(owner.Kind, owner.Name, at));

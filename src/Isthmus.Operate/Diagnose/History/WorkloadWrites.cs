@@ -10,6 +10,7 @@ namespace Isthmus.Operate.Diagnose.History;
 /// Who scaled or rolled out the workloads behind endpoints that came or went. Control planes do not watch workloads, but a Deployment, StatefulSet or DaemonSet
 /// names the last writer of each field (<c>metadata.managedFields</c>), and when that one last wrote any of its fields. That it wrote the template at that
 /// time is known only if a ReplicaSet or ControllerRevision was made then, and that it wrote the number of replicas only if it writes nothing else.
+/// Of earlier writes, events tell what was done, and not by whom.
 /// </summary>
 internal static class WorkloadWrites
 {
@@ -44,7 +45,12 @@ internal static class WorkloadWrites
         var write = objects.Workloads.Where(workload => LabelSelector.Selects(selector, LabelsOf(workload.Object)))
             .SelectMany(workload => Writes(workload, objects.Revisions))
             .Where(one => one.At >= change.First - Before && one.At <= change.Last + After).OrderBy(one => one.At).LastOrDefault();
-        return write is null ? change : change with { FieldManager = write.Manager, Cause = write.What };
+        if (write is not null) return change with { FieldManager = write.Manager, Cause = write.What };
+        // Who did it is not known any more, once somebody else has written the field.
+        var told = objects.Workloads.Where(workload => workload.Kind == "Deployment" && LabelSelector.Selects(selector, LabelsOf(workload.Object)))
+            .SelectMany(workload => objects.Scalings.Where(one => one.Deployment == workload.Object["metadata"]?["name"]?.ToString()))
+            .Where(one => one.At >= change.First - Before && one.At <= change.Last + After).OrderBy(one => one.At).LastOrDefault();
+        return told is null ? change : change with { Cause = $"Deployment {HostOf(change).Namespace}/{told.Deployment} {told.What}" };
     }
 
     /// <summary>Which workloads of a namespace were made, scaled, rolled out or otherwise changed since a time, and by whom, each as a change of its

@@ -109,6 +109,15 @@ public sealed class MeshHistoryTests
         Assert.Equal(("", "2 → 0 ready"), Named(Deployment("orders", "f:replicas", "07:30:00")));
         Assert.Equal(("", "2 → 0 ready"), Named(Deployment("orders", "f:replicas", "08:00:30")));
         Assert.Equal(("", "2 → 0 ready"), Named(Deployment("others", "f:replicas", "07:59:30")));
+        // Scaled up again since: only an event is left.
+        var told = WorkloadWrites.Name(change, new([service], [new("Deployment", (JsonObject)JsonNode.Parse(Deployment("orders", "f:replicas", "08:30:00"))!)], [])
+        {
+            Scalings = [.. WorkloadLists.Told((JsonObject)JsonNode.Parse("""
+                {"reason": "ScalingReplicaSet", "message": "Scaled down replica set orders-v1-x from 2 to 0", "lastTimestamp": "2026-11-22T07:59:58Z",
+                 "involvedObject": {"kind": "Deployment", "name": "orders-v1"}}
+                """)!)],
+        });
+        Assert.Equal(("", "2 → 0 ready: Deployment shop/orders-v1 scaled down replica set orders-v1-x from 2 to 0"), (told.FieldManager, told.Effect));
 
         (string, string) Named(string deployment, params ReplicaSet[] sets)
         {

@@ -63,6 +63,9 @@ public sealed class UnreadyPodTests
     [InlineData("containers: [{name: web, readinessProbe: {exec: {command: [test, -f, /tmp/ready]}}}]",
         "containerStatuses: [{name: web, ready: false, state: {running: {}}}]",
         "the readiness probe of container web (command test -f /tmp/ready) fails", "describe pod web-1")]
+    [InlineData("containers: [{name: web, command: [/app/srver]}]", "containerStatuses: [{name: web, lastState: {terminated: {exitCode: 128, reason: StartError, "
+        + "message: 'exec: \"/app/srver\": no such file'}}, state: {waiting: {reason: CrashLoopBackOff}}}]",
+        "container web cannot be started: exec: \"/app/srver\": no such file", "describe pod web-1")]
     [InlineData("dnsPolicy: ClusterFirst, containers: [{name: web}, {name: istio-proxy}]",
         "containerStatuses: [{name: web, ready: true}, {name: istio-proxy, ready: false, state: {running: {}}}]",
         "the readiness probe of container istio-proxy fails", "describe pod web-1")]

@@ -154,6 +154,7 @@ internal static class ServicePods
         if (Lingering(pod) is { } lingering) return $"init container {lingering.Name} runs and has not ended{Unproxied(pod, lingering.Name)}";
         foreach (var status in pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses))
         {
+            if (NeverStarted(status) is { } refused) return $"container {status.Name} cannot be started: {PodText.Message(refused)}";
             if (status is { State.Waiting: not null, LastState.Terminated: { ExitCode: not 0 } last })
                 return $"container {status.Name} exits with code {last.ExitCode} again and again ({status.State.Waiting.Reason}){Unproxied(pod, status.Name)}";
             // Most programs that are told to end do so with code 0, and those that are not in time with 137.
@@ -189,12 +190,16 @@ internal static class ServicePods
         status is { State.Waiting.Reason: "CrashLoopBackOff", LastState.Terminated: { ExitCode: 0 } ended }
             && Find(pod, status.Name) is { LivenessProbe: null, StartupProbe: null } ? ended : null;
 
+    /// <summary>Why the program of a container could not be started, such as one that the image does not have; null where it ran. It has no log.</summary>
+    private static string? NeverStarted(ContainerStatus status) =>
+        (status.State.Terminated ?? status.LastState.Terminated) is { Reason: "StartError" or "ContainerCannotRun", Message: { Length: > 0 } said } ? said : null;
+
     /// <summary>The command that shows more of why a Pod is not ready: the log of the container that has ended, or else its events.</summary>
     public static string Look(Pod pod, string context)
     {
         var at = $"kubectl --context={context} -n {pod.Metadata.Namespace}";
         var ended = pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses).FirstOrDefault(status => !status.Ready
-            && (EndsByItself(pod, status) is not null || status.State.Terminated is { ExitCode: not 0 }
+            && NeverStarted(status) is null && (EndsByItself(pod, status) is not null || status.State.Terminated is { ExitCode: not 0 }
                 || status is { State.Waiting: not null, LastState.Terminated.ExitCode: not 0 }));
         return ended is null ? $"{at} describe pod {pod.Metadata.Name}"
             : $"{at} logs {pod.Metadata.Name} -c {ended.Name}{(ended.State.Terminated is null ? " --previous" : "")}";

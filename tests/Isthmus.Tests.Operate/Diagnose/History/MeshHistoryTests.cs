@@ -110,7 +110,8 @@ public sealed class MeshHistoryTests
         Assert.Equal(("", "2 → 0 ready"), Named(Deployment("orders", "f:replicas", "08:00:30")));
         Assert.Equal(("", "2 → 0 ready"), Named(Deployment("others", "f:replicas", "07:59:30")));
         // Scaled up again since: only an event is left.
-        var told = WorkloadWrites.Name(change, new([service], [new("Deployment", (JsonObject)JsonNode.Parse(Deployment("orders", "f:replicas", "08:30:00"))!)], [])
+        var told = WorkloadWrites.Name(change, new([service],
+            [new("Deployment", (JsonObject)JsonNode.Parse(Deployment("orders", "f:replicas", "08:30:00"))!)], [])
         {
             Scalings = [.. WorkloadLists.Told((JsonObject)JsonNode.Parse("""
                 {"reason": "ScalingReplicaSet", "message": "Scaled down replica set orders-v1-x from 2 to 0", "lastTimestamp": "2026-11-22T07:59:58Z",

@@ -65,16 +65,29 @@ public sealed class RepeatedCallTests
         TraceWalkTests.Inject(scenario, "denied");
         (scenario.Callee, scenario.CalleeThere) = (new TraceScenario().Callee, scenario.Callee);
         scenario.Call = new("GET /", true, 403, 3, "172.18.2.1:15443", "-", "", []);
-        scenario.Two += "\n---\n{apiVersion: v1, kind: Pod, metadata: {name: orders-c, namespace: shop, labels: {app: orders}}, spec: {containers: "
-            + "[{name: web}, {name: istio-proxy}]}, status: {phase: Running, podIP: 10.1.0.6, conditions: [{type: Ready, status: \"True\"}]}}\n---\n"
-            + "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: barred, namespace: shop}, spec: {action: DENY, rules: [{}]}}";
-        const string First = "{\"endpoint\": {\"address\": {\"socket_address\": {\"address\": \"10.1.0.5\"";
-        var at = scenario.Gateway.IndexOf(First, StringComparison.Ordinal);
-        var end = scenario.Gateway.IndexOf("]}]}}]", at, StringComparison.Ordinal);
-        scenario.Gateway = scenario.Gateway.Insert(end, ", " + scenario.Gateway[at..end].Replace("10.1.0.5", "10.1.0.6", StringComparison.Ordinal));
+        AddThird(scenario);
         var problem = scenario.Walk().Failure?.Problem;
         Assert.Equal(("ISM2064", "AuthorizationPolicy shop/barred in c2"), (problem?.Code, problem?.Object));
         Assert.Contains($"Pod shop/{pod} in c2", problem!.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>The first of them gets calls through, and the other one does not: no call was made, or it went to the first.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_Pod_behind_a_gateway_that_denies_calls_is_a_warning_where_others_take_them(bool isMade)
+    {
+        var scenario = new TraceScenario();
+        TraceWalkTests.Inject(scenario, "denied");
+        (scenario.Third, scenario.Callee) = (scenario.Callee, new TraceScenario().Callee);
+        scenario.Call = isMade ? Outcome(There, 200).Call : null;
+        scenario.Sighted = isMade ? Outcome(There, 200).Sightings.All : [];
+        AddThird(scenario);
+        var trace = scenario.Walk();
+        Assert.True(trace.Succeeds);
+        var hop = Assert.Single(trace.Hops, hop => hop.Problem is not null);
+        Assert.Equal(("capacity", HopStatus.Warning, "calls that go to Pod shop/orders-c in c2 fail at: inbound", "ISM2064"),
+            (hop.Name, hop.Status, hop.Summary, hop.Problem!.Code));
     }
 
     [Fact]
@@ -96,6 +109,18 @@ public sealed class RepeatedCallTests
         scenario.Call = Outcome(Here, status).Call;
         Assert.Equal(times, RepeatedCalls.Wanted(scenario.Facts(),
             new(new(System.Net.IPAddress.Loopback, 80), CallKinds.Http, "orders", "/", method, SentRequest.Plain with { Body = body })));
+    }
+
+    /// <summary>A second Pod in c2, behind the same gateway, where a policy denies all calls.</summary>
+    private static void AddThird(TraceScenario scenario)
+    {
+        scenario.Two += "\n---\n{apiVersion: v1, kind: Pod, metadata: {name: orders-c, namespace: shop, labels: {app: orders}}, spec: {containers: "
+            + "[{name: web}, {name: istio-proxy}]}, status: {phase: Running, podIP: 10.1.0.6, conditions: [{type: Ready, status: \"True\"}]}}\n---\n"
+            + "{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: barred, namespace: shop}, spec: {action: DENY, rules: [{}]}}";
+        const string First = "{\"endpoint\": {\"address\": {\"socket_address\": {\"address\": \"10.1.0.5\"";
+        var at = scenario.Gateway.IndexOf(First, StringComparison.Ordinal);
+        var end = scenario.Gateway.IndexOf("]}]}}]", at, StringComparison.Ordinal);
+        scenario.Gateway = scenario.Gateway.Insert(end, ", " + scenario.Gateway[at..end].Replace("10.1.0.5", "10.1.0.6", StringComparison.Ordinal));
     }
 
     /// <param name="outcomes">The first is the one that is explained.</param>

@@ -81,6 +81,9 @@ internal sealed class TraceScenario
 
     internal string CalleeThere { get; set; } = CalleeDump(Root, "orders");
 
+    /// <summary>Of another Pod in c2; null: as the first there.</summary>
+    internal string? Third { get; set; }
+
     internal IReadOnlyList<WatchedCluster>? Watched { get; set; }
 
     /// <summary>Remote secrets without their label.</summary>
@@ -163,7 +166,7 @@ internal sealed class TraceScenario
             foreach (var pod in walk.WantedProxies)
                 facts.Proxies[pod] = View(pod.Name switch
                 {
-                    "buyer" => Client, "gw" => Gateway, "east-1" => new TraceScenario().Gateway, "orders-a" => Callee, _ => CalleeThere,
+                    "buyer" => Client, "gw" => Gateway, "east-1" => new TraceScenario().Gateway, "orders-a" => Callee, "orders-c" => Third ?? CalleeThere, _ => CalleeThere,
                 });
             foreach (var ns in walk.WantedNamespaces)
                 foreach (var cluster in facts.Clusters) cluster.AddPods(ns, []);

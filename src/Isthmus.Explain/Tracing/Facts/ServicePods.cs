@@ -192,7 +192,8 @@ internal static class ServicePods
 
     /// <summary>Why the program of a container could not be started, such as one that the image does not have; null where it ran. It has no log.</summary>
     private static string? NeverStarted(ContainerStatus status) =>
-        (status.State.Terminated ?? status.LastState.Terminated) is { Reason: "StartError" or "ContainerCannotRun", Message: { Length: > 0 } said } ? said : null;
+        (status.State.Terminated ?? status.LastState.Terminated) is { Reason: "StartError" or "ContainerCannotRun", Message: { Length: > 0 } said }
+            ? said : null;
 
     /// <summary>The command that shows more of why a Pod is not ready: the log of the container that has ended, or else its events.</summary>
     public static string Look(Pod pod, string context)

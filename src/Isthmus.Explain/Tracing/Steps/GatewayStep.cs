@@ -144,7 +144,12 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, TraceCau
         }
         var callee = new Callee(found.Cluster, found.Pod, next);
         record.Packets(causes.Packets.Between(cluster, gateway, callee));
+        var begin = record.Count;
         pods.Walk(way with { Through = (cluster, gateway) }, callee, way.Outbound.View);
+        if (record.HasProblem(begin)) return;
+        foreach (var other in placed.Where(one => one.Found is { } pod && pod.Pod != found.Pod))
+            record.Beside(PodRef.Of(other.Found!.Value.Cluster, other.Found.Value.Pod).ToString(), () => pods.Walk(way with { Through = (cluster, gateway) },
+                new(other.Found.Value.Cluster, other.Found.Value.Pod, other.At), way.Outbound.View));
     }
 
     /// <summary>The proxy that the gateway most likely leads to. Fetching both together saves a round.</summary>

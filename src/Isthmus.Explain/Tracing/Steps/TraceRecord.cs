@@ -100,6 +100,16 @@ internal sealed class TraceRecord
             });
     }
 
+    /// <summary>Adds what a walk to another end finds wrong, of which the path has several, as a warning: only a part of the calls goes there.</summary>
+    public void Beside(string end, Action walk)
+    {
+        var from = _hops.Count;
+        walk();
+        var failed = _hops.Skip(from).FirstOrDefault(hop => hop is { Status: HopStatus.Failed, Problem: not null });
+        _hops.RemoveRange(from, _hops.Count - from);
+        if (failed is { Problem: { } problem }) Warn(CapacityStep.Hop, $"calls that go to {end} fail at: {failed.Name}", problem);
+    }
+
     /// <summary>Turns failures from a hop on into warnings.</summary>
     public void Soften(int from)
     {

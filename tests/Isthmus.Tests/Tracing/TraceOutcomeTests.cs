@@ -222,6 +222,16 @@ public sealed class TraceOutcomeTests
         Assert.Contains(says, problem!.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>A server that closes after its answer: of a connection, the flag says how it ended, and of a request, that it failed.</summary>
+    [Theory]
+    [InlineData("", 200, "", true)]
+    [InlineData("\"id\": \"mark\", ", 200, "", false)]
+    [InlineData("", 200, "\"error\": \"the connection was reset after 40 bytes of the response\", ", false)]
+    [InlineData("", 503, "", false)]
+    public void What_ends_a_connection_after_the_whole_answer_is_no_failure(string id, int status, string error, bool isAnswered) => Assert.Equal(isAnswered,
+        CallReading.Read(Wanted("http"), TraceScenario.Report($"{{{error}\"status\": {status}, \"seen\": {{{id}\"flags\": \"UC\", \"upstream\": "
+            + $"\"{Callee}\"}}}}"), [], static _ => false).Answered);
+
     /// <summary>Proxies copy the bytes of a port of TCP: gRPC works, and routes for requests have no effect.</summary>
     [Theory]
     [InlineData(false, HopStatus.Ok)]

@@ -28,7 +28,10 @@ internal static class CallReading
         // After an injected delay (DI), the call goes on. A caller that has its answer leaves, which proxies that only copy bytes tell as DC.
         var says = Text(answer.Says);
         var isConnected = Text(seen?.UpstreamLocal).Length > 0;
-        var ended = MadeCall.Failures(flags).Count == 0 || (error.Length == 0 && !MadeCall.HasFailed(flags));
+        // Of a connection whose bytes a proxy only copies, flags tell how it ended, which may be after the whole answer.
+        var isCopied = wanted.Kind != CallKinds.Tcp && Text(seen?.Id).Length == 0 && status is >= 200 and < 400
+            && MadeCall.Failures(flags).All(flag => flag is "UC" or "DC");
+        var ended = MadeCall.Failures(flags).Count == 0 || (error.Length == 0 && (isCopied || !MadeCall.HasFailed(flags)));
         var answered = ended && (wanted.Kind != CallKinds.Tcp ? status > 0
             : error.Length == 0 && (says != Silent || isConnected) && !sightings.Any(sighting => !sighting.IsRequest && MadeCall.HasFailed(sighting.Flags)));
         // A status that the proxy itself generates is not the application's response.

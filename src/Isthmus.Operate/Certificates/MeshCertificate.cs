@@ -78,6 +78,9 @@ public sealed record MeshCertificate(string Cluster, CertificateRole Role, strin
     /// <summary>Who depends on it.</summary>
     public string NeededBy { get; init; } = "";
 
+    /// <summary>The object whose findings tell its fault too, as <c>Kind namespace/name</c>; empty when there is none.</summary>
+    public string User { get; init; } = "";
+
     /// <summary>What renews it.</summary>
     public string RenewedBy { get; init; } = "";
 

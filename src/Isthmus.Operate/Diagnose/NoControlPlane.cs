@@ -41,6 +41,25 @@ public static class NoControlPlane
                 $"ask it: {string.Join(", or ", cluster.Hosted.Select(plane => Ask(command, (cluster.Context, plane.Namespace))))}");
     }
 
+    /// <summary>What is wrong with a namespace that somebody named although the control planes are in others; null: nothing, or nobody knows.</summary>
+    public static Problem? Elsewhere(IReadOnlyList<ClusterFacts> clusters, string ns)
+    {
+        var places = clusters.SelectMany(cluster => cluster.Hosted.Select(plane => plane.Namespace)
+            .Concat(cluster.ControlPlanes.Count > 0 ? [cluster.SystemNamespace] : [])).ToList();
+        return places.Count == 0 || clusters.Any(cluster => cluster.Error.Length > 0 || (cluster.HasIstio && cluster.SystemNamespace == ns))
+            || places.Contains(ns) ? null : Missing(clusters.Select(cluster => cluster.Context), ns, places);
+    }
+
+    /// <param name="places">The namespaces that have one.</param>
+    internal static Problem Missing(IEnumerable<string> contexts, string ns, IReadOnlyCollection<string> places)
+    {
+        var there = places.Distinct().Order(StringComparer.Ordinal).ToList();
+        return new("", $"namespace {ns}", "", $"has no control plane in {string.Join(", ", contexts)}"
+            + (there.Count > 0 ? $": it runs in namespace {string.Join(" and ", there)}" : $" (no Pod with label app={WellKnown.Istiod})"),
+            there.Count > 0 ? $"name that one: {string.Join(", or ", there.Select(name => $"--istioNamespace={name}"))}"
+                : "install one with 'isthmus install', or give --istioNamespace");
+    }
+
     /// <summary>Where the control planes that serve a cluster run: one for it alone, the ones that it names, or the one
     /// behind the address that its proxies use.</summary>
     private static IEnumerable<(string Context, string Namespace)> Hosts(ClusterFacts cluster, List<ClusterFacts> members)

@@ -11,10 +11,13 @@ public sealed record Bystander(Removal Object, Removal With)
 {
     private const int MostNames = 8;
 
+    /// <summary>The objects, each once: one may go with its namespace, and with its definition.</summary>
+    public static IEnumerable<Removal> Objects(IEnumerable<Bystander> all) => all.Select(one => one.Object).Distinct();
+
     /// <summary>A line for each kind: how many, and their names.</summary>
     public static IEnumerable<string> Describe(IEnumerable<Bystander> all) =>
-        from one in all
-        group one.Object by one.Object.Kind.Kind into kind
+        from one in Objects(all)
+        group one by one.Kind.Kind into kind
         orderby kind.Key
         let names = kind.Select(removal => removal.Namespace is null ? removal.Name : $"{removal.Namespace}/{removal.Name}").Order(StringComparer.Ordinal)
             .ToList()
@@ -41,11 +44,13 @@ public sealed class Bystanders(KubeClient client, Func<JsonObject, bool> isOurs)
         }
         if (plan.Where(removal => removal.Kind == Kinds.Namespace).ToList() is not { Count: > 0 } namespaces) return found;
         var kinds = await NamespacedKindsAsync(stop);
+        // The stored version of a kind may differ from the preferred one: both are one object.
+        var known = Bystander.Objects(found).ToDictionary(Key);
         foreach (var ns in namespaces)
         {
             var lists = await Task.WhenAll(kinds.Select(kind => ListAsync(kind, ns.Name, stop)));
             var others = lists.SelectMany(list => list).Where(one => !planned.Contains(Key(one))).DistinctBy(Key);
-            found.AddRange(others.Select(one => new Bystander(one, ns)));
+            found.AddRange(others.Select(one => new Bystander(known.GetValueOrDefault(Key(one), one), ns)));
         }
         return found;
     }

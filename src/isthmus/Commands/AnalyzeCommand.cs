@@ -80,7 +80,7 @@ internal static class AnalyzeCommand
         if (ns is not null) MustExist(ns, clusters);
         if (line.GetValue(options.MeshConfig) is { } mesh)
         {
-            var text = InputFile.Read(options.MeshConfig.Name, mesh);
+            var text = InputFile.Read($"{options.MeshConfig.Name} {mesh}", mesh);
             clusters = [.. clusters.Select(cluster => cluster.Error.Length > 0 ? cluster : cluster.WithMesh(text))];
         }
         var result = Analysis.Examine(clusters);
@@ -128,7 +128,7 @@ internal static class AnalyzeCommand
     }
 
     /// <summary>A namespace that is nowhere has no problems, and is most likely a mistake.</summary>
-    private static void MustExist(string ns, IReadOnlyList<ClusterInventory> clusters)
+    internal static void MustExist(string ns, IReadOnlyList<ClusterInventory> clusters)
     {
         var read = clusters.Where(cluster => cluster.Error.Length == 0 && cluster.Context != ManifestFiles.ClusterName && cluster.Namespaces.Count > 0)
             .ToList();

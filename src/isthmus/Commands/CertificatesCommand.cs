@@ -36,8 +36,12 @@ internal static class CertificatesCommand
             var names = line.GetValue(GlobalOptions.Context) is { } one && line.GetResult(contexts.Option) is null ? [one] : source.Names(contexts);
             var clusters = await AnalyzeCommand.ReadAsync(source, names, MostProxies, stop);
             var now = source.Time.GetUtcNow();
-            var findings = clusters.SelectMany(CertificateAnalysis.Check).ToList();
-            output.Write(line, () => Tree(clusters, findings, now), () => Show(clusters, findings, now, color.Of(line)));
+            if (NamespaceOfPlane.Fault(clusters, source.IstioNamespace) is { } missing) throw new ProblemException(missing);
+            var ns = line.GetValue(GlobalOptions.Namespace);
+            if (ns is not null) AnalyzeCommand.MustExist(ns, clusters);
+            var all = clusters.SelectMany(cluster => cluster.Certificates).Where(one => IsIn(ns, one)).ToList();
+            var findings = clusters.SelectMany(cluster => CertificateAnalysis.Check(cluster, one => IsIn(ns, one))).ToList();
+            output.Write(line, () => Tree(clusters, all, findings, now), () => Show(clusters, all, findings, now, color.Of(line)));
             return findings.Exists(finding => finding.Problem.Severity == Severity.Error) || clusters.Any(cluster => cluster.Error.Length > 0)
                 ? ExitCode.Failure
                 : ExitCode.Success;
@@ -45,9 +49,14 @@ internal static class CertificatesCommand
         return command;
     }
 
-    private static void Show(IReadOnlyList<ClusterInventory> clusters, IReadOnlyList<Finding> findings, DateTimeOffset now, bool colors)
+    /// <summary>Whether the object that holds a certificate is in a namespace.</summary>
+    /// <param name="ns">Null: any, and none.</param>
+    private static bool IsIn(string? ns, MeshCertificate certificate) =>
+        ns is null || certificate.Owner.Contains($" {ns}/", StringComparison.Ordinal);
+
+    private static void Show(IReadOnlyList<ClusterInventory> clusters, IReadOnlyList<MeshCertificate> all, IReadOnlyList<Finding> findings,
+        DateTimeOffset now, bool colors)
     {
-        var all = clusters.SelectMany(cluster => cluster.Certificates).ToList();
         TextTable.Write(Header, [.. all.Select(certificate => Row(certificate, now))],
             paint: !colors
                 ? null
@@ -89,9 +98,10 @@ internal static class CertificatesCommand
         ? string.Create(CultureInfo.InvariantCulture, $"in {left.TotalHours:0} h")
         : string.Create(CultureInfo.InvariantCulture, $"in {left.TotalMinutes:0} min");
 
-    private static JsonObject Tree(IReadOnlyList<ClusterInventory> clusters, IReadOnlyList<Finding> findings, DateTimeOffset now) => new()
+    private static JsonObject Tree(IReadOnlyList<ClusterInventory> clusters, IReadOnlyList<MeshCertificate> all, IReadOnlyList<Finding> findings,
+        DateTimeOffset now) => new()
     {
-        ["certificates"] = new JsonArray([.. clusters.SelectMany(cluster => cluster.Certificates).Select(certificate => (JsonNode)new JsonObject
+        ["certificates"] = new JsonArray([.. all.Select(certificate => (JsonNode)new JsonObject
         {
             ["cluster"] = certificate.Cluster, ["kind"] = CertificateState.NameOf(certificate.Role), ["subject"] = certificate.Subject,
             ["issuer"] = certificate.Issuer, ["fingerprint"] = certificate.Fingerprint,

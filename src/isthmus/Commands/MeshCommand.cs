@@ -151,7 +151,7 @@ internal static class MeshCommand
                 if (!await Question.ConfirmAsync(
                     $"{Counted.Of(count, "object")} will be removed"
                         + (line.GetValue(purge)
-                            ? $", and with {(count == 1 ? "it" : "them")} {Counted.Of(plan.Sum(cluster => cluster.Others.Count), "other")}. " : ". ")
+                            ? $", and with {(count == 1 ? "it" : "them")} {Counted.Of(plan.Sum(cluster => Bystander.Objects(cluster.Others).Count()), "other")}. " : ". ")
                         + $"Proceed?",
                     stop))
                     return ExitCode.Failure;
@@ -183,7 +183,7 @@ internal static class MeshCommand
     }
 
     private static IEnumerable<(string Cluster, string Text)> Others(IReadOnlyList<ClusterRemoval> plan) =>
-        plan.SelectMany(cluster => Bystander.Describe(cluster.Others.DistinctBy(other => other.Object)).Select(text => (cluster.Link.Name, text)));
+        plan.SelectMany(cluster => Bystander.Describe(cluster.Others).Select(text => (cluster.Link.Name, text)));
 
     private static Command BuildTemplate()
     {

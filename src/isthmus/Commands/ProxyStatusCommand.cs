@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Options;
 using Isthmus.Output;
@@ -31,7 +33,7 @@ internal static class ProxyStatusCommand
             var read = answers.Select(answer => answer.AsList(ControlPlaneReports.Default.SyncReport)).ToList();
             var rows = read.SelectMany(answer => (answer.Page ?? []).Zip(answer.Plane.Answer as JsonArray ?? [],
                 (proxy, told) => (answer.Plane, Proxy: proxy, Told: (JsonObject)told!)))
-                .Where(row => line.GetValue(pod) is not { } wanted || (row.Proxy.Proxy ?? "").StartsWith(wanted, StringComparison.Ordinal))
+                .Where(row => IsAsked(row.Proxy.Proxy ?? "", line.GetValue(pod), line.GetValue(GlobalOptions.Namespace)))
                 .OrderBy(row => row.Proxy.Proxy, StringComparer.Ordinal).ToList();
             var silent = read.Select(answer => answer.Silent).OfType<PlaneAnswer>().ToList();
             if (line.GetValue(pod) is { } named && rows.Count == 0)
@@ -39,6 +41,7 @@ internal static class ProxyStatusCommand
                     $"is not connected to any of the queried control "
                         + $"planes{string.Concat(silent.Select(plane => $"; {plane.Pod} {ControlPlaneAnswers.Lacks(plane, Page)}"))}",
                     "specify it as POD.NAMESPACE; 'isthmus proxy-status' lists the connected proxies");
+            if (line.GetValue(GlobalOptions.Namespace) is { } ns && rows.Count == 0) await MustExistAsync(line, ns, stop);
             output.Write(line,
                 () => new JsonArray([.. rows.Select(row => (JsonNode)Tree(row.Plane.Pod, row.Proxy, row.Told)),
                     .. silent.Select(plane => (JsonNode)Silent(plane.Pod, ControlPlaneAnswers.Lacks(plane, Page)))]),
@@ -46,6 +49,28 @@ internal static class ProxyStatusCommand
             return ControlPlaneAnswers.CodeOf(answers);
         });
         return command;
+    }
+
+    /// <param name="proxy">POD.NAMESPACE.</param>
+    /// <param name="pod">The beginning of it, or null. A name with its namespace says more than the option.</param>
+    internal static bool IsAsked(string proxy, string? pod, string? ns) =>
+        (pod is null || proxy.StartsWith(pod, StringComparison.Ordinal))
+            && (ns is null || pod?.Contains('.', StringComparison.Ordinal) == true || proxy.EndsWith($".{ns}", StringComparison.Ordinal));
+
+    /// <summary>A namespace that is nowhere has no proxies, and is most likely a mistake.</summary>
+    private static async Task MustExistAsync(ParseResult line, string ns, CancellationToken stop)
+    {
+        using var client = GlobalOptions.Client(line);
+        try
+        {
+            if (await client.FindAsync(Kinds.Namespace, null, ns, stop) is not null) return;
+        }
+        catch (KubeException e) when (e.Code is 401 or 403)
+        {
+            return;
+        }
+        throw new ProblemException($"namespace \"{ns}\"", $"not found in {client.Access.Name}, and no proxy of it is connected",
+            "'isthmus proxy-status' without --namespace lists all connected proxies");
     }
 
     /// <summary>A proxy as its control plane tells of it.</summary>

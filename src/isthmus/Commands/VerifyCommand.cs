@@ -37,6 +37,9 @@ internal static class VerifyCommand
             var names = line.GetValue(GlobalOptions.Context) is { } one && line.GetResult(contexts.Option) is null ? [one] : source.Names(contexts);
             var clusters = names.Select(name => source.Load(name) with { Name = name }).ToList();
             var (facts, checks) = await Verification.RunAsync(clusters, source.IstioNamespace, source.Time, stop);
+            // Without the option, the namespace is that which webhooks lead to.
+            if (line.GetResult(GlobalOptions.IstioNamespace) is { Implicit: false } && NoControlPlane.Elsewhere(facts, source.IstioNamespace) is { } missing)
+                throw new ProblemException(missing);
             IReadOnlyList<ProbedCall> calls = [];
             if (line.GetValue(probe))
             {

@@ -56,7 +56,7 @@ internal sealed class DumpSource
             throw new WrongUseException(pod is null ? "pod" : "--file", pod is null ? "is missing" : "cannot be combined with a Pod",
                 "name a Pod, or give a file with --file");
         if (file is null) return null;
-        var text = file == "-" ? Terminal.Input.ReadToEnd() : InputFile.Read("--file", file);
+        var text = file == "-" ? Terminal.Input.ReadToEnd() : InputFile.Read($"--file {file}", file);
         try
         {
             return StrictJson.Parse(text) ?? new JsonObject();

@@ -60,6 +60,10 @@ public sealed class MeshRemovalTests : IAsyncLifetime
                 Parse(
                     $$"""{"apiVersion": "security.istio.io/v1beta1", "kind": "AuthorizationPolicy", "metadata": {"name": "{{name}}", "namespace": "shop"}, "spec": {} }"""),
                 Stop);
+        // One object, that both its definition and its namespace hold.
+        await client.CreateAsync(Policies, Parse("""
+            {"apiVersion": "security.istio.io/v1beta1", "kind": "AuthorizationPolicy", "metadata": {"name": "all", "namespace": "istio-system"}, "spec": {} }
+            """), Stop);
         // The mesh's own, of a kind that stays.
         await client.CreateAsync(Policies, Parse("""
             {"apiVersion": "security.istio.io/v1beta1", "kind": "AuthorizationPolicy", "metadata": {"name": "ours", "namespace": "shop", "annotations": {"isthmus.internal/mesh": "ours"} }, "spec": {} }
@@ -68,15 +72,15 @@ public sealed class MeshRemovalTests : IAsyncLifetime
         var removal = Removal(links, purges: false);
         var plan = Assert.Single(await removal.PlanAsync(Stop));
         await removal.RunAsync([plan], Stop);
-        Assert.Equal(["2 × AuthorizationPolicy: shop/allow, shop/deny", "1 × Secret: istio-system/www"], Bystander.Describe(plan.Others));
+        Assert.Equal(["3 × AuthorizationPolicy: istio-system/all, shop/allow, shop/deny", "1 × Secret: istio-system/www"], Bystander.Describe(plan.Others));
         Assert.NotNull(await client.FindAsync(Kinds.Secret, "istio-system", "www", Stop));
-        Assert.Equal(["allow", "deny"],
+        Assert.Equal(["all", "allow", "deny"],
             (await client.ListAllAsync<JsonObject>(Policies, null, new(), Stop)).Select(one => one["metadata"]!["name"]!.ToString()).Order());
         Assert.Equal(["authorizationpolicies.security.istio.io"], await DefinitionsAsync(links));
         Assert.Null(await client.FindAsync(Kinds.ServiceAccount, "istio-system", "istiod", Stop));
 
         plan = Assert.Single(await Removal(links, purges: true).PlanAsync(Stop));
-        Assert.Equal(3, plan.Others.Count);
+        Assert.Equal((5, 4), (plan.Others.Count, Bystander.Objects(plan.Others).Count()));
         Assert.Equal(["CustomResourceDefinition authorizationpolicies.security.istio.io", "Namespace istio-system"],
             plan.Removals.Select(removal => removal.ToString()).Order());
     }

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Commands;
 using Xunit;
 
 namespace Isthmus.Tests.Commands;
@@ -66,6 +67,29 @@ public sealed class FileCommandTests : IDisposable
         Assert.Equal(1, (await RunAsync("validate", "-f", Path.Combine(_directory, "none.yaml"))).ExitCode);
         Assert.Equal(2, (await RunAsync("validate")).ExitCode);
     }
+
+    [Theory]
+    [InlineData("migrate check -f NONE", "Error: NONE: does not exist (check the file's name)")]
+    [InlineData("migrate check -f NONE.yaml", "Error: NONE.yaml: does not exist (check the file's name)")]
+    [InlineData("analyze --use-kube=false NONE", "Error: NONE: does not exist (check the file's name)")]
+    [InlineData("proxy-config clusters --file NONE.json", "Error: --file NONE.json: does not exist (check the file's name)")]
+    [InlineData("verify --snapshot NONE", "Error: --snapshot NONE: does not exist (give the file that 'isthmus bug-report' wrote)")]
+    public async Task A_file_that_does_not_exist_is_an_error_that_names_it(string arguments, string told)
+    {
+        var none = Path.Combine(_directory, "none");
+        var (code, output, error) = await RunAsync([.. arguments.Split(' ').Select(word => word.Replace("NONE", none, StringComparison.Ordinal))]);
+        Assert.Equal((1, "", told.Replace("NONE", none, StringComparison.Ordinal)), (code, output, error.TrimEnd()));
+    }
+
+    [Theory]
+    [InlineData("web-1.shop", null, null, true)]
+    [InlineData("web-1.shop", null, "shop", true)]
+    [InlineData("web-1.shop", null, "hop", false)]
+    [InlineData("web-1.shop", "web", "other", false)]
+    [InlineData("web-1.shop", "web", "shop", true)]
+    [InlineData("web-1.shop", "web-1.shop", "other", true)] // The name says more.
+    public void Proxy_status_shows_the_proxies_of_the_namespace_that_is_asked_for(string proxy, string? pod, string? ns, bool isShown) =>
+        Assert.Equal(isShown, ProxyStatusCommand.IsAsked(proxy, pod, ns));
 
     /// <summary>Names and values that move the cursor, color what follows, or look like lines of their own.</summary>
     [Fact]

@@ -79,6 +79,20 @@ public sealed class IstioCommandTests(IstioMesh mesh) : IDisposable
         Has((await mesh.RunAsync("experimental", "injector", "list")).Output, "docker.io/istio/proxyv2:1.31.0");
     }
 
+    [Fact]
+    public async Task A_namespace_is_asked_for_or_refused()
+    {
+        var (code, output, error) = await mesh.RunAsync("proxy-status", "-n", "istio-system");
+        Assert.Equal((0, false), (code, output.Contains(".shop", StringComparison.Ordinal)));
+        Has(output, $"{IstioMeshRig.Gateway}.istio-system");
+        foreach (var command in (string[])["proxy-status -n nons", "certificates -n nons", "certificates -i nons", "verify -i nons"])
+        {
+            (code, output, error) = await mesh.RunAsync(command.Split(' '));
+            Assert.True(code == 1, output + error);
+            Has(error, command.Contains("-n", StringComparison.Ordinal) ? "namespace \"nons\": not found in " : "namespace nons: has no control plane in ");
+        }
+    }
+
     /// <summary>With <c>ENABLE_DEBUG_ON_HTTP=false</c>, an istiod has no debug pages. It is a row then, and no error.</summary>
     [Fact]
     public async Task An_istiod_without_debug_pages_is_a_row()

@@ -16,24 +16,29 @@ public static class CertificateAnalysis
         [OwnCodes.CertificateExpired, OwnCodes.CertificateEnds, OwnCodes.AuthorityRefused, OwnCodes.CertificateForOthers, OwnCodes.WebhookUntrusted,
             GatewayCodes.ChainIncomplete, GatewayCodes.SuitesUnfit, IstioCodes.InvalidGatewayCredential],
         [],
-        mesh => mesh.Readable.SelectMany(Check));
+        // Other analyzers tell the faults of what Gateways and remote secrets name, where it is named.
+        mesh => mesh.Readable.SelectMany(cluster => Check(cluster, one => one.Fault.Length == 0
+            || one.Role is not (CertificateRole.Gateway or CertificateRole.ClientAuthority or CertificateRole.RemoteToken))));
 
     public static IEnumerable<Finding> Check(ClusterInventory cluster) => Check(cluster, _ => true);
 
     /// <param name="which">The certificates to check.</param>
-    public static IEnumerable<Finding> Check(ClusterInventory cluster, Func<MeshCertificate, bool> which)
+    public static IEnumerable<Finding> Check(ClusterInventory cluster, Func<MeshCertificate, bool> which) =>
+        Judged(cluster, which).Select(judged => judged.Finding);
+
+    /// <summary>The certificates with which something is wrong.</summary>
+    public static IEnumerable<(MeshCertificate Certificate, Finding Finding)> Judged(ClusterInventory cluster, Func<MeshCertificate, bool> which)
     {
         if (cluster.CertificatesAt is not { } now) yield break;
         // Owners of many Pods have the same certificate in each of their fields.
         foreach (var certificate in cluster.Certificates.Where(which)
             .DistinctBy(one => (one.Owner, one.Field, one.Fingerprint, one.Role, one.Hosts, one.Fault)))
-            if (Judge(cluster, certificate, now) is { } finding) yield return finding;
+            if (Judge(cluster, certificate, now) is { } finding) yield return (certificate, finding);
     }
 
     /// <summary>Null if nothing is wrong with it.</summary>
     public static Finding? Judge(ClusterInventory cluster, MeshCertificate certificate, DateTimeOffset now)
     {
-        // The reference of a Gateway to its Secret is checked elsewhere.
         if (certificate.Fault.Length > 0)
             return certificate.Role switch
             {
@@ -43,6 +48,10 @@ public static class CertificateAnalysis
                         : "; no control plane is ready, so that nothing signs")),
                 CertificateRole.Origination => IstioCodes.InvalidGatewayCredential.At(cluster, certificate.Owner, certificate.Field, certificate.Fault,
                     "correct the Secret"),
+                CertificateRole.Gateway or CertificateRole.ClientAuthority => IstioCodes.InvalidGatewayCredential.At(cluster, certificate.Owner,
+                    certificate.Field, $"{certificate.Fault}{Hit(certificate)}", "correct the Secret"),
+                CertificateRole.RemoteToken => OwnCodes.RemoteSecretUnusable.At(cluster, certificate.Owner, certificate.Field,
+                    $"cannot be used: {certificate.Fault}", Renew(cluster, certificate)),
                 CertificateRole.WebhookBundle => OwnCodes.WebhookUntrusted.At(cluster, certificate.Owner, certificate.Field, certificate.Fault),
                 _ => null,
             };

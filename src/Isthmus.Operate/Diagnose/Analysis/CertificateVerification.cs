@@ -33,11 +33,12 @@ public static class CertificateVerification
         if (cluster.CertificatesAt is null || cluster.Certificates.IsEmpty) yield break;
         var count = 0;
         // Webhooks and tokens of remote secrets have checks of their own.
-        foreach (var finding in CertificateAnalysis.Check(cluster, one => one.Role is not (CertificateRole.RemoteToken or CertificateRole.WebhookBundle))
-            .Where(finding => finding.Problem.Severity != Severity.Info))
+        foreach (var (certificate, finding) in CertificateAnalysis
+            .Judged(cluster, one => one.Role is not (CertificateRole.RemoteToken or CertificateRole.WebhookBundle))
+            .Where(judged => judged.Finding.Problem.Severity != Severity.Info))
         {
             count++;
-            if (!told.Contains((finding.Problem.Code, finding.Problem.Object)))
+            if (!told.Contains((finding.Problem.Code, finding.Problem.Object)) && !told.Contains((finding.Problem.Code, certificate.User)))
                 yield return new(cluster.Context, "certificate", finding.Problem.Object,
                     finding.Problem with { Object = $"{finding.Problem.Object} in {cluster.Context}" });
         }

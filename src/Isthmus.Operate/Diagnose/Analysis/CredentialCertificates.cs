@@ -66,14 +66,14 @@ internal sealed class CredentialCertificates(ClusterInventory cluster, Func<stri
         if (CertificateRecord.Leaf(cluster.Context, CertificateRole.Gateway, owner, facts.First("tls.crt", "cert")) is { } leaf)
             found.Add(leaf with
             {
-                Fault = facts.KeyPairProblem, Hosts = reference.Hosts, NeededBy = by, RenewedBy = facts.RenewedBy,
+                Fault = facts.KeyPairProblem, Hosts = reference.Hosts, NeededBy = by, User = reference.Gateway.Author, RenewedBy = facts.RenewedBy,
                 Suites = SuitesOf(reference, Read(facts.First("tls.crt", "cert")).FirstOrDefault()),
             });
         if (!reference.ChecksClients) return found;
         var holder = facts.HasClientCa ? facts : await FindAsync(reference.Namespace, $"{reference.Name}{SecretFacts.CaSuffix}");
         found.AddRange(CertificateRecord.All(cluster.Context, CertificateRole.ClientAuthority, facts.HasClientCa ? owner : $"{owner}{SecretFacts.CaSuffix}",
             holder?.First("ca.crt", "cacert"))
-            .Select(root => root with { NeededBy = $"clients of {by}", RenewedBy = holder!.RenewedBy }));
+            .Select(root => root with { NeededBy = $"clients of {by}", User = reference.Gateway.Author, RenewedBy = holder!.RenewedBy }));
         return found;
     }
 

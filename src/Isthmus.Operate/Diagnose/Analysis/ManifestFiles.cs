@@ -25,9 +25,11 @@ public sealed record ManifestFiles(IReadOnlyList<JsonObject> Objects, IReadOnlyD
     {
         var (objects, origins, problems, skipped) = (new List<JsonObject>(), new Dictionary<string, string>(StringComparer.Ordinal), new List<Problem>(),
             new List<string>());
-        foreach (var path in paths.SelectMany(path => Files(path, recursive)))
+        var named = paths.ToList();
+        foreach (var path in named.SelectMany(path => Files(path, recursive)))
         {
-            if (path != "-" && !Extensions.Contains(Path.GetExtension(path)))
+            // Whoever names a file that is not there is told so, whatever its name.
+            if (path != "-" && !Extensions.Contains(Path.GetExtension(path)) && (File.Exists(path) || !named.Contains(path)))
             {
                 skipped.Add(path);
                 continue;

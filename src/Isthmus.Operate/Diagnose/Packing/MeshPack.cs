@@ -51,7 +51,8 @@ public sealed class MeshPack
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidDataException or FormatException)
         {
-            throw new ProblemException($"--snapshot {file}", $"cannot be read: {e.Message}", "give the file that 'isthmus bug-report' wrote", e);
+            throw new ProblemException($"--snapshot {file}", e is FileNotFoundException or DirectoryNotFoundException ? "does not exist"
+                : Directory.Exists(file) ? "is a directory" : $"cannot be read: {e.Message}", "give the file that 'isthmus bug-report' wrote", e);
         }
         if (!files.TryGetValue(PackLayout.Manifest, out var manifest))
             throw new ProblemException($"--snapshot {file}", $"has no {PackLayout.Manifest}, so it is not a complete pack",

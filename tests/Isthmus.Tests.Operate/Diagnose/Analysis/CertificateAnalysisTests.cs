@@ -158,6 +158,28 @@ public sealed class CertificateAnalysisTests : IDisposable
         Assert.False(ControlPlaneElsewhere.Serves(ClusterInventory.From("c1", []), "istio-system"));
     }
 
+    /// <summary>Analyze tells it where the Secret is named, and verify where a control plane does; certificates has no other place.</summary>
+    [Fact]
+    public async Task A_key_that_does_not_fit_its_certificate_counts_as_a_finding()
+    {
+        var secret = SecretFacts.Of(Secret("front", ("tls.crt", CertificateText.Write(_root.Certificate)), ("tls.key", Keys.ToPem(_other.Key))));
+        var cluster = MeshText.Clusters(MeshText.Join(MeshText.Root, MeshText.Workload("edge", "gw-1", "istio: gw", "containers: [{name: istio-proxy}]"),
+            MeshText.Istio("Gateway", "edge", "front", "selector: {istio: gw}, servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: ['*'], "
+                + "tls: {mode: SIMPLE, credentialName: front} }]")))[0];
+        var read = await new CredentialCertificates(cluster, (_, name) => Task.FromResult(name == "front" ? secret : null)).ReadAsync();
+        var known = cluster.WithCertificates([.. read], Now);
+        var problem = Assert.Single(CertificateAnalysis.Check(known)).Problem;
+        Assert.Equal(("IST0161", "Secret edge/front", Severity.Error), (problem.Code, problem.Object, problem.Severity));
+        Assert.EndsWith("; Gateway edge/front needs it", problem.Message, StringComparison.Ordinal);
+        Assert.Empty(CertificateAnalysis.Analyzer.Check(new MeshSnapshot([known])));
+        Assert.Equal(problem.Message, Assert.Single(CertificateVerification.Checks(known, new HashSet<(string, string)>())).Problem!.Message);
+        Assert.Empty(CertificateVerification.Checks(known, new HashSet<(string, string)> { ("IST0161", "Gateway edge/front") }));
+    }
+
+    [Fact]
+    public void A_remote_secret_that_cannot_be_used_counts_as_a_finding() => Assert.Equal("ISM1025 Error",
+        Judge(new("c1", CertificateRole.RemoteToken, "Secret istio-system/istio-remote-secret-c2", "cluster c2", null, null) { Fault = "no token" }));
+
     /// <summary>TLS 1.3 has suites for all keys, where it may be spoken.</summary>
     [Theory]
     [InlineData(KeyKind.Rsa2048, "cipherSuites: [ECDHE-ECDSA-AES128-GCM-SHA256]", "Warning",

@@ -264,16 +264,17 @@ public sealed class TraceOutcomeTests
     [Theory]
     [InlineData("sidecar", "orders", "", "ISM2013", "Sidecar shop/few in c1")]
     [InlineData("exportTo", "orders", "", "ISM2012", "Service shop/orders in c1")]
+    [InlineData("sidecar, exportTo", "orders", "", "ISM2012", "Service shop/orders in c1")]
     [InlineData("host", "orders", "wrong.example", "ISM2027", "host wrong.example")]
     [InlineData("alias", "ext", "", "ISM2027", "Service shop/ext in c1")]
     public void What_hides_a_host_is_named(string why, string target, string host, string code, string @object)
     {
         var scenario = new TraceScenario();
         if (host.Length > 0) scenario.Sent = SentRequest.Parse("", [$"host: {host}"], "", "");
-        if (why == "sidecar")
+        if (why.StartsWith("sidecar", StringComparison.Ordinal))
             scenario.One += "\n---\n{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {name: few, namespace: shop}, spec: {outboundTrafficPolicy: "
                 + "{mode: REGISTRY_ONLY}, egress: [{hosts: [\"istio-system/*\"]}]}}";
-        if (why == "exportTo") (scenario.One, scenario.Two) = (Hidden(scenario.One), Hidden(scenario.Two));
+        if (why.EndsWith("exportTo", StringComparison.Ordinal)) (scenario.One, scenario.Two) = (Hidden(scenario.One), Hidden(scenario.Two));
         if (why == "alias")
             scenario.One += "\n---\n{apiVersion: v1, kind: Service, metadata: {name: ext, namespace: shop}, spec: {type: ExternalName, externalName: "
                 + "nowhere.example, ports: [{name: http, port: 80}]}}";
@@ -289,6 +290,8 @@ public sealed class TraceOutcomeTests
         var trace = scenario.Walk(target);
         Assert.Equal((code, @object), (trace.Failure?.Problem?.Code, trace.Failure?.Problem?.Object));
         Assert.DoesNotContain("block_all", TraceText.Write(trace, details: true), StringComparison.Ordinal);
+        // Either alone hides the host: one remedy would not help.
+        Assert.Equal(why == "sidecar, exportTo", trace.Failure!.Problem!.Remedy.Contains("; and in Sidecar shop/few in c1: add ", StringComparison.Ordinal));
     }
 
     /// <summary>A DestinationRule of the field's own TLS meets a gateway that knows only the mesh's.</summary>

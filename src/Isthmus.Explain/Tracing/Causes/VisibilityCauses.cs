@@ -19,8 +19,22 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
     /// <param name="port">The port that is called.</param>
     public Problem? Hidden(MeshHost host, int port)
     {
-        var ns = facts.Client.Namespace;
         if (Undiscovered(host) is { } undiscovered) return undiscovered;
+        // Either alone hides the host, so that one remedy of two would not help.
+        return (Unexported(host), Unlisted(host, port)) switch
+        {
+            ({ } one, { } other) => one with
+            {
+                Message = $"{one.Message}; nor does {other.Object} list it ({other.Path})", Remedy = $"{one.Remedy}; and in {other.Object}: {other.Remedy}",
+            },
+            var (one, other) => one ?? other,
+        };
+    }
+
+    /// <summary>What defines the host is not exported to the namespace of the caller; null when it is.</summary>
+    private Problem? Unexported(MeshHost host)
+    {
+        var ns = facts.Client.Namespace;
         foreach (var service in host.Services)
         {
             var told = service.Service.Metadata.Annotations.GetValueOrDefault(Annotations.ExportTo);
@@ -43,7 +57,14 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
                 return Faults.Of("ISM2012", name, "spec.exportTo",
                     $"is exported to {string.Join(", ", entry.ExportTo)} only, and the caller is in namespace {ns}", $"add {ns} to it");
         }
+        return null;
+    }
+
+    /// <summary>The Sidecar of the caller does not list the host, or not for the port; null when it does, or there is none.</summary>
+    private Problem? Unlisted(MeshHost host, int port)
+    {
         if (config.Sidecar() is not { Egress.IsEmpty: false } sidecar) return null;
+        var ns = facts.Client.Namespace;
         var own = sidecar.Namespace == facts.RootNamespace ? ns : sidecar.Namespace;
         var listing = sidecar.Egress.Where(egress => egress.Hosts.Any(entry => Selects(entry, own, host))).ToList();
         if (listing.Exists(egress => egress.Port == 0 || egress.Port == port)) return null;

@@ -569,4 +569,24 @@ public sealed class UnreadyPodTests
         Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);
         Assert.DoesNotContain(trace.Hops, hop => hop.Name == "capacity");
     }
+
+    /// <summary>A worker with the labels of an application that runs in the other cluster.</summary>
+    [Theory]
+    [InlineData("worker", true)]
+    [InlineData("orders", false)]
+    public void A_workload_that_may_have_the_labels_of_a_Service_by_mistake_is_told(string name, bool isTold)
+    {
+        var scenario = new TraceScenario();
+        TraceWalkTests.Inject(scenario, "declared and closed");
+        scenario.Callee = scenario.Callee.Replace("\"0.0.0.0:9090\", ", "", StringComparison.Ordinal).Replace("\"0.0.0.0:9090\"", "", StringComparison.Ordinal);
+        (scenario.One, scenario.Two) = (Owned(scenario.One, name), Owned(scenario.Two, "orders"));
+        var problem = scenario.Walk().Failure!.Problem!;
+        Assert.Equal("ISM2072", problem.Code);
+        Assert.Equal(isTold, problem.Remedy.Contains("; or, if Deployment worker is not meant to serve Service shop/orders in c1, as Deployment orders in "
+            + "c2 does, change its labels", StringComparison.Ordinal));
+    }
+
+    private static string Owned(string yaml, string owner) => yaml.Replace("labels: {app: orders, version: v1}}, spec",
+        $"labels: {{app: orders, version: v1, pod-template-hash: x1}}, ownerReferences: [{{controller: true, kind: ReplicaSet, name: {owner}-x1}}]}}, spec",
+        StringComparison.Ordinal);
 }

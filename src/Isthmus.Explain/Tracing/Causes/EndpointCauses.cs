@@ -273,12 +273,14 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
         if (service is null || declared || others.Count == 0)
         {
             var state = pod.Status.ContainerStatuses.FirstOrDefault(status => status.Name != "istio-proxy");
-            if (state is not null && service is not null && TooEarly(service, pod, target.Port, state) is { } early) return early;
+            var meant = others.Count > 0 || service is null || host is null ? "" : Unmeant(host, service, pod);
+            if (state is not null && service is not null && TooEarly(service, pod, target.Port, state) is { } early)
+                return early with { Remedy = early.Remedy + meant };
             return Faults.Of("ISM2072", name.ToString(), "",
                 $"nothing listens on port "
                     + $"{target.Port}{(others.Count > 0 ? $": its programs listen on {string.Join(", ", others)}" : "")}{(state is { Ready: false } ? $"; container {state.Name} is not ready" : "")}",
                 service is null || others.Count == 0 || state is { Ready: false }
-                    ? $"kubectl --context={name.Context} -n {name.Namespace} logs {name.Name}"
+                    ? $"kubectl --context={name.Context} -n {name.Namespace} logs {name.Name}{meant}"
                     : $"let the application listen on port {target.Port}, or set targetPort and containerPort to {string.Join(" or ", others)}");
         }
         if (service.Service.Spec.ClusterIP == "None")
@@ -344,6 +346,17 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
                 ? $"give the Pods of {WorkloadOf(right)} a label that those of {WorkloadOf(pod)} do not have, and add it to the selector"
                 : $"kubectl --context={context} -n {service.Service.Metadata.Namespace} patch service {service.Service.Metadata.Name} --type=merge -p "
                     + $"'{{\"spec\":{{\"selector\":{{\"{own.Key}\":\"{own.Value}\"}}}}}}'");
+    }
+
+    /// <summary>A workload that only this cluster's part of a Service has may have its labels by mistake, as the end of a remedy; empty where the ready Pods of
+    /// other clusters are of the same one, or there are none.</summary>
+    private static string Unmeant(MeshHost host, ServiceInCluster service, Pod pod)
+    {
+        var there = host.Services.Where(other => other.Cluster != service.Cluster)
+            .SelectMany(other => other.Pods.Where(one => one.Status.IsReady).Select(one => (Workload: WorkloadOf(one), other.Cluster.Context))).ToList();
+        return there.Count == 0 || WorkloadOf(pod).StartsWith("Pod ", StringComparison.Ordinal) || there.Exists(one => one.Workload == WorkloadOf(pod)) ? ""
+            : $"; or, if {WorkloadOf(pod)} is not meant to serve {service.Name}, as {there[0].Workload} in {there[0].Context} does, change its labels: the "
+                + $"selector is {ServicePods.Text(service.Service.Spec.Selector)}";
     }
 
     private static string WorkloadOf(Pod pod)

@@ -1,13 +1,19 @@
 using System.Globalization;
 using System.Text;
 using Isthmus.Proxy.Dns;
+using Isthmus.Proxy.Tls;
 
 namespace Isthmus.Proxy.Agent;
 
 /// <summary>The metrics of the agent, under the names of Istio's.</summary>
+/// <param name="discovered">The certificates that the control plane sends.</param>
 /// <param name="dns">Null: DNS is not captured.</param>
-internal sealed class AgentMetrics(WorkloadSecrets secrets, AppMetricsSource application, DnsProxy? dns, TimeProvider time)
+internal sealed class AgentMetrics(WorkloadSecrets secrets, DiscoveredSecrets discovered, AppMetricsSource application, DnsProxy? dns,
+    TimeProvider time)
 {
+    /// <summary>The name of the workload's own certificate.</summary>
+    private const string Own = "default";
+
     private const string Certificate = "istio_agent_cert_expiry_seconds", Outgoing = "istio_agent_num_outgoing_requests",
         Failed = "istio_agent_num_failed_outgoing_requests",
         Scrapes = "istio_agent_scrapes_total", Unscraped = "istio_agent_scrape_failures_total",
@@ -16,7 +22,7 @@ internal sealed class AgentMetrics(WorkloadSecrets secrets, AppMetricsSource app
     /// <summary>What each of them means, for the documentation.</summary>
     public static IReadOnlyList<(string Name, bool IsGauge, string Meaning)> All { get; } =
     [
-        (Certificate, true, "Seconds until the workload's certificate expires."),
+        (Certificate, true, "Seconds until a certificate expires: `default` is the workload's, others are of Gateways and of calls to other servers."),
         (Outgoing, false, "Requests to the certificate authority."),
         (Failed, false, "Requests to the certificate authority that failed."),
         (Scrapes, false, "Scrapes of the merged metrics."),
@@ -30,7 +36,11 @@ internal sealed class AgentMetrics(WorkloadSecrets secrets, AppMetricsSource app
     public string Text()
     {
         var text = new StringBuilder();
-        if (secrets.CertificateEnd is { } end) Add(Certificate, "{resource_name=\"default\"}", Math.Floor((end - time.GetUtcNow()).TotalSeconds));
+        var ends = discovered.Ends().Where(one => one.Name != Own).ToList();
+        if (secrets.CertificateEnd is { } own) ends.Insert(0, (Own, own));
+        if (ends.Count > 0) Type(Certificate);
+        foreach (var (name, end) in ends.DistinctBy(one => one.Name))
+            Sample(Certificate, $"{{resource_name=\"{name.Replace("\\", "\\\\").Replace("\"", "\\\"")}\"}}", Math.Floor((end - time.GetUtcNow()).TotalSeconds));
         Add(Outgoing, "{request_type=\"csr\"}", secrets.Requests);
         Add(Failed, "{request_type=\"csr\"}", secrets.Failures);
         Add(Scrapes, "", application.Scrapes);
@@ -45,8 +55,13 @@ internal sealed class AgentMetrics(WorkloadSecrets secrets, AppMetricsSource app
 
         void Add(string name, string labels, double value)
         {
-            var (_, isGauge, _) = All.Single(known => known.Name == name);
-            text.Append(CultureInfo.InvariantCulture, $"# TYPE {name} {(isGauge ? "gauge" : "counter")}\n{name}{labels} {value}\n");
+            Type(name);
+            Sample(name, labels, value);
         }
+
+        void Type(string name) => text.Append(CultureInfo.InvariantCulture,
+            $"# TYPE {name} {(All.Single(known => known.Name == name).IsGauge ? "gauge" : "counter")}\n");
+
+        void Sample(string name, string labels, double value) => text.Append(CultureInfo.InvariantCulture, $"{name}{labels} {value}\n");
     }
 }

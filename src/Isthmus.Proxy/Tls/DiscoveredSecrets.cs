@@ -73,6 +73,13 @@ internal sealed class DiscoveredSecrets(TimeProvider time)
     public IEnumerable<SecretView> View() =>
         _entries.Select(e => new SecretView(Wire(e.Key), e.Value.Version, e.Value.Updated, e.Value.Certificate?.ChainPem ?? "", e.Value.Roots?.Pem ?? ""));
 
+    /// <summary>When each certificate ends, with what is sent after it, by the control plane's names.</summary>
+    public IEnumerable<(string Name, DateTimeOffset End)> Ends() =>
+        from entry in _entries
+        where entry.Value.Certificate is not null
+        let certificate = entry.Value.Certificate
+        select (Wire(entry.Key), new DateTimeOffset(certificate.Intermediates.Append(certificate.Leaf).Min(one => one.NotAfter)));
+
     private static string Text(DataSource? source) => source?.SpecifierCase switch
     {
         DataSource.SpecifierOneofCase.InlineBytes => source.InlineBytes.ToStringUtf8(),

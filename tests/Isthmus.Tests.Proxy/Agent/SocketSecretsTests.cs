@@ -4,6 +4,7 @@ using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Problems;
 using Isthmus.Proxy.Agent;
+using Isthmus.Proxy.Tls;
 using Isthmus.Testing;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Grpc;
@@ -80,6 +81,23 @@ public sealed class SocketSecretsTests : IDisposable
         }
     }
 
+    /// <summary>Of the workload's certificate, and of those that the control plane sends for gateways.</summary>
+    private static void Measured(WorkloadSecrets secrets)
+    {
+        var discovered = new DiscoveredSecrets(TimeProvider.System);
+        var (certificate, key) = TestCa.SelfSignedPair("front");
+        discovered.Put("1", new()
+        {
+            Name = "kubernetes://front",
+            TlsCertificate = new() { CertificateChain = new() { InlineString = certificate }, PrivateKey = new() { InlineString = key } },
+        });
+        using var prober = new AppProber("127.0.0.1");
+        Assert.Matches("(?s)^# TYPE istio_agent_cert_expiry_seconds gauge\n"
+            + "istio_agent_cert_expiry_seconds\\{resource_name=\"default\"\\} \\d+\n"
+            + "istio_agent_cert_expiry_seconds\\{resource_name=\"kubernetes://front\"\\} \\d+\n# TYPE istio_agent_num",
+            new AgentMetrics(secrets, discovered, new AppMetricsSource([], prober), null, TimeProvider.System).Text());
+    }
+
     [Fact]
     public async Task Secrets_of_a_socket_stand_in_the_place_of_the_CA_of_the_mesh()
     {
@@ -98,6 +116,7 @@ public sealed class SocketSecretsTests : IDisposable
         Assert.Equal([Workload], secrets.FindCertificate("default")!.Self.Uris);
         Assert.NotNull(secrets.FindRoots("ROOTCA"));
         Assert.NotNull(secrets.CertificateEnd);
+        Measured(secrets);
         Assert.Equal(0, secrets.Requests);
         Assert.Equal(["default", "ROOTCA"], secrets.View().Select(view => view.Name));
         Assert.DoesNotContain(secrets.View(), view => (view.CertificateChainPem + view.RootsPem).Contains("PRIVATE", StringComparison.Ordinal));

@@ -149,6 +149,39 @@ public sealed class TraceOutcomeTests
         Assert.DoesNotContain("firewall", problem.Remedy, StringComparison.Ordinal);
     }
 
+    /// <summary>For each declaration, whether it is the first cause of a call that fails, by what is called: HTTP/1.1, HTTP/2 in plain text, TLS, and bytes of
+    /// a server that speaks first or waits. Where proxies only copy bytes, it never is.</summary>
+    public static TheoryData<string, string, bool> DeclaredAndSpoken()
+    {
+        string[] calls = ["http://orders:80", "grpc://orders:80", "https://orders:80", "tcp://orders:80 first", "tcp://orders:80 nothing"];
+        (string Port, string Causes)[] table =
+        [
+            ("http", "yes yes yes yes yes"),
+            ("grpc", "yes yes yes yes yes"),
+            ("https", "yes yes no no no"),
+            ("tcp", "no no no no no"),
+            ("redis", "no no no no no"),
+            ("web", "no no no no no"), // which proxies find out by the bytes
+        ];
+        return [.. table.SelectMany(row => row.Causes.Split(' ').Zip(calls, (cause, call) => (row.Port, call, cause == "yes")))];
+    }
+
+    [Theory]
+    [MemberData(nameof(DeclaredAndSpoken))]
+    public void A_declaration_is_the_first_cause_where_proxies_act_by_it(string port, string call, bool isCause)
+    {
+        var (target, says) = call.Split(' ') is [var bytes, var how] ? (bytes, how) : (call, "");
+        var scenario = new TraceScenario
+        {
+            Call = says.Length > 0 ? new("connect", false, 0, 3, Callee, "UC", "", []) { Says = says } : new("GET /", false, 503, 3, Callee, "-", "", []),
+            Sighted = says.Length > 0 ? [] : [Seen("UC", "", 503)],
+        };
+        (scenario.One, scenario.Two) = (Named(scenario.One, port), Named(scenario.Two, port));
+        var problem = scenario.Walk(target).Failure!.Problem!;
+        if (isCause) Assert.Equal((Called, $"spec.ports[{port}].name"), (problem.Object, problem.Path));
+        else Assert.DoesNotContain("spec.ports", problem.Path, StringComparison.Ordinal);
+    }
+
     /// <summary>The connection gets through where the caller's proxy passes it on, and bytes of another protocol do not.</summary>
     [Theory]
     [InlineData(true, HopStatus.Failed)]

@@ -12,7 +12,7 @@ internal static class DownServices
     private const string Code = "ISM2040";
 
     /// <summary>Why endpoints are missing: the selector matches nothing, Pods cannot run or are not ready, or the target port has no number.</summary>
-    private static readonly HashSet<string> Causes = new(["ISM1417", "ISM1418", "ISM1420", "ISM2047", "ISM2049"], StringComparer.Ordinal);
+    private static readonly HashSet<string> Causes = new(["ISM1417", "ISM1418", "ISM1420", "ISM1547", "ISM2047", "ISM2049"], StringComparer.Ordinal);
 
     /// <summary>The rows; of a Service to which calls fail, those that say why it has no endpoints are errors, and if no error is about it, it has a row of
     /// its own.</summary>
@@ -25,7 +25,7 @@ internal static class DownServices
                 && nodes.Any(node => failing.Contains(node.Id)))
             .ToDictionary(nodes => nodes.Key, nodes => nodes.ToList(), StringComparer.Ordinal);
         if (down.Count == 0) return rows;
-        List<ProblemRow> all = [.. rows.Select(row => row.Problem.Severity == Severity.Warning && Causes.Contains(row.Problem.Code)
+        List<ProblemRow> all = [.. rows.Select(row => row.Problem.Severity != Severity.Error && Causes.Contains(row.Problem.Code)
             && FailingCalls.ObjectServices(row, mesh).Any(down.ContainsKey)
             ? row.As(Severity.Error) : row)];
         var named = all.Where(row => row.Problem.Severity == Severity.Error).SelectMany(row => FailingCalls.ObjectServices(row, mesh))

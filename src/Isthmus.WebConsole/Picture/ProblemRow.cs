@@ -53,7 +53,7 @@ internal sealed record ProblemRow(string FoundBy, string Severity, string Cluste
     /// <summary>All findings, errors first, and each once.</summary>
     public static IReadOnlyList<ProblemRow> Join(IEnumerable<Check> checks, IReadOnlyCollection<Finding> findings) =>
     [
-        .. checks.Where(check => check.Problem is { } problem && !findings.Any(finding => IsSame(problem, finding)))
+        .. checks.Where(check => check.Problem is { } problem && !findings.Any(finding => IsSame(problem, check.Cluster, finding)))
             .Select(check => Of("verify", check.Cluster, check.Problem!))
             .Concat(findings.Select(finding => Of("analyze", finding.Cluster, finding.Problem, MissingText(finding))))
             // Control planes report what analyze finds, too.
@@ -62,8 +62,11 @@ internal sealed record ProblemRow(string FoundBy, string Severity, string Cluste
             .ThenBy(row => row.Problem.Code, StringComparer.Ordinal),
     ];
 
-    private static bool IsSame(Problem problem, Finding finding) =>
-        Twins.GetValueOrDefault(problem.Code) == finding.Problem.Code && problem.Object == $"{finding.Problem.Object} in {finding.Cluster}";
+    /// <summary>Whether both found what is wrong with one field, or with an object under twin codes.</summary>
+    private static bool IsSame(Problem problem, string cluster, Finding finding) =>
+        (Twins.GetValueOrDefault(problem.Code) == finding.Problem.Code
+            || (problem.Path.Length > 0 && problem.Path == finding.Problem.Path && problem.Severity <= finding.Problem.Severity))
+        && (problem.Object == $"{finding.Problem.Object} in {finding.Cluster}" || (problem.Object == finding.Problem.Object && cluster == finding.Cluster));
 
     private static string MissingText(Finding finding) =>
         finding.Missing is { } missing ? $"kubectl --context={missing.Cluster} apply -f - <<'EOF'\n{YamlText.Print(missing.Object)}EOF" : "";

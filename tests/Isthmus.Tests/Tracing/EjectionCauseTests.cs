@@ -32,6 +32,7 @@ public sealed class EjectionCauseTests
         Assert.Equal("endpoints", trace.Failure!.Name);
         Assert.Contains(says, problem!.Message, StringComparison.Ordinal);
         Assert.Contains("outlier detection ejected all endpoints", problem.Message, StringComparison.Ordinal);
+        Assert.Contains(code == "ISM2073" ? "(the last one: status 503 of the application)" : "(the last one: UF ", problem.Message, StringComparison.Ordinal);
     }
 
     /// <summary>What a hop says comes first: the certificate of the callee is of another root.</summary>

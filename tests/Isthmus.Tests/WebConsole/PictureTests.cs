@@ -228,12 +228,18 @@ public sealed class PictureTests
             error = new("ISM1003", "cluster context1", "", "is not ready", "inspect it with 'kubectl describe pod'");
         var rows = ProblemRow.Join([new("context1", "ports", "", warning), new("context1", "fine", "", null), new("context1", "control plane", "", error)],
             [new Finding("context1", warning)]);
-        Assert.Equal([("error", "verify", "kubectl describe pod"), ("warning", "verify", "")], rows.Select(row => (row.Severity, row.FoundBy, row.Command)));
+        Assert.Equal([("error", "verify", "kubectl describe pod"), ("warning", "analyze", "")], rows.Select(row => (row.Severity, row.FoundBy, row.Command)));
         Problem crash = new("ISM2047", "Pod shop/web in context1", "status", "is not ready", ""),
             same = new("ISM1418", "Pod shop/web", "status.containerStatuses", "cannot run", "");
         Assert.Equal(["ISM1418"], ProblemRow.Join([new("context1", "workloads", "", crash)], [new Finding("context1", same)]).Select(row => row.Problem.Code));
         Assert.Equal(["ISM2047", "ISM1418"],
             ProblemRow.Join([new("context1", "workloads", "", crash)], [new Finding("context2", same)]).Select(row => row.Problem.Code));
+        // Codes of their own for one field are one entry, unless verify takes it more seriously.
+        Problem lost = new("ISM1031", "VirtualService shop/web in context1", "spec.gateways[0]", "names no Gateway", "", Severity.Warning),
+            gone = new("IST0101", "VirtualService shop/web", "spec.gateways[0]", "not found", "");
+        Assert.Equal(["IST0101"], ProblemRow.Join([new("context1", "gateways", "", lost)], [new Finding("context1", gone)]).Select(row => row.Problem.Code));
+        Assert.Equal(2, ProblemRow.Join([new("context1", "gateways", "", lost with { Severity = Severity.Error })],
+            [new Finding("context1", gone with { Severity = Severity.Warning })]).Count);
         var missing = new Finding("context2", error, new("context2", (JsonObject)YamlText.ParseAll("{kind: Gateway, metadata: {name: g}}", "test")[0]));
         Assert.Equal("kubectl --context=context2 apply -f - <<'EOF'\nkind: Gateway\nmetadata:\n  name: g\nEOF",
             Assert.Single(ProblemRow.Join([], [missing])).Missing);
@@ -293,6 +299,9 @@ public sealed class PictureTests
             new("ISM2049", "Service shop/sick in context2", "spec.selector", "matches no Pod", "", Severity.Warning));
         var raised = Assert.Single(DownServices.Add([known], Mesh, Drawn, [call]));
         Assert.Equal(("error", Severity.Error, "ISM2049"), (raised.Severity, raised.Problem.Severity, raised.Problem.Code));
+        var info = known with { Problem = known.Problem with { Code = "ISM1547", Severity = Severity.Info } };
+        Assert.Equal(("ISM1547", Severity.Error), Assert.Single(DownServices.Add([info], Mesh, Drawn, [call])) is var told
+            ? (told.Problem.Code, told.Problem.Severity) : default);
         // It fails for nobody, or the warning is about something else.
         Assert.Equal([known], DownServices.Add([known], Mesh, Drawn, []));
         var unrelated = known with { Problem = known.Problem with { Code = "IST0118" } };

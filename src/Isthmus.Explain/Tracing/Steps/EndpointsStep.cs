@@ -53,7 +53,7 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
             var told = record.Count;
             record.Warn("endpoints", summary, Faults.Of("ISM2040", $"cluster {cluster.Name}", "", candidates.Any(candidate => candidate.IsEjected)
                 ? $"{AllEjected} {outbound.View.CountsOf(cluster.Name, candidates.Where(candidate => candidate.IsEjected).Select(candidate => candidate.Endpoint)).Why}"
-                    + Detection(host, call.Port, subset == "-" ? "" : subset)
+                    + Last(outbound.View, cluster.Name) + Detection(host, call.Port, subset == "-" ? "" : subset)
                 : "no endpoint is healthy", $"check the Pods behind them: {facts.Client.Show("endpoints")}"),
                 CandidateFinder.Addresses(candidates));
             ways.Walk(outbound, cluster, candidates, percent);
@@ -67,7 +67,7 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
             record.Warn("endpoints", summary,
                 Faults.Of("ISM2041", $"cluster {cluster.Name}", "",
                     $"outlier detection ejected {string.Join(", ", ejected.Select(candidate => candidate.Endpoint.AddressText))} "
-                        + $"{outbound.View.CountsOf(cluster.Name, ejected.Select(candidate => candidate.Endpoint)).Why}",
+                        + $"{outbound.View.CountsOf(cluster.Name, ejected.Select(candidate => candidate.Endpoint)).Why}{Last(outbound.View, cluster.Name)}",
                 "check the Pods or the gateway at these addresses"), CandidateFinder.Addresses(candidates));
         }
         else record.Ok("endpoints", summary, CandidateFinder.Addresses(candidates));
@@ -223,4 +223,9 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
         new CapacityStep(facts, record, causes).WalkPlain(own);
         return found;
     }
+
+    /// <summary>How the last call failed at an endpoint that is ejected: a count does not tell errors of the application from connections that end.</summary>
+    private static string Last(ProxyView view, string cluster) => view.Ejections.FirstOrDefault(one => one.Cluster == cluster) is not { } last ? ""
+        : last.Flag is { Length: > 0 } flag and not "-" ? $" (the last one: {$"{flag} {last.Reason}".TrimEnd()})"
+        : last.Status > 0 ? FormattableString.Invariant($" (the last one: status {last.Status} of the application)") : "";
 }

@@ -30,10 +30,11 @@ public static class TraceText
             text.Append(CultureInfo.InvariantCulture, $"  {(last ? "└" : "├")}─ {(share > 0 ? $"{share} %: " : "")}{trace.Ways[way - 1].Title}\n");
             foreach (var hop in trace.Hops.Where(hop => hop.Way == way)) Write(text, hop, last ? "     " : "  │  ", width, details, trace.Failure);
         }
-        foreach (var hop in trace.Hops.Where(hop => hop.Name is "call" or RepeatedCalls.Hop)) Write(text, hop, "", width, details, trace.Failure);
+        foreach (var hop in trace.Hops.Where(hop => hop.Name == "call")) Write(text, hop, "", width, details, trace.Failure);
         if (trace.Call is { Times.IsEmpty: false } call)
             foreach (var time in call.Times)
                 text.Append(CultureInfo.InvariantCulture, $"  {new string(' ', width)}{time.Milliseconds,8:0.0} ms  {time.Where}: {time.What}\n");
+        foreach (var hop in trace.Hops.Where(hop => hop.Name == RepeatedCalls.Hop)) Write(text, hop, "", width, details, trace.Failure);
         Addresses(text, trace);
         Conclude(text, trace);
         Recent(text, trace);

@@ -185,7 +185,7 @@ public static class TraceText
                 .FirstOrDefault(fact => fact.Name == HopFacts.ShareFact)?.Value ?? ""
             : got && failure.Way > 0 && trace.Ways[failure.Way - 1].Percent is > 0 and < 100 and var percent
             ? string.Create(CultureInfo.InvariantCulture, $"{percent} %") : "";
-        var which = got ? $"{(share.Length > 0 ? share : "A part")} of the calls fail, although the one that was made got through, at"
+        var which = got ? $"{(share.Length > 0 ? share : "Some")} of the calls fail, although the one that was made got through, at"
             : share.Length > 0 ? $"{share} of the calls fail at" : "The call fails at";
         return $"{which}: {Place(failure.Name)}";
     }

@@ -31,7 +31,7 @@ public static class PolicyTable
             var prefix = At(filter, "shadow_rules_stat_prefix")?.ToString() ?? "";
             Add(At(filter, "shadow_rules"), " (dry run)", authorizers.GetValueOrDefault(prefix) is { } asked ? $"CUSTOM ({asked})" : "CUSTOM");
         }
-        // Authorizers that speak HTTP decide about requests only: what the same policy does to bare connections is no row of its own.
+        // Authorizers that speak HTTP decide about requests only: what the same policy does to bare connections gets no row.
         var decided = rules.Where(rule => rule.Action != Unasked && rule.Rule.StartsWith(Custom, StringComparison.Ordinal)).Select(rule => rule.Policy)
             .ToHashSet(StringComparer.Ordinal);
         rules.RemoveWhere(rule => rule.Action == Unasked && decided.Contains(rule.Policy));

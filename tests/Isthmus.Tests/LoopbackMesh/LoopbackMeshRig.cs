@@ -110,7 +110,7 @@ public sealed class LoopbackMeshRig : IAsyncLifetime
     {
         // One for all, since its connections stay open.
         _trace ??= new([.. Clusters.Select(Access)], WellKnown.SystemNamespace, TimeProvider.System, new Random());
-        return await _trace.RunAsync(new(caller, ns, TraceTarget.Parse(target), true, TimeSpan.FromSeconds(seconds)) 
+        return await _trace.RunAsync(new(caller, ns, TraceTarget.Parse(target), true, TimeSpan.FromSeconds(seconds))
         {
             Sent = sent ?? SentRequest.Plain, Calls = calls,
         }, Stop);

@@ -103,7 +103,7 @@ internal static class OperatorFaults
     ];
 
     /// <summary>A token with roles in a claim of its own.</summary>
-    /// <summary>As of a program, which is no subject.</summary>
+    /// <summary>The token of a program: no person is its subject.</summary>
     private static SentRequest OfClient(FaultyServices services)
     {
         var claims = InjectedFault.Claims(services, 1);

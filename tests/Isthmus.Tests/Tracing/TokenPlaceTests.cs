@@ -43,7 +43,7 @@ public sealed class TokenPlaceTests
     public void A_prefix_that_the_rule_lacks_is_why_a_token_has_a_wrong_form()
     {
         var cluster = new TraceScenario().Facts().Home;
-        RequestAuthentication tokens = new(new("c1", "RequestAuthentication", "shop", "tokens"), default, 
+        RequestAuthentication tokens = new(new("c1", "RequestAuthentication", "shop", "tokens"), default,
             [new TokenRule("a.example", [], "", "", [new("Authorization", "")], [], [], "", [], false)], 0);
         var request = new AskedRequest("GET", false, "orders", "/", [("authorization", $"Bearer {Token}")]);
         var problem = TokenRefusals.Find([tokens], request, 401, "Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections",

@@ -191,7 +191,7 @@ public sealed class TraceVerdictTests
     /// <summary>A call that worked is never said to have failed: others do.</summary>
     [Theory]
     [InlineData(200, "50 %", "50 % of the calls fail, although the one that was made got through, at: endpoints")]
-    [InlineData(200, "", "A part of the calls fail, although the one that was made got through, at: endpoints")]
+    [InlineData(200, "", "Some of the calls fail, although the one that was made got through, at: endpoints")]
     [InlineData(0, "50 %", "50 % of the calls fail at: endpoints")]
     [InlineData(503, "", "The call fails at: endpoints")]
     public void The_verdict_says_which_calls_fail(int status, string share, string verdict)

@@ -55,11 +55,11 @@ public sealed class UnreadyPodTests
         "describe pod web-1")]
     [InlineData("containers: [{name: job, image: app, command: [sh, -c, echo done; exit 0]}]", "containerStatuses: [{name: job, lastState: {terminated: "
         + "{exitCode: 0, startedAt: '2026-06-01T00:00:01Z', finishedAt: '2026-06-01T00:00:03Z'}}, state: {waiting: {reason: CrashLoopBackOff, message: b}}}]",
-        "container job ends with code 0 again and again (CrashLoopBackOff), 2 s after its start: its program (sh -c 'echo done; exit 0') is no server, or does "
-            + "not stay in the foreground", "logs web-1 -c job --previous")]
+        "container job ends with code 0 again and again (CrashLoopBackOff), 2 s after its start: its program (sh -c 'echo done; exit 0') is not a server, "
+            + "or goes to the background", "logs web-1 -c job --previous")]
     [InlineData("containers: [{name: job, image: app, args: [once]}]", "containerStatuses: [{name: job, lastState: {terminated: {exitCode: 0}}, "
         + "state: {waiting: {reason: CrashLoopBackOff}}}]", "container job ends with code 0 again and again (CrashLoopBackOff): its program (that of image "
-            + "app, with once) is no server, or does not stay in the foreground", "logs web-1 -c job --previous")]
+            + "app, with once) is not a server, or goes to the background", "logs web-1 -c job --previous")]
     [InlineData("containers: [{name: web, readinessProbe: {exec: {command: [test, -f, /tmp/ready]}}}]",
         "containerStatuses: [{name: web, ready: false, state: {running: {}}}]",
         "the readiness probe of container web (command test -f /tmp/ready) fails", "describe pod web-1")]
@@ -110,7 +110,7 @@ public sealed class UnreadyPodTests
         Assert.Equal("status", UnreadyPods.Of(cluster, cluster.Pods.Single()).Path);
     }
 
-    /// <summary>A gateway whose image an injector should have written: that it cannot be pulled is no cause.</summary>
+    /// <summary>An injector should have written the image of the gateway: the failed pull only follows from that.</summary>
     [Theory]
     [InlineData("istio-injection: disabled", "sidecar.istio.io/inject: 'true'",
         "it cannot start; namespace edge has istio-injection=disabled, which keeps injectors from its Pods, whatever they ask for",

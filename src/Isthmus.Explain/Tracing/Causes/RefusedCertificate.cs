@@ -16,7 +16,7 @@ internal sealed record RefusedCertificate(string Code, string Why, string Needed
     /// <summary>The code of a certificate for other names than the host that is called.</summary>
     public const string Misnamed = "ISM2102";
 
-    /// <summary>The code of a certificate without that of its issuer, which is no root.</summary>
+    /// <summary>The code of a chain that lacks the certificate of its issuer, where that is not a root.</summary>
     public const string Unlinked = "ISM2151";
 
     /// <summary>Null: its time, its uses and its names are right.</summary>

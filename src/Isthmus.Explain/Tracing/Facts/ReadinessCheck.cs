@@ -77,7 +77,7 @@ internal sealed record ReadinessCheck(string Container, int Index, string Kind, 
             if (probe[kind] is not JsonObject handler) continue;
             var (path, port) = (handler["path"]?.ToString() ?? "", handler["port"]?.ToString() ?? "");
             var number = container?.Ports.Find(one => one.Name == port)?.Number.ToString(CultureInfo.InvariantCulture) ?? port;
-            return new(name, index, kind, kind == "httpGet" ? $"/{path.TrimStart('/')}" : "", number) 
+            return new(name, index, kind, kind == "httpGet" ? $"/{path.TrimStart('/')}" : "", number)
             {
                 Host = handler["host"]?.ToString() ?? "",
                 Command = PodText.Command((handler["command"] as JsonArray ?? []).Select(part => part?.ToString() ?? "")),

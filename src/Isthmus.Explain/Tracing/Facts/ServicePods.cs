@@ -163,7 +163,7 @@ internal static class ServicePods
             if (EndsByItself(pod, status) is { } ended)
                 return $"container {status.Name} ends with code 0 again and again ({status.State.Waiting!.Reason})"
                     + (ended is { StartedAt: { } begin, FinishedAt: { } end } ? $", {Math.Max(0, (long)(end - begin).TotalSeconds)} s after its start" : "")
-                    + $": its program ({PodText.Program(Find(pod, status.Name)!)}) is no server, or does not stay in the foreground";
+                    + $": its program ({PodText.Program(Find(pod, status.Name)!)}) is not a server, or goes to the background";
             if (status.State.Waiting is { Message: "", Reason: "ContainerCreating" or "PodInitializing" } prepared)
                 return $"its containers are not started yet ({prepared.Reason}), as while a volume cannot be mounted or an image is fetched";
             if (status.State.Waiting is { } waiting) return $"container {status.Name} waits: {waiting.Reason} {PodText.Message(waiting.Message)}".TrimEnd();

@@ -20,7 +20,7 @@ internal static class CallJudgement
         "ISM1019", "ISM1020", "ISM1021", "ISM1026", "ISM1005", "ISM1007", "ISM1014", "ISM1016", "ISM2048", "ISM2093", "ISM2105", "ISM2117", "ISM2147",
         CallerCauses.Aliased, AddressCauses.Code, GoneRevision.Code];
 
-    public static CallTrace Judge(TracedCall traced, CallTrace trace) => 
+    public static CallTrace Judge(TracedCall traced, CallTrace trace) =>
         RepeatedCalls.Tell(CrossOrigins.Tell(ForeignRoute.Tell(traced, Unreached(OneRemedy(Outcome(traced, trace)))), traced.Facts), traced.Facts);
 
     /// <summary>What comes after the hop that fails on its way, and after the endpoint to which the call was not connected, did not pass.</summary>

@@ -80,13 +80,13 @@ internal static class RepeatedCalls
         if (bad is null || good is null) return "";
         foreach (var label in (string[])["version", "app.kubernetes.io/version"])
             if (bad.Metadata.Labels.GetValueOrDefault(label, "") is var one && good.Metadata.Labels.GetValueOrDefault(label, "") is var other && one != other)
-                return $" (label {label} is {Quoted(one)} and {Quoted(other)})";
+                return $" (label {label} is {Shown(one)} and {Shown(other)})";
         return Image(bad) != Image(good) ? $" (their images are {Image(bad)} and {Image(good)})" : "";
     }
 
     private static string Image(Pod pod) => pod.Spec.Containers.FirstOrDefault(container => !ServicePods.IsOfMesh(container))?.Image ?? "";
 
-    private static string Quoted(string value) => value.Length > 0 ? value : "missing";
+    private static string Shown(string value) => value.Length > 0 ? value : "missing";
 
     private static string Number(int count) => count.ToString(CultureInfo.InvariantCulture);
 }

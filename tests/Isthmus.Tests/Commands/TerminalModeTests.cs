@@ -70,7 +70,8 @@ public sealed class TerminalModeTests
         terminal.Resize(120, 40);
         var program = Path.Combine(AppContext.BaseDirectory, "isthmus.dll");
         const string mode = "echo mode $(stty -g)";
-        var script = $"trap : INT; {mode}; env {variables} dotnet {program} {line}; {mode}";
+        // Whoever starts the tests in the background lets them ignore the signal, and programs inherit that.
+        var script = $"trap : INT; {mode}; env --default-signal=INT {variables} dotnet {program} {line}; {mode}";
         var start = new ProcessStartInfo("sh", ["-c", $"exec setsid -c sh -c '{script}' <>{terminal.SlavePath} >&0 2>&0"]);
         // The first user of the slave may be late, and the last one is gone when the program has ended.
         using var kept = File.Open(terminal.SlavePath, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);

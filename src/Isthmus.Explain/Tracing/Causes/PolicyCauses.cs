@@ -81,7 +81,7 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
     }
 
     /// <summary>Why a request has no valid token for a callee, and what helps.</summary>
-    private (string Why, string Remedy) Tokenless(Callee callee, CallAttributes call)
+    private (string Why, string Remedy) Tokenless(Callee callee, RuleTerm term, CallAttributes call)
     {
         var config = facts.ConfigOf(callee.Cluster);
         var reading = Reading(callee);
@@ -95,7 +95,8 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
                 "let the issuer put sub into its tokens, or ask for another claim (when: request.auth.claims[…])");
         if (call.AnyToken is { } token && TokenPlaces.Stray(reading, token) is { } stray) return stray;
         if (call is { HasBearer: false, AnyToken: null, Changes: not { Admitted.Asked.HasBearer: true } })
-            return ("carries no valid token", "send a token (isthmus trace --jwt TOKEN), or allow the call without one");
+            return ("carries no valid token", $"send a token (isthmus trace --jwt TOKEN){new IssuerKeys(reading).Helping(term, call)}, or allow the call "
+                + "without one");
         var issuers = string.Join(", ", TokenRules(callee).Select(rule => rule.Issuer).Distinct());
         return ($"carries no token that {callee.Name} accepts: its RequestAuthentications are for {issuers}",
             $"send a token of {issuers}, or allow the call without one");
@@ -108,6 +109,10 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
         return [.. facts.ConfigOf(callee.Cluster).Istio<RequestAuthentication>().Where(one =>
             one.AppliesTo(callee.Pod.Metadata.Namespace, facts.RootNamespace, labels) && !one.Rules.IsEmpty)];
     }
+
+    /// <inheritdoc cref="IssuerKeys.Keyless"/>
+    private Problem? Keyless(string policy, Callee callee, RuleTerm term, CallAttributes call) =>
+        new IssuerKeys(Reading(callee)).Keyless(policy, term, call, facts.ConfigOf(callee.Cluster).Context, $"{callee.Name} {Denial(call)}");
 
     private List<TokenRule> TokenRules(Callee callee) => [.. Reading(callee).SelectMany(one => one.Rules)];
 
@@ -122,22 +127,9 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
     }
 
     /// <summary>The control plane could not fetch the keys of an issuer: no token of it is valid for its proxies.</summary>
-    public Problem? KeysLacking(Callee callee, TokenFilterView filter, TokenAnswer refused)
-    {
-        if (!refused.Failure.StartsWith("Jwks", StringComparison.Ordinal)) return null;
-        var config = facts.ConfigOf(callee.Cluster);
-        var issuers = filter.LocalKeys.Where(keys => keys.Keys == TokenChecks.NoKeys).Select(keys => keys.Issuer).ToHashSet(StringComparer.Ordinal);
-        var found = config.Istio<RequestAuthentication>().SelectMany(policy => policy.Rules.Select((rule, index) => (policy, rule, index)))
-            .FirstOrDefault(one => one.rule.Jwks.Length == 0 && issuers.Contains(one.rule.Issuer));
-        if (found.policy is null) return null;
-        var uri = found.rule.JwksUri.Length > 0 ? found.rule.JwksUri : $"the address that {found.rule.Issuer} tells";
-        return Faults.Of("ISM2096", $"RequestAuthentication {found.policy.Namespace}/{found.policy.Name} in {config.Context}",
-            $"spec.jwtRules[{found.index}].{(found.rule.JwksUri.Length > 0 ? "jwksUri" : "issuer")}",
-            $"its control plane has no keys of {found.rule.Issuer}, because it cannot fetch them from {uri}: every token of it is refused; the response is "
-                + $"{refused.Status}",
-            $"make the address reachable from the control plane, or put the keys into jwks; its log says why: kubectl --context={config.Context} -n "
-                + $"{WellKnown.SystemNamespace} logs -l app={WellKnown.Istiod} --tail=-1 | grep 'keys of issuer'");
-    }
+    public Problem? KeysLacking(Callee callee, TokenFilterView filter, TokenAnswer refused) => refused.Failure.StartsWith("Jwks", StringComparison.Ordinal)
+        ? new IssuerKeys(Reading(callee)).Refused(IssuerKeys.Lacking([filter]), facts.ConfigOf(callee.Cluster).Context, $"; the response is {refused.Status}")
+        : null;
 
     /// <summary>The attributes of calls by which the policy of a rule decides; without a rule, those of all policies that allow calls.</summary>
     public IEnumerable<string> Keys(Callee callee, string rule)
@@ -165,10 +157,11 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
         // A rule for everybody but those with a token denies whoever has none.
         if (rule is not null && !call.HasToken
             && rule.From.SelectMany(source => source).Concat(rule.When)
-                .Any(term => term.Key.StartsWith("request.auth.", StringComparison.Ordinal) && !term.NotValues.IsEmpty))
+                .FirstOrDefault(term => term.Key.StartsWith("request.auth.", StringComparison.Ordinal) && !term.NotValues.IsEmpty) is { } wanted)
         {
+            if (Keyless(policy, callee, wanted, call) is { } keyless) return keyless;
             if (_changed.TokenTaken(policy, TokenRules(callee), call, $"{callee.Name} {Denial(call)}") is { } taken) return taken;
-            var (why, remedy) = Tokenless(callee, call);
+            var (why, remedy) = Tokenless(callee, wanted, call);
             return Faults.Of("ISM2064", policy, field, $"denies requests without a valid token at {callee.Name}, and this one {why}: the response is 403",
                 remedy);
         }
@@ -251,10 +244,11 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
         var has = call.Of(term.Key);
         var isOfToken = term.Key.StartsWith("request.auth.", StringComparison.Ordinal);
         var owner = Name(near.Policy, config);
+        if (isOfToken && !call.HasToken && Keyless(owner, callee, term, call) is { } keyless) return keyless;
         if ((isOfToken && !call.HasToken ? _changed.TokenTaken(owner, TokenRules(callee), call, $"{callee.Name} {Denial(call)}")
             : call.AskedSatisfies(term) ? _changed.HeaderTaken($"{owner}, {field},", term, call, $"{callee.Name} {Denial(call)}") : null) is { } taken)
             return taken;
-        var (actual, remedy) = isOfToken && !call.HasToken ? Tokenless(callee, call)
+        var (actual, remedy) = isOfToken && !call.HasToken ? Tokenless(callee, term, call)
             : isOfToken && has.Count == 0 ? Unclaimed(term, call)
             : term.Key is RuleKeys.SourceIp or RuleKeys.RemoteIp && call.Through.Length > 0
             ? ($"has {string.Join(", ", has)}, the address of the gateway of its network, {call.Through}",

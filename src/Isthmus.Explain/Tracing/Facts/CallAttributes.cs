@@ -23,6 +23,9 @@ internal sealed partial class CallAttributes(string identity, AskedRequest? requ
     /// <summary>What the request was before; null: nothing is known to have changed it.</summary>
     public RequestChanges? Changes { get; init; }
 
+    /// <summary>The issuers of which the proxy that decides has no keys, so that it refuses all their tokens.</summary>
+    public IReadOnlyList<string> Unkeyed { get; init; } = [];
+
     /// <summary>The request has a token where proxies read tokens unless told otherwise.</summary>
     public bool HasBearer => request is { HasBearer: true };
 

@@ -34,10 +34,12 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, TraceCaus
     public bool Walk(ChainView chain, PolicyQuestion asked, Callee at)
     {
         var request = asked.Request;
+        var checks = new List<TokenFilterView>();
         foreach (var filter in chain.Filters(request, asked.Scheme))
         {
             if (filter is TokenFilterView tokens && request is not null)
             {
+                checks.Add(tokens);
                 var checking = tokens.Check(request, facts.Now);
                 IsUnsure |= checking is null;
                 if (checking is { Status: not 0 } refused)
@@ -67,7 +69,7 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, TraceCaus
             record.Fail(hop, $"{Of(chain)}denied",
                 causes.Policies.Denied(at, verdict.Rule, new(asked.Identity, request, asked.Source, at.Address, asked.ServerName, Learned)
                 {
-                    Through = Through, Changes = Changes,
+                    Through = Through, Changes = Changes, Unkeyed = [.. IssuerKeys.Lacking(checks)],
                 }));
             return false;
         }

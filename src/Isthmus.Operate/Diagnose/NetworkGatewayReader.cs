@@ -26,7 +26,7 @@ internal static class NetworkGatewayReader
         foreach (var service in services)
         {
             if (!service.Metadata.Labels.TryGetValue(Labels.Network, out var network) && !(byNames && OpensToNames(service))) continue;
-            var port = int.TryParse(service.Metadata.Labels.GetValueOrDefault(Labels.GatewayPort), out var own) ? own : Ports.EastWest;
+            var port = PortOf(service);
             var ready = await MeshFactsReader.ReadyAsync(lists, service, stop);
             var selector = string.Join(',', service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}"));
             var pods = selector.Length > 0 ? await PodsAsync(client, service, selector, stop) : null;
@@ -51,6 +51,10 @@ internal static class NetworkGatewayReader
         }
         return gateways.ToValueList();
     }
+
+    /// <summary>The port of mesh traffic at a gateway.</summary>
+    internal static int PortOf(Service service) =>
+        int.TryParse(service.Metadata.Labels.GetValueOrDefault(Labels.GatewayPort), out var own) ? own : Ports.EastWest;
 
     private static bool OpensToNames(Service service) => service.Spec.Ports.Any(entry => entry.Port == Ports.EastWest) && service.Spec.Type == "LoadBalancer";
 

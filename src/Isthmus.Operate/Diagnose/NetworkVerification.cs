@@ -13,46 +13,45 @@ internal static class NetworkVerification
     internal static IEnumerable<Check> Of(List<ClusterFacts> installed) => Entries(installed).Concat(NetworkNames(installed)).Concat(Ranges(installed));
 
     /// <summary>An east-west gateway by itself.</summary>
-    internal static Check Gateway(ClusterFacts cluster, GatewayFacts gateway)
+    internal static Check Gateway(ClusterFacts cluster, GatewayFacts gateway) => new(cluster.Context, "gateway",
+        $"{gateway.Name} of {gateway.Network} at "
+            + $"{(gateway.Addresses.IsEmpty ? gateway.OnNodes ? "its nodes" : "no address" : string.Join(",", gateway.Addresses))}",
+        Fault(cluster.Context, gateway, cluster.Gateways) is { } problem ? problem with { Object = $"{problem.Object} in {cluster.Context}" } : null);
+
+    /// <summary>Why no other network enters by a gateway; null where one can, as far as the gateway itself tells.</summary>
+    /// <param name="context">Of its cluster.</param>
+    /// <param name="gateway">The gateway.</param>
+    /// <param name="all">The gateways of the cluster.</param>
+    internal static Problem? Fault(string context, GatewayFacts gateway, IEnumerable<GatewayFacts> all)
     {
-        Problem? problem = null;
+        var (service, ns, name) = ($"Service {gateway.Name}", gateway.Name.Split('/')[0], gateway.Name.Split('/')[1]);
         if (gateway.Addresses.IsEmpty && !gateway.OnNodes)
-            problem = gateway.Type == "LoadBalancer"
-                ? Wrong("ISM1005", cluster, $"Service {gateway.Name}", "has no external address, so other networks cannot reach this one",
+            return gateway.Type == "LoadBalancer"
+                ? new("ISM1005", service, "", "has no external address, so other networks cannot reach this one",
                     "give the cluster a load balancer, or set spec.externalIPs")
-                : Wrong("ISM1005", cluster, $"Service {gateway.Name}",
-                    $"spec.type is {gateway.Type}, so it has no external address, and other networks cannot reach this one",
-                    $"kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} patch service {gateway.Name.Split('/')[1]} "
-                        + "-p '{\"spec\":{\"type\":\"LoadBalancer\"}}', or set spec.externalIPs");
-        else if (gateway.ReadyEndpoints == 0)
-            problem = Replaced(cluster, gateway, gateway.ScaledToZero.Split('/') is [var ns, var name]
-                ? Wrong("ISM1006", cluster, $"Deployment {gateway.ScaledToZero}", $"spec.replicas is 0, so Service {gateway.Name} has no Pods",
-                    $"kubectl --context={cluster.Context} -n {ns} scale deployment {name} --replicas=1")
+                : new("ISM1005", service, "", $"spec.type is {gateway.Type}, so it has no external address, and other networks cannot reach this one",
+                    $"kubectl --context={context} -n {ns} patch service {name} -p '{{\"spec\":{{\"type\":\"LoadBalancer\"}}}}', or set spec.externalIPs");
+        if (gateway.ReadyEndpoints == 0)
+            return Replaced(context, gateway, all, gateway.ScaledToZero.Split('/') is [var zeroNs, var zero]
+                ? new("ISM1006", $"Deployment {gateway.ScaledToZero}", "", $"spec.replicas is 0, so Service {gateway.Name} has no Pods",
+                    $"kubectl --context={context} -n {zeroNs} scale deployment {zero} --replicas=1")
                 : gateway.Refused is { } refused
-                ? Wrong("ISM1006", cluster, $"Deployment {refused.Deployment}", $"has no Pods for Service {gateway.Name}: {refused.Why}", refused.Remedy)
+                ? new("ISM1006", $"Deployment {refused.Deployment}", "", $"has no Pods for Service {gateway.Name}: {refused.Why}", refused.Remedy)
                 : gateway.SelectsNothing.Length > 0
-                ? Wrong("ISM1006", cluster, $"Service {gateway.Name}", $"spec.selector {gateway.SelectsNothing} matches no Pod",
-                    $"compare it with the labels of the gateway's Pods: kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} get pods "
-                        + $"--show-labels")
-                : Wrong("ISM1006", cluster, $"Service {gateway.Name}", "has no ready Pods",
-                    $"kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} get deployments,pods"));
-        else if (!gateway.HasPort)
-            problem = gateway.Port == Ports.EastWest
-                ? Wrong("ISM1007", cluster, $"Service {gateway.Name}", $"has no port {Ports.EastWest}",
-                    $"add the port, or specify another with the label {Labels.GatewayPort}")
-                : Wrong("ISM1007", cluster, $"Service {gateway.Name}", $"has no port {gateway.Port}, which its label {Labels.GatewayPort} names",
-                    $"kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} label service {gateway.Name.Split('/')[1]} {Labels.GatewayPort}-; "
-                        + $"or name a port that it has: {Ports.EastWest} is the default");
-        return new(cluster.Context, "gateway",
-            $"{gateway.Name} of {gateway.Network} at "
-                + $"{(gateway.Addresses.IsEmpty ? gateway.OnNodes ? "its nodes" : "no address" : string.Join(",", gateway.Addresses))}",
-            problem);
+                ? new("ISM1006", service, "", $"spec.selector {gateway.SelectsNothing} matches no Pod",
+                    $"compare it with the labels of the gateway's Pods: kubectl --context={context} -n {ns} get pods --show-labels")
+                : new("ISM1006", service, "", "has no ready Pods", $"kubectl --context={context} -n {ns} get deployments,pods"));
+        if (gateway.HasPort) return null;
+        return gateway.Port == Ports.EastWest
+            ? new("ISM1007", service, "", $"has no port {Ports.EastWest}", $"add the port, or specify another with the label {Labels.GatewayPort}")
+            : new("ISM1007", service, "", $"has no port {gateway.Port}, which its label {Labels.GatewayPort} names",
+                $"kubectl --context={context} -n {ns} label service {name} {Labels.GatewayPort}-; or name a port that it has: {Ports.EastWest} is the default");
     }
 
     /// <summary>A gateway without Pods, which callers leave out, stops none of them while another one leads to its network.</summary>
-    private static Problem Replaced(ClusterFacts cluster, GatewayFacts gateway, Problem problem)
+    private static Problem Replaced(string context, GatewayFacts gateway, IEnumerable<GatewayFacts> all, Problem problem)
     {
-        if (cluster.Gateways.FirstOrDefault(other => other != gateway && other is { ReadyEndpoints: > 0, HasPort: true, Workload: "", Astray: null }
+        if (all.FirstOrDefault(other => other != gateway && other is { ReadyEndpoints: > 0, HasPort: true, Workload: "", Astray: null }
             && other.Network == gateway.Network && (other.OnNodes || !other.Addresses.IsEmpty)) is not { } working) return problem;
         var (ns, name) = (gateway.Name.Split('/')[0], gateway.Name.Split('/')[1]);
         return problem with
@@ -60,7 +59,7 @@ internal static class NetworkVerification
             Severity = Severity.Warning,
             Message = $"{problem.Message}; calls of other networks come by Service {working.Name}",
             Remedy = gateway.SelectsNothing.Length == 0 ? problem.Remedy
-                : $"if it is left over: kubectl --context={cluster.Context} -n {ns} delete service {name}; otherwise {problem.Remedy}",
+                : $"if it is left over: kubectl --context={context} -n {ns} delete service {name}; otherwise {problem.Remedy}",
         };
     }
 
@@ -123,17 +122,22 @@ internal static class NetworkVerification
     /// <summary>No Gateway passes calls of other networks on to the services of a cluster.</summary>
     private static Problem Hidden(ClusterFacts cluster)
     {
+        var problem = Hidden(cluster.Context, cluster.NetworkLabel, cluster.NearlyExposing);
+        return problem with { Object = problem.Object.Length == 0 ? $"cluster {cluster.Context}" : $"{problem.Object} in {cluster.Context}" };
+    }
+
+    /// <summary>The same, with an object only where one comes near.</summary>
+    internal static Problem Hidden(string context, string network, NearServer? near)
+    {
         const string none = "none of Istio's has AUTO_PASSTHROUGH, and none of the Gateway API passes connections on by SNI";
-        var near = cluster.NearlyExposing;
-        var remedy = $"kubectl --context={cluster.Context} apply -n istio-system -f samples/multicluster/expose-services.yaml; "
-            + $"or, if its gateway is of class istio-east-west, give that the label {Labels.Network}={cluster.NetworkLabel} "
+        var remedy = $"kubectl --context={context} apply -n istio-system -f samples/multicluster/expose-services.yaml; "
+            + $"or, if its gateway is of class istio-east-west, give that the label {Labels.Network}={network} "
             + $"and a listener with port {Ports.EastWest}, protocol TLS and tls.mode Passthrough";
-        if (near is null) return Wrong("ISM1015", cluster, "", $"no Gateway exposes its services to other networks: {none}", remedy);
+        if (near is null) return new("ISM1015", "", "", $"no Gateway exposes its services to other networks: {none}", remedy);
         remedy = $"set {near.Field} of {near.Gateway} to AUTO_PASSTHROUGH, if it is meant for that; or: {remedy}";
         return near.IsOfPort
-            ? Wrong("ISM1015", cluster, near.Gateway, $"is {near.Mode}, and no Gateway exposes services of {cluster.Context} to other networks: {none}",
-                remedy) with { Path = near.Field }
-            : Wrong("ISM1015", cluster, "", $"no Gateway exposes its services to other networks: {none}; the nearest is {near.Gateway}, whose {near.Field} is "
+            ? new("ISM1015", near.Gateway, near.Field, $"is {near.Mode}, and no Gateway exposes services of {context} to other networks: {none}", remedy)
+            : new("ISM1015", "", "", $"no Gateway exposes its services to other networks: {none}; the nearest is {near.Gateway}, whose {near.Field} is "
                 + near.Mode, remedy);
     }
 

@@ -151,6 +151,8 @@ public static class Analyzers
         PassedHosts.Analyzer,
         LeftOutServices.Analyzer,
         StrayGateways.Analyzer,
+        NetworkEntrances.Gateways,
+        NetworkEntrances.Exposed,
         NetworkWays.Weights,
         NetworkWays.Views,
         OtherNetworkTls.Analyzer,

@@ -5,6 +5,24 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>Codes of our own about what one cluster has for another.</summary>
 public static class ClusterCodes
 {
+    public static readonly AnalysisCode GatewayUnaddressed = new("ISM1005", "GatewayUnaddressed", Severity.Error,
+        "The Service of a gateway between networks has no address that other clusters reach: its type is not LoadBalancer, or no load balancer gives it one. "
+            + "Calls of other networks fail.",
+        "Set spec.type to LoadBalancer and give the cluster a load balancer, or set spec.externalIPs.");
+
+    public static readonly AnalysisCode GatewayUnready = new("ISM1006", "GatewayUnready", Severity.Error,
+        "No Pod is ready behind the Service of a gateway between networks, such as because its Deployment has 0 replicas. Calls of other networks fail.",
+        "Scale its Deployment up, or see why its Pods are not ready.");
+
+    public static readonly AnalysisCode GatewayPortMissing = new("ISM1007", "GatewayPortMissing", Severity.Error,
+        "The Service of a gateway between networks lacks the port of mesh traffic, 15443 unless its label networking.istio.io/gatewayPort names another. Calls "
+            + "of other networks fail.",
+        "Add the port, or correct the label.");
+
+    public static readonly AnalysisCode ServicesHidden = new("ISM1015", "ServicesHidden", Severity.Error,
+        "A cluster has a gateway for calls of other networks, and no Gateway that lets it pass them on to its Services: its port 15443 is not opened.",
+        "Apply samples/multicluster/expose-services.yaml in that cluster.");
+
     public static readonly AnalysisCode RemoteSecretUnlabelled = new("ISM1507", "RemoteSecretUnlabelled", Severity.Warning,
         "A remote secret lacks the label by which control planes find theirs. They do not watch its cluster, whose Services and Pods are unknown to them.",
         "Set the label istio/multiCluster to true.");

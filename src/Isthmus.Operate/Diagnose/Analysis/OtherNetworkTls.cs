@@ -1,7 +1,9 @@
+using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
+using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
@@ -18,25 +20,42 @@ public static class OtherNetworkTls
         // Workloads that were not read may be in the callers' network.
         where mesh.ReadsAll
         from rule in config.Cluster.Istio<DestinationRule>()
-        where !rule.Host.StartsWith('*') && rule.WorkloadSelector.Count == 0
+        where rule.WorkloadSelector.Count == 0
         from place in TightLimits.Policies(rule)
         where place.Policy.Tls is { Mode: ClientTlsMode.Disable or ClientTlsMode.Simple or ClientTlsMode.Mutual }
-        let hosts = mesh.Hosts.Find(rule.Host).ToList()
-        where hosts.Count > 0 && hosts.TrueForAll(host => host.Service is { Spec.Selector.Count: > 0 })
-        let behind = hosts.SelectMany(host => mesh.Workloads.First(area => area.Cluster == host.Cluster).Selected(host.Service!))
-            .Where(workload => LabelSelector.Selects(place.Labels.Items, workload.Labels)).ToList()
-        let called = behind.Find(workload => workload is { Pod.Status.IsReady: true, HasProxy: true, IsGateway: false } && PassesOn(mesh, workload))
-        where called is not null
-        let caller = config.Reach.SelectMany(area => area.All).FirstOrDefault(workload => workload is { Pod: not null, HasProxy: true, IsGateway: false }
-            && Visibility.Allows(rule.ExportTo, rule.Namespace, workload.Namespace) && AppliesTo(config, rule, hosts[0].Namespace, workload)
+        // Of a rule for many hosts, one is enough.
+        from found in HostsOf(mesh, config.Cluster, rule).Select(host => Failing(mesh, config, rule, host, place.Labels)).OfType<(string Host, Workload Called,
+            Workload Caller)>().Take(1)
+        select ClusterCodes.RuleTlsBeyondGateway.At(config.Cluster, $"DestinationRule {rule.Namespace}/{rule.Name}", $"{place.Path}.tls.mode",
+            $"is {place.Policy.Tls!.Mode.ToString().ToUpperInvariant()}{(rule.Host == found.Host ? "" : $" for {rule.Host}")}, and the workloads of {found.Host}, "
+                + $"such as {found.Called.Name} in {found.Called.Cluster.Context}, are in other networks than callers such as {found.Caller.Name} in "
+                + $"{found.Caller.Cluster.Context}: gateways between networks pass mutual TLS of the mesh only, so that these calls fail",
+            $"set {place.Path}.tls.mode to ISTIO_MUTUAL, or remove {place.Path}.tls"));
+
+    /// <summary>The hosts that a rule is for, of those that have no rule of their own.</summary>
+    private static IEnumerable<string> HostsOf(MeshSnapshot mesh, ClusterInventory cluster, DestinationRule rule) => !rule.Host.StartsWith('*') ? [rule.Host]
+        : mesh.Hosts.Find(rule.Host).Where(host => host.Service is not null).Select(host => (Name: HostTable.NameOf(host.Service!), host.Namespace)).Distinct()
+            .Where(host => !cluster.Istio<DestinationRule>().Any(other => other != rule && Hosts.Covers(other.Host, host.Name)
+                && (other.Host.Length > rule.Host.Length || other.Namespace == host.Namespace)))
+            .Select(host => host.Name).Order(StringComparer.Ordinal);
+
+    /// <summary>A workload of a host, and a caller of it that comes through a gateway; null where there are none.</summary>
+    /// <param name="labels">Of the subset that the policy of the rule is for.</param>
+    private static (string Host, Workload Called, Workload Caller)? Failing(MeshSnapshot mesh, ConfigCluster config, DestinationRule rule, string host,
+        ValueMap<string> labels)
+    {
+        var hosts = mesh.Hosts.Find(host);
+        if (hosts.Count == 0 || !hosts.All(known => known.Service is { Spec.Selector.Count: > 0 })) return null;
+        var behind = hosts.SelectMany(known => mesh.Workloads.First(area => area.Cluster == known.Cluster).Selected(known.Service!))
+            .Where(workload => LabelSelector.Selects(labels.Items, workload.Labels)).ToList();
+        if (behind.Find(workload => workload is { Pod.Status.IsReady: true, HasProxy: true, IsGateway: false } && PassesOn(mesh, workload)) is not { } called)
+            return null;
+        return config.Reach.SelectMany(area => area.All).FirstOrDefault(workload => workload is { Pod: not null, HasProxy: true, IsGateway: false }
+            && Visibility.Allows(rule.ExportTo, rule.Namespace, workload.Namespace) && AppliesTo(config, rule, host, hosts[0].Namespace, workload)
             // Whatever of the host is there, or could be, is called without a gateway.
             && NetworkOf(workload).Length > 0 && behind.TrueForAll(one => NetworkOf(one) is { Length: > 0 } network && network != NetworkOf(workload)))
-        where caller is not null
-        select ClusterCodes.RuleTlsBeyondGateway.At(config.Cluster, $"DestinationRule {rule.Namespace}/{rule.Name}", $"{place.Path}.tls.mode",
-            $"is {place.Policy.Tls!.Mode.ToString().ToUpperInvariant()}, and the workloads of {rule.Host}, such as {called.Name} in {called.Cluster.Context}, "
-                + $"are in other networks than callers such as {caller.Name} in {caller.Cluster.Context}: gateways between networks pass mutual TLS of the mesh "
-                + "only, so that these calls fail",
-            $"set {place.Path}.tls.mode to ISTIO_MUTUAL, or remove {place.Path}.tls"));
+            is { } caller ? (host, called, caller) : null;
+    }
 
     public static Analyzer Automatic
     {
@@ -60,9 +79,9 @@ public static class OtherNetworkTls
         && rule.Host is "*" or "*.local" or "*.cluster.local" or "*.svc.cluster.local";
 
     /// <summary>Where the caller's namespace has rules for the host, no others count.</summary>
-    private static bool AppliesTo(ConfigCluster config, DestinationRule rule, string ofHost, Workload caller) =>
+    private static bool AppliesTo(ConfigCluster config, DestinationRule rule, string host, string ofHost, Workload caller) =>
         rule.Namespace == caller.Namespace || ((rule.Namespace == ofHost || rule.Namespace == config.Cluster.RootNamespace)
-            && !config.Cluster.Istio<DestinationRule>().Any(own => own.Namespace == caller.Namespace && Hosts.Covers(own.Host, rule.Host)));
+            && !config.Cluster.Istio<DestinationRule>().Any(own => own.Namespace == caller.Namespace && Hosts.Covers(own.Host, host)));
 
     /// <summary>Whether a gateway leads to its cluster from other networks.</summary>
     private static bool PassesOn(MeshSnapshot mesh, Workload workload) =>

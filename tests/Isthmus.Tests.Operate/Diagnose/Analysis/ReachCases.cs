@@ -91,6 +91,11 @@ internal static class ReachCases
             "pass mutual TLS of the mesh only"),
         new("ISM1513", "c1 DestinationRule shop/web spec.trafficPolicy.tls.mode", Two(Join(Near, Tls("DISABLE")), FarOfApiAlike),
             Two(Join(Near, Tls("ISTIO_MUTUAL")), FarOfApiAlike), "gateways between networks pass mutual TLS"),
+        new("ISM1513", "c1 DestinationRule istio-system/all spec.trafficPolicy.tls.mode", Two(Join(Near, AllTls("*.local", "DISABLE")), FarAlike),
+            Two(Join(Near, AllTls("*.local", "ISTIO_MUTUAL")), FarAlike), "is DISABLE for *.local, and the workloads of web.shop.svc.cluster.local"),
+        new("ISM1513", "c1 DestinationRule istio-system/all spec.trafficPolicy.tls.mode",
+            Two(Join(Near, AllTls("*.shop.svc.cluster.local", "DISABLE")), FarAlike),
+            Two(Join(Near, AllTls("*.shop.svc.cluster.local", "DISABLE"), Tls("ISTIO_MUTUAL")), FarAlike), "is DISABLE for *.shop.svc.cluster.local"),
         new("ISM1515", "c1 VirtualService shop/web spec.http[0].route[0].destination.subset", Join(Callers, Subset("exportTo: ['.'], "), Route("")),
             Join(Callers, Subset("exportTo: ['.', ops], "), Route("")), "exported to . only: callers in namespace ops, to whom the route applies, get 503"),
         new("ISM1515", "c1 VirtualService shop/web spec.http[0].route[0].destination.subset", Join(Callers, Subset("exportTo: ['.'], "), Route("")),
@@ -154,6 +159,17 @@ internal static class ReachCases
             Two(Near, Exported("shop,ops,istio-system")), "is shop,ops, without istio-system, the namespace of Pod istio-system/east-1"),
         new("ISM1519", "c2 Service shop/web metadata.annotations[networking.istio.io/exportTo]", Two(Near, Exported("shop,ops")),
             Two(Near, Exported(".")), "does not know the Service"),
+        new("ISM1005", "c2 Service istio-system/east", Two(Near, Gated("")), Two(Near, Gated(OnLoad)),
+            "spec.type is ClusterIP, so it has no external address", "-n istio-system patch service east -p '{\"spec\":{\"type\":\"LoadBalancer\"}}'"),
+        new("ISM1006", "c2 Deployment istio-system/east", Two(Near, Gated(OnLoad, 0)), Two(Near, Gated(OnLoad, 1)),
+            "spec.replicas is 0, so Service istio-system/east has no Pods", "kubectl --context=c2 -n istio-system scale deployment east --replicas=1"),
+        new("ISM1007", "c2 Service istio-system/east", Two(Near, Gated(OnLoad).Replace("port: 15443}]", "port: 15444}]", StringComparison.Ordinal)),
+            Two(Near, Gated(OnLoad)), "has no port 15443", "add the port"),
+        new("ISM1015", "c2 Service istio-system/east", Two(Near, Hidden), Two(Near, Gated(OnLoad)), "no Gateway exposes its services to other networks",
+            "kubectl --context=c2 apply -n istio-system -f samples/multicluster/expose-services.yaml"),
+        new("ISM1015", "c2 Gateway istio-system/cross spec.servers[0].tls.mode",
+            Two(Near, Gated(OnLoad).Replace("mode: AUTO_PASSTHROUGH", "mode: PASSTHROUGH", StringComparison.Ordinal)), Two(Near, Gated(OnLoad)),
+            "is PASSTHROUGH, and no Gateway exposes services of c2", "set spec.servers[0].tls.mode of Gateway istio-system/cross to AUTO_PASSTHROUGH"),
         new("ISM1520", "c1 Service istio-system/east spec.selector", Entrance("istio: in"), Entrance("istio: east"),
             "is istio=in, and selects Pod istio-system/in-1, which no Gateway with tls.mode AUTO_PASSTHROUGH selects, while Pod istio-system/east-1 serves",
             "--type=json -p '[{\"op\":\"replace\",\"path\":\"/spec/selector\",\"value\":{\"istio\":\"east\"}}]'"),
@@ -188,6 +204,13 @@ internal static class ReachCases
             Istio("DestinationRule", "istio-system", "all", "host: '*.local', trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}")), Far)),
         ("ISM1541", Two(Near.Replace("trustDomain: cluster.local", "enableAutoMtls: false", StringComparison.Ordinal),
             Far.Replace("network2", "network1", StringComparison.Ordinal))),
+        // No other network, one that is told by meshNetworks, and a load balancer that files know nothing of.
+        ("ISM1005", Gated("")),
+        ("ISM1005", Two(Join(Near, "{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: 'trustDomain: a', meshNetworks: "
+            + "'networks: {network2: {endpoints: [{fromRegistry: c2}], gateways: [{address: 192.0.2.9, port: 15443}]}}'} }"), Gated(""))),
+        ("ISM1005", Two(Near, Gated("type: LoadBalancer, "))),
+        ("ISM1006", Gated(OnLoad, 0)),
+        ("ISM1015", Hidden),
         // Its settings were not read.
         ("ISM1519", Two(Near, Far)),
     ];
@@ -199,7 +222,8 @@ internal static class ReachCases
 
     private static string Weighed(string weight) => Far.Replace("metadata: {name: east, namespace: istio-system }",
         "metadata: {name: east, namespace: istio-system, labels: {topology.istio.io/network: network2}, annotations: "
-            + $"{{networking.isthmus.internal/gateway-weight: '{weight}'}} }}", StringComparison.Ordinal);
+            + $"{{networking.isthmus.internal/gateway-weight: '{weight}'}} }}", StringComparison.Ordinal)
+        .Replace("selector: { istio: east }", "externalIPs: [10.0.0.9], selector: { istio: east }", StringComparison.Ordinal);
 
     private static string Viewer(string networks) => Workload("ops", "viewer", "app: viewer",
         "containers: [{name: app, image: app}, {name: istio-proxy, image: "
@@ -216,6 +240,9 @@ internal static class ReachCases
     private static string Tls(string mode) =>
         Istio("DestinationRule", "shop", "web", $"host: web.shop.svc.cluster.local, trafficPolicy: {{tls: {{mode: {mode}}} }}");
 
+    private static string AllTls(string host, string mode) =>
+        Istio("DestinationRule", "istio-system", "all", $"host: '{host}', trafficPolicy: {{tls: {{mode: {mode}}} }}");
+
     private static string PortTls(string mode) => Istio("DestinationRule", "shop", "web",
         $"host: web.shop.svc.cluster.local, trafficPolicy: {{portLevelSettings: [{{port: {{number: 80}}, tls: {{mode: {mode}}} }}] }}");
 
@@ -231,6 +258,21 @@ internal static class ReachCases
                 + $"selector: {{ {selector} }}", StringComparison.Ordinal),
         Workload("istio-system", "in-1", "istio: in", "containers: [{name: istio-proxy, args: [proxy, router]}]"),
         Service("istio-system", "in", "istio: in", "{name: https, port: 443}"));
+
+    private const string OnLoad = "externalIPs: [192.0.2.1], ";
+
+    /// <summary>The far cluster, whose gateway has the label of its network.</summary>
+    private static string Gated(string spec, int replicas = 1) => Join(
+        Without(Labelled(spec), replicas > 0 ? "no such line" : "{name: east-1,"),
+        Deployment("istio-system", "east", "istio: east", "containers: [{name: istio-proxy, args: [proxy, router]}]", replicas: replicas));
+
+    private static string Labelled(string spec) => FarAlike.Replace("metadata: {name: east, namespace: istio-system }, spec: {",
+        $"metadata: {{name: east, namespace: istio-system, labels: {{topology.istio.io/network: network2}} }}, spec: {{{spec}", StringComparison.Ordinal);
+
+    private static string Hidden => Without(Gated(OnLoad), "kind: Gateway");
+
+    private static string Without(string mesh, string part) =>
+        string.Join('\n', mesh.Split('\n').Where(line => !line.Contains(part, StringComparison.Ordinal)));
 
     private static string InOps => Ready("").Replace("namespace: shop,", "namespace: ops,", StringComparison.Ordinal);
 

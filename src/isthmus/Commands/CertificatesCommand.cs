@@ -26,7 +26,7 @@ internal static class CertificatesCommand
         var color = new ColorOption("the results");
         var command = new Command("certificates",
             "List every certificate and token that the mesh lives by, when it ends, and what renews it. Read-only; exits with 1 if one is expired, refused, "
-                + "about to end, or for other hosts.")
+                + "about to end, or for other hosts, or if the roots of clusters differ.")
         {
             contexts.Option, color.Option, snapshot.Option, output.Option,
         };
@@ -40,7 +40,7 @@ internal static class CertificatesCommand
             var ns = line.GetValue(GlobalOptions.Namespace);
             if (ns is not null) AnalyzeCommand.MustExist(ns, clusters);
             var all = clusters.SelectMany(cluster => cluster.Certificates).Where(one => IsIn(ns, one)).ToList();
-            var findings = clusters.SelectMany(cluster => CertificateAnalysis.Check(cluster, one => IsIn(ns, one))).ToList();
+            var findings = Findings(clusters, ns);
             output.Write(line, () => Tree(clusters, all, findings, now), () => Show(clusters, all, findings, now, color.Of(line)));
             return findings.Exists(finding => finding.Problem.Severity == Severity.Error) || clusters.Any(cluster => cluster.Error.Length > 0)
                 ? ExitCode.Failure
@@ -49,10 +49,28 @@ internal static class CertificatesCommand
         return command;
     }
 
+    /// <summary>What is wrong with certificates, and with the roots of the clusters beside each other.</summary>
+    /// <param name="ns">Null: all namespaces.</param>
+    internal static List<Finding> Findings(IReadOnlyList<ClusterInventory> clusters, string? ns) =>
+        [.. TrustAnalysis.Differences(clusters).Where(finding => IsIn(ns, finding.Problem.Object)),
+            .. clusters.SelectMany(cluster => CertificateAnalysis.Check(cluster, one => IsIn(ns, one)))];
+
+    /// <summary>The last line.</summary>
+    /// <param name="count">How many certificates there are.</param>
+    internal static string Conclusion(int count, IReadOnlyList<Finding> findings, bool isAllRead)
+    {
+        var differing = findings.Count(finding => finding.Problem.Code == OwnCodes.RootsDiffer.Code);
+        var needy = findings.Count(finding => finding.Problem.Severity != Severity.Info) - differing;
+        var roots = differing == 0 ? "" : " The roots of clusters differ: their proxies refuse each other.";
+        return needy == 0 && differing == 0 && isAllRead ? $"✔ None of {count} certificates needs anything now."
+            : needy == 0 && differing > 0 ? $"✘{roots}" : $"✘ {needy} of {count} certificates need something.{roots}";
+    }
+
     /// <summary>Whether the object that holds a certificate is in a namespace.</summary>
     /// <param name="ns">Null: any, and none.</param>
-    private static bool IsIn(string? ns, MeshCertificate certificate) =>
-        ns is null || certificate.Owner.Contains($" {ns}/", StringComparison.Ordinal);
+    private static bool IsIn(string? ns, MeshCertificate certificate) => IsIn(ns, certificate.Owner);
+
+    private static bool IsIn(string? ns, string owner) => ns is null || owner.Contains($" {ns}/", StringComparison.Ordinal);
 
     private static void Show(IReadOnlyList<ClusterInventory> clusters, IReadOnlyList<MeshCertificate> all, IReadOnlyList<Finding> findings,
         DateTimeOffset now, bool colors)
@@ -74,10 +92,7 @@ internal static class CertificatesCommand
         foreach (var one in all.Where(one => one.Gap is { IsCertain: false, OfferedAt: "" }).DistinctBy(one => (one.Cluster, one.Owner)))
             Console.WriteLine($"{one.Cluster}: {one.Owner} has no certificate after '{one.Subject}': clients must know its issuer {one.Gap!.Issuer}. If "
                 + "that is an intermediate CA, add its certificate to tls.crt.");
-        var needy = findings.Count(finding => finding.Problem.Severity != Severity.Info);
-        var text = needy == 0 && clusters.All(cluster => cluster.Error.Length == 0)
-            ? $"✔ None of {all.Count} certificates needs anything now."
-            : $"✘ {needy} of {all.Count} certificates need something.";
+        var text = Conclusion(all.Count, findings, clusters.All(cluster => cluster.Error.Length == 0));
         Terminal.Painted.WriteLine(colors ? Paint.Marks(text) : text);
     }
 

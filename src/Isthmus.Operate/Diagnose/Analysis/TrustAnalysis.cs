@@ -16,11 +16,14 @@ public static class TrustAnalysis
 
     public static IEnumerable<Finding> Check(IReadOnlyList<ClusterInventory> clusters)
     {
-        var installed = clusters.Where(cluster => cluster.Trust is { HasIstio: true, ServesElsewhere: false, InForce.IsKnown: true }).ToList();
-        foreach (var cluster in installed)
-        {
-            foreach (var finding in ControlPlane(cluster, installed).Concat(Leftovers(cluster))) yield return finding;
-        }
+        var installed = Installed(clusters);
+        return installed.SelectMany(cluster => ControlPlane(cluster, installed).Concat(Leftovers(cluster))).Concat(Differences(clusters));
+    }
+
+    /// <summary>Clusters whose roots differ, so that their proxies refuse each other.</summary>
+    public static IEnumerable<Finding> Differences(IReadOnlyList<ClusterInventory> clusters)
+    {
+        var installed = Installed(clusters);
         // The root that most clusters share counts as right.
         if (installed.MaxBy(cluster => installed.Count(other => other.Trust.InForce.Shares(cluster.Trust.InForce))) is not { } right) yield break;
         foreach (var other in installed.Where(other => !other.Trust.InForce.Shares(right.Trust.InForce)))
@@ -31,6 +34,9 @@ public static class TrustAnalysis
                 "give both clusters a 'cacerts' Secret of one root, restart control planes, then workloads");
         }
     }
+
+    private static List<ClusterInventory> Installed(IReadOnlyList<ClusterInventory> clusters) =>
+        [.. clusters.Where(cluster => cluster.Trust is { HasIstio: true, ServesElsewhere: false, InForce.IsKnown: true })];
 
     /// <summary>The control plane does not use the configured root.</summary>
     private static IEnumerable<Finding> ControlPlane(ClusterInventory cluster, List<ClusterInventory> all)

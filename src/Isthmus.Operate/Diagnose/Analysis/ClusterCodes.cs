@@ -41,9 +41,9 @@ public static class ClusterCodes
             + "them.",
         "Create it in the namespace of the control plane.");
 
-    public static readonly AnalysisCode OnlyElsewhere = new("ISM1525", "OnlyElsewhere", Severity.Info,
+    public static readonly AnalysisCode OnlyElsewhere = new("ISM1525", "OnlyElsewhere", Severity.Warning,
         "A VirtualService or DestinationRule of a host exists in one cluster, and another one with a control plane of its own has none of that host: its callers "
-            + "do not follow it.",
+            + "do not follow it. A note, unless the host has no Pods of its own, so that calls without the routes fail.",
         "If they are to follow it, apply it in that cluster as well.");
 
     public static readonly AnalysisCode ServiceLeftOut = new("ISM1519", "ServiceLeftOut", Severity.Warning,

@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Core.Problems;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Inventory;
@@ -25,10 +26,17 @@ public static class OnlyElsewhere
             let caller = CallerOf(far, held)
             where caller is not null
             let name = $"{held.Kind} {held.Source.Namespace}/{held.Source.Name}"
+            let isNeeded = held.Kind == "VirtualService" && IsEmpty(mesh, held.Host)
             select ClusterCodes.OnlyElsewhere.At(near.Cluster, name, held.Field,
                 $"is {held.Host}, and {far.Cluster.Context} has no {held.Kind} of it: calls of {caller.Name} and others in {far.Cluster.Context} do not follow "
-                    + $"this one, since callers follow the objects of their own control plane{held.But(near.Cluster.Context)}",
-                $"if they are to follow it, apply {name} of {near.Cluster.Context} in {far.Cluster.Context} as well"));
+                    + $"this one, since callers follow the objects of their own control plane{held.But(near.Cluster.Context)}"
+                    + (isNeeded ? $"; {held.Host} has no Pods of its own, so that these calls fail" : ""),
+                $"{(isNeeded ? "" : "if they are to follow it, ")}apply {name} of {near.Cluster.Context} in {far.Cluster.Context} as well",
+                isNeeded ? null : Severity.Info));
+
+    /// <summary>Whether a host is a name for routes alone: no Pod of any cluster is behind it.</summary>
+    private static bool IsEmpty(MeshSnapshot mesh, string host) => mesh.ReadsAll && mesh.Hosts.Find(host).All(known =>
+        known.Service is { Spec.Selector.Count: > 0 } service && !mesh.Workloads.First(area => area.Cluster == known.Cluster).Selected(service).Any());
 
     /// <param name="Limits">Whether it has limits of connections, which proxies of callees heed as well.</param>
     private sealed record Held(string Kind, ObjectRef Source, string Field, string Host, ValueList<string> ExportTo, bool Limits)

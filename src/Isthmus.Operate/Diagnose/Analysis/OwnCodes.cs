@@ -347,9 +347,9 @@ public static class OwnCodes
             + "and one of DENY denies by what is left of it, often everybody.",
         "Name the HTTP ports in the rules, or declare the port as HTTP if the application speaks it.");
 
-    public static readonly AnalysisCode PolicyOfWholeMesh = new("ISM1487", "PolicyOfWholeMesh", Severity.Info,
+    public static readonly AnalysisCode PolicyOfWholeMesh = new("ISM1487", "PolicyOfWholeMesh", Severity.Warning,
         "An AuthorizationPolicy is in the root namespace, where policies apply to workloads of all namespaces. An ALLOW policy there closes every workload "
-            + "that it selects to all calls that no ALLOW policy permits.",
+            + "that it selects to all calls that no ALLOW policy permits. A note, unless no call at all gets through to some Service by it.",
         "Create it in the namespace that it is for, unless the whole mesh is meant.");
 
     public static readonly AnalysisCode RoutesOfGatewaysOnly = new("ISM1488", "RoutesOfGatewaysOnly", Severity.Info,

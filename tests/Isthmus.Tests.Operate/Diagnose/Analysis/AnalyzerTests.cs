@@ -1,3 +1,4 @@
+using Isthmus.Core.Problems;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Testing;
 using Xunit;
@@ -168,6 +169,24 @@ public sealed class AnalyzerTests
     [Fact]
     public void What_only_looks_like_a_call_that_is_kept_from_workloads_is_not_found() => Assert.All(ReachCases.Fine, item =>
         Assert.DoesNotContain(MeshText.Analyze(item.Mesh), finding => finding.Problem.Code == item.Code));
+
+    /// <summary>What may be meant is a note; that by which calls fail, whoever makes them, is more.</summary>
+    [Theory]
+    [InlineData("ISM1487", "so that all of them fail", Severity.Warning)]
+    [InlineData("ISM1487", "it denies all calls", Severity.Warning)]
+    [InlineData("ISM1487", "applies to all workloads of namespace shop: calls there fail unless some ALLOW policy permits them", Severity.Info)]
+    [InlineData("ISM1525", "so that these calls fail", Severity.Warning)]
+    [InlineData("ISM1525", "c1 has no VirtualService of it", Severity.Info)]
+    public void What_fails_for_all_is_more_than_a_note(string code, string says, Severity severity)
+    {
+        var item = Cases().First(item => item.Code == code && item.Says.Contains(says, StringComparison.Ordinal));
+        Assert.Equal(severity, MeshText.Analyze(item.Bad).First(finding => finding.Problem.Code == code).Problem.Severity);
+        // A policy beside it that allows somebody makes it a note.
+        if (severity == Severity.Warning && says.EndsWith("all of them fail", StringComparison.Ordinal))
+            Assert.All(MeshText.Analyze(MeshText.Join(item.Bad, MeshText.Istio("AuthorizationPolicy", "shop", "some",
+                "rules: [{from: [{source: {namespaces: [shop]} }]}]"))).Where(finding => finding.Problem.Code == code),
+                finding => Assert.Equal(Severity.Info, finding.Problem.Severity));
+    }
 
     /// <summary>Those in another network have the gateway before the only endpoint as theirs, and eject that.</summary>
     [Theory]

@@ -115,6 +115,10 @@ internal static class MultiClusterCases
         new("ISM1525", "c1 DestinationRule shop/web spec.host",
             Two(Join(Primary, Ejecting("web")), Primary), Two(Join(Primary, Ejecting("web")), Join(Primary, Ejecting("other"))),
             "c2 has no DestinationRule of it"),
+        // A name for routes alone has no Pods: who does not follow the routes gets no answer.
+        new("ISM1525", "c1 VirtualService shop/route spec.hosts[0]", Two(Join(Primary, Name, RouteOfName), Join(Primary, Name)),
+            Two(Join(Primary, Name, RouteOfName), Join(Primary, Name, RouteOfName)),
+            "api.shop.svc.cluster.local has no Pods of its own, so that these calls fail", "apply VirtualService shop/route of c1 in c2 as well"),
         // Proxies of callees heed limits, too.
         new("ISM1525", "c1 DestinationRule shop/web spec.host",
             Two(Join(Primary, Limiting("web")), Primary), Two(Join(Primary, Limiting("web")), Join(Primary, Limiting("web"))),
@@ -175,6 +179,10 @@ internal static class MultiClusterCases
     private static string Route(string destination) =>
         Istio("VirtualService", "shop", "route",
             $$"""hosts: [web], http: [{route: [{destination: {host: {{destination.Split(',')[0]}} }{{(destination.Contains(',', StringComparison.Ordinal) ? destination[destination.IndexOf(',', StringComparison.Ordinal)..] : "")}} }] }]""");
+
+    private static string Name => Service("shop", "api", "app: api");
+
+    private static string RouteOfName => Route("web").Replace("hosts: [web]", "hosts: [api]", StringComparison.Ordinal);
 
     private static string ToSubset(string subset) =>
         Istio("VirtualService", "shop", "route", $$"""hosts: [web], http: [{route: [{destination: {host: web, subset: {{subset}} } }] }]""");

@@ -24,6 +24,27 @@ public sealed class CallerTrialTests
         Assert.Equal("remove orders from hostAliases of the Pod's template, or write 10.96.0.5 there", walk.Trace.Failure!.Problem!.Remedy);
     }
 
+    /// <summary>What keeps the caller from starting is told as it is of Pods that are called.</summary>
+    [Theory]
+    [InlineData("state: {running: {startedAt: '2026-05-31T23:00:00Z'}}", "Pod shop/buyer in c1", "spec.initContainers[0]",
+        "wait-for-db runs since 2026-05-31 23:00:00Z and has not ended, and the containers after it wait for that: Pod buyer is not ready, so that it makes no "
+            + "calls", "logs buyer -c wait-for-db")]
+    [InlineData("restartCount: 3, lastState: {terminated: {exitCode: 3}}, state: {waiting: {reason: CrashLoopBackOff}}", "Pod shop/buyer in c1", "status",
+        "is not ready, so that it makes no calls: container wait-for-db exits with code 3 again and again (CrashLoopBackOff)",
+        "logs buyer -c wait-for-db --previous")]
+    [InlineData("state: {waiting: {reason: ImagePullBackOff, message: no such image}}", "Pod shop/buyer in c1", "status",
+        "is not ready, so that it makes no calls: container wait-for-db waits: ImagePullBackOff no such image", "describe pod buyer")]
+    public void What_keeps_the_caller_from_starting_is_named(string state, string owner, string path, string says, string remedy)
+    {
+        var scenario = new TraceScenario();
+        scenario.One = scenario.One.Replace("initContainers: [{name: istio-init,", "initContainers: [{name: wait-for-db}, {name: istio-init,",
+            StringComparison.Ordinal).Replace("status: {phase: Running, podIP: 10.1.0.2}",
+            $"status: {{phase: Pending, podIP: 10.1.0.2, initContainerStatuses: [{{name: wait-for-db, {state}}}]}}", StringComparison.Ordinal);
+        var trace = scenario.Walk();
+        AssertCause(trace, "ISM2001", owner, path, says);
+        Assert.Contains(remedy, trace.Failure!.Problem!.Remedy, StringComparison.Ordinal);
+    }
+
     /// <summary>Requests are routed by the host that they name, wherever they go.</summary>
     [Theory]
     [InlineData("10.96.9.9", HopStatus.Warning)]

@@ -256,7 +256,12 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         var places = walks.SelectMany(one => one.Walk.WantedPlaces).Distinct().Select(async address => (address, await PlaceAsync(address, stop))).ToList();
         foreach (var (address, place) in await Task.WhenAll(places)) facts.Places[address] = place;
         foreach (var (pod, said) in await Task.WhenAll(checks))
-            facts.Clusters.First(cluster => cluster.Context == pod.Context).AddCheck($"{pod.Namespace}/{pod.Name}", said);
+        {
+            var cluster = facts.Clusters.First(cluster => cluster.Context == pod.Context);
+            cluster.AddCheck($"{pod.Namespace}/{pod.Name}", said);
+            if (cluster.Pods.FirstOrDefault(one => PodRef.Of(cluster, one) == pod) is { } unready && UnplacedPods.AreCordoned(unready))
+                cluster.Cordoned = await CordonedAsync(_clients[cluster.Context], stop);
+        }
         foreach (var (pod, answer) in await Task.WhenAll(proxies)) Take(facts, pod, answer);
         foreach (var (cluster, ns, found) in await Task.WhenAll(pods)) cluster.AddPods(ns, found);
         foreach (var (context, watched, unlabelled, misplaced) in await Task.WhenAll(watches))
@@ -303,6 +308,20 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         catch (Exception e) when (e is KubeException or HttpRequestException)
         {
             return "";
+        }
+    }
+
+    /// <summary>The Nodes that take no new Pods; none where nobody may read Nodes.</summary>
+    private static async Task<IReadOnlyList<string>> CordonedAsync(KubeClient client, CancellationToken stop)
+    {
+        try
+        {
+            return [.. (await client.ListAllAsync<Node>(Kinds.Node, null, new(), stop)).Where(node => node.Spec.Unschedulable).Select(node => node.Metadata.Name)
+                .Order(StringComparer.Ordinal)];
+        }
+        catch (Exception e) when (e is KubeException or HttpRequestException)
+        {
+            return [];
         }
     }
 

@@ -168,6 +168,23 @@ public sealed class UnreadyPodTests
         Assert.Contains(remedy, problem.Remedy, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("is true of node-b, which takes no new Pods (cordoned)", "when its maintenance is over: kubectl --context=c1 uncordon node-b; or add Nodes",
+        "node-b")]
+    [InlineData("is true of node-a, node-b, which take no new Pods", "when their maintenance is over: kubectl --context=c1 uncordon node-a node-b; or add Nodes",
+        "node-b", "node-a")]
+    public void Nodes_that_take_no_new_Pods_are_named(string message, string remedy, params string[] nodes)
+    {
+        var pod = Alone("containers: [{name: web}]", "phase: Pending, conditions: [{type: PodScheduled, status: 'False', message: '0/2 nodes are available: 2 "
+            + "node(s) were unschedulable.'}]").Pods.Single();
+        var cluster = ClusterObjects.From("c1", [.. nodes.Select(node => (JsonObject)YamlText.Parse(
+            $"{{apiVersion: v1, kind: Node, metadata: {{name: {node}}}, spec: {{unschedulable: true}}}}", node)!),
+            (JsonObject)YamlText.Parse("{apiVersion: v1, kind: Node, metadata: {name: full}}", "full")!]);
+        var problem = UnreadyPods.Of(cluster, pod);
+        Assert.Equal(("ISM2047", "Nodes of c1", remedy), (problem.Code, problem.Object, problem.Remedy));
+        Assert.StartsWith(message, problem.Message, StringComparison.Ordinal);
+    }
+
     /// <summary>Only the kubelet's events tell that a volume cannot be mounted.</summary>
     [Theory]
     [InlineData("MountVolume.SetUp failed for volume \"conf\" : configmap \"web-conf\" not found", "ConfigMap shop/web-conf in c1", "",

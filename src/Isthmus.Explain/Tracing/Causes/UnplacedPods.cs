@@ -38,9 +38,14 @@ internal static partial class UnplacedPods
                     $"lower it, or add Nodes: {at} describe nodes shows what they have, and who asks for it");
         }
         // A taint or a label may keep the Pod from some Nodes, and from others something else.
-        if (told.Contains("were unschedulable", StringComparison.Ordinal))
-            return Faults.Of("ISM2047", $"Nodes of {cluster.Context}", "spec.unschedulable", $"is true of Nodes, which take no new Pods (cordoned): {says}",
-                $"when their maintenance is over: {at} uncordon NODE ({at} get nodes says which have SchedulingDisabled); or add Nodes");
+        if (AreCordoned(pod))
+        {
+            var nodes = cluster.Cordoned;
+            return Faults.Of("ISM2047", $"Nodes of {cluster.Context}", "spec.unschedulable",
+                $"is true of {(nodes.Count == 0 ? "Nodes" : string.Join(", ", nodes))}, which take{(nodes.Count == 1 ? "s" : "")} no new Pods (cordoned): {says}",
+                $"when {(nodes.Count == 1 ? "its" : "their")} maintenance is over: {at} uncordon "
+                    + (nodes.Count == 0 ? $"NODE ({at} get nodes says which have SchedulingDisabled)" : string.Join(' ', nodes)) + "; or add Nodes");
+        }
         if (told.Contains("didn't match Pod's node affinity/selector", StringComparison.Ordinal))
             return Faults.Of("ISM2047", owner, pod.Spec.NodeSelector.Count > 0 ? $"{spec}.nodeSelector" : $"{spec}.affinity.nodeAffinity",
                 (pod.Spec.NodeSelector.Count > 0 ? $"is {ServicePods.Text(pod.Spec.NodeSelector)}, and no Node that is free has these labels: "
@@ -50,6 +55,10 @@ internal static partial class UnplacedPods
                 $"add a toleration, or remove the taint if it is a leftover: {at} describe nodes")
             : null;
     }
+
+    /// <summary>Whether the scheduler says that Nodes take no new Pods.</summary>
+    public static bool AreCordoned(Pod pod) => pod.Spec.NodeName.Length == 0 && pod.Status.Conditions.Any(condition =>
+        condition is { Type: "PodScheduled", Status: "False" } && condition.Message.Contains("were unschedulable", StringComparison.Ordinal));
 
     /// <summary>The claim without which the Pod cannot be placed: one that does not exist, or is not bound; null for other causes.</summary>
     private static (string Name, int Index, bool IsMissing)? Claim(Pod pod, string told)

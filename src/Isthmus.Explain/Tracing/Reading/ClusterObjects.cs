@@ -22,6 +22,7 @@ internal sealed class ClusterObjects
     private readonly List<Pod> _pods;
     private readonly Dictionary<string, Namespace> _namespaces;
     private readonly Dictionary<string, string> _checks = new(StringComparer.Ordinal);
+    private IReadOnlyList<string>? _cordoned;
 
     private ClusterObjects(ClusterInventory read, string istioNamespace)
     {
@@ -164,6 +165,13 @@ internal sealed class ClusterObjects
 
     /// <param name="pod">As <c>namespace/name</c>.</param>
     public void AddCheck(string pod, string said) => _checks[pod] = said;
+
+    /// <summary>The Nodes that take no new Pods, as far as anybody has looked.</summary>
+    public IReadOnlyList<string> Cordoned
+    {
+        get => _cordoned ?? [.. _read.Nodes.Where(node => node.Spec.Unschedulable).Select(node => node.Metadata.Name).Order(StringComparer.Ordinal)];
+        set => _cordoned = value;
+    }
 
     /// <summary>Whether routes are attached to a listener of one of <see cref="ApiGateways"/>.</summary>
     public bool IsRouted(ApiGateway gateway, string listener) => Stored(gateway).Routed.Contains(listener);

@@ -12,8 +12,5 @@ public sealed class GatewayKind() : IstioObjectKind<Gateway>(MeshApi.Gateway)
     internal override Source<ObjectKey, Gateway> SourceIn(MeshSources sources) => sources.Gateways;
 
     internal override Reach ReachOf(Gateway value) =>
-        Reach.OfHosts(value.Servers.SelectMany(server => server.Hosts).Select(host => host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..])) with
-        {
-            IsAtGateways = true
-        };
+        Reach.OfHosts(value.Servers.SelectMany(server => server.HostNames)) with { IsAtGateways = true };
 }

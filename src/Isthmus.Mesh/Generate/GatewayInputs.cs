@@ -34,7 +34,7 @@ internal sealed record BoundServer(Gateway Gateway, GatewayServer Server)
     public bool IsAutoPassthrough => TlsMode == ServerTlsMode.AutoPassthrough;
 
     /// <summary>Its hosts without their namespaces.</summary>
-    public IEnumerable<string> HostNames => Server.Hosts.Select(host => host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..]);
+    public IEnumerable<string> HostNames => Server.HostNames;
 
     /// <summary>Whether a VirtualService in <paramref name="ns"/> may claim <paramref name="host"/> here.</summary>
     public bool Admits(string host, string ns) => Hosts.Admits(Gateway, Server, host, ns);

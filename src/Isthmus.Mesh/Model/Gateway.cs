@@ -4,7 +4,11 @@ namespace Isthmus.Mesh.Model;
 
 /// <param name="Hosts">As written: <c>host</c> or <c>namespace/host</c>.</param>
 /// <param name="Bind">Address or unix socket; empty: every address.</param>
-public sealed record GatewayServer(int Port, string PortName, Protocol Protocol, int TargetPort, string Bind, ValueList<string> Hosts, ServerTls? Tls);
+public sealed record GatewayServer(int Port, string PortName, Protocol Protocol, int TargetPort, string Bind, ValueList<string> Hosts, ServerTls? Tls)
+{
+    /// <summary>Its hosts without the namespaces whose routes they take.</summary>
+    public IEnumerable<string> HostNames => Hosts.Select(host => host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..]);
+}
 
 /// <summary>Servers for the gateway workloads that <paramref name="Selector"/> picks.</summary>
 public sealed record Gateway(ObjectRef Source, ValueMap<string> Selector, ValueList<GatewayServer> Servers, long CreatedAt)

@@ -6,11 +6,11 @@ using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Graph.Derive;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Certificates;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Config.GatewayApi;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
-using Isthmus.Operate.Certificates;
 using Ingress = Isthmus.Mesh.Model.Ingress;
 
 namespace Isthmus.Operate.Inventory;

@@ -4,6 +4,7 @@ using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Certificates;
 using Isthmus.Operate.Certificates;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Inventory;

@@ -1,5 +1,5 @@
 using Isthmus.Core.Problems;
-using Isthmus.Operate.Certificates;
+using Isthmus.Mesh.Certificates;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Inventory;
 using Isthmus.WebConsole.Reading;

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Certificates;
 using Isthmus.Operate.Certificates;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Inventory;

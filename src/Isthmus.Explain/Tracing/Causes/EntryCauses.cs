@@ -5,9 +5,9 @@ using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Mesh.Certificates;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
-using Isthmus.Operate.Certificates;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Wire.Tls;
 

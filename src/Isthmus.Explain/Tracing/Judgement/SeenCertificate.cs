@@ -7,8 +7,8 @@ using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Mesh.Certificates;
 using Isthmus.Mesh.Generate;
-using Isthmus.Operate.Certificates;
 
 namespace Isthmus.Explain.Tracing.Judgement;
 

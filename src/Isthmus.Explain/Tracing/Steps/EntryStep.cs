@@ -4,9 +4,9 @@ using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Certificates;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
-using Isthmus.Operate.Certificates;
 using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing.Steps;

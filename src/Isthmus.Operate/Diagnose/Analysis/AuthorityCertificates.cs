@@ -1,6 +1,6 @@
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
-using Isthmus.Operate.Certificates;
+using Isthmus.Mesh.Certificates;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 

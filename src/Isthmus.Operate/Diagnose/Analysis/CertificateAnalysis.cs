@@ -1,7 +1,7 @@
 using System.Globalization;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
-using Isthmus.Operate.Certificates;
+using Isthmus.Mesh.Certificates;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;

@@ -3,8 +3,8 @@ using System.Security.Cryptography.X509Certificates;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Mesh.Certificates;
 using Isthmus.Mesh.Model;
-using Isthmus.Operate.Certificates;
 using Isthmus.Operate.Inventory;
 using Isthmus.Wire.Tls;
 

@@ -56,8 +56,7 @@ public static class CredentialReferences
         {
             Own = (gateway.Owner?.Namespace ?? gateway.Namespace) is var own && own != pods.Key ? own : "",
             Limits = server.Item.Tls!.Credentials.Count == 1 ? server.Item.Tls!.Limits : TlsLimits.None,
-            // A host may begin with the namespaces whose routes it takes.
-            Hosts = server.Item.Hosts.Select(host => host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..]).ToValueList(),
+            Hosts = server.Item.HostNames.ToValueList(),
             Accounts = pods.Select(pod => pod.Spec.ServiceAccountName is { Length: > 0 } name ? name : "default").Distinct().Order(StringComparer.Ordinal)
                 .ToValueList(),
         };

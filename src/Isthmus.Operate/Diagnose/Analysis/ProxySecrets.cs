@@ -2,7 +2,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
-using Isthmus.Operate.Certificates;
+using Isthmus.Mesh.Certificates;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;

@@ -1,5 +1,5 @@
 using Isthmus.Core.Collections;
-using Isthmus.Operate.Certificates;
+using Isthmus.Mesh.Certificates;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;

@@ -2,7 +2,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
-using Isthmus.Operate.Certificates;
+using Isthmus.Mesh.Certificates;
 using Isthmus.Operate.Inventory;
 using Isthmus.Wire.Tls;
 

@@ -1,5 +1,5 @@
 using Isthmus.Core.Collections;
-using Isthmus.Operate.Certificates;
+using Isthmus.Mesh.Certificates;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Inventory;
 using Xunit;

@@ -1,7 +1,7 @@
 using System.Security.Cryptography.X509Certificates;
 using Isthmus.Core.Collections;
 
-namespace Isthmus.Operate.Certificates;
+namespace Isthmus.Mesh.Certificates;
 
 /// <summary>The cipher suites of a server are for other keys than that of its certificate.</summary>
 /// <param name="Suites">By OpenSSL's names.</param>

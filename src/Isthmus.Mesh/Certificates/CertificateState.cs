@@ -1,4 +1,4 @@
-namespace Isthmus.Operate.Certificates;
+namespace Isthmus.Mesh.Certificates;
 
 /// <summary>How long a certificate still lasts, judged by its life. Pure.</summary>
 public enum CertificateTime
@@ -20,16 +20,28 @@ public static class CertificateState
 {
     private static readonly TimeSpan EarliestWarning = TimeSpan.FromDays(60), EarliestError = TimeSpan.FromDays(14), Skew = TimeSpan.FromMinutes(5);
 
-    /// <summary>A share of its life. What is renewed on its own is judged later: only if nobody did.</summary>
+    /// <summary>The words of <see cref="ReasonOf"/>.</summary>
+    public const string OtherHosts = "other_hosts", UnusableKey = "unusable_key", UnusableCa = "unusable_ca", Untrusted = "untrusted";
+
+    /// <summary>By a share of its life.</summary>
     public static CertificateTime TimeOf(MeshCertificate certificate, DateTimeOffset now)
     {
         if (certificate.Ends is not { } end) return CertificateTime.Good;
         if (end <= now) return CertificateTime.Expired;
         if (certificate.Begins - Skew > now) return CertificateTime.Early;
-        var (life, left) = (end - (certificate.Begins ?? now), end - now);
-        var (warning, error) = certificate.IsRenewed ? (life / 20, life / 50) : (Shorter(life / 5, EarliestWarning), Shorter(life / 20, EarliestError));
+        var ((warning, error), left) = (Notice(certificate, end - (certificate.Begins ?? now)), end - now);
         return left < error ? CertificateTime.EndsNow : left < warning ? CertificateTime.EndsSoon : CertificateTime.Good;
     }
+
+    /// <summary>When people are first told that it must be renewed; null when they never are.</summary>
+    public static DateTimeOffset? WarnedAt(MeshCertificate certificate) =>
+        certificate is { Begins: { } begin, Ends: { } end } ? end - Notice(certificate, end - begin).Warning : certificate.Ends;
+
+    /// <summary>How long before its end. What is renewed on its own is judged later: only if nobody did. The alerts of samples/addons use the same
+    /// shares.</summary>
+    private static (TimeSpan Warning, TimeSpan Error) Notice(MeshCertificate certificate, TimeSpan life) => certificate.IsRenewed
+        ? (Shorter(life / 20, EarliestWarning), Shorter(life / 50, EarliestError))
+        : (Shorter(life / 5, EarliestWarning), Shorter(life / 20, EarliestError));
 
     /// <summary>What people call it.</summary>
     public static string NameOf(CertificateRole role) => role switch
@@ -55,6 +67,16 @@ public static class CertificateState
             _ when Misnamed(certificate) => "for other hosts",
             CertificateTime.EndsNow or CertificateTime.EndsSoon => "ends soon",
             _ => certificate.IsInForce ? "ok" : "waits",
+        };
+
+    /// <summary>Why it does not do its work, apart from its time, in one word for programs; empty when it does.</summary>
+    public static string ReasonOf(MeshCertificate certificate) =>
+        certificate.Fault.Length == 0 ? Misnamed(certificate) ? OtherHosts : ""
+        : certificate.Role switch
+        {
+            CertificateRole.WebhookBundle => Untrusted,
+            CertificateRole.ClientAuthority => UnusableCa,
+            _ => UnusableKey,
         };
 
     /// <summary>Whether it is valid for none of the hosts that it is served for, so that every client that checks refuses it.</summary>

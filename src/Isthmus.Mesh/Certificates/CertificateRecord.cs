@@ -4,7 +4,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Wire.Tls;
 
-namespace Isthmus.Operate.Certificates;
+namespace Isthmus.Mesh.Certificates;
 
 /// <summary>Makes entries of the inventory from certificates.</summary>
 public static class CertificateRecord

@@ -1,6 +1,6 @@
 using Isthmus.Core.Collections;
 
-namespace Isthmus.Operate.Certificates;
+namespace Isthmus.Mesh.Certificates;
 
 /// <summary>What a certificate is for.</summary>
 public enum CertificateRole

@@ -1,7 +1,7 @@
 using System.Security.Cryptography.X509Certificates;
 using Isthmus.Core.Collections;
 
-namespace Isthmus.Operate.Certificates;
+namespace Isthmus.Mesh.Certificates;
 
 /// <summary>A server does not send the certificate of whoever issued its own. Clients know roots: whether they miss it depends on whether the issuer is one,
 /// which its name does not tell.</summary>

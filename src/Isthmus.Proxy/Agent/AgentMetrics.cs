@@ -6,23 +6,20 @@ using Isthmus.Proxy.Tls;
 namespace Isthmus.Proxy.Agent;
 
 /// <summary>The metrics of the agent, under the names of Istio's.</summary>
-/// <param name="discovered">The certificates that the control plane sends.</param>
 /// <param name="dns">Null: DNS is not captured.</param>
-internal sealed class AgentMetrics(WorkloadSecrets secrets, DiscoveredSecrets discovered, AppMetricsSource application, DnsProxy? dns,
-    TimeProvider time)
+internal sealed class AgentMetrics(WorkloadSecrets secrets, AppMetricsSource application, DnsProxy? dns, TimeProvider time)
 {
-    /// <summary>The name of the workload's own certificate.</summary>
-    private const string Own = "default";
-
-    private const string Certificate = "istio_agent_cert_expiry_seconds", Outgoing = "istio_agent_num_outgoing_requests",
-        Failed = "istio_agent_num_failed_outgoing_requests",
+    private const string Certificate = "istio_agent_cert_expiry_seconds", Lifetime = "isthmus_agent_cert_lifetime_seconds",
+        Outgoing = "istio_agent_num_outgoing_requests", Failed = "istio_agent_num_failed_outgoing_requests",
         Scrapes = "istio_agent_scrapes_total", Unscraped = "istio_agent_scrape_failures_total",
         Queries = "istio_agent_dns_requests_total", Forwarded = "istio_agent_dns_upstream_requests_total", Dropped = "istio_agent_dns_upstream_failures_total";
 
     /// <summary>What each of them means, for the documentation.</summary>
     public static IReadOnlyList<(string Name, bool IsGauge, string Meaning)> All { get; } =
     [
-        (Certificate, true, "Seconds until a certificate expires: `default` is the workload's, others are of Gateways and of calls to other servers."),
+        (Certificate, true, "Seconds until a certificate expires: `default` is the workload's, others are of Gateways and of calls to other servers, in "
+            + "Secrets (`kubernetes://NAME`) and in files (`file-cert:CHAIN~KEY`, and CAs in `file-root:FILE`: the first of them to expire)."),
+        (Lifetime, true, "Seconds for which the same certificate is valid altogether: what is left is a share of that."),
         (Outgoing, false, "Requests to the certificate authority."),
         (Failed, false, "Requests to the certificate authority that failed."),
         (Scrapes, false, "Scrapes of the merged metrics."),
@@ -36,11 +33,9 @@ internal sealed class AgentMetrics(WorkloadSecrets secrets, DiscoveredSecrets di
     public string Text()
     {
         var text = new StringBuilder();
-        var ends = discovered.Ends().Where(one => one.Name != Own).ToList();
-        if (secrets.CertificateEnd is { } own) ends.Insert(0, (Own, own));
-        if (ends.Count > 0) Type(Certificate);
-        foreach (var (name, end) in ends.DistinctBy(one => one.Name))
-            Sample(Certificate, $"{{resource_name=\"{name.Replace("\\", "\\\\").Replace("\"", "\\\"")}\"}}", Math.Floor((end - time.GetUtcNow()).TotalSeconds));
+        var (lives, now) = (secrets.Lives().DistinctBy(one => one.Name).ToList(), time.GetUtcNow());
+        AddAll(Certificate, life => life.End - now);
+        AddAll(Lifetime, life => life.End - life.Begin);
         Add(Outgoing, "{request_type=\"csr\"}", secrets.Requests);
         Add(Failed, "{request_type=\"csr\"}", secrets.Failures);
         Add(Scrapes, "", application.Scrapes);
@@ -52,6 +47,13 @@ internal sealed class AgentMetrics(WorkloadSecrets secrets, DiscoveredSecrets di
             Add(Dropped, "", counts.Dropped);
         }
         return text.ToString();
+
+        void AddAll(string name, Func<SecretLife, TimeSpan> measure)
+        {
+            if (lives.Count > 0) Type(name);
+            foreach (var (resource, life) in lives)
+                Sample(name, $"{{resource_name=\"{resource.Replace("\\", "\\\\").Replace("\"", "\\\"")}\"}}", Math.Floor(measure(life).TotalSeconds));
+        }
 
         void Add(string name, string labels, double value)
         {

@@ -87,7 +87,7 @@ internal static class AgentRun
         using var quit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var application = new AppMetricsSource(AppMetrics.Read(settings.ApplicationMetrics), prober);
         var status = new StatusRoutes(
-            AppProbe.ReadAll(settings.ApplicationProbes), prober, new AgentMetrics(secrets, discovered, application, dns, time).Text, application,
+            AppProbe.ReadAll(settings.ApplicationProbes), prober, new AgentMetrics(secrets, application, dns, time).Text, application,
             plane.MetricsBody, plane.Leave, quit.Cancel) { CompressesScrapes = proxy.CompressesScrapes };
 
         // Configuration and certificates keep updating while connections drain, and stop afterwards.

@@ -39,6 +39,21 @@ internal sealed partial class FileSecrets(string directory, TimeProvider time, I
         .Where(e => e.Value.Certificate is not null || e.Value.Roots is not null)
         .Select(e => new SecretView(e.Key, "file", e.Value.Updated, e.Value.Certificate?.ChainPem ?? "", e.Value.Roots?.Pem ?? ""));
 
+    /// <summary>How long the certificates are valid, and the CAs that somebody has put into files: nobody else sees these. What the machine trusts, and the
+    /// roots of the mesh, are not for anybody here to renew.</summary>
+    public IEnumerable<(string Name, SecretLife Life)> Lives() =>
+        from entry in _entries
+        where entry.Key is not (TlsSettings.SystemRoots or TlsSettings.MeshRoots)
+        let life = entry.Value.Certificate?.Life ?? entry.Value.Roots?.Life
+        where life is not null
+        select (entry.Key, life.Value);
+
+    /// <summary>Nothing names these any more. Should something do so again, they are read anew.</summary>
+    public void Forget(IEnumerable<string> names)
+    {
+        foreach (var name in names) _entries.TryRemove(name, out _);
+    }
+
     private Entry? Find(string name)
     {
         if (_entries.TryGetValue(name, out var entry)) return entry;

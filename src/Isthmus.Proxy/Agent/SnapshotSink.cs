@@ -9,7 +9,8 @@ using Isthmus.Wire.Xds;
 namespace Isthmus.Proxy.Agent;
 
 /// <summary>Passes the control plane's resources to the data plane and the DNS proxy, and reports which ones they need by name.</summary>
-internal sealed class SnapshotSink(SnapshotState state, DiscoveredSecrets secrets, Action<NameTable> names) : IXdsSink
+/// <param name="unused">Gets the names of secrets that nothing needs any more.</param>
+internal sealed class SnapshotSink(SnapshotState state, DiscoveredSecrets secrets, Action<IEnumerable<string>> unused, Action<NameTable> names) : IXdsSink
 {
     private (IReadOnlyList<string> Names, IReadOnlySet<string> Set) _endpoints = ([], new HashSet<string>()), _routes = ([], new HashSet<string>()),
         _secrets = ([], new HashSet<string>());
@@ -26,12 +27,17 @@ internal sealed class SnapshotSink(SnapshotState state, DiscoveredSecrets secret
             rejected = [.. state.Apply(update).Select(r => new XdsRejection(r.Name, r.Message))];
         }
         var wanted = state.WantedSecrets;
-        if (!ReferenceEquals(_secrets.Names, wanted)) secrets.Keep(wanted);
+        if (!ReferenceEquals(_secrets.Names, wanted))
+        {
+            secrets.Keep(wanted);
+            unused(_secrets.Names.Except(wanted));
+            _secrets = (wanted, wanted.Where(DiscoveredSecrets.Has).Select(DiscoveredSecrets.Wire).ToHashSet(StringComparer.Ordinal));
+        }
         return new(rejected, new Dictionary<string, IReadOnlySet<string>>(StringComparer.Ordinal)
         {
             [Wire.Xds.TypeUrls.Endpoints] = Set(ref _endpoints, state.WantedEndpoints),
             [Wire.Xds.TypeUrls.Route] = Set(ref _routes, state.WantedRoutes),
-            [Wire.Xds.TypeUrls.Secret] = Set(ref _secrets, wanted, DiscoveredSecrets.Wire),
+            [Wire.Xds.TypeUrls.Secret] = _secrets.Set,
         });
     }
 
@@ -71,10 +77,9 @@ internal sealed class SnapshotSink(SnapshotState state, DiscoveredSecrets secret
         }
     }
 
-    private static IReadOnlySet<string> Set(ref (IReadOnlyList<string> Names, IReadOnlySet<string> Set) last, IReadOnlyList<string> names,
-        Func<string, string>? wire = null)
+    private static IReadOnlySet<string> Set(ref (IReadOnlyList<string> Names, IReadOnlySet<string> Set) last, IReadOnlyList<string> names)
     {
-        if (!ReferenceEquals(last.Names, names)) last = (names, (wire is null ? names : names.Select(wire)).ToHashSet(StringComparer.Ordinal));
+        if (!ReferenceEquals(last.Names, names)) last = (names, names.ToHashSet(StringComparer.Ordinal));
         return last.Set;
     }
 }

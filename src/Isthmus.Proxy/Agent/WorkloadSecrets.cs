@@ -36,9 +36,15 @@ internal sealed partial class WorkloadSecrets(
     /// <summary>Those that failed.</summary>
     public long Failures => Interlocked.Read(ref _failures);
 
-    /// <summary>When the certificate of the CA expires; null while there is none.</summary>
-    public DateTimeOffset? CertificateEnd =>
-        (Socket is null ? _state.Certificate : Socket.FindCertificate(Default)) is { } certificate ? new(certificate.Leaf.NotAfter.ToUniversalTime()) : null;
+    /// <summary>How long each certificate is valid, and the CAs in files; the workload's own first.</summary>
+    public IEnumerable<(string Name, SecretLife Life)> Lives()
+    {
+        if (FindCertificate(Default) is { } own) yield return (Default, own.Life);
+        foreach (var other in files.Lives().Concat(discovered.Lives()).Where(one => one.Name != Default)) yield return other;
+    }
+
+    /// <inheritdoc cref="FileSecrets.Forget"/>
+    public void ForgetFiles(IEnumerable<string> names) => files.Forget(names);
 
     public event Action<string>? Changed
     {

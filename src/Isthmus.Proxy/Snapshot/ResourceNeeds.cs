@@ -6,7 +6,7 @@ namespace Isthmus.Proxy.Snapshot;
 /// <summary>What the resource in use and the waiting one need, by name.</summary>
 /// <param name="Endpoints">Load assignments.</param>
 /// <param name="Routes">Route tables.</param>
-/// <param name="Secrets">Certificates and roots that the control plane provides.</param>
+/// <param name="Secrets">Certificates and roots that the control plane provides, and those in files.</param>
 internal sealed record ResourceNeeds(IReadOnlySet<string> Endpoints, IReadOnlySet<string> Routes, IReadOnlySet<string> Secrets)
 {
     public static ResourceNeeds Of<T>(ResourceEntry<T> entry)
@@ -30,9 +30,12 @@ internal sealed record ResourceNeeds(IReadOnlySet<string> Endpoints, IReadOnlySe
                 }
             }
         }
-        secrets.RemoveWhere(name => !DiscoveredSecrets.Has(name));
+        secrets.RemoveWhere(name => !DiscoveredSecrets.Has(name) && !IsNamedFile(name));
         return new(endpoints, routes, secrets);
     }
+
+    /// <summary>The roots of the machine are needed by many, and always there.</summary>
+    private static bool IsNamedFile(string secret) => secret.StartsWith("file-", StringComparison.Ordinal) && secret != TlsSettings.SystemRoots;
 
     private static HashSet<string> Set() => new(StringComparer.Ordinal);
 }

@@ -50,7 +50,7 @@ internal sealed class Warming(Func<ClusterSnapshot, ClusterState?, ClusterState>
     /// <summary>Names of the route tables that listeners need, in order.</summary>
     public IReadOnlyList<string> WantedRoutes => _neededRoutes.Names;
 
-    /// <summary>Names of the certificates and roots that the control plane must provide, in order.</summary>
+    /// <summary>Names of the certificates and roots that the control plane must provide, or that are in files, in order.</summary>
     public IReadOnlyList<string> WantedSecrets => _neededSecrets.Names;
 
     /// <summary>Resources have arrived. Those that are not valid are refused; their last good versions stay.</summary>

@@ -73,12 +73,11 @@ internal sealed class DiscoveredSecrets(TimeProvider time)
     public IEnumerable<SecretView> View() =>
         _entries.Select(e => new SecretView(Wire(e.Key), e.Value.Version, e.Value.Updated, e.Value.Certificate?.ChainPem ?? "", e.Value.Roots?.Pem ?? ""));
 
-    /// <summary>When each certificate ends, with what is sent after it, by the control plane's names.</summary>
-    public IEnumerable<(string Name, DateTimeOffset End)> Ends() =>
+    /// <summary>How long each certificate is valid, by the control plane's names. It measures CAs itself.</summary>
+    public IEnumerable<(string Name, SecretLife Life)> Lives() =>
         from entry in _entries
         where entry.Value.Certificate is not null
-        let certificate = entry.Value.Certificate
-        select (Wire(entry.Key), new DateTimeOffset(certificate.Intermediates.Append(certificate.Leaf).Min(one => one.NotAfter)));
+        select (Wire(entry.Key), entry.Value.Certificate!.Life);
 
     private static string Text(DataSource? source) => source?.SpecifierCase switch
     {

@@ -30,6 +30,14 @@ internal interface ISecretSource
 /// <summary>The public part of a secret.</summary>
 internal sealed record SecretView(string Name, string Version, DateTimeOffset Updated, string CertificateChainPem, string RootsPem);
 
+/// <summary>How long a certificate is valid.</summary>
+internal readonly record struct SecretLife(DateTimeOffset Begin, DateTimeOffset End)
+{
+    /// <param name="chain">Those with which it is of use.</param>
+    public static SecretLife Of(X509Certificate2 leaf, IEnumerable<X509Certificate2> chain) =>
+        new(leaf.NotBefore.ToUniversalTime(), chain.Min(one => one.NotAfter).ToUniversalTime());
+}
+
 /// <summary>A certificate with its key and the intermediates to send with it.</summary>
 internal sealed class CertificateSecret
 {
@@ -56,6 +64,9 @@ internal sealed class CertificateSecret
 
     /// <summary>The certificates without the key.</summary>
     public string ChainPem { get; }
+
+    /// <summary>How long it is of use, with what is sent after it.</summary>
+    public SecretLife Life => SecretLife.Of(Leaf, Intermediates.Append(Leaf));
 
     /// <summary>The identity that it proves to a peer.</summary>
     public TlsPeer Self { get; }
@@ -102,6 +113,9 @@ internal sealed class RootSecret
     public X509Certificate2Collection Roots { get; }
 
     public string Pem { get; }
+
+    /// <summary>The life of the root that expires first.</summary>
+    public SecretLife Life => Roots.Select(root => SecretLife.Of(root, [root])).MinBy(life => life.End);
 
     /// <summary>Some certificates of these roots are revoked. It is not known which, so none is accepted.</summary>
     public bool HasRevocations { get; }

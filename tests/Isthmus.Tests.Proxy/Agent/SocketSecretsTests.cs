@@ -81,28 +81,49 @@ public sealed class SocketSecretsTests : IDisposable
         }
     }
 
-    /// <summary>Of the workload's certificate, and of those that the control plane sends for gateways.</summary>
-    private static void Measured(WorkloadSecrets secrets)
+    /// <summary>Of the workload's certificate, of those that the control plane sends for gateways, and of those in files.</summary>
+    private void Measured(WorkloadSecrets secrets, DiscoveredSecrets discovered)
     {
-        var discovered = new DiscoveredSecrets(TimeProvider.System);
         var (certificate, key) = TestCa.SelfSignedPair("front");
         discovered.Put("1", new()
         {
             Name = "kubernetes://front",
             TlsCertificate = new() { CertificateChain = new() { InlineString = certificate }, PrivateKey = new() { InlineString = key } },
         });
-        using var prober = new AppProber("127.0.0.1");
-        Assert.Matches("(?s)^# TYPE istio_agent_cert_expiry_seconds gauge\n"
-            + "istio_agent_cert_expiry_seconds\\{resource_name=\"default\"\\} \\d+\n"
-            + "istio_agent_cert_expiry_seconds\\{resource_name=\"kubernetes://front\"\\} \\d+\n# TYPE istio_agent_num",
-            new AgentMetrics(secrets, discovered, new AppMetricsSource([], prober), null, TimeProvider.System).Text());
+        var (chain, file, ca) = ($"{_directory}/tls.crt", $"{_directory}/tls.key", $"{_directory}/ca.crt");
+        File.WriteAllText(chain, certificate);
+        File.WriteAllText(file, key);
+        File.WriteAllText(ca, _other.Pem);
+        Assert.NotNull(secrets.FindCertificate($"file-cert:{chain}~{file}"));
+        Assert.NotNull(secrets.FindRoots($"file-root:{ca}"));
+        Assert.Equal(["default", $"file-cert:{chain}~{file}", $"file-root:{ca}", "kubernetes://front"],
+            Measures("istio_agent_cert_expiry_seconds").Keys.Order());
+        var (left, life) = (Measures("istio_agent_cert_expiry_seconds"), Measures("isthmus_agent_cert_lifetime_seconds"));
+        Assert.Equal(left.Keys, life.Keys);
+        // The certificates of tests begin with the epoch.
+        Assert.All(left.Keys, name => Assert.InRange(life[name] - left[name] - DateTimeOffset.UtcNow.ToUnixTimeSeconds(), -300, 300));
+        Assert.Equal((DateTimeOffset.UnixEpoch.AddYears(200) - DateTimeOffset.UnixEpoch).TotalSeconds, life[$"file-root:{ca}"]);
+        // What no listener names any more is nobody's to renew.
+        secrets.ForgetFiles([$"file-root:{ca}"]);
+        Assert.DoesNotContain($"file-root:{ca}", Measures("istio_agent_cert_expiry_seconds").Keys);
+        secrets.ForgetFiles([$"file-cert:{chain}~{file}"]);
+
+        Dictionary<string, double> Measures(string metric)
+        {
+            using var prober = new AppProber("127.0.0.1");
+            var text = new AgentMetrics(secrets, new AppMetricsSource([], prober), null, TimeProvider.System).Text();
+            Assert.Contains($"# TYPE {metric} gauge\n", text, StringComparison.Ordinal);
+            return text.Split('\n').Where(line => line.StartsWith($"{metric}{{resource_name=\"", StringComparison.Ordinal))
+                .ToDictionary(line => line.Split('"')[1], line => double.Parse(line.Split(' ')[^1], System.Globalization.CultureInfo.InvariantCulture));
+        }
     }
 
     [Fact]
     public async Task Secrets_of_a_socket_stand_in_the_place_of_the_CA_of_the_mesh()
     {
         var socket = Secrets();
-        var secrets = new WorkloadSecrets(Settings(), null, new("", TimeProvider.System, NullLogger.Instance), new(TimeProvider.System), TimeProvider.System,
+        var discovered = new DiscoveredSecrets(TimeProvider.System);
+        var secrets = new WorkloadSecrets(Settings(), null, new("", TimeProvider.System, NullLogger.Instance), discovered, TimeProvider.System,
             new(1), NullLogger.Instance) { Socket = socket };
         var seen = Channel.CreateUnbounded<string>();
         secrets.Changed += name => seen.Writer.TryWrite(name);
@@ -115,10 +136,9 @@ public sealed class SocketSecretsTests : IDisposable
         Assert.Equal(["default", "ROOTCA"], new[] { await seen.Reader.ReadAsync(Stop), await seen.Reader.ReadAsync(Stop) });
         Assert.Equal([Workload], secrets.FindCertificate("default")!.Self.Uris);
         Assert.NotNull(secrets.FindRoots("ROOTCA"));
-        Assert.NotNull(secrets.CertificateEnd);
-        Measured(secrets);
+        Measured(secrets, discovered);
         Assert.Equal(0, secrets.Requests);
-        Assert.Equal(["default", "ROOTCA"], secrets.View().Select(view => view.Name));
+        Assert.Equal(["default", "ROOTCA"], secrets.View().Select(view => view.Name).Where(name => name != "kubernetes://front"));
         Assert.DoesNotContain(secrets.View(), view => (view.CertificateChainPem + view.RootsPem).Contains("PRIVATE", StringComparison.Ordinal));
         await end.CancelAsync();
         await running;

@@ -30,6 +30,7 @@ public sealed class MissingSecretTests : IDisposable
     private readonly ManualClock _clock = new();
     private readonly DataPlane _plane;
     private readonly SnapshotSink _sink;
+    private readonly List<string> _unused = [];
     private int _version;
     private string _servers = "";   // more of what names a certificate
     private IReadOnlySet<string> _wanted = new HashSet<string>();
@@ -39,10 +40,22 @@ public sealed class MissingSecretTests : IDisposable
         var ports = new ProxyPorts(_clock, new ThreadRandom(), new ProcessSockets(), new SystemResolver());
         _plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, ProxySettings.Gateway), ports, new Source(_discovered), new NoLogs(),
             NullLoggerFactory.Instance);
-        _sink = new(_plane.State, _discovered, _ => { });
+        _sink = new(_plane.State, _discovered, _unused.AddRange, _ => { });
     }
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
+    /// <summary>The control plane is not asked for files; and once no server names them, nobody has to renew them.</summary>
+    [Fact]
+    public void Files_are_told_when_nothing_names_them_any_more()
+    {
+        const string file = "file-cert:/etc/a/tls.crt~/etc/a/tls.key";
+        Listen(("a.example", file, ""), ("b.example", "kubernetes://b", ""));
+        Assert.Equal(["kubernetes://b"], _wanted);
+        Assert.Empty(_unused);
+        Listen(("b.example", "kubernetes://b", ""));
+        Assert.Equal([file], _unused);
+    }
 
     [Fact]
     public async Task Other_servers_serve_and_the_one_without_a_certificate_refuses_until_it_comes()

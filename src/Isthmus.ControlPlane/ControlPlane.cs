@@ -61,6 +61,9 @@ public sealed partial class ControlPlane : IAsyncDisposable
     private readonly IssuerKeys _issuerKeys;
     private readonly SecretReaders _secretReaders;
     private readonly CaState _ca;
+    private readonly ServingTls _tls;
+    private readonly ClusterDuties _duties;
+    private readonly ManagedRemotes _managed;
     private readonly ReviewCredentials? _reviewers;
     private readonly RemoteRoots _roots;
     private readonly InjectorState _injector;
@@ -79,7 +82,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         _client = new KubeClient(ports.ConfigCluster, "isthmus-discovery");
         _home = ports.Home is { } home ? new KubeClient(home, "isthmus-discovery") : _client;
         var tlsSource = new CaHolder();
-        var tls = new ServingTls(() => tlsSource.State?.Current, settings, ports.Time, LeadsHere);
+        var tls = _tls = new ServingTls(() => tlsSource.State?.Current, settings, ports.Time, LeadsHere);
         var builder = Listening.Builder(settings, tls, _levels, ports.Address, ports.Log);
         builder.Services.AddSingleton(ports.Time);
         _app = builder.Build();
@@ -108,10 +111,11 @@ public sealed partial class ControlPlane : IAsyncDisposable
         var mesh = new WatchedMesh(new(kinds, settings.Namespace, _home), objects, _tasks, ports.Time);
         _clusters = new(settings, mesh.Watch(new(settings.ClusterId, "", ports.ConfigCluster), 0), settings.SecretsAtHome ? _home : _client, mesh, ports.Time,
             _logs.CreateLogger<ClusterSet>());
-        var managed = new ManagedRemotes(settings, client => new(client, settings, validating: false, ports.Names, _ca, ports.Time, _logs), _tasks, ports.Time,
+        _duties = new(_client, settings, validating: true, ports.Home is null ? null : ports.Names, _ca, ports.Time, _logs);
+        _managed = new(settings, client => new(client, settings, validating: false, ports.Names, _ca, ports.Time, _logs), _tasks, ports.Time,
             _logs.CreateLogger<ManagedRemotes>());
-        _clusters.Changed += managed.Changed;
-        _report = new(_clusters, _roots, managed, ports.Time);
+        _clusters.Changed += _managed.Changed;
+        _report = new(_clusters, _roots, _managed, ports.Time);
         _lastKnown = new(new(_client, settings.Namespace, ports.Time), _clusters, objects, _engine, ports.Time, _logs.CreateLogger<LastKnownGood>());
         _gatewayNames = new(_engine, ports.Names, ports.Time, _logs.CreateLogger<GatewayNames>());
         _issuerKeys = new(_engine, _keyClient, ports.Time, _logs.CreateLogger<IssuerKeys>());
@@ -139,8 +143,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         if (_reviewers is { } reviewers) _tasks.Keep("credentials of API servers", reviewers.RunAsync);
         _tasks.Start("readiness", BecomeReadyAsync);
         _tasks.Start("log of what readiness waits for", _readiness.LogAsync);
-        _tasks.Keep("duties for the own cluster",
-            new ClusterDuties(_client, _settings, validating: true, _ports.Home is null ? null : _ports.Names, _ca, _ports.Time, _logs).RunAsync);
+        _tasks.Keep("duties for the own cluster", _duties.RunAsync);
         _tasks.Keep("allocated addresses", _addresses.RunAsync);
         _tasks.Keep("comparison of roots", ended => _roots.RunAsync(() => _clusters.Remotes.Values, ended));
         _tasks.Keep("snapshots of clusters", _lastKnown.RunAsync);
@@ -246,7 +249,9 @@ public sealed partial class ControlPlane : IAsyncDisposable
                 Mesh = () => _engine.Mesh.Sources.Settings.Items.GetValueOrDefault("")?.Mesh
             }.Map(_app);
         new ControlZ(_levels).Map(_app);
-        new MetricsPage(_engine, _report, _lastKnown, _tasks, _ports.Time, () => xds.HeldBytes, _ca).Map(_app);
+        new MetricsPage(_engine, _report, _lastKnown, _tasks, _ports.Time, () => xds.HeldBytes,
+            new(_settings.ClusterId, $"{_settings.Namespace}/{_settings.PodName}", _ca, _tls, _engine.Mesh,
+            () => _duties.WebhookBundles.Select(kept => (_settings.ClusterId, kept.Object, kept.Bundle)).Concat(_managed.WebhookBundles))).Map(_app);
         // Version, revision and build status: istioctl takes the last two off.
         _app.MapGet("/version", (RequestDelegate)(http => http.Response.WriteAsync($"{Version}-unknown-unknown", http.RequestAborted)));
         _app.MapGet("/ready", (RequestDelegate)_readiness.AnswerAsync);

@@ -31,6 +31,15 @@ public sealed class ServingTls(Func<CaSnapshot?> ca, DiscoverySettings settings,
         }
     }
 
+    /// <summary>The certificate that it serves, and those above it that it sends; null before the first handshake.</summary>
+    public (X509Certificate2 Leaf, IReadOnlyCollection<X509Certificate2> Above)? Served
+    {
+        get
+        {
+            lock (_guard) return _made is { Context: var made } ? (made.TargetCertificate, made.IntermediateCertificates) : null;
+        }
+    }
+
     /// <param name="clients">Whether to ask clients for a certificate. A certificate that does not chain to our root ends
     /// the handshake.</param>
     /// <param name="judged">Whether the certificates of clients are judged by whoever answers their requests.</param>

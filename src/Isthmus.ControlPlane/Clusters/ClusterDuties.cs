@@ -28,6 +28,9 @@ public sealed class ClusterDuties(KubeClient client, DiscoverySettings settings,
     /// <summary>The last error that has not been resolved; null when there is none.</summary>
     internal Exception? LastError => _rootsLead.LastError ?? _webhooksLead.LastError ?? _roots.LastError ?? _webhooks.LastError ?? _address?.LastError;
 
+    /// <inheritdoc cref="CaBundlePatcher.Bundles"/>
+    internal IEnumerable<(string Object, string Bundle)> WebhookBundles => _webhooks.Bundles;
+
     /// <summary>Runs until stopped. If one part ends, the other ends too, and the error is thrown.</summary>
     internal async Task RunAsync(CancellationToken stop)
     {

@@ -16,6 +16,12 @@ public sealed class ManagedRemotes(DiscoverySettings settings, Func<KubeClient, 
     /// <summary>Why a cluster that asks for it cannot be managed; empty when it can.</summary>
     public string Problem(string cluster) => _remotes.TryGetValue(cluster, out var remote) ? remote.Management.Problem : "";
 
+    /// <summary>The same of all managed clusters as <see cref="ClusterDuties.WebhookBundles"/>.</summary>
+    internal IEnumerable<(string Cluster, string Object, string Bundle)> WebhookBundles =>
+        from remote in _remotes
+        from kept in remote.Value.Management.WebhookBundles
+        select (remote.Key, kept.Object, kept.Bundle);
+
     /// <summary>A cluster's watch started (perhaps with other credentials), or, when null, the cluster has left.</summary>
     public void Changed(string cluster, ClusterWatch? watch)
     {

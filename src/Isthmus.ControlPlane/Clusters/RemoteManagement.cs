@@ -26,6 +26,9 @@ internal sealed partial class RemoteManagement(string cluster, KubeClient client
         { } e => $"root certificates or webhooks are not kept up to date there: {e.Message}",
     };
 
+    /// <inheritdoc cref="ClusterDuties.WebhookBundles"/>
+    public IEnumerable<(string Object, string Bundle)> WebhookBundles => _duties?.WebhookBundles ?? [];
+
     public async Task RunAsync(CancellationToken stop)
     {
         RunningTask? managing = null;

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Text;
-using Isthmus.ControlPlane.Ca;
 using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.LastKnown;
 using Isthmus.Graph.Metrics;
@@ -14,9 +13,8 @@ namespace Isthmus.ControlPlane.Debug;
 
 /// <summary><c>/metrics</c> in Prometheus' text form: istiod's metric names where they exist, otherwise Isthmus' own.</summary>
 /// <param name="held">The bytes that clients of xDS make it hold.</param>
-/// <param name="ca">The CA in force; null while there is none.</param>
 internal sealed class MetricsPage(PushEngine engine, ClusterReport clusters, LastKnownGood lastKnown, Supervisor tasks, TimeProvider time, Func<long> held,
-    CaState ca)
+    CertificateMetrics certificates)
 {
     private readonly DateTimeOffset _started = time.GetUtcNow();
     private readonly string _version = typeof(MetricsPage).Assembly.GetName().Version?.ToString(3) ?? "";
@@ -50,21 +48,6 @@ internal sealed class MetricsPage(PushEngine engine, ClusterReport clusters, Las
         from status in ClusterStatus.All
         select ($"cluster=\"{MetricText.Escape(cluster.Key)}\",cluster_type=\"remote\",status=\"{status}\"",
             cluster.Any(line => line.Status == status) ? 1.0 : 0.0);
-
-    private void WriteAuthority(StringBuilder text, DateTimeOffset now)
-    {
-        var (root, chain) = (ca.Current?.Bundle.Trust.Roots.Min(one => new DateTimeOffset(one.NotAfter.ToUniversalTime())), ca.Current?.End);
-        foreach (var (name, what, time) in ((string, string, DateTimeOffset?)[])[("root_cert", "the first of the trusted root certificates", root),
-            ("cert_chain", "the first of the certificates that sign, up to the root,", chain)])
-        {
-            MetricText.Family(text, $"citadel_server_{name}_expiry_timestamp", "gauge", $"When {what} expires, as a Unix time.",
-                time is { } end ? [("", end.ToUnixTimeSeconds())] : []);
-            MetricText.Family(text, $"citadel_server_{name}_expiry_seconds", "gauge", $"Seconds until {what} expires; negative when it has.",
-                time is { } then ? [("", Math.Floor((then - now).TotalSeconds))] : []);
-        }
-        MetricText.Family(text, "isthmus_ca_refused", "gauge", "1 while the CA in Secret cacerts is refused, or waits for a restart; 0 otherwise.",
-            [("", ca.Problem is null ? 0 : 1)]);
-    }
 
     private string Text()
     {
@@ -128,7 +111,7 @@ internal sealed class MetricsPage(PushEngine engine, ClusterReport clusters, Las
             [("",
                 engine.Mesh.Services.Items.Count(service => service.Value.Pod is null
                     && !(engine.Mesh.Endpoints.Items.GetValueOrDefault(service.Key)?.Endpoints.Count > 0)))]);
-        WriteAuthority(text, now);
+        certificates.Write(text, now);
         return text.ToString();
     }
 }

@@ -19,9 +19,19 @@ public sealed partial class CaBundlePatcher(KubeClient client, string revision, 
     private readonly WorkQueue<(ResourceKind Kind, string Name)> _queue = new(time);
     private IReadOnlyList<WatchedList<JsonObject>> _lists = [];
     private volatile Exception? _failed;
+    private volatile IReadOnlyList<WatchedList<JsonObject>> _kept = [];
 
     /// <summary>The last error that has not been resolved; null when there is none.</summary>
     public Exception? LastError => _lists.Select(list => list.Informer.LastError).FirstOrDefault(error => error is not null) ?? _failed;
+
+    /// <summary>What API servers trust this revision's webhooks by, as base64, with the object that says so; nothing while another replica keeps
+    /// them.</summary>
+    public IEnumerable<(string Object, string Bundle)> Bundles =>
+        from list in _kept
+        from configuration in list.Items
+        from webhook in configuration["webhooks"] as JsonArray ?? []
+        where IsOurs(webhook)
+        select ($"{list.Informer.Kind.Kind} {configuration["metadata"]!["name"]}", webhook?["clientConfig"]?["caBundle"]?.ToString() ?? "");
 
     public async Task RunAsync(CancellationToken stop)
     {
@@ -34,7 +44,7 @@ public sealed partial class CaBundlePatcher(KubeClient client, string revision, 
             lists.Add(new WatchedList<JsonObject>(client, kind, selector, time).Listen(change => { if (change.Object is not null)
                 _queue.Add((kind, change.Key)); }));
         }
-        _lists = lists;
+        _lists = _kept = lists;
         void Again(CaSnapshot _)
         {
             foreach (var list in lists)
@@ -44,7 +54,11 @@ public sealed partial class CaBundlePatcher(KubeClient client, string revision, 
         }
         ca.Changed += Again;
         try { await Task.WhenAll([.. lists.Select(list => list.RunAsync(stop)), WorkAsync(lists, stop)]); }
-        finally { ca.Changed -= Again; }
+        finally
+        {
+            ca.Changed -= Again;
+            _kept = [];
+        }
     }
 
     private async Task WorkAsync(IReadOnlyList<WatchedList<JsonObject>> lists, CancellationToken stop)
@@ -73,16 +87,18 @@ public sealed partial class CaBundlePatcher(KubeClient client, string revision, 
         var webhooks = configuration["webhooks"] as JsonArray ?? [];
         for (var i = 0; i < webhooks.Count; i++)
         {
-            var name = webhooks[i]?["name"]?.ToString() ?? "";
-            var validator = name.EndsWith(Validator, StringComparison.Ordinal);
-            if (!validator && !name.EndsWith(Injector, StringComparison.Ordinal)) continue;
+            if (!IsOurs(webhooks[i])) continue;
             if (webhooks[i]?["clientConfig"]?["caBundle"]?.ToString() != bundle)
                 patch.Add((JsonNode)new JsonObject { ["op"] = "add", ["path"] = $"/webhooks/{i}/clientConfig/caBundle", ["value"] = bundle });
-            if (validator && webhooks[i]?["failurePolicy"]?.ToString() != "Fail")
+            if (Has(webhooks[i], Validator) && webhooks[i]?["failurePolicy"]?.ToString() != "Fail")
                 patch.Add((JsonNode)new JsonObject { ["op"] = "add", ["path"] = $"/webhooks/{i}/failurePolicy", ["value"] = "Fail" });
         }
         return patch;
     }
+
+    private static bool IsOurs(JsonNode? webhook) => Has(webhook, Injector) || Has(webhook, Validator);
+
+    private static bool Has(JsonNode? webhook, string suffix) => webhook?["name"]?.ToString().EndsWith(suffix, StringComparison.Ordinal) == true;
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Webhook configuration {Name} of {Cluster} trusts our CA")]
     private static partial void Patched(ILogger log, string name, string cluster);

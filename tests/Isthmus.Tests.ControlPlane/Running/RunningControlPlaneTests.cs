@@ -259,7 +259,21 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
             JsonNode.Parse(
                 """{"apiVersion": "networking.istio.io/v1beta1", "kind": "Gateway", "metadata": {"name": "a"}, "spec": {"servers": [{"hosts": ["a b"]}]}}""")!);
         await UntilAsync("/ready", answer => answer.Status == HttpStatusCode.OK);
-        var page = (await GetAsync("/metrics", _ports[4].Number)).Body;
+        await _client.CreateAsync(Kinds.MutatingWebhookConfiguration, JsonNode.Parse("""
+            {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+             "metadata": {"name": "injector", "labels": {"istio.io/rev": "default"} }, "webhooks": [{"name": "rev.sidecar-injector.istio.io",
+             "clientConfig": {"service": {"name": "istiod", "namespace": "istio-system", "path": "/inject"} }, "sideEffects": "None",
+             "admissionReviewVersions": ["v1"] }] }
+            """)!.AsObject(), Stop);
+        var page = "";
+        await Eventually.TrueAsync(async () => (page = (await GetAsync("/metrics", _ports[4].Number)).Body)
+            .Contains("kind=\"webhook CA\",object=\"MutatingWebhookConfiguration injector\"} ", StringComparison.Ordinal));
+        foreach (var series in (string[])["root\",object=\"Secret istio-system/istio-ca-secret", "control plane\",object=\"Pod istio-system/istiod"])
+            foreach (var metric in (string[])["expiration", "start"])
+                Assert.Contains($"\nisthmus_certificate_{metric}_timestamp_seconds{{cluster=\"c1\",kind=\"{series}\"}} ", page, StringComparison.Ordinal);
+        // API servers trust what it serves.
+        await Eventually.TrueAsync(async () => !(page = (await GetAsync("/metrics", _ports[4].Number)).Body)
+            .Contains("\nisthmus_certificate_problem{", StringComparison.Ordinal));
         foreach (var line in (string[])
         [
             "sidecar_injection_requests_total 1", "sidecar_injection_success_total 1", "sidecar_injection_failure_total 0", "citadel_server_csr_count 0",

@@ -1,0 +1,93 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Isthmus.Kubernetes.Yaml;
+using Isthmus.Mesh.Certificates;
+using Isthmus.Testing;
+using Xunit;
+
+namespace Isthmus.Tests.ControlPlane.Telemetry;
+
+/// <summary>The alerts of samples/addons: they ask for what there is, and judge certificates as the commands do.</summary>
+public sealed partial class AlertsTests
+{
+    private sealed record Alert(string Name, string Expression, string Severity);
+
+    /// <summary>What control planes and proxies export is on generated pages, which other tests compare with what they say.</summary>
+    [Fact]
+    public void Every_series_of_an_alert_is_exported()
+    {
+        var known = string.Concat(((string[])["control-plane-metrics", "proxy-telemetry"]).Select(page =>
+            File.ReadAllText(Repository.At($"docs/reference/{page}.md"))));
+        var series = Alerts().SelectMany(alert => Series().Matches(Label().Replace(alert.Expression, "")).Select(match => (alert.Name, Series: match.Value)))
+            .ToList();
+        Assert.Equal(Alerts().Select(alert => alert.Name).Distinct(), series.Select(one => one.Name).Distinct());
+        Assert.All(series, one => Assert.Contains($"\n| `{one.Series}` | gauge |", known, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Every_kind_and_reason_of_an_alert_is_one()
+    {
+        string[] known = [.. Enum.GetValues<CertificateRole>().Select(CertificateState.NameOf), CertificateState.OtherHosts, CertificateState.UnusableKey,
+            CertificateState.UnusableCa, CertificateState.Untrusted];
+        var asked = Alerts().SelectMany(alert => Asked().Matches(alert.Expression)).SelectMany(match => match.Groups[1].Value.Split('|')).ToList();
+        Assert.Subset(known.ToHashSet(), asked.ToHashSet());
+        // Something is said of every reason.
+        Assert.Superset(known[^4..].ToHashSet(), asked.ToHashSet());
+    }
+
+    [Theory]
+    [InlineData("MeshRootEnds", CertificateRole.Root)]
+    [InlineData("MeshAuthorityEnds", CertificateRole.Authority)]
+    [InlineData("WorkloadCertificateNotRenewed", CertificateRole.Workload)]
+    [InlineData("ControlPlaneCertificateNotRenewed", CertificateRole.ControlPlane)]
+    [InlineData("ControlPlaneCertificateNotRenewed", CertificateRole.WebhookBundle)]
+    [InlineData("GatewayCertificateEnds", CertificateRole.Gateway)]
+    [InlineData("ClientAuthorityEnds", CertificateRole.ClientAuthority)]
+    public void What_is_left_of_a_life_is_told_when_the_commands_tell_it(string name, CertificateRole role)
+    {
+        var alerts = Alerts().Where(alert => alert.Name == name).ToDictionary(alert => alert.Severity, alert => Shares(alert.Expression));
+        Assert.Equal(["critical", "warning"], alerts.Keys.Order());
+        var now = DateTimeOffset.UnixEpoch.AddYears(50);
+        foreach (var life in (double[])[1, 30, 90, 365, 3650])
+        {
+            foreach (var (severity, (share, days)) in alerts)
+            {
+                var due = TimeSpan.FromDays(Math.Min(life / share, days));
+                Assert.Equal(severity == "critical" ? CertificateTime.EndsNow : CertificateTime.EndsSoon, TimeOf(due - TimeSpan.FromSeconds(1)));
+                Assert.Equal(severity == "critical" ? CertificateTime.EndsSoon : CertificateTime.Good, TimeOf(due + TimeSpan.FromSeconds(1)));
+            }
+
+            CertificateTime TimeOf(TimeSpan left) => CertificateState.TimeOf(
+                new MeshCertificate("c1", role, "Secret a/b", "", now + left - TimeSpan.FromDays(life), now + left), now);
+        }
+    }
+
+    private static (double Share, double Days) Shares(string expression)
+    {
+        var match = Notice().Match(expression);
+        Assert.True(match.Success, expression);
+        return (double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture), double.Parse(match.Groups[2].Value, CultureInfo.InvariantCulture));
+    }
+
+    private static IReadOnlyList<Alert> Alerts()
+    {
+        var map = YamlText.ParseAll(File.ReadAllText(Repository.At("samples/addons/prometheus.yaml")), "prometheus.yaml").OfType<JsonObject>()
+            .Single(item => item["kind"]!.ToString() == "ConfigMap");
+        return [.. YamlText.Parse(map["data"]!["alerts.yml"]!.ToString(), "alerts.yml")!["groups"]!.AsArray().SelectMany(group => group!["rules"]!.AsArray())
+            .Select(rule => new Alert(rule!["alert"]!.ToString(), rule["expr"]!.ToString(), rule["labels"]!["severity"]!.ToString()))];
+    }
+
+    /// <summary>What is no name of a series: labels and their values, and functions.</summary>
+    [GeneratedRegex(@"\{[^}]*\}|\bby \([^)]*\)|\b\w+(?= ?\()")]
+    private static partial Regex Label();
+
+    [GeneratedRegex(@"\b[a-z_]{4,}\b")]
+    private static partial Regex Series();
+
+    [GeneratedRegex("""\b(?:kind|reason)=~?"([^"]+)""")]
+    private static partial Regex Asked();
+
+    [GeneratedRegex(@" / (\d+)\s*\) < (\d+) \* 86400$", RegexOptions.CultureInvariant)]
+    private static partial Regex Notice();
+}

@@ -316,8 +316,8 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
     {
         try
         {
-            return [.. (await client.ListAllAsync<Node>(Kinds.Node, null, new(), stop)).Where(node => node.Spec.Unschedulable).Select(node => node.Metadata.Name)
-                .Order(StringComparer.Ordinal)];
+            return [.. (await client.ListAllAsync<Node>(Kinds.Node, null, new(), stop)).Where(node => node.Spec.Unschedulable)
+                .Select(node => node.Metadata.Name).Order(StringComparer.Ordinal)];
         }
         catch (Exception e) when (e is KubeException or HttpRequestException)
         {

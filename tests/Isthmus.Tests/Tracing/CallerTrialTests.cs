@@ -45,6 +45,23 @@ public sealed class CallerTrialTests
         Assert.Contains(remedy, trace.Failure!.Problem!.Remedy, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_proxy_of_the_caller_that_lacks_memory_is_told_with_its_limit()
+    {
+        var scenario = new TraceScenario();
+        scenario.One = scenario.One.Replace("labels: {app: buyer}}", "labels: {app: buyer}, annotations: {sidecar.istio.io/proxyMemoryLimit: 8Mi}}",
+            StringComparison.Ordinal).Replace("{name: istio-proxy, env: [{name: ISTIO_META_CLUSTER_ID, value: c1}]}]",
+            "{name: istio-proxy, resources: {limits: {memory: 8Mi}}}]", StringComparison.Ordinal).Replace("status: {phase: Running, podIP: 10.1.0.2}",
+            "status: {phase: Running, podIP: 10.1.0.2, containerStatuses: [{name: istio-proxy, state: {terminated: {exitCode: 137, reason: OOMKilled}}}]}",
+            StringComparison.Ordinal);
+        var walk = new AddressWalk(scenario.Facts(), new Random(1));
+        walk.Facts.Silent[new("c1", "shop", "buyer")] = "connection refused";
+        scenario.Complete(walk.Again());
+        AssertCause(walk.Trace, "ISM2002", "Pod shop/buyer in c1", "metadata.annotations[sidecar.istio.io/proxyMemoryLimit]",
+            "is 8Mi, and container istio-proxy needed more, so that it was killed (OOMKilled, exit code 137): the Pod is not ready, and its proxy does not "
+                + "respond");
+    }
+
     /// <summary>Requests are routed by the host that they name, wherever they go.</summary>
     [Theory]
     [InlineData("10.96.9.9", HopStatus.Warning)]

@@ -168,10 +168,28 @@ public sealed class UnreadyPodTests
         Assert.Contains(remedy, problem.Remedy, StringComparison.Ordinal);
     }
 
+    /// <summary>A limit of memory that is too small for the proxy is named where it is written.</summary>
+    [Theory]
+    [InlineData("sidecar.istio.io/proxyMemoryLimit: 8Mi", "metadata.annotations[sidecar.istio.io/proxyMemoryLimit]")]
+    [InlineData("sidecar.istio.io/proxyMemoryLimit: 64Mi", "spec.containers[istio-proxy].resources.limits.memory")]
+    public void A_proxy_that_is_killed_for_lack_of_memory_is_told_with_its_limit(string annotation, string path)
+    {
+        var text = "{apiVersion: v1, kind: Pod, metadata: {name: web-1, namespace: shop, annotations: {" + annotation + "}}, spec: {containers: [{name: web}, "
+            + "{name: istio-proxy, resources: {limits: {memory: 8Mi}}}]}, status: {phase: Running, containerStatuses: [{name: istio-proxy, ready: false, "
+            + "restartCount: 2, lastState: {terminated: {exitCode: 137, reason: OOMKilled}}, state: {waiting: {reason: CrashLoopBackOff}}}]}}";
+        var cluster = ClusterObjects.From("c1", [(JsonObject)YamlText.Parse(text, "c1")!]);
+        var problem = UnreadyPods.Of(cluster, cluster.Pods.Single());
+        Assert.Equal(("ISM2047", "Pod shop/web-1 in c1", path), (problem.Code, problem.Object, problem.Path));
+        Assert.Equal("is 8Mi, and container istio-proxy needed more, so that it was killed (OOMKilled, exit code 137; 2 restarts): the Pod is not ready",
+            problem.Message);
+        Assert.Contains("sidecar.istio.io/proxyMemoryLimit", problem.Remedy, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("is true of node-b, which takes no new Pods (cordoned)", "when its maintenance is over: kubectl --context=c1 uncordon node-b; or add Nodes",
         "node-b")]
-    [InlineData("is true of node-a, node-b, which take no new Pods", "when their maintenance is over: kubectl --context=c1 uncordon node-a node-b; or add Nodes",
+    [InlineData("is true of node-a, node-b, which take no new Pods",
+        "when their maintenance is over: kubectl --context=c1 uncordon node-a node-b; or add Nodes",
         "node-b", "node-a")]
     public void Nodes_that_take_no_new_Pods_are_named(string message, string remedy, params string[] nodes)
     {

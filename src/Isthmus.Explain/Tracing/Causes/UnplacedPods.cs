@@ -42,7 +42,8 @@ internal static partial class UnplacedPods
         {
             var nodes = cluster.Cordoned;
             return Faults.Of("ISM2047", $"Nodes of {cluster.Context}", "spec.unschedulable",
-                $"is true of {(nodes.Count == 0 ? "Nodes" : string.Join(", ", nodes))}, which take{(nodes.Count == 1 ? "s" : "")} no new Pods (cordoned): {says}",
+                $"is true of {(nodes.Count == 0 ? "Nodes" : string.Join(", ", nodes))}, which take{(nodes.Count == 1 ? "s" : "")} no new Pods (cordoned): "
+                    + says,
                 $"when {(nodes.Count == 1 ? "its" : "their")} maintenance is over: {at} uncordon "
                     + (nodes.Count == 0 ? $"NODE ({at} get nodes says which have SchedulingDisabled)" : string.Join(' ', nodes)) + "; or add Nodes");
         }

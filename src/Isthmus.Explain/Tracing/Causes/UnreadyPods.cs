@@ -17,8 +17,9 @@ internal static class UnreadyPods
     /// <param name="now">The time; null when nobody knows.</param>
     public static Problem Of(ClusterObjects cluster, Pod pod, string like = "", IReadOnlyList<int>? listening = null,
         DateTimeOffset? now = null) =>
-        Kept(cluster, pod, like) ?? Uninjected(cluster, pod, like) ?? PortOfProxy(cluster, pod) ?? PortOfNode(cluster, pod, like)
-            ?? UnplacedPods.Of(cluster, pod, like) ?? Misdirected(cluster, pod) ?? AbsentReference.Of(cluster, pod, like) ?? Lingering(cluster, pod, like)
+        Kept(cluster, pod, like) ?? Uninjected(cluster, pod, like) ?? Starved(cluster, pod, like) ?? PortOfProxy(cluster, pod)
+            ?? PortOfNode(cluster, pod, like) ?? UnplacedPods.Of(cluster, pod, like) ?? Misdirected(cluster, pod) ?? AbsentReference.Of(cluster, pod, like)
+            ?? Lingering(cluster, pod, like)
             ?? FailedChecks.NotYet(cluster, pod, like, now) ?? FailedChecks.Of(cluster, pod, like, listening) ?? StartingPods.Of(cluster, pod, like, now)
             ?? Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster.Context}", "status",
                 $"is not ready{like}: {ServicePods.Why(pod)}{FailedChecks.Describe(cluster, pod)}", ServicePods.Look(pod, cluster.Context));
@@ -42,6 +43,10 @@ internal static class UnreadyPods
         var (why, remedy) = ImageAuto.Uninjected(pod, cluster.Context, cluster.LabelsOf(pod.Metadata.Namespace), like);
         return Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster.Context}", "spec.containers", why, remedy);
     }
+
+    /// <summary>A Pod whose proxy was killed for lack of memory; null for others.</summary>
+    public static Problem? Starved(ClusterObjects cluster, Pod pod, string like = "") => StarvedProxies.Find(pod, cluster.Context) is not { } starved ? null
+        : Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster.Context}", starved.Field, $"{starved.Says}: the Pod is not ready{like}", starved.Remedy);
 
     /// <summary>A Pod whose proxy asks for a control plane where none answers it; null for others.</summary>
     public static Problem? Misdirected(ClusterObjects cluster, Pod pod)

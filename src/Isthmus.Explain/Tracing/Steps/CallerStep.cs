@@ -30,6 +30,8 @@ internal sealed class CallerStep(TraceFacts facts, TraceRecord record, TraceCaus
                 causes.Needs.Proxies.Add(facts.Client);
                 return false;
             }
+            if (!pod.Status.IsReady && UnreadyPods.Starved(facts.Home, pod, ", and its proxy does not respond") is { } starved)
+                return record.Fail("client", where, starved with { Code = "ISM2002" });
             return record.Fail("client", where,
                 Faults.Of("ISM2002", facts.Client.ToString(), "", $"its proxy does not respond: {why}",
                     $"kubectl --context={facts.Client.Context} -n {facts.Client.Namespace} logs {facts.Client.Name} -c istio-proxy"));

@@ -128,6 +128,7 @@ public static class Analyzers
         TargetPorts.Analyzer,
         ReportedProblems.Spoken,
         UnusedPods.Analyzer,
+        StarvedProxies.Analyzer,
         ExcludedPorts.Analyzer,
         PodRefusals.Analyzer,
         PausedDeployments.Analyzer,

@@ -6,22 +6,23 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 public static class ClusterCodes
 {
     public static readonly AnalysisCode GatewayUnaddressed = new("ISM1005", "GatewayUnaddressed", Severity.Error,
-        "The Service of a gateway between networks has no address that other clusters reach: its type is not LoadBalancer, or no load balancer gives it one. "
-            + "Calls of other networks fail.",
-        "Set spec.type to LoadBalancer and give the cluster a load balancer, or set spec.externalIPs.");
+        "The Service of a gateway has no external address, so other networks, or clients outside, cannot reach it: its type, its loadBalancerClass, the annotation "
+            + "networking.istio.io/service-type of its Gateway, or a load balancer that is not there.",
+        "Give the cluster a load balancer, or set externalIPs, or change the field that the message names.");
 
     public static readonly AnalysisCode GatewayUnready = new("ISM1006", "GatewayUnready", Severity.Error,
-        "No Pod is ready behind the Service of a gateway between networks, such as because its Deployment has 0 replicas. Calls of other networks fail.",
-        "Scale its Deployment up, or see why its Pods are not ready.");
+        "No Pod is ready behind a gateway's Service, such as because its Deployment has 0 replicas.",
+        "Scale its Deployment up, or correct the selector of the Service.");
 
     public static readonly AnalysisCode GatewayPortMissing = new("ISM1007", "GatewayPortMissing", Severity.Error,
-        "The Service of a gateway between networks lacks the port of mesh traffic, 15443 unless its label networking.istio.io/gatewayPort names another. Calls "
-            + "of other networks fail.",
-        "Add the port, or correct the label.");
+        "The Service of an east-west gateway has no port 15443.",
+        "Add the port, or name another one with the label networking.istio.io/gatewayPort.");
 
     public static readonly AnalysisCode ServicesHidden = new("ISM1015", "ServicesHidden", Severity.Error,
-        "A cluster has a gateway for calls of other networks, and no Gateway that lets it pass them on to its Services: its port 15443 is not opened.",
-        "Apply samples/multicluster/expose-services.yaml in that cluster.");
+        "No Gateway exposes the services of a cluster to other networks: no server of Istio's Gateways has the mode AUTO_PASSTHROUGH, and no listener of the "
+            + "Gateway API passes connections on by SNI.",
+        "Apply samples/multicluster/expose-services.yaml in that cluster. For a gateway of class istio-east-west: add a listener with port 15443, protocol TLS and "
+            + "tls.mode Passthrough, and give the Gateway the label of the network.");
 
     public static readonly AnalysisCode RemoteSecretUnlabelled = new("ISM1507", "RemoteSecretUnlabelled", Severity.Warning,
         "A remote secret lacks the label by which control planes find theirs. They do not watch its cluster, whose Services and Pods are unknown to them.",

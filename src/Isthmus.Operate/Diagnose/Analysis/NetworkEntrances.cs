@@ -68,7 +68,8 @@ public static class NetworkEntrances
             service.Metadata.Annotations.ContainsKey(Annotations.NodeSelector))
         {
             Port = port, Type = service.Spec.Type, ScaledToZero = deployment is { Spec.Replicas: 0 } ? deployment.Key : "",
-            SelectsNothing = pods.Count > 0 || deployment is not null ? "" : string.Join(',', service.Spec.Selector.Select(label => $"{label.Key}={label.Value}")),
+            SelectsNothing = pods.Count > 0 || deployment is not null ? ""
+                : string.Join(',', service.Spec.Selector.Select(label => $"{label.Key}={label.Value}")),
             Refused = deployment is not null && PodRefusal.Why(deployment) is { Length: > 0 } why
                 ? new(deployment.Key, why, PodRefusal.Remedy(area.Cluster.Context, deployment)) : null,
         };

@@ -20,8 +20,8 @@ public static class UnusedPods
         from workload in area.Behind(service)
         let failed = workload.Pod!.Status.InitContainerStatuses.Concat(workload.Pod.Status.ContainerStatuses)
             .FirstOrDefault(status => status.State.Waiting is { } waiting && Failures.Contains(waiting.Reason))
-        // More is said of a proxy that no injector gave its image.
-        where failed is not null && !ImageAuto.IsOf(workload.Pod!.Spec, failed.Name)
+        // More is said of a proxy that no injector gave its image, or that lacks memory.
+        where failed is not null && !ImageAuto.IsOf(workload.Pod!.Spec, failed.Name) && StarvedProxies.Find(workload.Pod, area.Cluster.Context) is null
         let others = mesh.Workloads.SelectMany(other => other.Cluster.Services.Where(same => same.Key == service.Key).SelectMany(other.Behind))
             .Count(other => other.Pod!.Status.IsReady)
         select OwnCodes.PodCannotRun.At(area.Cluster, workload.Name, "status.containerStatuses",

@@ -29,6 +29,10 @@ public static class WorkloadCodes
         "The updateStrategy of a StatefulSet or DaemonSet is OnDelete, and its template has changed since it made a Pod that is not ready. The Pod stays as "
             + "it was.", "Delete the Pod, so that another one is made from the newest template.");
 
+    public static readonly AnalysisCode ProxyOutOfMemory = new("ISM1555", "ProxyOutOfMemory", Severity.Error,
+        "The proxy of a Pod was killed because it needed more memory than its limit. Calls from and to the Pod fail meanwhile (a warning while it runs again).",
+        "Raise the limit: the annotation sidecar.istio.io/proxyMemoryLimit, or values.global.proxy.resources of the control plane.");
+
     public static readonly AnalysisCode HostAliasAstray = new("ISM1530", "HostAliasAstray", Severity.Warning,
         "hostAliases of a Pod give the name of a Service another address than the Service has. They come before any DNS, so that calls of that name go "
             + "elsewhere.",

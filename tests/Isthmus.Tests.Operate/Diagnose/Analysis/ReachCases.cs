@@ -206,8 +206,8 @@ internal static class ReachCases
             Far.Replace("network2", "network1", StringComparison.Ordinal))),
         // No other network, one that is told by meshNetworks, and a load balancer that files know nothing of.
         ("ISM1005", Gated("")),
-        ("ISM1005", Two(Join(Near, "{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: 'trustDomain: a', meshNetworks: "
-            + "'networks: {network2: {endpoints: [{fromRegistry: c2}], gateways: [{address: 192.0.2.9, port: 15443}]}}'} }"), Gated(""))),
+        ("ISM1005", Two(Join(Near, "{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: 'trustDomain: a', "
+            + "meshNetworks: 'networks: {network2: {endpoints: [{fromRegistry: c2}], gateways: [{address: 192.0.2.9, port: 15443}]}}'} }"), Gated(""))),
         ("ISM1005", Two(Near, Gated("type: LoadBalancer, "))),
         ("ISM1006", Gated(OnLoad, 0)),
         ("ISM1015", Hidden),

@@ -19,6 +19,13 @@ internal static class WorkloadCases
 
     internal static AnalyzerCase[] All { get; } =
     [
+        new("ISM1555", "c1 Pod shop/web-1 metadata.annotations[sidecar.istio.io/proxyMemoryLimit]", Join(Root, Namespace("shop"), Starved("8Mi", "OOMKilled", "8Mi")),
+            Join(Root, Namespace("shop"), Starved("8Mi", "Completed", "8Mi")),
+            "is 8Mi, and container istio-proxy needed more, so that it was killed (OOMKilled, exit code 137; 4 restarts): the Pod is not ready",
+            "raise sidecar.istio.io/proxyMemoryLimit in the annotations of the Pod's template"),
+        new("ISM1555", "c1 Pod shop/web-1 spec.containers[istio-proxy].resources.limits.memory",
+            Join(Root, Namespace("shop"), Starved("", "OOMKilled", "16Mi")), Join(Root, Namespace("shop"), Starved("", "Error", "16Mi")),
+            "is 16Mi, and container istio-proxy needed more", "raise values.global.proxy.resources.limits.memory of the control plane"),
         new("ISM1530", "c1 Deployment shop/api spec.template.spec.hostAliases[0]", Join(Web, Aliases("10.9.9.9", "web.shop.svc.cluster.local")),
             Join(Web, Aliases("10.0.0.1", "web.shop.svc.cluster.local")),
             "gives web.shop.svc.cluster.local the address 10.9.9.9, and Service shop/web has 10.0.0.1"),
@@ -322,4 +329,10 @@ internal static class WorkloadCases
 
     private static string Aliases(string address, string name) => Deployment("shop", "api", "app: api",
         $"hostAliases: [{{ip: {address}, hostnames: [{name}]}}], containers: [{{name: app, image: app}}]");
+
+    private static string Starved(string annotation, string reason, string limit) => "{apiVersion: v1, kind: Pod, metadata: {name: web-1, namespace: shop, "
+        + $"labels: {{app: web}}, annotations: {{{(annotation.Length > 0 ? $"sidecar.istio.io/proxyMemoryLimit: {annotation}" : "")}}} }}, spec: {{containers: "
+        + $"[{{name: app, image: app}}, {{name: istio-proxy, image: proxy, resources: {{limits: {{memory: {limit}}} }} }}]}}, status: {{phase: Running, "
+        + "conditions: [{type: Ready, status: 'False'}], containerStatuses: [{name: istio-proxy, ready: false, restartCount: 4, lastState: {terminated: "
+        + $"{{exitCode: 137, reason: {reason}}} }}, state: {{running: {{}} }} }}]}} }}";
 }

@@ -209,6 +209,25 @@ public sealed class ClusterTrialTests
         Assert.Contains(remedy, found.Remedy, StringComparison.Ordinal);
     }
 
+    /// <summary>Each cluster needs the other's trust domain, and which MeshConfig that is of is named.</summary>
+    [Theory]
+    [InlineData("trustDomain: cluster.local", "trustDomain: other.example", "set the same meshConfig.trustDomain in both, or add other.example to "
+        + "data.mesh.trustDomainAliases of ConfigMap istio-system/istio in c1 and cluster.local to data.mesh.trustDomainAliases of ConfigMap "
+        + "istio-system/istio in c2; then restart the workloads")]
+    [InlineData("trustDomain: cluster.local", "trustDomain: other.example, trustDomainAliases: [cluster.local]", "set the same meshConfig.trustDomain in both, "
+        + "or add other.example to data.mesh.trustDomainAliases of ConfigMap istio-system/istio in c1; then restart the workloads")]
+    public void Which_MeshConfig_needs_which_alias_is_told(string here, string there, string remedy)
+    {
+        var scenario = new TraceScenario { CalleeThere = new TraceScenario().ForeignCallee };
+        scenario.One = RemedyFaults.Without(scenario.One, "kind: Pod, metadata: {name: orders-a");
+        scenario.Client = scenario.Client.Replace("\"exact\": \"spiffe://cluster.local/ns/shop/sa/orders\"", "\"prefix\": \"spiffe://cluster.local/\"",
+            StringComparison.Ordinal);
+        (scenario.One, scenario.Two) = (scenario.One + MapOf("istio", $"{{{here}}}"), scenario.Two + MapOf("istio", $"{{{there}}}"));
+        var problem = scenario.Walk().Hops.First(hop => hop.Problem?.Code == "ISM2063").Problem!;
+        Assert.Equal("ConfigMap istio-system/istio in c2", problem.Object);
+        Assert.Equal(remedy, problem.Remedy);
+    }
+
     [Fact]
     public void A_trust_domain_that_only_the_callers_control_plane_has_is_told()
     {

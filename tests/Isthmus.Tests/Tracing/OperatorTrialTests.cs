@@ -228,7 +228,8 @@ public sealed class OperatorTrialTests
 
     /// <summary>A restart gives no sidecar while the namespace asks for a revision that nobody serves.</summary>
     [Theory]
-    [InlineData("istio.io/rev: canary", "set istio.io/rev of namespace shop in c1 to one of default (it is canary")]
+    [InlineData("istio.io/rev: canary", "set istio.io/rev of namespace shop in c1 to default, the only revision that a control plane there "
+        + "serves (it is canary, which no control plane there serves)")]
     [InlineData("istio.io/rev: default", "restart the Pod")]
     [InlineData("istio.io/rev: canary, istio-injection: enabled", "restart the Pod")]
     public void A_revision_that_no_control_plane_serves_comes_before_a_restart(string labels, string remedy)

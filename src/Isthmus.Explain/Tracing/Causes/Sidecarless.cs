@@ -3,6 +3,7 @@ using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
+using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Explain.Tracing.Causes;
@@ -42,8 +43,8 @@ internal readonly record struct Sidecarless(string Object, string Field, string 
             return new(name, "metadata.labels",
                 $"{unmet.Webhook} in {cluster.Context} demands {unmet.Term} as well: remove that, or set the label, and restart the Pod");
         if (cluster.UnservedRevision(ns, out var served) is { } asked)
-            return new(name, "", $"set {Labels.Revision} of namespace {ns} in {cluster.Context} to one of {string.Join(", ", served)} (it is {asked}, which "
-                + $"no control plane there serves), or make a tag: isthmus tag set {asked} --revision REVISION --context={cluster.Context}; then restart the "
+            return new(name, "", $"set {Labels.Revision} of namespace {ns} in {cluster.Context} to {RevisionLabels.Choice(served)} (it is {asked}, which no "
+                + $"control plane there serves), or make a tag: isthmus tag set {asked} --revision REVISION --context={cluster.Context}; then restart the "
                 + "Pod");
         if (cluster.LabelsOf(ns).GetValueOrDefault(Labels.Injection) is { } told and not ("enabled" or "disabled"))
             return new($"Namespace {ns} in {cluster.Context}", $"metadata.labels[{Labels.Injection}]",

@@ -267,7 +267,27 @@ internal sealed class TlsCauses(TraceFacts facts, TraceNeeds needs, CallerConfig
             facts.MapNameOf(cluster) is { Length: > 0 } map ? map : $"cluster {cluster.Context}",
             TraceFacts.MeshField("trustDomain"),
             $"{shown} is {identity}, but {checking} is {own} and accepts only its own trust domain",
-            "set the same meshConfig.trustDomain, or add the other to trustDomainAliases, then restart the workloads");
+            Accepting(cluster, DomainOf(identity), facts.Clusters.First(other => other.Context == checking.Context), DomainOf(own)));
+
+    /// <summary>How two clusters come to accept each other's identities: each needs the trust domain of the other as an alias.</summary>
+    private string Accepting(ClusterObjects one, string domain, ClusterObjects other, string otherDomain)
+    {
+        if (facts.MeshConfigOf(one) == facts.MeshConfigOf(other))
+            return $"set the same meshConfig.trustDomain in all control planes of {one.Context}, then restart the workloads: those that run since before keep "
+                + "their identity";
+        var missing = new[] { Alias(other, domain), Alias(one, otherDomain) }.Where(alias => alias.Length > 0).ToList();
+        return "set the same meshConfig.trustDomain in both"
+            + (missing.Count > 0 ? $", or add {string.Join(" and ", missing)}; then restart the workloads" : ", then restart the workloads");
+    }
+
+    /// <summary>The alias that the MeshConfig of a cluster needs to accept a trust domain; empty: it has it.</summary>
+    private string Alias(ClusterObjects cluster, string domain) => facts.SettingsOf(cluster).Mesh.TrustDomains.Contains(domain) ? ""
+        : $"{domain} to {TraceFacts.MeshField("trustDomainAliases")} of {facts.MeshConfigOf(cluster)}";
+
+    private static string DomainOf(string identity) =>
+        identity.StartsWith(Spiffe, StringComparison.Ordinal) ? identity[Spiffe.Length..].Split('/')[0] : identity;
+
+    private const string Spiffe = "spiffe://";
 
     /// <summary>The caller's control plane tells it to accept identities of a trust domain that the callee is not in.</summary>
     /// <param name="domain">The trust domain that the caller accepts.</param>
@@ -275,7 +295,8 @@ internal sealed class TlsCauses(TraceFacts facts, TraceNeeds needs, CallerConfig
         Faults.Of("ISM2063",
             facts.MapNameOf(facts.Home) is { Length: > 0 } map ? map : $"cluster {facts.Home.Context}",
             TraceFacts.MeshField("trustDomain"), $"{shown} is {identity}, and callers in {facts.Home.Context} accept only identities of {domain}",
-            "set the same meshConfig.trustDomain in all clusters, or add the others to trustDomainAliases, then restart control planes and workloads");
+            $"set the same meshConfig.trustDomain in all clusters, or add {DomainOf(identity)} to {TraceFacts.MeshField("trustDomainAliases")} of "
+                + $"{facts.MeshConfigOf(facts.Home)}, then restart control planes and workloads");
 
     /// <summary>A certificate that has ended: proxies renew theirs, unless the CA that signs them has ended, too.</summary>
     public Problem Expired(PodRef who, ShownCertificate shown) =>

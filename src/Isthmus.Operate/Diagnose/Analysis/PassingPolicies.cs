@@ -26,8 +26,8 @@ public static class PassingPolicies
         where selected.Count > 0 && selected.TrueForAll(workload => OnlyPasses(config, workload))
         select OwnCodes.PolicyOfPassingGateway.At(config.Cluster, $"{policy.Source.Kind} {policy.Source.Namespace}/{policy.Source.Name}",
             UnmatchedSelectors.Path(policy.Selector, "spec.selector"),
-            $"{policy.Says}: {string.Join(", ", selected.Select(workload => workload.Name).Take(3))} pass connections of "
-                + "other networks on as they are, encrypted from end to end");
+            $"{policy.Says}: {string.Join(", ", selected.Select(workload => workload.Name).Take(3))} {(selected.Count == 1 ? "passes" : "pass")} "
+                + "connections of other networks on as they are, encrypted from end to end");
 
     /// <summary>What a policy means where connections have addresses, ports and an SNI, and neither callers nor requests; empty where it means the
     /// same.</summary>

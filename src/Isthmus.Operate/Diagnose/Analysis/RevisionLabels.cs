@@ -34,7 +34,12 @@ public static class RevisionLabels
     private static Finding Unknown(ClusterInventory cluster, string owner, string asked, string effect, SortedSet<string> known) =>
         OwnCodes.RevisionUnknown.At(cluster, owner, $"metadata.labels[{Labels.Revision}]",
             $"asks for revision {asked}, which no control plane of {cluster.Context} serves: {effect}",
-            $"use one of {string.Join(", ", known)}, or make a tag: isthmus tag set {asked} --revision REVISION");
+            $"set it to {Choice(known)}, or make a tag: isthmus tag set {asked} --revision REVISION");
+
+    /// <summary>The revisions of which one is to be asked for, after "to".</summary>
+    internal static string Choice(IReadOnlyCollection<string> served) => served.Count == 1
+        ? $"{served.First()}, the only revision that a control plane there serves"
+        : $"a revision that a control plane there serves, {string.Join(" or ", served)}";
 
     /// <summary>The revisions and tags that webhooks select Pods by.</summary>
     internal static SortedSet<string> Served(ClusterInventory cluster) => new(

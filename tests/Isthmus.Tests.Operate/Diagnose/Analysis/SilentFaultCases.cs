@@ -102,15 +102,15 @@ internal static class SilentFaultCases
             "only connections of TCP and TLS"),
         new("ISM1479", "c1 AuthorizationPolicy shop/gw spec.selector", Join(Web, Passing("AUTO_PASSTHROUGH"), OfGateway(Callers)),
             Join(Web, Passing("PASSTHROUGH"), OfGateway(Callers), Istio("AuthorizationPolicy", "shop", "all", Callers)),
-            "so that calls of other networks fail: Pod shop/gw-1 pass connections"),
+            "so that calls of other networks fail: Pod shop/gw-1 passes connections"),
         // What a gateway does know means the same there.
         new("ISM1479", "c1 AuthorizationPolicy shop/gw spec.selector", Join(Web, Passing("AUTO_PASSTHROUGH"), OfGateway($"action: DENY, {Callers}")),
             Join(Web, Passing("AUTO_PASSTHROUGH"), OfGateway("action: DENY, rules: [{from: [{source: {ipBlocks: [10.9.0.0/16]} }]}]")),
             "matches nobody there by source.namespace"),
         new("ISM1479", "c1 AuthorizationPolicy shop/gw spec.selector", Join(Web, PassingApi("gw-2", "Same"), PolicyOfPassing),
-            Join(Web, PassingApi("gw-2", "Same"), SetOfPassing, PolicyOfPassing), "Pod shop/gw-2 pass connections"),
+            Join(Web, PassingApi("gw-2", "Same"), SetOfPassing, PolicyOfPassing), "Pod shop/gw-2 passes connections"),
         new("ISM1479", "c1 AuthorizationPolicy shop/gw spec.selector", Join(Web, PassingApi("gw-3", "None"), SetOfPassing, PolicyOfPassing),
-            Join(Web, PassingApi("gw-3", "All"), SetOfPassing, PolicyOfPassing), "Pod shop/gw-3 pass connections"),
+            Join(Web, PassingApi("gw-3", "All"), SetOfPassing, PolicyOfPassing), "Pod shop/gw-3 passes connections"),
         new("ISM1435", "c1 PeerAuthentication shop/web spec.portLevelMtls[80]", Join(Rerouted, Level(80)), Join(Rerouted, Level(8080)),
             "leads to port 8080 of the workloads"),
     ];

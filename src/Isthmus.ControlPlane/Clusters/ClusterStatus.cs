@@ -15,6 +15,9 @@ public sealed record ClusterStatus(
     string Id, string Secret, string Status, ClusterSource Source, DateTimeOffset? LastContact, DateTimeOffset? Confirmed, DateTimeOffset? Expires,
     string Error, string Warning)
 {
+    /// <summary>When the credentials of the Secret were issued; null when nobody knows.</summary>
+    public DateTimeOffset? Issued { get; init; }
+
     /// <summary>The UID of the Namespace kube-system of the cluster to which the credentials lead; empty when nobody asked, or it is not known.</summary>
     public string Uid { get; init; } = "";
 
@@ -46,7 +49,7 @@ public sealed record ClusterStatus(
             lifetime is { } life && life.IsEnding(now)
                 ? $"its credentials {(life.Expires <= now ? "expired" : "expire")} at {life.Expires.ToUniversalTime():u}; create new ones with 'isthmus "
                     + $"create-remote-secret --name={watch.Id} --rotate' and apply them here"
-                : "");
+                : "") { Issued = lifetime?.Issued };
     }
 
     internal static string Describe(ClusterWatch watch, Exception error) => error switch

@@ -49,6 +49,12 @@ internal sealed class MetricsPage(PushEngine engine, ClusterReport clusters, Las
         select ($"cluster=\"{MetricText.Escape(cluster.Key)}\",cluster_type=\"remote\",status=\"{status}\"",
             cluster.Any(line => line.Status == status) ? 1.0 : 0.0);
 
+    private static IEnumerable<(string Labels, double Value)> Times(IEnumerable<ClusterStatus> clusters, Func<ClusterStatus, DateTimeOffset?> time) =>
+        from cluster in clusters
+        let known = time(cluster)
+        where known is not null
+        select ($"cluster=\"{MetricText.Escape(cluster.Id)}\"", (double)known.Value.ToUnixTimeSeconds());
+
     private string Text()
     {
         var text = new StringBuilder();
@@ -65,8 +71,9 @@ internal sealed class MetricsPage(PushEngine engine, ClusterReport clusters, Las
                 .Select(cluster => ($"cluster=\"{MetricText.Escape(cluster.Id)}\"", Math.Max(0, (now - cluster.Confirmed!.Value).TotalSeconds))));
         MetricText.Family(text, "isthmus_remote_cluster_credentials_expire_seconds", "gauge",
             "When the credentials of a cluster expire, as a Unix time; absent when they do not.",
-            all.Where(cluster => cluster.Expires is not null)
-                .Select(cluster => ($"cluster=\"{MetricText.Escape(cluster.Id)}\"", (double)cluster.Expires!.Value.ToUnixTimeSeconds())));
+            Times(all, cluster => cluster.Expires));
+        MetricText.Family(text, "isthmus_remote_cluster_credentials_issued_seconds", "gauge",
+            "When these credentials were issued, as a Unix time; absent when they do not say.", Times(all, cluster => cluster.Issued));
         MetricText.Family(text, "isthmus_cluster_endpoints", "gauge", "Endpoints that each cluster contributes.",
             engine.Mesh.Endpoints.Items.Values.SelectMany(host => host.Endpoints).CountBy(endpoint => endpoint.Cluster)
                 .OrderBy(item => item.Key, StringComparer.Ordinal).Select(item => ($"cluster=\"{MetricText.Escape(item.Key)}\"", (double)item.Value)));

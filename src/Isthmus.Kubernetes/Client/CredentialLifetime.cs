@@ -22,7 +22,7 @@ public readonly record struct CredentialLifetime(DateTimeOffset? Issued, DateTim
         OfToken(access.Token) is { } token ? token : access.ClientCertificate is { } pem ? OfCertificate(pem) : null;
 
     /// <summary>The claims of a JSON Web Token. Only its API server can verify them. Any other token has none.</summary>
-    private static CredentialLifetime? OfToken(string? token)
+    public static CredentialLifetime? OfToken(string? token)
     {
         if (token?.Split('.') is not [_, var payload, _]) return null;
         try
@@ -37,8 +37,8 @@ public readonly record struct CredentialLifetime(DateTimeOffset? Issued, DateTim
     }
 
     private static DateTimeOffset? Time(JsonNode? claim) =>
-        claim is JsonValue value && value.TryGetValue<long>(out var seconds) && seconds > 0 && seconds < 253402300800
-            ? DateTimeOffset.FromUnixTimeSeconds(seconds)
+        claim is JsonValue value && value.TryGetValue<double>(out var seconds) && seconds is > 0 and < 253402300800
+            ? DateTimeOffset.FromUnixTimeSeconds((long)seconds)
             : null;
 
     private static CredentialLifetime? OfCertificate(string pem)

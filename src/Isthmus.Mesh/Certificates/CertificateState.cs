@@ -20,6 +20,9 @@ public static class CertificateState
 {
     private static readonly TimeSpan EarliestWarning = TimeSpan.FromDays(60), EarliestError = TimeSpan.FromDays(14), Skew = TimeSpan.FromMinutes(5);
 
+    /// <summary>The life of what does not say when it began: people have a week to act on a warning.</summary>
+    private static readonly TimeSpan UnknownLife = TimeSpan.FromDays(35);
+
     /// <summary>The words of <see cref="ReasonOf"/>.</summary>
     public const string OtherHosts = "other_hosts", UnusableKey = "unusable_key", UnusableCa = "unusable_ca", Untrusted = "untrusted";
 
@@ -29,19 +32,22 @@ public static class CertificateState
         if (certificate.Ends is not { } end) return CertificateTime.Good;
         if (end <= now) return CertificateTime.Expired;
         if (certificate.Begins - Skew > now) return CertificateTime.Early;
-        var ((warning, error), left) = (Notice(certificate, end - (certificate.Begins ?? now)), end - now);
+        var ((warning, error), left) = (Notice(certificate), end - now);
         return left < error ? CertificateTime.EndsNow : left < warning ? CertificateTime.EndsSoon : CertificateTime.Good;
     }
 
     /// <summary>When people are first told that it must be renewed; null when they never are.</summary>
-    public static DateTimeOffset? WarnedAt(MeshCertificate certificate) =>
-        certificate is { Begins: { } begin, Ends: { } end } ? end - Notice(certificate, end - begin).Warning : certificate.Ends;
+    public static DateTimeOffset? WarnedAt(MeshCertificate certificate) => certificate.Ends - Notice(certificate).Warning;
 
     /// <summary>How long before its end. What is renewed on its own is judged later: only if nobody did. The alerts of samples/addons use the same
     /// shares.</summary>
-    private static (TimeSpan Warning, TimeSpan Error) Notice(MeshCertificate certificate, TimeSpan life) => certificate.IsRenewed
-        ? (Shorter(life / 20, EarliestWarning), Shorter(life / 50, EarliestError))
-        : (Shorter(life / 5, EarliestWarning), Shorter(life / 20, EarliestError));
+    private static (TimeSpan Warning, TimeSpan Error) Notice(MeshCertificate certificate)
+    {
+        var life = certificate.Ends - certificate.Begins ?? UnknownLife;
+        return certificate.IsRenewed
+            ? (Shorter(life / 20, EarliestWarning), Shorter(life / 50, EarliestError))
+            : (Shorter(life / 5, EarliestWarning), Shorter(life / 20, EarliestError));
+    }
 
     /// <summary>What people call it.</summary>
     public static string NameOf(CertificateRole role) => role switch

@@ -74,7 +74,7 @@ public sealed record SecretFacts(DateTimeOffset? CreatedAt, string KeyPairProble
         ["remote"] = new JsonArray([.. Remote.Select(entry => (JsonNode)new JsonObject
         {
             ["cluster"] = entry.Cluster, ["server"] = entry.Server, ["expires"] = entry.Expires?.ToString("O", CultureInfo.InvariantCulture),
-            ["error"] = entry.Error,
+            ["issued"] = entry.Issued?.ToString("O", CultureInfo.InvariantCulture), ["error"] = entry.Error,
         })]),
     }.ToJsonString();
 
@@ -88,10 +88,7 @@ public sealed record SecretFacts(DateTimeOffset? CreatedAt, string KeyPairProble
             new(Text("ownRoot")),
             (facts?["remote"] as JsonArray ?? [])
                 .Select(entry => new RemoteSecretFacts(secret.Key, entry?["cluster"]?.ToString() ?? "", entry?["server"]?.ToString() ?? "",
-                DateTimeOffset.TryParse(entry?["expires"]?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out var expires)
-                    ? expires
-                    : null,
-                entry?["error"]?.ToString() ?? ""))
+                Time(entry?["expires"]), entry?["error"]?.ToString() ?? "") { Issued = Time(entry?["issued"]) })
                 .ToValueList())
         {
             Certificates = (facts?["certificates"] as JsonObject ?? [])
@@ -99,6 +96,9 @@ public sealed record SecretFacts(DateTimeOffset? CreatedAt, string KeyPairProble
             CaProblem = Text("caProblem"), RenewedBy = Text("renewedBy") is { Length: > 0 } by ? by : Person,
         };
     }
+
+    private static DateTimeOffset? Time(JsonNode? text) =>
+        DateTimeOffset.TryParse(text?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out var time) ? time : null;
 
     private static SecretFacts Examine(Secret secret)
     {

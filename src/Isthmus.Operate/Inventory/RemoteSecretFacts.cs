@@ -1,8 +1,4 @@
-using System.Globalization;
 using System.Text;
-using System.Text.Json;
-using System.Text.Json.Nodes;
-using Isthmus.Core.Json;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
@@ -20,6 +16,9 @@ namespace Isthmus.Operate.Inventory;
 /// <param name="Error">Why the kubeconfig cannot be used; empty when it can.</param>
 public sealed record RemoteSecretFacts(string Secret, string Cluster, string Server, DateTimeOffset? Expires, string Error)
 {
+    /// <summary>When its token was issued; null when nobody knows.</summary>
+    public DateTimeOffset? Issued { get; init; }
+
     /// <summary>The UID of the Namespace kube-system where it leads, as the control plane says that uses it; empty when nobody says it.</summary>
     public string Uid { get; init; } = "";
 
@@ -36,34 +35,14 @@ public sealed record RemoteSecretFacts(string Secret, string Cluster, string Ser
             {
                 RemoteSecretReader.RequireSelfContained(text, $"Secret {secret.Key}, key {key}");
                 var access = KubeConfig.Parse(text, null, $"Secret {secret.Key}, key {key}");
-                facts = new(secret.Key, key, access.Server.ToString().TrimEnd('/'), ExpiryOf(access.Token), "");
+                var life = CredentialLifetime.OfToken(access.Token);
+                facts = new(secret.Key, key, access.Server.ToString().TrimEnd('/'), life?.Expires, "") { Issued = life?.Issued };
             }
             catch (ProblemException e)
             {
                 facts = new(secret.Key, key, "", null, e.Message);
             }
             yield return facts;
-        }
-    }
-
-    /// <summary>The time in the claim <c>exp</c> of a JSON Web Token (RFC 7519 4.1.4). Only the API server checks the
-    /// signature.</summary>
-    internal static DateTimeOffset? ExpiryOf(string? token)
-    {
-        if (token?.Split('.') is not [_, var payload, _]) return null;
-        var base64 = payload.Replace('-', '+').Replace('_', '/');
-        var bytes = new byte[base64.Length];
-        if (!Convert.TryFromBase64String(base64.PadRight((base64.Length + 3) / 4 * 4, '='), bytes, out var length)) return null;
-        try
-        {
-            return StrictJson.Parse(bytes.AsSpan(0, length)) is JsonObject claims
-                && double.TryParse(claims["exp"]?.ToString(), NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds)
-                && seconds is > 0 and < 253402300800
-                ? DateTimeOffset.FromUnixTimeSeconds((long)seconds) : null;
-        }
-        catch (JsonException)
-        {
-            return null;
         }
     }
 }

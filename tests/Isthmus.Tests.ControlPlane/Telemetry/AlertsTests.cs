@@ -44,6 +44,7 @@ public sealed partial class AlertsTests
     [InlineData("ControlPlaneCertificateNotRenewed", CertificateRole.WebhookBundle)]
     [InlineData("GatewayCertificateEnds", CertificateRole.Gateway)]
     [InlineData("ClientAuthorityEnds", CertificateRole.ClientAuthority)]
+    [InlineData("RemoteCredentialsEnd", CertificateRole.RemoteToken)]
     public void What_is_left_of_a_life_is_told_when_the_commands_tell_it(string name, CertificateRole role)
     {
         var alerts = Alerts().Where(alert => alert.Name == name).ToDictionary(alert => alert.Severity, alert => Shares(alert.Expression));
@@ -79,7 +80,7 @@ public sealed partial class AlertsTests
     }
 
     /// <summary>What is no name of a series: labels and their values, and functions.</summary>
-    [GeneratedRegex(@"\{[^}]*\}|\bby \([^)]*\)|\b\w+(?= ?\()")]
+    [GeneratedRegex(@"\{[^}]*\}|\bby \([^)]*\)|\b\w+(?= ?\()|\b(?:or|unless)\b")]
     private static partial Regex Label();
 
     [GeneratedRegex(@"\b[a-z_]{4,}\b")]
@@ -88,6 +89,6 @@ public sealed partial class AlertsTests
     [GeneratedRegex("""\b(?:kind|reason)=~?"([^"]+)""")]
     private static partial Regex Asked();
 
-    [GeneratedRegex(@" / (\d+)\s*\) < (\d+) \* 86400$", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@" / (\d+)\s*\) < (\d+) \* 86400\n")]
     private static partial Regex Notice();
 }

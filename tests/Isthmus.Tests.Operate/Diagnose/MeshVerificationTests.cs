@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Inventory;
 using Xunit;
@@ -381,7 +382,7 @@ public sealed class MeshVerificationTests
     [InlineData("e30.eyJleHAiOjEsImV4cCI6Mn0.x", 0)] // {"exp":1,"exp":2}
     [InlineData("e30.eyJleHAiOiJuZXZlciJ9.x", 0)]
     public void The_end_of_a_token_is_read_where_it_has_one(string token, long expected) =>
-        Assert.Equal(expected == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(expected), RemoteSecretFacts.ExpiryOf(token));
+        Assert.Equal(expected == 0 ? null : DateTimeOffset.FromUnixTimeSeconds(expected), CredentialLifetime.OfToken(token)?.Expires);
 
     [Fact]
     public void A_control_plane_without_replicas_is_named_with_the_command_that_starts_it()

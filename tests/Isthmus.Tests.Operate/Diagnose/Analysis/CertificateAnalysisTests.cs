@@ -1,8 +1,10 @@
+using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Certificates;
@@ -179,6 +181,36 @@ public sealed class CertificateAnalysisTests : IDisposable
     [Fact]
     public void A_remote_secret_that_cannot_be_used_counts_as_a_finding() => Assert.Equal("ISM1025 Error",
         Judge(new("c1", CertificateRole.RemoteToken, "Secret istio-system/istio-remote-secret-c2", "cluster c2", null, null) { Fault = "no token" }));
+
+    /// <summary>A year's token has a fifth of a year, but not more than 60 days; one that does not say when it was issued, a week.</summary>
+    [Theory]
+    [InlineData(365, 61, "")]
+    [InlineData(365, 59, "ISM1462 Warning")]
+    [InlineData(365, 13, "ISM1462 Error")]
+    [InlineData(1, 0.3, "")]
+    [InlineData(1, 0.15, "ISM1462 Warning")]
+    [InlineData(0, 8, "")]
+    [InlineData(0, 6, "ISM1462 Warning")]
+    [InlineData(0, 1, "ISM1462 Error")]
+    public void A_token_for_another_cluster_that_ends_soon_is_named(double life, double left, string expected)
+    {
+        var end = Now.AddDays(left);
+        DateTimeOffset? issued = life == 0 ? null : end.AddDays(-life);
+        var claims = $"{{ {(issued is { } begin ? $"\"iat\": {begin.ToUnixTimeSeconds()}," : "")} \"exp\": {end.ToUnixTimeSeconds()} }}";
+        var secret = Secret("istio-remote-secret-c2", ("c2", $$"""
+            clusters: [{name: c, cluster: {server: "https://10.0.0.1:6443"} }]
+            contexts: [{name: c, context: {cluster: c, user: c} }]
+            current-context: c
+            users: [{name: c, user: {token: e30.{{Base64Url.EncodeToString(Encoding.UTF8.GetBytes(claims))}}.x} }]
+            """));
+        secret.Metadata.Labels[Labels.MultiCluster] = "true";
+        var facts = SecretFacts.Of(secret);
+        // A snapshot of a cluster has the same.
+        secret.Data.Clear();
+        secret.Metadata.Annotations[SecretFacts.Annotation] = facts.Write();
+        foreach (var remotes in (ValueList<RemoteSecretFacts>[])[facts.Remote, SecretFacts.Of(secret).Remote])
+            Assert.Equal(expected, Judge(Assert.Single(CredentialCertificates.Tokens("c1", remotes))));
+    }
 
     /// <summary>TLS 1.3 has suites for all keys, where it may be spoken.</summary>
     [Theory]

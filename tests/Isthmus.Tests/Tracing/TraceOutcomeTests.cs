@@ -25,6 +25,7 @@ public sealed class TraceOutcomeTests
         "no keys of the token's issuer")]
     [InlineData(401, "UAEX", "jwt_authn_access_denied{Jwt_is_expired}", "ISM2082", "envoy.filters.http.jwt_authn",
         "refuses the token of the request (jwt_authn_access_denied{Jwt_is_expired})")]
+    [InlineData(426, "DPE", "low_version", "ISM2179", "", "answers 426 (Upgrade Required) to a request in HTTP/1.0")]
     [InlineData(418, "FI", "fault_filter_abort", "ISM2094", "envoy.filters.http.fault", "injected")]
     [InlineData(503, "UO", "upstream_reset_before_response_started{overflow}", "ISM2079", "", "limits")]
     [InlineData(429, "-", "via_upstream", "ISM2073", "", "its application responded with status 429")]
@@ -36,6 +37,19 @@ public sealed class TraceOutcomeTests
         Assert.False(trace.Succeeds);
         Assert.Equal((code, AtCallee, path), (trace.Failure?.Problem?.Code, trace.Failure?.Problem?.Object, trace.Failure?.Problem?.Path));
         Assert.Contains(message, trace.Failure!.Problem!.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>A proxy behind the application may have refused what it passes on in HTTP/1.0.</summary>
+    [Theory]
+    [InlineData(426, true)]
+    [InlineData(404, false)]
+    public void An_application_that_may_speak_an_old_protocol_is_told(int status, bool isTold)
+    {
+        var trace = new TraceScenario { Call = Made(status), Sighted = [Seen("-", "via_upstream", status)] }.Walk();
+        Assert.True(trace.Succeeds);
+        var problem = trace.Hops.FirstOrDefault(hop => hop.Problem?.Code == "ISM2179")?.Problem;
+        Assert.Equal(isTold ? AtCallee : null, problem?.Object);
+        if (isTold) Assert.Contains("proxy_http_version 1.1), or set values.pilot.env.PILOT_HTTP10=true", problem!.Remedy, StringComparison.Ordinal);
     }
 
     /// <summary>The application called another Service, which failed: its proxy knows of that.</summary>

@@ -72,7 +72,7 @@ internal static class CallJudgement
         if (IsServed(facts, trace, call))
         {
             var through = call.IsAnsweredByCaller ? SentNowhere(trace) : Retried(traced, Soften(trace, call), call);
-            var told = Unaccepted(Unbound(Rewritten(through, call, facts), call, facts), call, facts);
+            var told = OldProtocol.Tell(Unaccepted(Unbound(Rewritten(through, call, facts), call, facts), call, facts), call);
             return SeenCertificate.Tell(traced, Append(UnexpectedRoute.Tell(RoutesOfOthers.Tell(told, call, facts), call, facts), HopStatus.Ok, call, null),
                 call);
         }

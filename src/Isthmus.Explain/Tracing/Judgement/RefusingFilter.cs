@@ -18,6 +18,7 @@ internal static class RefusingFilter
     public static Problem? Find(string at, string flags, string details)
     {
         if (LackedFilterView.NameIn(details) is { } lacked) return LackedFilters.Problem(at, lacked);
+        if (details.Contains("low_version", StringComparison.Ordinal)) return OldProtocol.Refused(at);
         var told = flags.Split(',');
         if (told.Contains("RL")) return Limit(at, details);
         if (told.Contains("RLSE"))

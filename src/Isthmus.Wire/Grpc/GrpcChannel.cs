@@ -214,11 +214,12 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
         }
     }
 
-    /// <summary>If a server ends a call at once, the request stream may never be opened.</summary>
+    /// <summary>A server may answer before the request stream is opened. That is the end of the call only if the head of the answer says so: most servers
+    /// send theirs at once, and wait for the first request.</summary>
     private async Task OpenedAsync(CancellationToken stop)
     {
         await Task.WhenAny(_content.Opened, _response).WaitAsync(stop).ConfigureAwait(false);
-        if (!_content.Opened.IsCompleted && await StatusAsync(stop).ConfigureAwait(false) is { } end) throw end;
+        if (!_content.Opened.IsCompleted && EndOf(await _response.WaitAsync(stop).ConfigureAwait(false)) is { } end) throw end;
         await _content.Opened.WaitAsync(stop).ConfigureAwait(false);
     }
 
@@ -231,7 +232,7 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
         try
         {
             var response = await _response.WaitAsync(stop).ConfigureAwait(false);
-            if ((StatusOf(response, response.Headers) ?? StatusOf(response, response.TrailingHeaders) ?? HeadProblem(response)) is { } known) return known;
+            if (EndOf(response) is { } known) return known;
             await _reading.WaitAsync(patience.Token).ConfigureAwait(false);
             try
             {
@@ -254,11 +255,13 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
 
     private async ValueTask ReachEndAsync(PipeReader reader, CancellationToken stop)
     {
-        while (true)
+        for (var length = 0; ;)
         {
-            var read = await reader.ReadAsync(stop).ConfigureAwait(false);
-            reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
-            if (read.IsCompleted || read.Buffer.Length > _maxMessage) return;
+            var read = await reader.ReadAtLeastAsync(length + 1, stop).ConfigureAwait(false);
+            length = (int)read.Buffer.Length;
+            // Nothing counts as examined: whoever reads the messages would wait for more bytes otherwise, with a whole message there.
+            reader.AdvanceTo(read.Buffer.Start);
+            if (read.IsCompleted || length > _maxMessage) return;
         }
     }
 
@@ -277,6 +280,10 @@ public sealed class GrpcDuplex<TRequest, TResponse> : IAsyncDisposable
 
     private static string Innermost(Exception e) =>
         e.InnerException is { } inner && inner.Message != e.Message ? $"{e.Message} {Innermost(inner)}" : e.Message;
+
+    /// <summary>How the call ended, as far as it is known without reading.</summary>
+    private static GrpcException? EndOf(HttpResponseMessage response) =>
+        StatusOf(response, response.Headers) ?? StatusOf(response, response.TrailingHeaders) ?? HeadProblem(response);
 
     private static GrpcException? HeadProblem(HttpResponseMessage response)
     {

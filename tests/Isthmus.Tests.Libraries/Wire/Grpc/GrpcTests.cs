@@ -179,6 +179,29 @@ public sealed class GrpcTests
         Assert.Null(await call.ReadAsync(Stop));
     }
 
+    /// <summary>Servers send the head of their answer at once, and some their first message, too. In one of some hundred calls, that comes before HttpClient
+    /// has opened the stream of requests.</summary>
+    [Fact]
+    public async Task A_server_may_speak_before_the_stream_of_requests_is_open()
+    {
+        await using var rig = await GrpcRig.StartAsync(app => app.MapDuplex(GrpcRig.Method, async (call, _, responses) =>
+        {
+            await responses.WriteAsync(new(), call.Stop);
+            await Task.Delay(Timeout.Infinite, call.Stop);
+        }));
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(
+            async () =>
+            {
+                for (var i = 0; i < 250; i++)
+                {
+                    await using var call = rig.Channel.Open(GrpcRig.Method, new(), Stop);
+                    await call.WriteAsync(new(), Stop);
+                    Assert.NotNull(await call.ReadAsync(Stop));
+                }
+            },
+            Stop)));
+    }
+
     [Fact]
     public async Task Server_that_ends_a_stream_with_a_status_is_heard()
     {

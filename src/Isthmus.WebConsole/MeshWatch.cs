@@ -26,6 +26,8 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, P
     private volatile IReadOnlyList<GatewayReach> _reached = [];
     private volatile IReadOnlyDictionary<Party, ProxyPlace> _callers = new Dictionary<Party, ProxyPlace>();
     private volatile IReadOnlyList<Flow> _flows = [];
+    private volatile IReadOnlyList<ServiceNode> _outside = [];
+    private volatile PoolOverflows _overflows = PoolOverflows.None;
     private readonly ProblemAges _ages = new(); // locked when used
     private readonly TaskCompletionSource _firstReading = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private DateTimeOffset? _analyzed;
@@ -164,7 +166,7 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, P
             Start(_chooseNow);
         }
         var (flows, callers) = builder.Build(rates);
-        _flows = flows;
+        (_flows, _outside, _overflows) = (flows, callers, _overflows.Next(flows, time.GetUtcNow()));
         Publish("traffic", new TrafficPicture(time.GetUtcNow(), flows, callers, _sampler.Proxies.All, _sampler.Silent) { Prometheus = known.States },
             PageJson.Default.TrafficPicture);
     }
@@ -208,7 +210,8 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, P
     private IReadOnlyList<ProblemRow> Found(IReadOnlyList<Check> checks)
     {
         var rows = ProblemRow.Join(checks, analysis.Findings);
-        return _topology is { } topology ? DownServices.Add(rows, _mesh, topology, _flows) : rows;
+        return _topology is not { } topology ? rows
+            : [.. DownServices.Add(rows, _mesh, topology, _flows), .. _overflows.Rows(_mesh, topology, [.. topology.Services, .. _outside])];
     }
 
     private static IReadOnlyList<ClusterFacts> Verifiable(MeshState mesh) =>

@@ -1,4 +1,6 @@
+using System.Globalization;
 using System.Text.RegularExpressions;
+using Isthmus.WebConsole.Reading;
 
 namespace Isthmus.WebConsole.Picture;
 
@@ -14,6 +16,17 @@ internal static partial class TypedCommand
         var text = remedy[begin.Groups[1].Index..];
         var command = (begin.Value.StartsWith('\'') ? text.Split('\'')[0] : Before(text)).Trim();
         return command.Contains(' ', StringComparison.Ordinal) && !Blank().IsMatch(command) ? command : "";
+    }
+
+    /// <summary>The trace of calls that fail, which says why; empty when their caller is no Pod, or the port is unknown.</summary>
+    /// <param name="callers">Nodes that call.</param>
+    public static string Trace(Flow failing, ServiceNode to, MeshState mesh, IEnumerable<ServiceNode> callers)
+    {
+        var caller = callers.FirstOrDefault(one => one.Id == failing.From);
+        var port = mesh.Find(to.Cluster)?.Services.FirstOrDefault(one => one.Metadata.Namespace == to.Namespace && one.Metadata.Name == to.Name)
+            ?.Spec.Ports.FirstOrDefault()?.Port;
+        return caller is not { Caller.Length: > 0 } || port is null ? "" : string.Create(CultureInfo.InvariantCulture,
+            $"isthmus trace {caller.Caller} {(failing.Protocol == "tcp" ? "tcp" : "http")}://{to.Name}.{to.Namespace}:{port} --context={caller.Cluster} --no-call");
     }
 
     /// <summary>What comes before the words that follow a command: nothing in quotation marks is one of them.</summary>

@@ -33,8 +33,8 @@ internal sealed class CallTotals
     /// <summary>Whether the calls used mutual TLS; null when the proxy cannot know.</summary>
     public bool? IsMutualTls { get; set; }
 
-    /// <summary>The response flags of failed calls.</summary>
-    public SortedSet<string> Flags { get; } = new(StringComparer.Ordinal);
+    /// <summary>How many calls failed, by their response flags.</summary>
+    public Dictionary<string, double> Flags { get; } = new(StringComparer.Ordinal);
 
     public void AddBucket(int index, double count)
     {

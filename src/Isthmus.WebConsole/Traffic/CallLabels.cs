@@ -40,8 +40,9 @@ internal readonly struct CallLabels(IReadOnlyDictionary<string, string> labels)
         _ => Of("source_principal").Length > 0 && Of("destination_principal").Length > 0 ? true : null,
     };
 
-    /// <summary>The response flags of a failed call.</summary>
-    public string Flags => Outcome == Outcome.Failed && Of("response_flags") is var flags && flags != "-" ? flags : "";
+    /// <summary>The response flags of a failed call. A connection of TCP has no other sign of that.</summary>
+    public string Flags =>
+        (Outcome == Outcome.Failed || Of("request_protocol") == "tcp") && Of("response_flags") is var flags && flags != "-" ? flags : "";
 
     private string Of(string label) => labels.GetValueOrDefault(label, "") is var found && found != "unknown" ? found : "";
 }

@@ -16,7 +16,7 @@ internal static class PrometheusRates
         Sum($"{CallLabels}, {EndLabels}, response_code, grpc_response_status, response_flags", "istio_requests_total", window),
         $"histogram_quantile(0.5, {Sum($"{CallLabels}, le", "istio_request_duration_milliseconds_bucket", window)})",
         $"histogram_quantile(0.95, {Sum($"{CallLabels}, le", "istio_request_duration_milliseconds_bucket", window)})",
-        Sum($"{CallLabels}, {EndLabels}", "istio_tcp_connections_opened_total", window),
+        Sum($"{CallLabels}, {EndLabels}, response_flags", "istio_tcp_connections_opened_total", window),
         Sum(CallLabels, "istio_tcp_sent_bytes_total", window),
         Sum(CallLabels, "istio_tcp_received_bytes_total", window),
     ];
@@ -41,6 +41,7 @@ internal static class PrometheusRates
         foreach (var (labels, value, sum) in Rows(3))
         {
             sum.Rate += value ?? 0;
+            if (value > 0 && labels.Flags is { Length: > 0 } flags) sum.Flags.Add(flags);
             sum.Note(labels);
         }
         foreach (var (_, value, sum) in Rows(4).Concat(Rows(5))) sum.Bytes += value ?? 0;

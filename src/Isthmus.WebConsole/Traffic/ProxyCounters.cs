@@ -88,7 +88,8 @@ internal sealed class ProxyCounters
         }
         if (series.Identity.Length > 0) totals.Identity = series.Identity;
         if (series.IsMutualTls is { } isMutual) totals.IsMutualTls = isMutual && totals.IsMutualTls != false;
-        if (series.Flags.Length > 0 && value > 0) totals.Flags.Add(series.Flags);
+        if (series is { Flags.Length: > 0, Measure: Measure.Requests or Measure.Connections } && value > 0)
+            totals.Flags[series.Flags] = totals.Flags.GetValueOrDefault(series.Flags) + value;
     }
 
     private static Series Decode(string text)

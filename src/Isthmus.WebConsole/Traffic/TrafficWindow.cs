@@ -76,10 +76,9 @@ internal sealed class TrafficWindow(TimeSpan length)
             _requests += (now.Requests - (before?.Requests ?? 0)) / seconds;
             _connections += (now.Connections - (before?.Connections ?? 0)) / seconds;
             _bytes += (now.Bytes - (before?.Bytes ?? 0)) / seconds;
-            var errors = now.Errors - (before?.Errors ?? 0);
-            _errors += errors / seconds;
+            _errors += (now.Errors - (before?.Errors ?? 0)) / seconds;
             _denied += (now.Denied - (before?.Denied ?? 0)) / seconds;
-            if (errors > 0) _flags.UnionWith(now.Flags);
+            _flags.UnionWith(now.Flags.Where(pair => pair.Value > (before?.Flags.GetValueOrDefault(pair.Key) ?? 0)).Select(pair => pair.Key));
             for (var i = 0; i < now.Buckets.Length; i++)
                 _buckets[i] += (now.Buckets[i] - (before is { Buckets.Length: > 0 } ? before.Buckets[i] : 0)) / seconds;
         }

@@ -35,7 +35,7 @@ public sealed class TrafficTests
         Assert.Equal(2, totals.Count);
         var (call, sums) = totals.Single(item => item.Key.BySource);
         Assert.Equal(new Call(new("buyer", "shop", "c1"), new("orders", "shop", "c2"), true, "http"), call);
-        Assert.Equal((100, 10, "UF", null), (sums.Requests, sums.Errors, Assert.Single(sums.Flags), sums.IsMutualTls));
+        Assert.Equal((100, 10, KeyValuePair.Create("UF", 10.0), null), (sums.Requests, sums.Errors, Assert.Single(sums.Flags), sums.IsMutualTls));
         Assert.Equal((0, 10), (sums.Denied, totals.Single(item => !item.Key.BySource).Value.Denied));
         Assert.Equal((45, 90), (sums.Buckets[2], sums.Buckets[^1]));
         Assert.Equal((true, "spiffe://cluster.local/ns/shop/sa/buyer"),

@@ -168,7 +168,7 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
             new() { LabelSelector = string.Join(',', service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}")) }, stop);
         return (name, (ns,
             pods.Where(pod => pod.Metadata.DeletionTimestamp is null).OrderByDescending(pod => pod.Status.IsReady)
-                .ThenBy(pod => pod.Metadata.Name, StringComparer.Ordinal).FirstOrDefault()?.Metadata.Name
+                .ThenBy(pod => !GatewayStrangers.IsGateway(pod)).ThenBy(pod => pod.Metadata.Name, StringComparer.Ordinal).FirstOrDefault()?.Metadata.Name
                 ?? ""));
     }
 

@@ -32,6 +32,9 @@ public sealed record GatewayFacts(string Name, string Network, ValueList<string>
     /// <summary>A Pod of it that is a workload with a sidecar, not a gateway; empty: none, or nobody knows.</summary>
     public string Workload { get; init; } = "";
 
+    /// <summary>A Pod of an application that its Service selects beside its gateways; null: none, or nobody knows.</summary>
+    public Problem? Stranger { get; init; }
+
     /// <summary>A Pod of it that gets the endpoints of other networks, too; empty: none, or nobody knows.</summary>
     public string SeesAllNetworks { get; init; } = "";
 

@@ -32,7 +32,9 @@ internal static class NetworkGatewayReader
             var pods = selector.Length > 0 ? await PodsAsync(client, service, selector, stop) : null;
             var selectsNothing = ready == 0 && pods is { Count: 0 };
             var deployment = selectsNothing ? await DeploymentAsync(client, service, stop) : null;
-            var workload = pods?.FirstOrDefault(pod => ProxyOf(pod)?.Args.Contains("sidecar") == true)?.Metadata.Name ?? "";
+            // Where others are gateways, its Pods are not workloads altogether.
+            var workload = pods?.Any(GatewayStrangers.IsGateway) == true ? ""
+                : pods?.FirstOrDefault(pod => ProxyOf(pod)?.Args.Contains("sidecar") == true)?.Metadata.Name ?? "";
             var astray = workload.Length > 0 || pods is null ? null : await AstrayAsync(client, service, selector, pods, passing, stop);
             gateways.Add(new(service.Key, network ?? "global names", MeshFactsReader.AddressesOf(service), ready,
                 service.Spec.Ports.Any(candidate => candidate.Port == port), service.Metadata.Annotations.ContainsKey(Annotations.NodeSelector))
@@ -44,6 +46,7 @@ internal static class NetworkGatewayReader
                 Refused = deployment is not null && PodRefusal.Why(deployment) is { Length: > 0 } why
                     ? new(deployment.Key, why, PodRefusal.Remedy(client.Access.Name, deployment)) : null,
                 Workload = workload,
+                Stranger = pods is null ? null : GatewayStrangers.Of(service, pods),
                 Astray = astray,
                 SeesAllNetworks = workload.Length > 0 || astray is not null ? ""
                     : pods?.FirstOrDefault(pod => pod.Status.IsReady && ProxyOf(pod) is { } proxy && !HasNetworkView(proxy))?.Metadata.Name ?? "",

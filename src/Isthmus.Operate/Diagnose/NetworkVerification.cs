@@ -16,7 +16,8 @@ internal static class NetworkVerification
     internal static Check Gateway(ClusterFacts cluster, GatewayFacts gateway) => new(cluster.Context, "gateway",
         $"{gateway.Name} of {gateway.Network} at "
             + $"{(gateway.Addresses.IsEmpty ? gateway.OnNodes ? "its nodes" : "no address" : string.Join(",", gateway.Addresses))}",
-        Fault(cluster.Context, gateway, cluster.Gateways) is { } problem ? problem with { Object = $"{problem.Object} in {cluster.Context}" } : null);
+        (Fault(cluster.Context, gateway, cluster.Gateways) ?? gateway.Stranger) is not { } problem ? null
+            : problem with { Object = $"{problem.Object} in {cluster.Context}" });
 
     /// <summary>Why no other network enters by a gateway; null where one can, as far as the gateway itself tells.</summary>
     /// <param name="context">Of its cluster.</param>

@@ -40,6 +40,22 @@ public sealed class NetworkGatewayReaderTests
         Assert.Equal(("istio-system/gw", "", ""), (gateway.Name, gateway.SeesAllNetworks, gateway.SelectsNothing));
     }
 
+    /// <summary>An application with the label of the gateway gets a part of its calls, which verify tells.</summary>
+    [Theory]
+    [InlineData("{\"name\": \"app\"}", true)]
+    [InlineData("{\"name\": \"app\"}, {\"name\": \"istio-proxy\", \"args\": [\"proxy\", \"sidecar\"]}", true)]
+    [InlineData("{\"name\": \"istio-proxy\", \"args\": [\"proxy\", \"router\"]}", false)]
+    public async Task An_application_among_the_Pods_of_a_gateway_is_told(string containers, bool isTold)
+    {
+        static string Pod(string name, string containers) => "{\"metadata\": {\"name\": \"" + name + "\", \"namespace\": \"istio-system\"}, \"spec\": "
+            + "{\"containers\": [" + containers + "]}, \"status\": {\"phase\": \"Running\", \"conditions\": [{\"type\": \"Ready\", \"status\": \"True\"}]}}";
+        var gateway = await ReadAsync($"{Pod("gw-1", "{\"name\": \"istio-proxy\", \"args\": [\"proxy\", \"router\"]}")}, {Pod("app-1", containers)}");
+        Assert.Equal(isTold ? "Pod istio-system/app-1" : null, gateway.Stranger?.Object);
+        Assert.Equal("", gateway.Workload);
+        var check = NetworkVerification.Gateway(new("c1", ""), gateway with { Addresses = ["172.18.0.9"], ReadyEndpoints = 2 });
+        Assert.Equal(isTold ? ("ISM1556", "Pod istio-system/app-1 in c1") : (null, null), (check.Problem?.Code, check.Problem?.Object));
+    }
+
     /// <summary>Pods that only a wrong selector makes a gateway are not asked for what gateways have.</summary>
     [Theory]
     [InlineData("east", "gw-1")]

@@ -306,6 +306,29 @@ public sealed class OperatorTrialTests
         AssertCause(scenario.Walk(), "ISM1041", "Service istio-system/east in c2", "metadata.labels[topology.istio.io/network]", "workloads, not gateways");
     }
 
+    /// <summary>A part of the calls goes to an application with the label of the gateway; the trace follows the gateway.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void An_application_with_the_label_of_a_gateway_is_told(bool gotThrough)
+    {
+        var scenario = new TraceScenario
+        {
+            Call = gotThrough ? new("GET /", true, 200, 3, "172.18.2.1:15443", "-", "", [])
+                : new("GET /", false, 503, 3, "172.18.2.1:15443", "UF", "reset", []),
+        };
+        scenario.Two = scenario.Two.Replace("{containers: [{name: istio-proxy, env: [{name: ISTIO_META_NETWORK",
+            "{containers: [{name: istio-proxy, args: [proxy, router], env: [{name: ISTIO_META_NETWORK", StringComparison.Ordinal) + """
+
+            ---
+            {apiVersion: v1, kind: Pod, metadata: {name: app, namespace: istio-system, labels: {istio: eastwest}}, spec: {containers: [{name: web}]}, status: {phase: Running, podIP: 10.1.0.8, conditions: [{type: Ready, status: "True"}]}}
+            """;
+        var trace = scenario.Walk();
+        var hop = Assert.Single(trace.Hops, hop => hop.Problem?.Code == "ISM1556");
+        Assert.Equal(("Pod istio-system/app in c2", "metadata.labels[istio]"), (hop.Problem!.Object, hop.Problem.Path));
+        Assert.Equal((gotThrough, gotThrough ? HopStatus.Warning : HopStatus.Failed), (trace.Succeeds, hop.Status));
+    }
+
     [Fact]
     public void A_port_of_the_proxy_is_none_for_an_application()
     {

@@ -24,6 +24,7 @@ public sealed partial class RemedyRowsTests
         ["ISM2103"] = Looks, ["ISM2132"] = Looks, ["ISM2147"] = Looks, ["ISM2148"] = "NoWayTests states it: needs another gateway",
         ["ISM2149"] = "EgressTraceTests states it: needs a gateway within the mesh",
         ["ISM2077"] = CallsElse, ["ISM2082"] = CallsElse, ["ISM2101"] = CallsElse,
+        ["ISM2179"] = CallsElse,
         ["ISM2079"] = Traffic, ["ISM2088"] = Traffic, ["ISM2091"] = Traffic, ["ISM2092"] = Traffic, ["ISM2097"] = Traffic, ["ISM2109"] = Traffic,
         ["ISM2114"] = Traffic, ["ISM2115"] = Beside,
         ["ISM2116"] = Told, ["ISM2117"] = CallsElse, ["ISM2118"] = Told, ["ISM2119"] = Told, ["ISM2122"] = Told, ["ISM2123"] = Told,

@@ -8,6 +8,7 @@ using Isthmus.Explain.Tracing.Steps;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
+using Isthmus.Operate.Diagnose;
 
 namespace Isthmus.Explain.Tracing.Judgement;
 
@@ -173,7 +174,7 @@ internal static class CallJudgement
     private static bool IsExplaining(Hop hop, CallTrace trace, MadeCall? call) =>
         hop is { Status: HopStatus.Warning, Problem: { } problem } && !IsOfOthers(hop) && hop.Name != "gateway" && !IsElsewhere(hop, trace, call)
         && (Explaining.Contains(problem.Code)
-        || (problem.Code == PacketCauses.Code && call is { Answered: false }
+        || (problem.Code is PacketCauses.Code or GatewayStrangers.Code && call is { Answered: false }
             && (hop.Way == 0 || call.Upstream.Length == 0 || trace.Ways[hop.Way - 1].Names(call.Upstream)))
         || (problem.Code == OutboundStep.PartialAbort && call?.HasFlag("FI") == true));
 

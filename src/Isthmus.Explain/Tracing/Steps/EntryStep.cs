@@ -47,6 +47,7 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, TraceCause
         }
         else if (addresses.Count == 0 && service.Spec.Type != "NodePort") record.Warn("gateway", entry.Name, causes.Entries.Inside(entry));
         else record.Ok("gateway", entry.Name, ("addresses", string.Join(", ", addresses)), ("pod", facts.Client.ToString()));
+        record.Strangers(entry);
         if (entry.Port(port) is not { } known)
         {
             record.Fail("port", $"{port}", causes.Entries.WithoutPort(entry, port));

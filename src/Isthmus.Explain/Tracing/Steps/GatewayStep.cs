@@ -30,7 +30,8 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, TraceCau
             return;
         }
         causes.Needs.NeedPods(service.Service.Metadata.Namespace);
-        var ready = service.Pods.Where(pod => pod.Status.IsReady).ToList();
+        // Pods that are no gateways get calls as well, and a hop of their own.
+        var ready = service.Pods.Where(pod => pod.Status.IsReady).OrderBy(pod => !GatewayStrangers.IsGateway(pod)).ToList();
         var summary = $"{service.Name}, entry point of {place.Network}";
         if (ready.Count == 0)
         {
@@ -43,6 +44,7 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, TraceCau
             return;
         }
         record.Ok("gateway", summary, ("address from", place.How), ("network from", place.Label), ("pods", $"{ready.Count} ready"));
+        record.Strangers(service);
         if (way.IsEjected && IsUnanswered(way) && causes.Policies.AtPassing(service, "connections through it fail") is { } policy)
             record.Warn(PolicyHop, $"{service.Name} is subject to one", policy);
         if (way.Tls is not { } tls)

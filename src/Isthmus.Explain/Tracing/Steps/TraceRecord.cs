@@ -2,6 +2,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Operate.Diagnose;
 
 namespace Isthmus.Explain.Tracing.Steps;
 
@@ -68,6 +69,13 @@ internal sealed class TraceRecord
     public void Packets(Problem? dropped)
     {
         if (dropped is not null) Warn(PacketsHop, $"{dropped.Object} does not allow them", dropped);
+    }
+
+    /// <summary>The hop of a Pod that the Service of a gateway selects and that is no gateway; nothing when all are.</summary>
+    public void Strangers(ServiceInCluster gateway)
+    {
+        if (GatewayStrangers.Of(gateway.Service, gateway.Pods) is { } stranger)
+            Warn("gateway Pods", "not all are gateways", stranger with { Object = $"{stranger.Object} in {gateway.Cluster.Context}" });
     }
 
     /// <summary>Begins a path that some calls take.</summary>

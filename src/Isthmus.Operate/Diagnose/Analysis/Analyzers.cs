@@ -152,6 +152,7 @@ public static class Analyzers
         PassedHosts.Analyzer,
         LeftOutServices.Analyzer,
         StrayGateways.Analyzer,
+        StrangersOfGateways.Analyzer,
         NetworkEntrances.Gateways,
         NetworkEntrances.Exposed,
         NetworkWays.Weights,

@@ -5,6 +5,10 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>Codes of our own about what gateways serve.</summary>
 public static class GatewayCodes
 {
+    public static readonly AnalysisCode StrangerAmongGateways = new(GatewayStrangers.Code, "StrangerAmongGateways", Severity.Error,
+        "A Pod of an application has the labels by which the Service of a gateway selects its Pods. A part of the calls to the gateway go there, and fail.",
+        "Remove the label from the Pod's template, or let the Service select by a label that only the gateway has.");
+
     public static readonly AnalysisCode IngressOfNobody = new("ISM1540", "IngressOfNobody", Severity.Info,
         "An Ingress names a class that no IngressClass has, and that is not the one of the mesh. Unless a controller takes the name by itself, nothing serves "
             + "it.",

@@ -170,6 +170,13 @@ internal static class ReachCases
         new("ISM1015", "c2 Gateway istio-system/cross spec.servers[0].tls.mode",
             Two(Near, Gated(OnLoad).Replace("mode: AUTO_PASSTHROUGH", "mode: PASSTHROUGH", StringComparison.Ordinal)), Two(Near, Gated(OnLoad)),
             "is PASSTHROUGH, and no Gateway exposes services of c2", "set spec.servers[0].tls.mode of Gateway istio-system/cross to AUTO_PASSTHROUGH"),
+        new("ISM1556", "c2 Pod istio-system/app-1 metadata.labels[istio]", Two(Near, Join(Gated(OnLoad), Bare("istio-system", "app-1", "istio: east"))),
+            Two(Near, Join(Gated(OnLoad), Bare("istio-system", "app-1", "istio: other"))),
+            "has istio=east, by which Service istio-system/east selects it beside its gateway, Pod istio-system/east-1: the Pod is no gateway",
+            "remove the label from the Pod's template"),
+        new("ISM1556", "c1 Pod istio-system/app-1 metadata.labels[istio]",
+            Join(Gates, Server("SIMPLE, credentialName: front"), Sidecar("istio: gw")), Join(Gates, Server("SIMPLE, credentialName: front")),
+            "by which Service istio-system/gw selects it beside its gateway, Pod istio-system/gw-1"),
         new("ISM1520", "c1 Service istio-system/east spec.selector", Entrance("istio: in"), Entrance("istio: east"),
             "is istio=in, and selects Pod istio-system/in-1, which no Gateway with tls.mode AUTO_PASSTHROUGH selects, while Pod istio-system/east-1 serves",
             "--type=json -p '[{\"op\":\"replace\",\"path\":\"/spec/selector\",\"value\":{\"istio\":\"east\"}}]'"),
@@ -211,6 +218,9 @@ internal static class ReachCases
         ("ISM1005", Two(Near, Gated("type: LoadBalancer, "))),
         ("ISM1006", Gated(OnLoad, 0)),
         ("ISM1015", Hidden),
+        // It is not ready, or the Service is for metrics of both.
+        ("ISM1556", Join(Gates, Server("SIMPLE, credentialName: front"), Bare("istio-system", "app-1", "istio: gw", "reason: none"))),
+        ("ISM1556", Join(Gates, Sidecar("istio: gw"))),
         // Its settings were not read.
         ("ISM1519", Two(Near, Far)),
     ];
@@ -258,6 +268,9 @@ internal static class ReachCases
                 + $"selector: {{ {selector} }}", StringComparison.Ordinal),
         Workload("istio-system", "in-1", "istio: in", "containers: [{name: istio-proxy, args: [proxy, router]}]"),
         Service("istio-system", "in", "istio: in", "{name: https, port: 443}"));
+
+    private static string Sidecar(string labels) =>
+        Workload("istio-system", "app-1", labels, "containers: [{name: app, image: app}, {name: istio-proxy, image: proxy, args: [proxy, sidecar]}]");
 
     private const string OnLoad = "externalIPs: [192.0.2.1], ";
 

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Security;
 using Isthmus.ControlPlane.Ca;
 using Isthmus.ControlPlane.Running;
+using Isthmus.ControlPlane.Webhooks;
 using Isthmus.Graph.Settings;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -86,7 +87,7 @@ internal static class Listening
         var port = http.Connection.LocalPort;
         var belongs = port switch
         {
-            _ when port == settings.Listen.Webhook => path.StartsWithSegments("/inject") || path == "/validate",
+            _ when port == settings.Listen.Webhook => path.StartsWithSegments("/inject") || path.Value is "/validate" or HistoryWebhook.Path,
             _ when port == settings.Listen.Tls || port == settings.Listen.Plain => http.Request.Protocol == "HTTP/2" && !path.StartsWithSegments("/debug"),
             _ when port == settings.MonitoringPort => path.StartsWithSegments("/metrics") || path.StartsWithSegments("/debug") || path == "/version",
             _ when port == settings.ControlPort => path.StartsWithSegments("/scopej"),

@@ -88,6 +88,9 @@ public sealed record ChangeReport
     /// <summary>Of a cluster that left: how many of its Services were known.</summary>
     public int? Services { get; init; }
 
+    /// <summary>Of a workload that was scaled: the replicas that it was to have.</summary>
+    public ScalingReport? Scaling { get; init; }
+
     public EndpointCounts? Endpoints { get; init; }
 
     /// <summary>How many proxies got something new; null: not known yet.</summary>
@@ -103,6 +106,9 @@ public sealed record ChangeReport
 /// <summary>Workloads that a change concerns.</summary>
 /// <param name="Labels">Those that the workloads have; none: all of the namespace.</param>
 public sealed record ConcernedWorkloads(string Namespace = "", Dictionary<string, string>? Labels = null);
+
+/// <summary>The replicas that a workload was to have before and after a write.</summary>
+public sealed record ScalingReport(int Before = 0, int After = 0);
 
 /// <summary>How many endpoints a host had before a change, at least meanwhile, and afterwards.</summary>
 public sealed record EndpointCounts(CountReport? Before = null, CountReport? Fewest = null, CountReport? After = null)

@@ -49,7 +49,8 @@ internal static class HistoryPage
         : DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at) ? at : DateTimeOffset.MinValue;
 
     /// <summary>The host and the Pod that a question is about, as the mesh knows them now.</summary>
-    private sealed record Subject(IReadOnlyList<string> Hosts, IReadOnlyList<(string Namespace, ValueMap<string> Labels)> Workloads, string RootNamespace)
+    private sealed record Subject(IReadOnlyList<string> Hosts, IReadOnlyList<(string Namespace, ValueMap<string> Labels)> Workloads,
+        IReadOnlyList<(string Namespace, ValueMap<string> Labels)> Selecting, string RootNamespace)
     {
         internal static Subject Of(MeshGraph mesh, string host, string pod)
         {
@@ -63,19 +64,22 @@ internal static class HistoryPage
                 ?? [])
                 .ToList();
             // A host without endpoints still stands for the workloads that it selects.
-            workloads.AddRange(mesh.Sources.Services.Items.Values.Where(service => hosts.Contains(service.Hostname))
-                .Select(service => (service.Namespace, service.Selector)));
+            var selectors = mesh.Sources.Services.Items.Values.Where(service => hosts.Contains(service.Hostname))
+                .Select(service => (service.Namespace, service.Selector)).ToList();
+            workloads.AddRange(selectors);
             if (pod.Split('/') is [var ns, var name])
             {
                 workloads.AddRange(mesh.Sources.Pods.Items.Where(item => item.Key.Namespace == ns && item.Key.Name == name)
                     .Select(item => (ns, item.Value.Labels)));
             }
-            return new(hosts, workloads, (mesh.Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh.RootNamespace);
+            return new(hosts, workloads, selectors, (mesh.Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh.RootNamespace);
         }
 
         internal bool IsConcernedBy(Reach reach) =>
             reach.IsEverything || Hosts.Any(host => reach.Covers(host) || reach.Hosts.Any(known => known.StartsWith(host + ".", StringComparison.Ordinal)))
             || (reach.Namespace is { } ns
-                && Workloads.Any(workload => (ns == workload.Namespace || ns == RootNamespace) && Selectors.Matches(reach.Selector, workload.Labels)));
+                && (Workloads.Any(workload => (ns == workload.Namespace || ns == RootNamespace) && Selectors.Matches(reach.Selector, workload.Labels))
+                    // Of a workload that was scaled to nothing, no endpoint is left to compare with.
+                    || Selecting.Any(service => ns == service.Namespace && service.Labels.Count > 0 && Selectors.Matches(service.Labels, reach.Selector))));
     }
 }

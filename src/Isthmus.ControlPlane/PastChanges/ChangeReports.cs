@@ -23,6 +23,7 @@ internal static class ChangeReports
             User = user?.Name, UserProven = user?.IsProven,
             Everything = reach.IsEverything ? true : null, Gateways = reach.IsAtGateways ? true : null, Hosts = reach.Hosts.Count > 0 ? [.. reach.Hosts] : null,
             Workloads = reach.Namespace is { } ns ? new(ns, new(reach.Selector.Items)) : null,
+            Scaling = change.Scaling is { } scaling ? new(scaling.Before, scaling.After) : null,
             Secret = change.Departure?.Secret, Services = change.Departure?.Services,
             Endpoints = remembered.Endpoints is { } counts ? new(Count(counts.Before), Count(counts.Fewest), Count(counts.After)) : null,
             Proxies = effect?.Proxies, ChangesInPush = effect is { Changes: > 1 } ? effect.Changes : null,
@@ -49,6 +50,7 @@ internal static class ChangeReports
             new(new(report.Cluster ?? "", report.Kind ?? "", report.Namespace ?? "", report.Name ?? ""), verb, reach, write)
             {
                 User = report.User is { } user ? new(user, report.UserProven == true) : Writer.Unknown,
+                Scaling = report.Scaling is { } scaling ? new(scaling.Before, scaling.After) : null,
                 Departure = report.Secret is { } secret ? new(secret, report.Services ?? 0) : null,
             },
             report.Proxies is { } proxies

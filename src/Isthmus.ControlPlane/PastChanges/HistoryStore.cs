@@ -5,6 +5,7 @@ using Isthmus.Graph.History;
 using Isthmus.Graph.Settings;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 using Isthmus.Reports;
 using Microsoft.Extensions.Logging;
 
@@ -20,6 +21,9 @@ public sealed partial class HistoryStore(KubeClient client, DiscoverySettings se
 
     /// <summary>As many of objects as of endpoints.</summary>
     private const int MostChanges = 500;
+
+    /// <summary>Writes of workloads, which an autoscaler may do all the time.</summary>
+    private const int MostWorkloads = 100;
 
     /// <summary>Of all parts together, and of one. A ConfigMap holds at most a mebibyte.</summary>
     private const int MostBytes = 768 << 10;
@@ -72,8 +76,12 @@ public sealed partial class HistoryStore(KubeClient client, DiscoverySettings se
     internal static HistoryReport Newest(HistoryReport report, int mostBytes = MostBytes)
     {
         var all = (report.Changes ?? []).Where(change => change.Endpoints is not { ConcernCallers: false }).ToList();
-        var kept = all.GroupBy(change => change.Endpoints is null).SelectMany(group => Fitting(group, mostBytes / 2))
-            .ToHashSet(ReferenceEqualityComparer.Instance);
+        var kept = all.GroupBy(GroupOf).SelectMany(group => group.Key switch
+        {
+            ChangeGroup.Workloads => Fitting(group, MostWorkloads, mostBytes / 24),
+            ChangeGroup.Endpoints => Fitting(group, MostChanges, mostBytes / 24 * 11),
+            _ => Fitting(group, MostChanges, mostBytes / 2),
+        }).ToHashSet(ReferenceEqualityComparer.Instance);
         var dropped = all.Where(change => !kept.Contains(change)).ToList();
         return report with
         {
@@ -83,10 +91,20 @@ public sealed partial class HistoryStore(KubeClient client, DiscoverySettings se
         };
     }
 
-    private static IEnumerable<ChangeReport> Fitting(IEnumerable<ChangeReport> oldestFirst, int mostBytes)
+    private enum ChangeGroup
+    {
+        Objects,
+        Endpoints,
+        Workloads,
+    }
+
+    private static ChangeGroup GroupOf(ChangeReport change) => change.Endpoints is not null ? ChangeGroup.Endpoints
+        : MeshApi.All.Any(kind => kind.IsWorkload && kind.Name == change.Kind) ? ChangeGroup.Workloads : ChangeGroup.Objects;
+
+    private static IEnumerable<ChangeReport> Fitting(IEnumerable<ChangeReport> oldestFirst, int most, int mostBytes)
     {
         var bytes = 0;
-        return oldestFirst.Reverse().Take(MostChanges)
+        return oldestFirst.Reverse().Take(most)
             .TakeWhile(change => (bytes += JsonSerializer.SerializeToUtf8Bytes(change, ControlPlaneReports.Default.ChangeReport).Length) <= mostBytes);
     }
 

@@ -12,6 +12,12 @@ namespace Isthmus.ControlPlane.Webhooks;
 /// <summary>A request of an API server (admission.k8s.io/v1).</summary>
 public sealed record AdmissionQuestion(string Uid, string Namespace, string Operation, JsonObject? Object, JsonObject? OldObject)
 {
+    /// <summary>The group of what is written; empty for that of Kubernetes itself, or when the API server does not say.</summary>
+    public string Group { get; init; } = "";
+
+    /// <summary>The plural name of the kind; empty when the API server does not say.</summary>
+    public string Resource { get; init; } = "";
+
     /// <summary>The name of the user who writes; empty when the API server does not say.</summary>
     public string User { get; init; } = "";
 
@@ -83,10 +89,13 @@ public static class AdmissionReview
         if (value is not null) ObjectHead.Check(value, "request.object.");
         if (old is not null) ObjectHead.Check(old, "request.oldObject.");
         var user = ObjectHead.Object(request, "userInfo", "request.");
+        var resource = ObjectHead.Object(request, "resource", "request.");
         // API servers always send a uid; 'istioctl kube-inject' does not.
         var question = new AdmissionQuestion(ObjectHead.Text(request, "uid", "request."), ObjectHead.Text(request, "namespace", "request."),
             ObjectHead.Text(request, "operation", "request."), value, old)
         {
+            Group = resource is null ? "" : ObjectHead.Text(resource, "group", "request.resource."),
+            Resource = resource is null ? "" : ObjectHead.Text(resource, "resource", "request.resource."),
             User = user is null ? "" : ObjectHead.Text(user, "username", "request.userInfo."),
             IsDryRun = request["dryRun"] switch
             {

@@ -10,7 +10,7 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.ControlPlane.Webhooks;
 
 /// <summary>Keeps the CA bundle of this revision's webhooks in one cluster up to date, so that its API server trusts us.
-/// Then validation may fail closed.</summary>
+/// Then validation may fail closed. The webhooks of the history never do: nobody may have to wait for them.</summary>
 public sealed partial class CaBundlePatcher(KubeClient client, string revision, bool validating, CaState ca, TimeProvider time, ILogger<CaBundlePatcher> log)
 {
     private const string Injector = "sidecar-injector.istio.io";
@@ -96,7 +96,7 @@ public sealed partial class CaBundlePatcher(KubeClient client, string revision, 
         return patch;
     }
 
-    private static bool IsOurs(JsonNode? webhook) => Has(webhook, Injector) || Has(webhook, Validator);
+    private static bool IsOurs(JsonNode? webhook) => Has(webhook, Injector) || Has(webhook, Validator) || Has(webhook, WellKnown.HistoryWebhook);
 
     private static bool Has(JsonNode? webhook, string suffix) => webhook?["name"]?.ToString().EndsWith(suffix, StringComparison.Ordinal) == true;
 

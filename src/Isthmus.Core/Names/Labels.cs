@@ -130,6 +130,9 @@ public static class WellKnown
     /// <summary>The ConfigMap in which the control planes of a revision keep what changed, and the Lease of the one that writes it.</summary>
     public static string History(string revision) => $"isthmus-history-{(revision.Length == 0 ? "default" : revision)}";
 
+    /// <summary>The webhook that is told who deletes and scales; the name of the one for remote secrets ends so.</summary>
+    public const string HistoryWebhook = "history.isthmus.io";
+
     public const string ReaderServiceAccount = "istio-reader-service-account";
 
     /// <summary>The account of a remote secret for a control plane of Istio, which reads more than ours.</summary>

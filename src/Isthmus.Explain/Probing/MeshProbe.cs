@@ -2,6 +2,7 @@ using System.Globalization;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose;
+using Isthmus.Operate.Diagnose.History;
 
 namespace Isthmus.Explain.Probing;
 
@@ -31,6 +32,14 @@ public sealed class MeshProbe : IDisposable
 
     /// <summary>Whether a probe has made the namespace.</summary>
     public static bool IsOwnNamespace(string name) => name.StartsWith(NamePrefix, StringComparison.Ordinal);
+
+    /// <summary>Whether a change is of what a probe has made, or removed again.</summary>
+    public static bool HasMade(MeshChange change) => IsOwnNamespace(change.Kind switch
+    {
+        "Namespace" => change.Name,
+        "Endpoints" => change.Name.Split('.').ElementAtOrDefault(1) ?? "", // the name is a host
+        _ => change.Namespace,
+    });
 
     /// <summary>The namespace that it makes in each cluster.</summary>
     public string Namespace { get; }

@@ -9,6 +9,9 @@ public sealed record Writer(string Name, bool IsProven)
 {
     /// <summary>Nobody, or several: unknown.</summary>
     public static readonly Writer Unknown = new("", false);
+
+    /// <summary>The one of two reviews of one write: a proven user counts before others; of several that are not proven, none does.</summary>
+    internal Writer Or(Writer next) => next.IsProven ? next : IsProven || Name == next.Name ? this : Unknown;
 }
 
 /// <summary>
@@ -31,7 +34,7 @@ public sealed class AdmittedWrites
         lock (_guard)
         {
             if (_users.TryAdd(key, user)) _order.Enqueue(key);
-            else _users[key] = Choose(_users[key], user);
+            else _users[key] = _users[key].Or(user);
             if (_order.Count > Most) _users.Remove(_order.Dequeue());
         }
     }
@@ -41,7 +44,4 @@ public sealed class AdmittedWrites
     {
         lock (_guard) return _users.GetValueOrDefault((write.Uid, write.Generation, write.Content), Writer.Unknown);
     }
-
-    private static Writer Choose(Writer known, Writer next) =>
-        next.IsProven ? next : known.IsProven || known.Name == next.Name ? known : Writer.Unknown;
 }

@@ -11,12 +11,16 @@ public sealed class ChangeHistory(TimeProvider time)
     private const int MostChanges = 1000;
     private const int MostBytes = 1 << 20;
 
+    /// <summary>An autoscaler writes often.</summary>
+    private const int MostWorkloads = 200;
+
     /// <summary>Changes of one object within this time are remembered as one.</summary>
     private static readonly TimeSpan Together = TimeSpan.FromMinutes(1);
 
     private readonly Lock _guard = new(); // Guards the fields below.
     private readonly ChangeRing _objects = new(MostChanges, MostBytes);
     private readonly ChangeRing _endpoints = new(MostChanges, MostBytes);
+    private readonly ChangeRing _workloads = new(MostWorkloads, MostBytes / 4);
     // By host and cluster.
     private readonly Dictionary<string, Dictionary<string, EndpointCount>> _counts = new(StringComparer.Ordinal);
     private readonly Dictionary<string, EndpointCount> _tally = new(StringComparer.Ordinal);
@@ -27,6 +31,9 @@ public sealed class ChangeHistory(TimeProvider time)
 
     /// <summary>The users whose writes the webhook admitted.</summary>
     public AdmittedWrites Admitted { get; } = new();
+
+    /// <summary>The users whose deletions it was told of.</summary>
+    public AdmittedDeletions Deletions { get; } = new(time);
 
     /// <summary>Grows with each change of the memory.</summary>
     public long Version
@@ -49,14 +56,16 @@ public sealed class ChangeHistory(TimeProvider time)
     /// <summary>How many changes were forgotten because there were too many, here and by earlier control planes.</summary>
     public long Forgotten
     {
-        get { lock (_guard) return _keptForgotten + _objects.Dropped + _endpoints.Dropped; }
+        get { lock (_guard) return _keptForgotten + Dropped; }
     }
 
     /// <summary>How many this control plane has forgotten itself.</summary>
     public long ForgottenHere
     {
-        get { lock (_guard) return _objects.Dropped + _endpoints.Dropped; }
+        get { lock (_guard) return Dropped; }
     }
+
+    private long Dropped => _objects.Dropped + _endpoints.Dropped + _workloads.Dropped;
 
     /// <summary>Takes over what earlier control planes remembered, oldest first, in place of what was taken over before. What began when this one
     /// already remembered is left out: it has that itself.</summary>
@@ -94,12 +103,33 @@ public sealed class ChangeHistory(TimeProvider time)
     /// <summary>Notes a change of an object that is no part of what is pushed to proxies: no push is its effect.</summary>
     public void NoteApart(NotedChange change) => Note(change, isPushed: false);
 
+    /// <summary>Notes that somebody may have scaled or deleted a workload, as an API server asks: no watch says whether that came about.</summary>
+    public void NoteWorkload(NotedChange change)
+    {
+        lock (_guard)
+        {
+            if (_since is null) return;
+            _version++;
+            var now = time.GetUtcNow();
+            // API servers ask again about a write that met another one.
+            if (_workloads.Newest(change.Source) is { } newest && now - newest.Last < Together && newest.Change.Verb == change.Verb
+                && newest.Change.Scaling == change.Scaling)
+            {
+                var before = newest.Bytes;
+                (newest.Change, newest.Last) = (change with { User = newest.Change.User.Or(change.User) }, now);
+                _workloads.Resized(newest, before);
+                return;
+            }
+            _workloads.Add(new(change, now));
+        }
+    }
+
     private void Note(NotedChange change, bool isPushed)
     {
         lock (_guard)
         {
             if (_since is null) return;
-            if (change.User.Name.Length == 0 && change.Write is { } write) change = change with { User = Admitted.UserOf(write) };
+            if (change.User.Name.Length == 0) change = change with { User = UserOf(change) };
             _version++;
             var now = time.GetUtcNow();
             if (_objects.Newest(change.Source) is { } newest && newest.Change.IsLike(change) && now - newest.First < Together)
@@ -114,6 +144,14 @@ public sealed class ChangeHistory(TimeProvider time)
             if (isPushed) _pending.Add(added);
         }
     }
+
+    private Writer UserOf(NotedChange change) => change switch
+    {
+        { Verb: ChangeVerb.Deleted } => Deletions.Take(change.Source),
+        { Departure: { } departure } => Deletions.OfSecret(departure.Secret),
+        { Write: { } write } => Admitted.UserOf(write),
+        _ => Writer.Unknown,
+    };
 
     /// <summary>Counts the endpoints of a host in each cluster.</summary>
     private void Tally(HostEndpoints endpoints)
@@ -194,7 +232,7 @@ public sealed class ChangeHistory(TimeProvider time)
         lock (_guard)
         {
             return [.. _kept.Where(change => change.Last >= since),
-                .. _objects.Slots.Concat(_endpoints.Slots).Where(slot => slot.Last >= since).OrderBy(slot => slot.Last).Select(slot => slot.Remembered)];
+                .. _objects.Slots.Concat(_endpoints.Slots).Concat(_workloads.Slots).Where(slot => slot.Last >= since).OrderBy(slot => slot.Last).Select(slot => slot.Remembered)];
         }
     }
 }

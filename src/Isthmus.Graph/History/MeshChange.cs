@@ -36,6 +36,9 @@ public sealed record NotedChange(ObjectRef Source, ChangeVerb Verb, Reach Reach,
     /// <summary>Only of a cluster that left.</summary>
     public Departure? Departure { get; init; }
 
+    /// <summary>Only of a workload that was scaled.</summary>
+    public Scaling? Scaling { get; init; }
+
     /// <summary>This change together with one that is shown as one with it.</summary>
     internal NotedChange After(NotedChange earlier) => this with
     {
@@ -59,6 +62,9 @@ public readonly record struct EndpointCount(int Ready, int Total)
 /// <param name="Secret">The remote secret that named it.</param>
 /// <param name="Services">How many Services of it were known.</param>
 public sealed record Departure(string Secret, int Services);
+
+/// <summary>The replicas that a workload was to have, before and after a write.</summary>
+public sealed record Scaling(int Before, int After);
 
 /// <summary>What a push changed for proxies.</summary>
 /// <param name="Proxies">How many proxies got something new.</param>

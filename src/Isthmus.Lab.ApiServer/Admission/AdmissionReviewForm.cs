@@ -17,9 +17,9 @@ internal static class AdmissionReviewForm
 {
     public static JsonObject Request(AdmissionRequest request, KindDescriptor kind, string reviewVersion, string uid)
     {
-        var body = new JsonObject { ["uid"] = uid, ["kind"] = KindOf(kind), ["resource"] = ResourceOf(kind) };
+        var body = new JsonObject { ["uid"] = uid, ["kind"] = KindOf(Shown(request, kind)), ["resource"] = ResourceOf(kind) };
         if (request.Subresource.Length > 0) body["subResource"] = request.Subresource;
-        body["requestKind"] = KindOf(request.Kind);
+        body["requestKind"] = KindOf(Shown(request, request.Kind));
         body["requestResource"] = ResourceOf(request.Kind);
         if (request.Subresource.Length > 0) body["requestSubResource"] = request.Subresource;
         if (request.Name.Length > 0) body["name"] = request.Name;
@@ -27,12 +27,16 @@ internal static class AdmissionReviewForm
         if (ns.Length > 0) body["namespace"] = ns;
         body["operation"] = request.Operation;
         body["userInfo"] = request.User.ToJson();
-        body["object"] = As(kind, request.Object);
-        body["oldObject"] = As(kind, request.OldObject);
+        body["object"] = Shown(request, kind, request.Object);
+        body["oldObject"] = Shown(request, kind, request.OldObject);
         body["dryRun"] = request.DryRun;
         body["options"] = request.Options.DeepClone();
         return new() { ["kind"] = "AdmissionReview", ["apiVersion"] = $"admission.k8s.io/{reviewVersion}", ["request"] = body };
     }
+
+    /// <summary>The object as a webhook or policy sees it: what is scaled is a Scale.</summary>
+    public static JsonObject? Shown(AdmissionRequest request, KindDescriptor kind, JsonObject? o) =>
+        request.Subresource == "scale" && o is not null ? Scales.Of(kind, o) : As(kind, o);
 
     /// <summary>The object under the name that a kind has for it: all versions of a custom resource have one form.</summary>
     public static JsonObject? As(KindDescriptor kind, JsonObject? o)
@@ -67,6 +71,8 @@ internal static class AdmissionReviewForm
             throw new WebhookAnswerException("response.patch is not base64");
         }
     }
+
+    private static KindDescriptor Shown(AdmissionRequest request, KindDescriptor kind) => request.Subresource == "scale" ? Scales.KindOf(kind) : kind;
 
     private static JsonObject KindOf(KindDescriptor kind) =>
         new() { ["group"] = kind.Group, ["version"] = kind.Version, ["kind"] = kind.Kind };

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Lab.ApiServer.Admission.Policies;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Storage;
@@ -61,7 +62,7 @@ internal sealed record WebhookClient(string Url, string ServiceNamespace, string
 /// <summary>One webhook of a configuration.</summary>
 internal sealed record Webhook(
     string Name, WebhookClient Client, AdmissionMatch Match, bool FailOpen,
-    bool SafeOnDryRun, int TimeoutSeconds, bool ReinvokeIfNeeded, string ReviewVersion)
+    bool SafeOnDryRun, int TimeoutSeconds, bool ReinvokeIfNeeded, string ReviewVersion, ValueList<NamedExpression> Conditions)
 {
     public static ValueList<Webhook> Read(StoredObject configuration) =>
         Json.Objects(configuration.Parse()["webhooks"]).Select(FromJson).ToValueList();
@@ -73,5 +74,6 @@ internal sealed record Webhook(
         Json.Text(hook["failurePolicy"]) == "Ignore",
         Json.Text(hook["sideEffects"]) is "None" or "NoneOnDryRun", (int)(Json.Whole(hook["timeoutSeconds"]) ?? 10),
         Json.Text(hook["reinvocationPolicy"]) == "IfNeeded",
-        Json.Texts(hook["admissionReviewVersions"]).FirstOrDefault(version => version is "v1" or "v1beta1") ?? "v1");
+        Json.Texts(hook["admissionReviewVersions"]).FirstOrDefault(version => version is "v1" or "v1beta1") ?? "v1",
+        NamedExpression.Read(hook["matchConditions"]));
 }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Lab.ApiServer.Admission.Policies;
 using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Patch;
@@ -56,6 +57,12 @@ internal sealed class WebhookAdmission(
         if (await AskAsync(hook, kind, request, stop) is not { } answer) return false;
         request.Warnings.AddRange(answer.Warnings);
         if (answer.Patch is null || request.Object is not { } before) return false;
+        if (request.Subresource == "scale")
+        {
+            request.Object = Scales.Apply(request.Kind, (JsonObject)before.DeepClone(),
+                Patched(answer.Patch, Scales.Of(request.Kind, before), Scales.KindOf(kind)));
+            return !JsonNode.DeepEquals(before, request.Object);
+        }
         var patched = Patched(answer.Patch, before, kind);
         // Seen in another version, it comes back under that version's name.
         patched["apiVersion"] = before["apiVersion"]?.DeepClone();
@@ -87,10 +94,12 @@ internal sealed class WebhookAdmission(
         }
     }
 
-    /// <returns>Null if the webhook failed and its failure policy is Ignore.</returns>
+    /// <returns>Null if its conditions do not hold, or if the webhook failed and its failure policy is Ignore.</returns>
     /// <exception cref="ApiException">The webhook rejected the request, or failed and its failure policy is Fail.</exception>
     private async Task<WebhookAnswer?> AskAsync(Webhook hook, KindDescriptor kind, AdmissionRequest request, CancellationToken stop)
     {
+        if (!hook.Conditions.IsEmpty && !NamedExpression.AllHold(hook.Conditions, new PolicyObjects(request, kind, store).Scope(), out var failure))
+            return failure is null || hook.FailOpen ? null : throw Failed(hook, failure);
         if (request.DryRun && !hook.SafeOnDryRun)
             throw ApiException.BadRequest($"admission webhook \"{hook.Name}\" does not support dry run");
         try

@@ -88,7 +88,9 @@ public sealed class Applier(KubeClient client, TimeProvider time)
             var known = (existing["webhooks"] as JsonArray ?? []).FirstOrDefault(candidate => candidate?["name"]?.ToString() == webhook["name"]?.ToString());
             if (known?["clientConfig"]?["caBundle"] is not { } bundle) continue;
             webhook["clientConfig"]!["caBundle"] = bundle.DeepClone();
-            webhook["failurePolicy"] = known["failurePolicy"]?.DeepClone();
+            // The control plane closes the webhooks of validation only.
+            if (webhook["name"]?.ToString().EndsWith(WellKnown.HistoryWebhook, StringComparison.Ordinal) != true)
+                webhook["failurePolicy"] = known["failurePolicy"]?.DeepClone();
         }
     }
 

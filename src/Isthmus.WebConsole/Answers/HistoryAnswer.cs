@@ -32,21 +32,14 @@ internal sealed class HistoryAnswer(MeshStateReader reader, string istioNamespac
         if (history.ControlPlanes.Count == 0)
             throw new ProblemException(history.Silent.FirstOrDefault() ?? history.WithoutHistory.Select(plane => plane.Problem).FirstOrDefault()
                 ?? new ProblemException("mesh", unread.FirstOrDefault() ?? "none of the clusters has a control plane", "see the page Problems").Problem);
-        var page = HistoryTree.Of(history);
-        foreach (var (line, change) in page["changes"]!.AsArray().Zip(history.Changes))
-            (line!["object"], line["concerns"], line["effect"]) = (change.Object, change.Concerns, change.Effect);
         // What a probe makes and removes again would hide the rest.
-        page["ofProbes"] = page["changes"]!.AsArray().RemoveAll(line => IsOfProbe(line!["kind"]!.ToString(), line["namespace"]!.ToString(),
-            line["name"]!.ToString()));
+        var shown = history with { Changes = [.. history.Changes.Where(change => !MeshProbe.HasMade(change))] };
+        var page = HistoryTree.Of(shown);
+        foreach (var (line, change) in page["changes"]!.AsArray().Zip(shown.Changes))
+            (line!["object"], line["concerns"], line["effect"]) = (change.Object, change.Concerns, change.Effect);
+        page["ofProbes"] = history.Changes.Count - shown.Changes.Count;
         foreach (var error in unread) page["unknown"]!.AsArray().Add((JsonNode)error);
         page["now"] = time.GetUtcNow();
         return page;
     }
-
-    internal static bool IsOfProbe(string kind, string ns, string name) => MeshProbe.IsOwnNamespace(kind switch
-    {
-        "Namespace" => name,
-        "Endpoints" => name.Split('.').ElementAtOrDefault(1) ?? "", // the name is a host
-        _ => ns,
-    });
 }

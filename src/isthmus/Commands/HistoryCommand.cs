@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
+using Isthmus.Explain.Probing;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.History;
@@ -39,7 +41,10 @@ internal static class HistoryCommand
                     throw new ProblemException(history.Silent.FirstOrDefault()
                         ?? new ProblemException("mesh", $"none of the clusters has a control plane in namespace {ns}",
                             "list the contexts of the mesh with --contexts").Problem);
-                output.Write(line, () => HistoryTree.Of(history), () => Show(history, TimeProvider.System.GetUtcNow()));
+                // What a probe makes and removes again would hide the rest.
+                var shown = history with { Changes = [.. history.Changes.Where(change => !MeshProbe.HasMade(change))] };
+                var ofProbes = history.Changes.Count - shown.Changes.Count;
+                output.Write(line, () => Tree(shown, ofProbes), () => Show(shown, ofProbes, TimeProvider.System.GetUtcNow()));
                 // What could be told is missing then. That a control plane keeps no history is an answer.
                 return history.Silent.Count == 0 ? 0 : ExitCode.Failure;
             }
@@ -55,7 +60,14 @@ internal static class HistoryCommand
     private static string Host(string? host, string? ns) =>
         host is null ? "" : ns is not null && !host.Contains('.', StringComparison.Ordinal) ? $"{host}.{ns}" : host;
 
-    private static void Show(MeshHistory history, DateTimeOffset now)
+    private static JsonObject Tree(MeshHistory history, int ofProbes)
+    {
+        var tree = HistoryTree.Of(history);
+        tree["ofProbes"] = ofProbes;
+        return tree;
+    }
+
+    private static void Show(MeshHistory history, int ofProbes, DateTimeOffset now)
     {
         if (history.ControlPlanes.Count == 0) Console.WriteLine("No control plane that answers keeps a history of changes.");
         else if (history.Changes.Count == 0) Console.WriteLine("No changes found.");
@@ -69,6 +81,7 @@ internal static class HistoryCommand
                 ])]);
         }
         Console.WriteLine();
+        if (ofProbes > 0) Console.WriteLine($"Left out: {Counted.Of(ofProbes, "change")} in namespaces that 'isthmus verify' made for its probes.");
         foreach (var plane in history.ControlPlanes)
         {
             var since = plane.Since is { } time

@@ -383,7 +383,7 @@ public sealed class PictureTests
     [InlineData("Endpoints", "", "echo.shop.svc.cluster.local", false)]
     [InlineData("Service", "shop", "isthmus-probe-1a2b", false)]
     public void The_history_leaves_out_what_a_probe_makes(string kind, string ns, string name, bool isLeftOut) =>
-        Assert.Equal(isLeftOut, HistoryAnswer.IsOfProbe(kind, ns, name));
+        Assert.Equal(isLeftOut, MeshProbe.HasMade(new("c1", kind, ns, name, "created")));
 
     [Fact]
     public void A_problem_says_since_when_it_is_there()

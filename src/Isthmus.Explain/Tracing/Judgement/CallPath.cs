@@ -61,7 +61,7 @@ internal sealed partial class CallPath
         || (change.Selected is { } selected && (_workloads.Exists(one =>
             (selected.Namespace == one.Namespace || selected.Namespace == _rootNamespace) && Selectors.Matches(selected.Labels, one.Labels))
             // Of one that is gone, no workload is left.
-            || (change.Kind == MeshApi.WorkloadEntry.Name
+            || ((change.Kind == MeshApi.WorkloadEntry.Name || RecentChanges.Templates.Contains(change.Kind))
                 && _selectors.Exists(one => selected.Namespace == one.Namespace && Selectors.Matches(one.Labels, selected.Labels)))
             // Labels that were changed may be those by which its Pods were selected.
             || (RecentChanges.Templates.Contains(change.Kind) && _hosts.Contains(HostOf(change.Name, change.Namespace)))));

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Lab.ApiServer.Cel;
 using Isthmus.Lab.ApiServer.Storage;
 using Isthmus.Lab.ApiServer.Values;
 
@@ -12,7 +13,33 @@ namespace Isthmus.Lab.ApiServer.Admission.Policies;
 internal sealed record PolicyValidation(PolicyExpression Expression, string Message, PolicyExpression? MessageExpression, string Reason);
 
 /// <summary>A condition, or a variable, by its name.</summary>
-internal sealed record NamedExpression(string Name, PolicyExpression Expression);
+internal sealed record NamedExpression(string Name, PolicyExpression Expression)
+{
+    public static ValueList<NamedExpression> Read(JsonNode? list) =>
+        Json.Objects(list).Select(item => new NamedExpression(Json.Text(item["name"]), PolicyExpression.Read(Json.Text(item["expression"])))).ToValueList();
+
+    /// <summary>Whether all conditions hold. As in Kubernetes, one that does not hold decides before one that fails.</summary>
+    /// <param name="scope">Makes one for each expression.</param>
+    /// <param name="failure">Why that cannot be said; null if it can.</param>
+    public static bool AllHold(ValueList<NamedExpression> conditions, Func<CelScope> scope, out string? failure)
+    {
+        failure = null;
+        foreach (var condition in conditions)
+        {
+            try
+            {
+                if (condition.Expression.Truth(scope())) continue;
+                failure = null;
+                return false;
+            }
+            catch (CelFailureException e)
+            {
+                failure ??= $"matchCondition '{condition.Name}' resulted in error: {e.Message}";
+            }
+        }
+        return failure is null;
+    }
+}
 
 /// <summary>A kind of objects by which policies can be set.</summary>
 internal sealed record ParamKind(string Group, string Version, string Kind);
@@ -27,12 +54,10 @@ internal sealed record AdmissionPolicy(
         var o = stored.Parse();
         var spec = o["spec"];
         return new(
-            o.TextAt("metadata", "name"), AdmissionMatch.Read(spec.At("matchConstraints")), Named(spec.At("matchConditions")), Named(spec.At("variables")),
+            o.TextAt("metadata", "name"), AdmissionMatch.Read(spec.At("matchConstraints")), NamedExpression.Read(spec.At("matchConditions")),
+            NamedExpression.Read(spec.At("variables")),
             Json.Objects(spec.At("validations")).Select(Validation).ToValueList(), spec.TextAt("failurePolicy") == "Ignore", Kind(spec.At("paramKind")));
     }
-
-    private static ValueList<NamedExpression> Named(JsonNode? list) =>
-        Json.Objects(list).Select(item => new NamedExpression(Json.Text(item["name"]), PolicyExpression.Read(Json.Text(item["expression"])))).ToValueList();
 
     private static PolicyValidation Validation(JsonObject validation) => new(
         PolicyExpression.Read(Json.Text(validation["expression"])), Json.Text(validation["message"]).Trim(),

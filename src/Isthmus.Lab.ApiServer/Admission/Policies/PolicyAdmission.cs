@@ -57,9 +57,9 @@ internal sealed class PolicyAdmission(IObjectStore store, KindRegistry kinds) : 
         foreach (var parameter in parameters)
         {
             var scope = objects.Scope(policy, parameter);
-            if (!Applies(policy, scope, out var failure))
+            if (!NamedExpression.AllHold(policy.Conditions, scope, out var failure))
             {
-                if (failure is not null && !policy.FailOpen) yield return failure;
+                if (failure is not null && !policy.FailOpen) yield return new(failure, "Invalid");
                 continue;
             }
             foreach (var validation in policy.Validations)
@@ -67,26 +67,6 @@ internal sealed class PolicyAdmission(IObjectStore store, KindRegistry kinds) : 
                 if (Finding(validation, scope, policy.FailOpen) is { } finding) yield return finding;
             }
         }
-    }
-
-    /// <summary>As in Kubernetes, a condition that does not hold decides before one that fails.</summary>
-    private static bool Applies(AdmissionPolicy policy, Func<CelScope> scope, out PolicyFinding? failure)
-    {
-        failure = null;
-        foreach (var condition in policy.Conditions)
-        {
-            try
-            {
-                if (condition.Expression.Truth(scope())) continue;
-                failure = null;
-                return false;
-            }
-            catch (CelFailureException e)
-            {
-                failure ??= new($"matchCondition '{condition.Name}' resulted in error: {e.Message}", "Invalid");
-            }
-        }
-        return failure is null;
     }
 
     private static PolicyFinding? Finding(PolicyValidation validation, Func<CelScope> scope, bool failOpen)

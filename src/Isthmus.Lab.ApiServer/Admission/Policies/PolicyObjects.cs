@@ -11,8 +11,8 @@ namespace Isthmus.Lab.ApiServer.Admission.Policies;
 /// <param name="kind">How the policy wants to see the object.</param>
 internal sealed class PolicyObjects(AdmissionRequest request, KindDescriptor kind, IObjectStore store)
 {
-    private readonly JsonObject? _object = AdmissionReviewForm.As(kind, request.Object);
-    private readonly JsonObject? _old = AdmissionReviewForm.As(kind, request.OldObject);
+    private readonly JsonObject? _object = AdmissionReviewForm.Shown(request, kind, request.Object);
+    private readonly JsonObject? _old = AdmissionReviewForm.Shown(request, kind, request.OldObject);
     private readonly JsonObject _request = Request(request, kind);
 
     /// <summary>Makes a scope for each expression: each may do the same amount of work.</summary>
@@ -25,6 +25,9 @@ internal sealed class PolicyObjects(AdmissionRequest request, KindDescriptor kin
             ? found.Expression.Evaluate(scope()) : throw new CelFailureException($"undefined field '{name}'"));
         return scope;
     }
+
+    /// <summary>Makes a scope for each condition of a webhook.</summary>
+    public Func<CelScope> Scope() => () => CelScope.Of(("object", _object), ("oldObject", _old), ("request", _request));
 
     private JsonObject? Namespace() => request.Kind.Namespaced ? store.Find(Resources.Namespaces, "", request.Namespace)?.Parse() : null;
 

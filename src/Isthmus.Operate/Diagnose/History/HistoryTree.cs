@@ -41,6 +41,7 @@ public static class HistoryTree
         if (change.Workloads.Length > 0) line["workloads"] = change.Workloads;
         if (change.ReadyEndpoints is { } ready)
             line["readyEndpoints"] = new JsonObject { ["before"] = ready.Before, ["fewest"] = ready.Fewest, ["after"] = ready.After };
+        if (change.Scaling is { } scaling) line["replicas"] = new JsonObject { ["before"] = scaling.Before, ["after"] = scaling.After };
         if (change.Cause.Length > 0) line["cause"] = change.Cause;
         if (change.Secret.Length > 0) (line["secret"], line["services"]) = (change.Secret, change.LostServices);
         if (change.Proxies is { } proxies) line["proxies"] = proxies;

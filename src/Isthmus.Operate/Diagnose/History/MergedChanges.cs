@@ -32,6 +32,7 @@ public static class MergedChanges
         foreach (var change in changes.Where(change => change.ResourceVersion.Length == 0))
         {
             var same = others.FindIndex(other => !other.ControlPlanes.Intersect(change.ControlPlanes).Any() && other.ReadyEndpoints == change.ReadyEndpoints
+                && other.Scaling == change.Scaling
                 && (change.Last - other.Last).Duration() < AtOnce);
             if (same < 0) others.Add(change);
             else others[same] = Join(others[same], change);

@@ -63,7 +63,10 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
     /// <summary>Of endpoints: how many were ready before, at least, and after.</summary>
     public (int Before, int Fewest, int After)? ReadyEndpoints { get; init; }
 
-    /// <summary>Of endpoints: what was done to their workload at that time; empty: unknown.</summary>
+    /// <summary>Of a workload that was scaled: the replicas that it was to have before and after.</summary>
+    public (int Before, int After)? Scaling { get; init; }
+
+    /// <summary>Of endpoints: what was done to their workload at that time; of a workload, what was done to it. Empty: unknown.</summary>
     public string Cause { get; init; } = "";
 
     /// <summary>Of a cluster that left: the remote secret that named it; empty: unknown.</summary>
@@ -119,6 +122,7 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
                 return string.Create(CultureInfo.InvariantCulture,
                     $"Secret {Secret} is gone, so {Counted.Of(LostServices, "service")} of {Name} {(LostServices == 1 ? "is" : "are")} no "
                         + $"longer known");
+            if (Scaling is not null) return Cause;
             if (Verb == "invalid") return "has errors: the last good configuration stays in force";
             if (Proxies is null) return "";
             if (Proxies == 0) return "none";
@@ -145,7 +149,9 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
                 (type.Value.Names ?? []).ToValueList())).ToValueList(),
             ChangesInPush = Math.Max(1, line.ChangesInPush ?? 1), Secret = line.Secret ?? "", LostServices = line.Services ?? 0,
             ReadyEndpoints = line.Endpoints is { } counts ? (Ready(counts.Before), Ready(counts.Fewest), Ready(counts.After)) : null,
-            ResourceVersion = line.ResourceVersion ?? "", Fields = (line.Fields ?? []).ToValueList(),
+            ResourceVersion = line.ResourceVersion ?? "", Fields = (line.Scaling is null ? line.Fields ?? [] : ["spec.replicas"]).ToValueList(),
+            Scaling = line.Scaling is { } scaling ? (scaling.Before, scaling.After) : null,
+            Cause = line.Scaling is { } told ? string.Create(CultureInfo.InvariantCulture, $"was scaled from {told.Before} to {told.After}") : "",
         };
 
     private static int Ready(CountReport? count) => count?.Ready ?? 0;

@@ -74,9 +74,13 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
     public async Task<MeshHistory> WithWorkloadsAsync(IEnumerable<(KubeClient Client, string Cluster, string Namespace)> places, WorkloadLists lists,
         DateTimeOffset since, CancellationToken stop)
     {
-        var written = await Task.WhenAll(places.Distinct().Select(async place =>
-            WorkloadWrites.Of(place.Cluster, await lists.OfAsync(place.Client, place.Cluster, place.Namespace, stop), since)));
-        return this with { Changes = [.. Changes.Concat(written.SelectMany(all => all)).OrderBy(change => change.Last)] };
+        var read = (await Task.WhenAll(places.Select(place => (place.Client, Place: (place.Cluster, place.Namespace))).DistinctBy(one => one.Place)
+            .Select(async one => (one.Place, Objects: await lists.OfAsync(one.Client, one.Place.Cluster, one.Place.Namespace, stop)))))
+            .ToDictionary(one => one.Place, one => one.Objects);
+        var believed = ToldWrites.Believed(Changes, change => read.GetValueOrDefault((change.Cluster, change.Namespace)));
+        var written = read.SelectMany(one => WorkloadWrites.Of(one.Key.Cluster, one.Value, since))
+            .Where(write => !believed.Any(change => ToldWrites.IsSame(change, write)));
+        return this with { Changes = [.. believed.Concat(written).OrderBy(change => change.Last)] };
     }
 
     private static async Task<(IReadOnlyList<(string Context, string Pod, HistoryReport Answer)> Pages, IReadOnlyList<Forgetter> Without,

@@ -20,6 +20,9 @@ internal sealed record ToldScaling(string Deployment, DateTimeOffset At, string 
 internal sealed record WorkloadObjects(IReadOnlyList<Service> Services, IReadOnlyList<ListedWorkload> Workloads, IReadOnlyList<MadeRevision> Revisions)
 {
     public IReadOnlyList<ToldScaling> Scalings { get; init; } = [];
+
+    /// <summary>False if some workloads cannot be read: then one that is not among them may exist.</summary>
+    public bool AreWorkloadsKnown { get; init; } = true;
 }
 
 /// <summary>The Services and workloads of namespaces, from which their endpoints follow. Lists are kept for 15 seconds. From any thread.</summary>
@@ -48,15 +51,17 @@ public sealed class WorkloadLists(TimeProvider time)
 
     private static async Task<(WorkloadObjects Objects, bool IsWhole)> ReadAsync(KubeClient client, string ns, CancellationToken stop)
     {
-        var isWhole = true;
+        var (isWhole, areWorkloadsKnown) = (true, true);
         var (services, replicaSets, revisions) = (ListAsync<Service>(Kinds.Service), ListAsync<ReplicaSet>(Kinds.ReplicaSet),
             ListAsync<ControllerRevision>(Kinds.ControllerRevision));
         var events = ListAsync<JsonObject>(Kinds.Event, "involvedObject.kind=Deployment");
         var workloads = await Task.WhenAll(WorkloadTemplate.Kinds.Select(async kind =>
             (await ListAsync<JsonObject>(kind.Resource)).Select(one => new ListedWorkload(kind.Kind, one))));
         var made = (await replicaSets).Cast<KubeObject>().Concat(await revisions);
-        return (new(await services, [.. workloads.SelectMany(all => all)], [.. made.SelectMany(Made)]) { Scalings = [.. (await events).SelectMany(Told)] },
-            isWhole);
+        return (new(await services, [.. workloads.SelectMany(all => all)], [.. made.SelectMany(Made)]) 
+        {
+            Scalings = [.. (await events).SelectMany(Told)], AreWorkloadsKnown = areWorkloadsKnown,
+        }, isWhole);
 
         // Empty where it cannot be read: then the cause is not known.
         async Task<IReadOnlyList<T>> ListAsync<T>(ResourceKind kind, string? fields = null) where T : class
@@ -68,6 +73,7 @@ public sealed class WorkloadLists(TimeProvider time)
             catch (Exception e) when (ApiTrouble.Is(e, stop))
             {
                 if (e is not KubeException { Code: 403 }) isWhole = false;
+                if (WorkloadTemplate.Kinds.Any(known => known.Resource == kind)) areWorkloadsKnown = false;
                 return [];
             }
         }

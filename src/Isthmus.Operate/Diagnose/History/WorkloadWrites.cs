@@ -27,30 +27,49 @@ internal static class WorkloadWrites
     internal static async Task<IReadOnlyList<MeshChange>> NameAsync(IReadOnlyList<MeshChange> changes, IReadOnlyDictionary<string, KubeClient> clients,
         WorkloadLists lists, CancellationToken stop)
     {
-        var places = changes.Where(change => change.ReadyEndpoints is not null && clients.ContainsKey(change.Cluster))
-            .Reverse().Select(change => (change.Cluster, HostOf(change).Namespace)).Where(place => place.Namespace.Length > 0).Distinct()
+        var places = changes.Where(change => (change.ReadyEndpoints is not null || ToldWrites.IsOne(change)) && clients.ContainsKey(change.Cluster))
+            .Reverse().Select(PlaceOf).Where(place => place.Namespace.Length > 0).Distinct()
             .Take(MostNamespaces);
         var read = (await Task.WhenAll(places.Select(async place =>
             (place, Objects: await lists.OfAsync(clients[place.Cluster], place.Cluster, place.Namespace, stop)))))
             .ToDictionary(one => one.place, one => one.Objects);
-        return [.. changes.Select(change => change.ReadyEndpoints is not null && read.TryGetValue((change.Cluster, HostOf(change).Namespace), out var objects)
-            ? Name(change, objects) : change)];
+        var believed = ToldWrites.Believed(changes, change => read.GetValueOrDefault(PlaceOf(change)));
+        return [.. believed.Select(change => change.ReadyEndpoints is not null && read.TryGetValue(PlaceOf(change), out var objects)
+            ? Name(change, objects, [.. believed.Where(one => ToldWrites.IsOne(one) && PlaceOf(one) == PlaceOf(change))]) : change)];
+
+        static (string Cluster, string Namespace) PlaceOf(MeshChange change) =>
+            (change.Cluster, change.ReadyEndpoints is null ? change.Namespace : HostOf(change).Namespace);
     }
 
     /// <summary>The change with the latest write of a workload behind its host that can be its cause.</summary>
-    internal static MeshChange Name(MeshChange change, WorkloadObjects objects)
+    /// <param name="told">What control planes were told of the workloads of the namespace.</param>
+    internal static MeshChange Name(MeshChange change, WorkloadObjects objects, params IReadOnlyList<MeshChange> told)
     {
         var selector = objects.Services.FirstOrDefault(service => service.Metadata.Name == HostOf(change).Name)?.Spec.Selector;
         if (selector is not { Count: > 0 }) return change;
         var write = objects.Workloads.Where(workload => LabelSelector.Selects(selector, LabelsOf(workload.Object)))
             .SelectMany(workload => Writes(workload, objects.Revisions))
-            .Where(one => one.At >= change.First - Before && one.At <= change.Last + After).OrderBy(one => one.At).LastOrDefault();
+            .Where(one => IsCause(one.At)).OrderBy(one => one.At).LastOrDefault();
+        var asked = told.Where(one => one.Selected is { } pods && IsCause(one.Last)
+                && (LabelSelector.Selects(selector, pods.Labels.ToDictionary(StringComparer.Ordinal))
+                    || objects.Workloads.Any(workload => ToldWrites.IsOf(one, workload) && LabelSelector.Selects(selector, LabelsOf(workload.Object)))))
+            .MaxBy(one => one.Last);
+        if (asked is not null && (write is null || write.At <= asked.Last + ToldWrites.Skew))
+        {
+            return change with
+            {
+                FieldManager = asked.FieldManager, User = asked.User, IsUserProven = asked.IsUserProven,
+                Cause = $"{asked.Object} {(asked.Cause.Length > 0 ? asked.Cause : "was deleted")}",
+            };
+        }
         if (write is not null) return change with { FieldManager = write.Manager, Cause = write.What };
         // Who did it is not known any more, once somebody else has written the field.
-        var told = objects.Workloads.Where(workload => workload.Kind == "Deployment" && LabelSelector.Selects(selector, LabelsOf(workload.Object)))
+        var scaled = objects.Workloads.Where(workload => workload.Kind == "Deployment" && LabelSelector.Selects(selector, LabelsOf(workload.Object)))
             .SelectMany(workload => objects.Scalings.Where(one => one.Deployment == workload.Object["metadata"]?["name"]?.ToString()))
-            .Where(one => one.At >= change.First - Before && one.At <= change.Last + After).OrderBy(one => one.At).LastOrDefault();
-        return told is null ? change : change with { Cause = $"Deployment {HostOf(change).Namespace}/{told.Deployment} {told.What}" };
+            .Where(one => IsCause(one.At)).OrderBy(one => one.At).LastOrDefault();
+        return scaled is null ? change : change with { Cause = $"Deployment {HostOf(change).Namespace}/{scaled.Deployment} {scaled.What}" };
+
+        bool IsCause(DateTimeOffset at) => at >= change.First - Before && at <= change.Last + After;
     }
 
     /// <summary>Which workloads of a namespace were made, scaled, rolled out or otherwise changed since a time, and by whom, each as a change of its
@@ -70,6 +89,17 @@ internal static class WorkloadWrites
                 First = write.At, Last = write.At, FieldManager = write.Manager, Cause = isNew ? "" : write.What[$"{workload.Kind} {ns}/{name} ".Length..],
                 Selected = (ns, LabelsOf(workload.Object).ToValueMap()),
             };
+        }
+    }
+
+    /// <summary>Who wrote the replicas of a workload, and when, as far as it tells.</summary>
+    internal static IEnumerable<(DateTimeOffset At, string Manager)> Scalings(JsonObject workload)
+    {
+        foreach (var entry in workload["metadata"]?["managedFields"] as JsonArray ?? [])
+        {
+            if (entry?["fieldsV1"]?["f:spec"] is JsonObject fields && fields.ContainsKey("f:replicas")
+                && DateTimeOffset.TryParse(entry["time"]?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at))
+                yield return (at, entry["manager"]?.ToString() ?? "");
         }
     }
 

@@ -9,6 +9,8 @@ namespace Isthmus.Operate.Install.Render;
 /// <summary>The injection and validation webhooks. The control plane fills in the CA bundle once it has one.</summary>
 internal static class WebhookObjects
 {
+    private const string ValidationPath = "/validate";
+
     internal static string InjectorName(OperatorSpec spec) =>
         "istio-sidecar-injector" + Revision(spec) + (spec.Namespace == WellKnown.SystemNamespace ? "" : $"-{spec.Namespace}");
 
@@ -85,14 +87,54 @@ internal static class WebhookObjects
         var webhooks = new JsonArray(Validator(spec, "rev.validation.istio.io", In(Labels.Revision, spec.RevisionOrDefault)));
         // Objects that name no revision apply to all revisions. Objects of other revisions are not ours to judge.
         if (spec.Revision.Length == 0) webhooks.Add((JsonNode)Validator(spec, "validation.istio.io", Absent(Labels.Revision)));
+        foreach (var told in History(spec)) webhooks.Add((JsonNode)told);
         configuration["webhooks"] = webhooks;
         return configuration;
     }
 
+    /// <summary>Tell the control plane who deletes and scales, for its history. Nothing ever waits for them. Of Secrets, only remote secrets are sent, which it
+    /// reads anyway.</summary>
+    private static IEnumerable<JsonObject> History(OperatorSpec spec)
+    {
+        var url = spec.Value("base", "validationURL")?.ToString() ?? "";
+        // Another one does not say where the control plane is told.
+        if (url.Length > 0 && !url.EndsWith(ValidationPath, StringComparison.Ordinal)) yield break;
+        var client = Client(spec, "/history", url.Length == 0 ? "" : $"{url[..^ValidationPath.Length]}/history");
+        yield return History(WellKnown.HistoryWebhook, client,
+        [
+            Rule(["DELETE"], [.. MeshApi.IstioGroups, MeshApi.ApiGateway.Group, MeshApi.ServiceExport.Group], ["*"]),
+            Rule(["DELETE"], [""], [MeshApi.Namespace.Plural, MeshApi.Service.Plural]),
+            Rule(["DELETE"], [MeshApi.Ingress.Group], [MeshApi.Ingress.Plural, MeshApi.IngressClass.Plural]),
+            Rule(["DELETE"], [MeshApi.Deployment.Group], [MeshApi.Deployment.Plural, MeshApi.StatefulSet.Plural, MeshApi.DaemonSet.Plural]),
+            Rule(["UPDATE"], [MeshApi.Deployment.Group],
+                [.. ((KindDescriptor[])[MeshApi.Deployment, MeshApi.StatefulSet]).SelectMany(kind => (string[])[kind.Plural, $"{kind.Plural}/scale"])]),
+        ], condition: "request.operation == \"DELETE\" || request.kind.kind == \"Scale\" || object.spec.replicas != oldObject.spec.replicas");
+        yield return History($"secrets.{WellKnown.HistoryWebhook}", client, [Rule(["DELETE"], [""], [MeshApi.Secret.Plural])],
+            objects: In(Labels.MultiCluster, "true"));
+    }
+
+    private static JsonObject History(string name, JsonObject client, JsonObject[] rules, string condition = "", JsonObject? objects = null)
+    {
+        var webhook = new JsonObject
+        {
+            ["name"] = name, ["clientConfig"] = client.DeepClone(), ["rules"] = new JsonArray([.. rules]), ["failurePolicy"] = "Ignore", ["timeoutSeconds"] = 1,
+            ["sideEffects"] = "NoneOnDryRun", ["admissionReviewVersions"] = Strings("v1"),
+        };
+        // An API server that does not know conditions sends every update, and the control plane compares itself.
+        if (condition.Length > 0) webhook["matchConditions"] = new JsonArray(new JsonObject { ["name"] = "deleted-or-scaled", ["expression"] = condition });
+        if (objects is not null) webhook["objectSelector"] = new JsonObject { ["matchExpressions"] = new JsonArray(objects) };
+        return webhook;
+    }
+
+    private static JsonObject Rule(string[] operations, string[] groups, string[] resources) => new()
+    {
+        ["operations"] = Strings(operations), ["apiGroups"] = Strings(groups), ["apiVersions"] = Strings("*"), ["resources"] = Strings(resources),
+    };
+
     private static JsonObject Validator(OperatorSpec spec, string name, JsonObject objects) => new()
     {
         ["name"] = name,
-        ["clientConfig"] = Client(spec, "/validate", spec.Value("base", "validationURL")?.ToString() ?? ""),
+        ["clientConfig"] = Client(spec, ValidationPath, spec.Value("base", "validationURL")?.ToString() ?? ""),
         ["rules"] = new JsonArray(new JsonObject
         {
             ["operations"] = Strings("CREATE", "UPDATE"),

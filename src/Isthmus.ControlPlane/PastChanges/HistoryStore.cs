@@ -23,7 +23,7 @@ public sealed partial class HistoryStore(KubeClient client, DiscoverySettings se
     private const int MostChanges = 500;
 
     /// <summary>Writes of workloads, which an autoscaler may do all the time.</summary>
-    private const int MostWorkloads = 100;
+    private const int MostWorkloads = 200;
 
     /// <summary>Of all parts together, and of one. A ConfigMap holds at most a mebibyte.</summary>
     private const int MostBytes = 768 << 10;
@@ -78,8 +78,8 @@ public sealed partial class HistoryStore(KubeClient client, DiscoverySettings se
         var all = (report.Changes ?? []).Where(change => change.Endpoints is not { ConcernCallers: false }).ToList();
         var kept = all.GroupBy(GroupOf).SelectMany(group => group.Key switch
         {
-            ChangeGroup.Workloads => Fitting(group, MostWorkloads, mostBytes / 24),
-            ChangeGroup.Endpoints => Fitting(group, MostChanges, mostBytes / 24 * 11),
+            ChangeGroup.Workloads => Fitting(group, MostWorkloads, mostBytes / 12),
+            ChangeGroup.Endpoints => Fitting(group, MostChanges, mostBytes / 12 * 5),
             _ => Fitting(group, MostChanges, mostBytes / 2),
         }).ToHashSet(ReferenceEqualityComparer.Instance);
         var dropped = all.Where(change => !kept.Contains(change)).ToList();

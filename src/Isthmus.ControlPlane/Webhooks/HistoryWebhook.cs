@@ -55,10 +55,14 @@ internal sealed class HistoryWebhook(string cluster, ChangeHistory history, Revi
     /// <summary>A Scale leaves out 0, and a workload always has the number.</summary>
     private static int Replicas(JsonObject item) => item["spec"]?["replicas"] is JsonValue value && value.TryGetValue<int>(out var replicas) ? replicas : 0;
 
-    /// <summary>The Pods of a workload: by its template or, of a Scale, by its selector. Of that, what demands more than a label is left out.</summary>
+    /// <summary>The Pods of a workload: by its template or, of a Scale, by its selector.</summary>
     private static Reach ReachOf(ObjectRef source, JsonObject item) => Reach.OfWorkloads(source.Namespace,
         item["spec"]?["template"]?["metadata"]?["labels"] is JsonObject labels
             ? labels.Select(label => KeyValuePair.Create(label.Key, $"{label.Value}")).ToValueMap()
-            : ($"{item["status"]?["selector"]}").Split(',').Select(term => term.Split('=')).Where(term => term.Length == 2 && term[0].IndexOfAny(['!', ' ']) < 0)
-                .DistinctBy(term => term[0]).Select(term => KeyValuePair.Create(term[0], term[1])).ToValueMap());
+            : Labels($"{item["status"]?["selector"]}"));
+
+    /// <summary>Those of a selector, without what it demands otherwise (<c>a in (b,c)</c>, <c>a!=b</c>): it may select fewer Pods then.</summary>
+    private static ValueMap<string> Labels(string selector) => selector.Split(',').Select(term => term.Split('='))
+        .Where(term => term.Length == 2 && term[0].IndexOfAny(['!', ' ']) < 0).DistinctBy(term => term[0])
+        .Select(term => KeyValuePair.Create(term[0], term[1])).ToValueMap();
 }

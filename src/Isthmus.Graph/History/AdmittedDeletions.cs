@@ -34,7 +34,13 @@ public sealed class AdmittedDeletions(TimeProvider time)
     /// <summary>Who deleted it; unknown if another control plane, or none, was asked. The next object of this name is another one.</summary>
     internal Writer Take(ObjectRef gone)
     {
-        lock (_guard) return _users.Remove(gone, out var known) && time.GetUtcNow() - known.At <= Patience ? known.User : Writer.Unknown;
+        lock (_guard)
+        {
+            if (!_users.TryGetValue(gone, out var known)) return Writer.Unknown;
+            // Of a remote secret, the clusters that it named ask as well.
+            if (gone.Kind != "Secret") _users.Remove(gone);
+            return time.GetUtcNow() - known.At <= Patience ? known.User : Writer.Unknown;
+        }
     }
 
     /// <summary>Who deleted a Secret, as NAMESPACE/NAME: one may name several clusters, each of which leaves.</summary>

@@ -12,7 +12,7 @@ public sealed class ChangeHistory(TimeProvider time)
     private const int MostBytes = 1 << 20;
 
     /// <summary>An autoscaler writes often.</summary>
-    private const int MostWorkloads = 200;
+    private const int MostWorkloads = 500;
 
     /// <summary>Changes of one object within this time are remembered as one.</summary>
     private static readonly TimeSpan Together = TimeSpan.FromMinutes(1);
@@ -232,7 +232,8 @@ public sealed class ChangeHistory(TimeProvider time)
         lock (_guard)
         {
             return [.. _kept.Where(change => change.Last >= since),
-                .. _objects.Slots.Concat(_endpoints.Slots).Concat(_workloads.Slots).Where(slot => slot.Last >= since).OrderBy(slot => slot.Last).Select(slot => slot.Remembered)];
+                .. _objects.Slots.Concat(_endpoints.Slots).Concat(_workloads.Slots).Where(slot => slot.Last >= since).OrderBy(slot => slot.Last)
+                    .Select(slot => slot.Remembered)];
         }
     }
 }

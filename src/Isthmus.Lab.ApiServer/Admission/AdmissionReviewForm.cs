@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Lab.ApiServer.Cel;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Values;
 
@@ -33,6 +34,19 @@ internal static class AdmissionReviewForm
         body["options"] = request.Options.DeepClone();
         return new() { ["kind"] = "AdmissionReview", ["apiVersion"] = $"admission.k8s.io/{reviewVersion}", ["request"] = body };
     }
+
+    /// <summary>The request without the objects, which have names of their own in expressions.</summary>
+    public static JsonObject WithoutObjects(AdmissionRequest request, KindDescriptor kind)
+    {
+        var asked = (JsonObject)Request(request, kind, "v1", "")["request"]!;
+        foreach (var field in (string[])["uid", "object", "oldObject"]) asked.Remove(field);
+        return asked;
+    }
+
+    /// <summary>What the conditions of webhooks know of a request.</summary>
+    public static CelScope Scope(AdmissionRequest request, KindDescriptor kind) => CelScope.Of(
+        ("object", Shown(request, kind, request.Object)), ("oldObject", Shown(request, kind, request.OldObject)),
+        ("request", WithoutObjects(request, kind)));
 
     /// <summary>The object as a webhook or policy sees it: what is scaled is a Scale.</summary>
     public static JsonObject? Shown(AdmissionRequest request, KindDescriptor kind, JsonObject? o) =>

@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Lab.ApiServer.Admission.Policies;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Storage;

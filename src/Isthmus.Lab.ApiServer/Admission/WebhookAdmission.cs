@@ -1,7 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
-using Isthmus.Lab.ApiServer.Admission.Policies;
 using Isthmus.Lab.ApiServer.Errors;
 using Isthmus.Lab.ApiServer.Objects;
 using Isthmus.Lab.ApiServer.Patch;
@@ -98,7 +97,7 @@ internal sealed class WebhookAdmission(
     /// <exception cref="ApiException">The webhook rejected the request, or failed and its failure policy is Fail.</exception>
     private async Task<WebhookAnswer?> AskAsync(Webhook hook, KindDescriptor kind, AdmissionRequest request, CancellationToken stop)
     {
-        if (!hook.Conditions.IsEmpty && !NamedExpression.AllHold(hook.Conditions, new PolicyObjects(request, kind, store).Scope(), out var failure))
+        if (!hook.Conditions.IsEmpty && !NamedExpression.AllHold(hook.Conditions, () => AdmissionReviewForm.Scope(request, kind), out var failure))
             return failure is null || hook.FailOpen ? null : throw Failed(hook, failure);
         if (request.DryRun && !hook.SafeOnDryRun)
             throw ApiException.BadRequest($"admission webhook \"{hook.Name}\" does not support dry run");

@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Isthmus.Lab.ApiServer.Admission.Policies;
+using Isthmus.Lab.ApiServer.Admission;
 using Isthmus.Lab.ApiServer.Registry;
 using Isthmus.Lab.ApiServer.Validation;
 using Isthmus.Lab.ApiServer.Values;
@@ -38,7 +38,7 @@ internal sealed class AdmissionPolicyStrategy : KindStrategy
                 {
                     context.Warnings.Add($"{at}: has no effect, because this server has no audit log");
                 }
-                else if (PolicyExpression.Read(text) is { Node: null } expression)
+                else if (AdmissionExpression.Read(text) is { Node: null } expression)
                 {
                     context.Warnings.Add($"{at}: {expression.Obstacle}, so that it counts as failed for every request (failurePolicy)");
                 }

@@ -60,6 +60,23 @@ public sealed class HistoryStoreTests : IAsyncLifetime
         Assert.Contains(("later", "istiod-2"), third.After(DateTimeOffset.MinValue).Select(change => (change.Change.Source.Name, change.Istiod)));
     }
 
+    [Fact]
+    public async Task Who_deleted_and_who_scaled_is_known_after_a_restart()
+    {
+        var first = Started();
+        first.Deletions.Add(new("c1", "VirtualService", "shop", "rule"), new("alice", true));
+        first.Note(Change("rule") with { Verb = ChangeVerb.Deleted, Write = null, User = Writer.Unknown });
+        first.NoteWorkload(new(new("c1", "Deployment", "shop", "cart"), ChangeVerb.Changed,
+            Reach.OfWorkloads("shop", new Dictionary<string, string> { ["app"] = "cart" }.ToValueMap())) { User = new("bob", false), Scaling = new(3, 0) });
+        await WhileKeptAsync(first, "istiod-1", () => Task.FromResult(true));
+        var second = Started();
+        await WhileKeptAsync(second, "istiod-2", () => Task.FromResult(second.KeptSince is not null));
+        Assert.Equal(first.After(DateTimeOffset.MinValue).Select(change => change.Change),
+            second.After(DateTimeOffset.MinValue).Select(change => change.Change));
+        Assert.Equal([("rule", "alice", null), ("cart", "bob", new Scaling(3, 0))],
+            second.After(DateTimeOffset.MinValue).Select(change => (change.Change.Source.Name, change.Change.User.Name, change.Change.Scaling)));
+    }
+
     /// <summary>As in a rolling update: the new Pod reads, then the old one notes more, and writes it when it stops.</summary>
     [Fact]
     public async Task What_an_old_Pod_writes_after_a_new_one_has_read_is_known_to_the_new_one()
@@ -160,6 +177,15 @@ public sealed class HistoryStoreTests : IAsyncLifetime
         Assert.Equal(301, kept.Forgotten);
 
         static EndpointCounts Counts(int before, int fewest, int after) => new(new(before), new(fewest), new(after));
+    }
+
+    [Fact]
+    public void Scalings_do_not_push_out_others_either()
+    {
+        var rule = new ChangeReport { Name = "rule", Kind = "VirtualService", Verb = "changed" };
+        var many = Enumerable.Range(0, 800).Select(i => new ChangeReport { Name = $"cart-{i}", Kind = "Deployment", Verb = "changed", Scaling = new(1, 2) })
+            .ToList();
+        Assert.Equal([rule, .. many.Skip(600)], HistoryStore.Newest(new() { Changes = [rule, .. many] }).Changes!);
     }
 
     [Theory]

@@ -83,6 +83,19 @@ public sealed class RecentChangesTests
         Assert.Equal("", Of("else"));
     }
 
+    /// <summary>Of a workload that was deleted or scaled to nothing, no Pod is left.</summary>
+    [Theory]
+    [InlineData("deleted", "")]
+    [InlineData("changed", "was scaled from 3 to 0")]
+    public void A_workload_without_Pods_is_told(string verb, string cause)
+    {
+        var gone = At(1, "Deployment", "shop", "orders-b") with { Verb = verb, Cause = cause, Proxies = null };
+        string Of(string app) => Told([gone with { Selected = ("shop", new Dictionary<string, string> { ["app"] = app, ["version"] = "v9" }.ToValueMap()) }],
+            "endpoints", "cluster x");
+        Assert.Equal("orders-b", Of("orders"));
+        Assert.Equal("", Of("else"));
+    }
+
     /// <summary>Control planes do not watch what makes Pods, and a part of a route has no hosts.</summary>
     [Fact]
     public void A_workload_behind_the_host_and_a_part_of_its_routes_are_told()

@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Objects;
-using Isthmus.Lab.ApiServer.Cel;
 using Isthmus.Lab.ApiServer.Storage;
 using Isthmus.Lab.ApiServer.Values;
 
@@ -10,36 +9,7 @@ namespace Isthmus.Lab.ApiServer.Admission.Policies;
 /// <summary>What must hold.</summary>
 /// <param name="Message">Empty for none.</param>
 /// <param name="MessageExpression">Takes the place of the message where it has a value.</param>
-internal sealed record PolicyValidation(PolicyExpression Expression, string Message, PolicyExpression? MessageExpression, string Reason);
-
-/// <summary>A condition, or a variable, by its name.</summary>
-internal sealed record NamedExpression(string Name, PolicyExpression Expression)
-{
-    public static ValueList<NamedExpression> Read(JsonNode? list) =>
-        Json.Objects(list).Select(item => new NamedExpression(Json.Text(item["name"]), PolicyExpression.Read(Json.Text(item["expression"])))).ToValueList();
-
-    /// <summary>Whether all conditions hold. As in Kubernetes, one that does not hold decides before one that fails.</summary>
-    /// <param name="scope">Makes one for each expression.</param>
-    /// <param name="failure">Why that cannot be said; null if it can.</param>
-    public static bool AllHold(ValueList<NamedExpression> conditions, Func<CelScope> scope, out string? failure)
-    {
-        failure = null;
-        foreach (var condition in conditions)
-        {
-            try
-            {
-                if (condition.Expression.Truth(scope())) continue;
-                failure = null;
-                return false;
-            }
-            catch (CelFailureException e)
-            {
-                failure ??= $"matchCondition '{condition.Name}' resulted in error: {e.Message}";
-            }
-        }
-        return failure is null;
-    }
-}
+internal sealed record PolicyValidation(AdmissionExpression Expression, string Message, AdmissionExpression? MessageExpression, string Reason);
 
 /// <summary>A kind of objects by which policies can be set.</summary>
 internal sealed record ParamKind(string Group, string Version, string Kind);
@@ -60,8 +30,8 @@ internal sealed record AdmissionPolicy(
     }
 
     private static PolicyValidation Validation(JsonObject validation) => new(
-        PolicyExpression.Read(Json.Text(validation["expression"])), Json.Text(validation["message"]).Trim(),
-        Json.Text(validation["messageExpression"]) is { Length: > 0 } text ? PolicyExpression.Read(text) : null,
+        AdmissionExpression.Read(Json.Text(validation["expression"])), Json.Text(validation["message"]).Trim(),
+        Json.Text(validation["messageExpression"]) is { Length: > 0 } text ? AdmissionExpression.Read(text) : null,
         Json.Text(validation["reason"]) is { Length: > 0 } reason ? reason : "Invalid");
 
     private static ParamKind? Kind(JsonNode? kind)

@@ -13,7 +13,7 @@ internal sealed class PolicyObjects(AdmissionRequest request, KindDescriptor kin
 {
     private readonly JsonObject? _object = AdmissionReviewForm.Shown(request, kind, request.Object);
     private readonly JsonObject? _old = AdmissionReviewForm.Shown(request, kind, request.OldObject);
-    private readonly JsonObject _request = Request(request, kind);
+    private readonly JsonObject _request = AdmissionReviewForm.WithoutObjects(request, kind);
 
     /// <summary>Makes a scope for each expression: each may do the same amount of work.</summary>
     public Func<CelScope> Scope(AdmissionPolicy policy, JsonObject? parameter)
@@ -26,16 +26,5 @@ internal sealed class PolicyObjects(AdmissionRequest request, KindDescriptor kin
         return scope;
     }
 
-    /// <summary>Makes a scope for each condition of a webhook.</summary>
-    public Func<CelScope> Scope() => () => CelScope.Of(("object", _object), ("oldObject", _old), ("request", _request));
-
     private JsonObject? Namespace() => request.Kind.Namespaced ? store.Find(Resources.Namespaces, "", request.Namespace)?.Parse() : null;
-
-    /// <summary>The request without the objects, which have names of their own.</summary>
-    private static JsonObject Request(AdmissionRequest request, KindDescriptor kind)
-    {
-        var asked = (JsonObject)AdmissionReviewForm.Request(request, kind, "v1", "")["request"]!;
-        foreach (var field in (string[])["uid", "object", "oldObject"]) asked.Remove(field);
-        return asked;
-    }
 }

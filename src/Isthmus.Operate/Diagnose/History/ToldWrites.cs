@@ -5,8 +5,8 @@ using Isthmus.Operate.Inventory;
 namespace Isthmus.Operate.Diagnose.History;
 
 /// <summary>
-/// Who scaled or deleted workloads, as API servers told control planes before they wrote. Such a write may still have failed, and nobody watches workloads: what
-/// the objects contradict is left out, and so is what they cannot confirm unless an API server that has proven itself said it. Pure.
+/// Who scaled or deleted workloads, as API servers told control planes before they wrote. Such a write may still have failed, and nobody watches workloads:
+/// what the objects contradict is left out, and so is what they cannot confirm unless an API server that has proven itself said it. Pure.
 /// </summary>
 internal static class ToldWrites
 {
@@ -37,7 +37,8 @@ internal static class ToldWrites
                 believed.Add(change);
                 continue;
             }
-            var (objects, workload) = (read(change), read(change)?.Workloads.FirstOrDefault(one => IsOf(change, one))?.Object);
+            var objects = read(change);
+            var workload = objects?.Workloads.FirstOrDefault(one => IsOf(change, one))?.Object;
             var isBelieved = workload is not null ? Agrees(change, workload) : objects is { AreWorkloadsKnown: true } || change.IsUserProven;
             if (isBelieved) believed.Add(workload is null || change.Scaling is null ? change : change with { FieldManager = ManagerOf(change, workload) });
         }
@@ -57,5 +58,6 @@ internal static class ToldWrites
     }
 
     private static string ManagerOf(MeshChange change, JsonObject workload) =>
-        WorkloadWrites.Scalings(workload).Where(write => (write.At - change.Last).Duration() <= Skew).MaxBy(write => write.At).Manager ?? "";
+        WorkloadWrites.Scalings(workload).Where(write => (write.At - change.Last).Duration() <= Skew).OrderBy(write => write.At)
+            .Select(write => write.Manager).LastOrDefault("");
 }

@@ -10,7 +10,7 @@ namespace Isthmus.Operate.Diagnose.History;
 /// Who scaled or rolled out the workloads behind endpoints that came or went. Control planes do not watch workloads, but a Deployment, StatefulSet or DaemonSet
 /// names the last writer of each field (<c>metadata.managedFields</c>), and when that one last wrote any of its fields. That it wrote the template at that
 /// time is known only if a ReplicaSet or ControllerRevision was made then, and that it wrote the number of replicas only if it writes nothing else.
-/// Of earlier writes, events tell what was done, and not by whom.
+/// Where a webhook told a control plane of that, it is known for sure. Of other earlier writes, events tell what was done, and not by whom.
 /// </summary>
 internal static class WorkloadWrites
 {

@@ -159,6 +159,53 @@ public sealed class WebhookAdmissionTests : IAsyncLifetime
         await Admission().ValidateAsync(Pod(), default);
     }
 
+    [Theory]
+    [InlineData("object.metadata.name == 'p'", "Fail", 1, "")]
+    [InlineData("object.metadata.name == 'q'", "Fail", 0, "")]
+    [InlineData("object.spec.replicas == 1", "Ignore", 0, "")]
+    [InlineData("request.operation == 'CREATE' || object.spec.replicas == 1", "Ignore", 1, "")]
+    [InlineData("object.spec.replicas == 1", "Fail", 0, "failed calling webhook \"a.hook.test\": matchCondition 'only' resulted in error: ")]
+    public async Task A_webhook_is_asked_while_its_conditions_hold(string condition, string policy, int asked, string refusal)
+    {
+        await ServeAsync();
+        _answer = _ => new() { ["allowed"] = true };
+        await HookAsync(Resources.ValidatingWebhooks,
+            $$"""
+            "failurePolicy": "{{policy}}", "sideEffects": "NoneOnDryRun", "matchConditions": [{"name": "only", "expression": "{{condition}}"}]
+            """);
+        if (refusal.Length == 0) await Admission().ValidateAsync(Pod(), default);
+        else Assert.Contains(refusal, await RefusalAsync(), StringComparison.Ordinal);
+        Assert.Equal(asked, _asked.Count);
+    }
+
+    /// <summary>As API servers do, whatever is scaled.</summary>
+    [Fact]
+    public async Task A_webhook_sees_a_Scale_where_something_is_scaled()
+    {
+        await ServeAsync();
+        _answer = _ => new() { ["allowed"] = true };
+        await HookAsync(Resources.ValidatingWebhooks,
+            """
+            "rules": [{"operations": ["UPDATE"], "apiGroups": ["apps"], "apiVersions": ["*"], "resources": ["deployments/scale"], "scope": "*"}]
+            """);
+        var old = (JsonObject)JsonNode.Parse(
+            """{"metadata": {"name": "d", "namespace": "n", "uid": "u", "labels": {"a": "b"}}, "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "d"}}}}""")!;
+        var next = (JsonObject)old.DeepClone();
+        next["spec"]!["replicas"] = 0;
+        var write = _rig.Request(_rig.Kind("apps", "v1", "deployments"), "UPDATE", next);
+        await Admission().ValidateAsync(new AdmissionRequest
+        {
+            Attributes = write.Attributes with { Subresource = "scale", Namespace = "n", Name = "d" }, Kind = write.Kind, Operation = "UPDATE", Object = next,
+            OldObject = old, Options = [],
+        }, default);
+        var asked = Assert.Single(_asked)["request"]!;
+        Assert.Equal("""{"group":"autoscaling","version":"v1","kind":"Scale"}""", asked["kind"]!.ToJsonString());
+        Assert.Equal("""{"group":"apps","version":"v1","resource":"deployments"}""", asked["resource"]!.ToJsonString());
+        Assert.Equal(("scale", "u", "app=d", null, "3"), (asked.TextAt("subResource"), asked.TextAt("object", "metadata", "uid"),
+            asked.TextAt("object", "status", "selector"), asked["object"]!["spec"]!["replicas"]?.ToString(),
+            asked["oldObject"]!["spec"]!["replicas"]?.ToString()));
+    }
+
     [Fact]
     public async Task A_webhook_with_side_effects_is_not_asked_for_a_dry_run()
     {

@@ -133,7 +133,8 @@ public sealed class DeletedAndScaledTests : IAsyncLifetime
             "deleted Deployment shop/stock by user system:kube-controller-manager, not proven: ",
             "deleted Service shop/old by user alice, not proven: ",
             "deleted VirtualService shop/orders by user alice, not proven: ",
-        ], changes.Select(change => $"{change.Verb} {change.Object} by {change.By}: {(change.Proxies is null ? change.Effect : "")}").Order(StringComparer.Ordinal));
+        ], changes.Select(change => $"{change.Verb} {change.Object} by {change.By}: {(change.Proxies is null ? change.Effect : "")}")
+            .Order(StringComparer.Ordinal));
         // With a host, its workload that was scaled to nothing is among its changes.
         var ofHost = (await HistoryAsync("orders.shop"))!.Changes!.Select(change => $"{change.Kind} {change.Name}").ToList();
         Assert.Contains("Deployment orders", ofHost);

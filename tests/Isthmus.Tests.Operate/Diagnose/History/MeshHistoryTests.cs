@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Core.Collections;
 using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
@@ -218,6 +219,65 @@ public sealed class MeshHistoryTests
         var named = WorkloadWrites.Name(change, new([service], [new(kind, workload)], [new(revisionOf, "orders-v1", at.AddSeconds(-29))]));
         Assert.Equal(("kubectl", cause), (named.FieldManager, named.Cause));
     }
+
+    /// <summary>API servers ask before they write: what failed afterwards, or what somebody made up, is not told.</summary>
+    [Theory]
+    [InlineData("scaled", "07:59:59", 0, true)]
+    [InlineData("scaled", "07:00:00", 0, true)] // the replicas are what was asked for
+    [InlineData("scaled", "07:00:00", 3, false)]
+    [InlineData("scaled", "08:30:00", 3, true)] // somebody scaled it again
+    [InlineData("deleted", "07:00:00", 3, false)]
+    [InlineData("deleted going", "07:00:00", 3, true)]
+    [InlineData("deleted again", "07:00:00", 3, true)]
+    public void What_a_workload_contradicts_is_not_believed(string asked, string written, int replicas, bool isBelieved)
+    {
+        var at = new DateTimeOffset(2026, 11, 22, 8, 0, 0, TimeSpan.Zero);
+        var change = Told(asked.Split(' ')[0], at);
+        var deployment = (JsonObject)JsonNode.Parse($$$"""
+            {"metadata": {"name": "orders", "namespace": "shop", "creationTimestamp": "2026-11-22T{{{(asked.EndsWith("again", StringComparison.Ordinal) ? "08:10" : "06:00")}}}:00Z",
+             "managedFields": [{"manager": "kubectl", "time": "2026-11-22T{{{written}}}Z", "fieldsV1": {"f:spec": {"f:replicas": {} } } } ] }, "spec": {"replicas": {{{replicas}}} } }
+            """)!;
+        if (asked.EndsWith("going", StringComparison.Ordinal)) deployment["metadata"]!["deletionTimestamp"] = "2026-11-22T08:00:00Z";
+        var objects = new WorkloadObjects([], [new("Deployment", deployment)], []);
+        var believed = ToldWrites.Believed([change], _ => objects);
+        Assert.Equal(isBelieved, believed.Count == 1);
+        if (isBelieved && written == "07:59:59") Assert.Equal("kubectl (user alice, not proven)", believed[0].By);
+    }
+
+    /// <summary>Without the objects, only an API server that has proven itself is believed.</summary>
+    [Theory]
+    [InlineData(true, true, true)]
+    [InlineData(true, false, true)]
+    [InlineData(false, true, true)]
+    [InlineData(false, false, false)]
+    public void Where_no_object_can_say_so_only_a_proven_user_is_believed(bool areKnown, bool isProven, bool isBelieved)
+    {
+        var change = Told("deleted", DateTimeOffset.UnixEpoch) with { IsUserProven = isProven };
+        Assert.Equal(isBelieved, ToldWrites.Believed([change], _ => new([], [], []) { AreWorkloadsKnown = areKnown }).Count == 1);
+        Assert.Equal(isProven, ToldWrites.Believed([change], _ => null).Count == 1);
+    }
+
+    [Fact]
+    public void Endpoints_name_who_deleted_or_scaled_their_workload()
+    {
+        var at = new DateTimeOffset(2026, 11, 22, 8, 0, 0, TimeSpan.Zero);
+        var change = Endpoints(3, 0, 0) with { Name = "orders.shop.svc.cluster.local", First = at.AddSeconds(1), Last = at.AddSeconds(1) };
+        var service = JsonSerializer.Deserialize("""{"metadata": {"name": "orders", "namespace": "shop"}, "spec": {"selector": {"app": "orders"}}}""",
+            KubeJson.Of<Service>())!;
+        var objects = new WorkloadObjects([service], [], []);
+        Assert.Equal(("user alice, not proven", "3 → 0 ready: Deployment shop/orders was deleted"), Named(Told("deleted", at)));
+        Assert.Equal(("user alice, not proven", "3 → 0 ready: Deployment shop/orders was scaled from 3 to 0"), Named(Told("scaled", at)));
+        Assert.Equal(("", "3 → 0 ready"), Named(Told("deleted", at.AddMinutes(-10))));
+        Assert.Equal(("", "3 → 0 ready"),
+            Named(Told("deleted", at) with { Selected = ("shop", new Dictionary<string, string> { ["app"] = "cart" }.ToValueMap()) }));
+
+        (string, string) Named(MeshChange told) => WorkloadWrites.Name(change, objects, told) is var named ? (named.By, named.Effect) : default;
+    }
+
+    private static MeshChange Told(string what, DateTimeOffset at) => Read($$$"""
+        {"cluster": "c1", "kind": "Deployment", "namespace": "shop", "name": "orders", "user": "alice", "userProven": false,
+         "workloads": {"namespace": "shop", "labels": {"app": "orders"} }, {{{(what == "scaled" ? "\"verb\": \"changed\", \"scaling\": {\"before\": 3, \"after\": 0}" : "\"verb\": \"deleted\"")}}} }
+        """) with { First = at, Last = at };
 
     private sealed class EmptyCluster : ClusterStandIn
     {

@@ -7,8 +7,8 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.ControlPlane.Debug;
 
-/// <summary>The certificates that servers of gateways name, as the objects that hold them are now. Whoever asks pays for it: once for what is read of each
-/// object, and for a look at the Pods, in whose namespaces the Secrets are.</summary>
+/// <summary>The certificates that servers of gateways name, and those that DestinationRules name for calls to others, as the objects that hold them are now.
+/// Whoever asks pays for it: once for what is read of each object, and for a look at the Pods, in whose namespaces the Secrets are.</summary>
 internal sealed class GatewaySecrets(MeshGraph mesh)
 {
     /// <param name="Pair">The certificate of a server; null when it cannot be read, or there is none.</param>
@@ -19,17 +19,43 @@ internal sealed class GatewaySecrets(MeshGraph mesh)
 
     public IEnumerable<MeshCertificate> Read()
     {
-        var gateways = mesh.GatewayObjects.Items.Values.Where(gateway => gateway.Servers.Any(server => server.Tls is { Credentials.IsEmpty: false })).ToList();
-        var places = new PodPlaces(gateways.Select(gateway => gateway.Selector), mesh.Sources.Pods.Items.Values);
-        foreach (var gateway in gateways)
+        var gateways = mesh.GatewayObjects.Items.Values.ToList();
+        var rules = mesh.Sources.DestinationRules.Items.Values.Where(rule => rule.Tls.Any(tls => tls.CredentialName.Length > 0)).ToList();
+        var callers = rules.Exists(rule => rule.WorkloadSelector.Count == 0) ? gateways : [];
+        var places = new PodPlaces(callers.Concat(gateways.Where(NeedsPods)).Select(gateway => gateway.Selector), mesh.Sources.Pods.Items.Values);
+        return gateways.SelectMany(gateway => Served(gateway, places)).Concat(Called(rules, callers, places));
+    }
+
+    private static bool NeedsPods(Gateway gateway) =>
+        gateway.Servers.Any(server => server.Tls is { } tls && tls.Credentials.Any(credential => credential.Namespace.Length == 0));
+
+    private IEnumerable<MeshCertificate> Served(Gateway gateway, PodPlaces places)
+    {
+        foreach (var server in gateway.Servers)
         {
-            foreach (var server in gateway.Servers)
+            if (server.Tls is not { } tls) continue;
+            foreach (var (index, name) in tls.Credentials.Index())
+                foreach (var (cluster, ns) in name.Namespace.Length > 0 ? [(gateway.Source.Cluster, name.Namespace)] : places.Of(gateway))
+                    foreach (var one in Of(gateway, server, tls, index, other => Find(cluster, ns, other))) yield return one;
+            foreach (var one in tls.ClientCas.SelectMany(ca => CasOf(gateway, Find(gateway.Source.Cluster, ca.Namespace, ca)))) yield return one;
+        }
+    }
+
+    /// <summary>A rule's Secret is in the namespace of the proxy that calls: a gateway, or the Pods that the rule selects.</summary>
+    private IEnumerable<MeshCertificate> Called(IEnumerable<DestinationRule> rules, IEnumerable<Gateway> callers, PodPlaces places)
+    {
+        var everywhere = callers.SelectMany(places.Of).Distinct().ToList();
+        foreach (var rule in rules)
+        {
+            foreach (var name in rule.Tls.Select(tls => tls.CredentialName).Where(name => name.Length > 0).Distinct())
             {
-                if (server.Tls is not { } tls) continue;
-                foreach (var (index, name) in tls.Credentials.Index())
-                    foreach (var (cluster, ns) in name.Namespace.Length > 0 ? [(gateway.Source.Cluster, name.Namespace)] : places.Of(gateway.Selector))
-                        foreach (var one in Of(gateway, server, tls, index, other => Find(cluster, ns, other))) yield return one;
-                foreach (var one in tls.ClientCas.SelectMany(ca => CasOf(gateway, Find(gateway.Source.Cluster, ca.Namespace, ca)))) yield return one;
+                foreach (var (cluster, ns) in rule.WorkloadSelector.Count > 0 ? [(rule.Source.Cluster, rule.Namespace)] : everywhere)
+                {
+                    if (Find(cluster, ns, new(name, "")) is not { } credential) continue;
+                    var (pair, cas) = ContentsOf(credential);
+                    if (pair is not null) yield return pair with { Role = CertificateRole.Origination, Fault = credential.Problem };
+                    foreach (var ca in cas) yield return ca with { Role = CertificateRole.Origination };
+                }
             }
         }
     }

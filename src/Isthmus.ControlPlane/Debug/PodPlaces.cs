@@ -32,5 +32,7 @@ internal sealed class PodPlaces
         }
     }
 
-    public IEnumerable<(string Cluster, string Namespace)> Of(ValueMap<string> selector) => _places[selector];
+    /// <param name="gateway">One whose selector was given.</param>
+    public IEnumerable<(string Cluster, string Namespace)> Of(Gateway gateway) =>
+        _places[gateway.Selector].Where(place => gateway.PodNamespace.Length == 0 || place.Namespace == gateway.PodNamespace);
 }

@@ -44,6 +44,7 @@ public sealed partial class AlertsTests
     [InlineData("ControlPlaneCertificateNotRenewed", CertificateRole.WebhookBundle)]
     [InlineData("GatewayCertificateEnds", CertificateRole.Gateway)]
     [InlineData("ClientAuthorityEnds", CertificateRole.ClientAuthority)]
+    [InlineData("OriginationCertificateEnds", CertificateRole.Origination)]
     [InlineData("RemoteCredentialsEnd", CertificateRole.RemoteToken)]
     public void What_is_left_of_a_life_is_told_when_the_commands_tell_it(string name, CertificateRole role)
     {

@@ -139,6 +139,28 @@ public sealed class CertificateMetricsTests
     }
 
     [Theory]
+    [InlineData("", "shop")]
+    [InlineData("workloadSelector: {matchLabels: {app: web} },", "web")]
+    public void What_rules_call_others_with_is_that_of_gateways_or_of_the_Pods_of_the_rule(string selector, string ns)
+    {
+        _rig.Config($$"""
+            {apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: out, namespace: web},
+             spec: {host: pay.example, {{selector}} trafficPolicy: {tls: {mode: MUTUAL, credentialName: client} } } }
+            """);
+        Gateway("front", "shop.example");
+        var (certificate, _) = TestCa.SelfSignedPair("client");
+        foreach (var place in (string[])["shop", "web", "other"])
+            Put("client", place, [("tls.crt", certificate), ("tls.key", TestCa.SelfSignedPair("other").Key), ("ca.crt", certificate)]);
+        _rig.GatewayPod("c1", "web", ns: "web");
+        _rig.Push();
+        Assert.Equal(
+            [
+                $$"""{{Ends}}{cluster="c1",kind="client",object="Secret {{ns}}/client"} {{Hundred}}""",
+                $$"""{{Problem}}{cluster="c1",object="Secret {{ns}}/client",reason="unusable_key"} 1""",
+            ], Lines().Where(line => !line.StartsWith(Starts, StringComparison.Ordinal)));
+    }
+
+    [Theory]
     [InlineData("own", "")]
     [InlineData("of another", "untrusted")]
     [InlineData("none", "untrusted")]

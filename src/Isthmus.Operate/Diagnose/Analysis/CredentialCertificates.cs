@@ -52,8 +52,8 @@ internal sealed class CredentialCertificates(ClusterInventory cluster, Func<stri
 
     /// <summary>The tokens with which control planes here read other clusters.</summary>
     public static IEnumerable<MeshCertificate> Tokens(string context, IEnumerable<RemoteSecretFacts> remotes) =>
-        remotes.Select(remote => new MeshCertificate(context, CertificateRole.RemoteToken, $"Secret {remote.Secret}", $"cluster {remote.Cluster}", remote.Issued,
-            remote.Expires)
+        remotes.Select(remote => new MeshCertificate(context, CertificateRole.RemoteToken, $"Secret {remote.Secret}", $"cluster {remote.Cluster}",
+            remote.Issued, remote.Expires)
     {
         Fault = remote.Error, NeededBy = "the control planes here", RenewedBy = "you: isthmus create-remote-secret --rotate",
     });

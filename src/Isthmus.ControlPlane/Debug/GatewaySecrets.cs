@@ -51,10 +51,11 @@ internal sealed class GatewaySecrets(MeshGraph mesh)
             {
                 foreach (var (cluster, ns) in rule.WorkloadSelector.Count > 0 ? [(rule.Source.Cluster, rule.Namespace)] : everywhere)
                 {
-                    if (Find(cluster, ns, new(name, "")) is not { } credential) continue;
-                    var (pair, cas) = ContentsOf(credential);
-                    if (pair is not null) yield return pair with { Role = CertificateRole.Origination, Fault = credential.Problem };
-                    foreach (var ca in cas) yield return ca with { Role = CertificateRole.Origination };
+                    var named = new NamedCredential(name, "");
+                    if (Find(cluster, ns, named) is { } own && ContentsOf(own).Pair is { } pair)
+                        yield return pair with { Role = CertificateRole.Origination, Fault = own.Problem };
+                    foreach (var ca in GatewayCredentials.CaOf(named, other => Find(cluster, ns, other)) is { } holder ? ContentsOf(holder).Cas : [])
+                        yield return ca with { Role = CertificateRole.Origination };
                 }
             }
         }

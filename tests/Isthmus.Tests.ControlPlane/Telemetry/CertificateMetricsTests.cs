@@ -150,12 +150,16 @@ public sealed class CertificateMetricsTests
         Gateway("front", "shop.example");
         var (certificate, _) = TestCa.SelfSignedPair("client");
         foreach (var place in (string[])["shop", "web", "other"])
-            Put("client", place, [("tls.crt", certificate), ("tls.key", TestCa.SelfSignedPair("other").Key), ("ca.crt", certificate)]);
+        {
+            Put("client", place, [("tls.crt", certificate), ("tls.key", TestCa.SelfSignedPair("other").Key)]);
+            Put("client-cacert", place, [("ca.crt", certificate)]);
+        }
         _rig.GatewayPod("c1", "web", ns: "web");
         _rig.Push();
         Assert.Equal(
             [
                 $$"""{{Ends}}{cluster="c1",kind="client",object="Secret {{ns}}/client"} {{Hundred}}""",
+                $$"""{{Ends}}{cluster="c1",kind="client",object="Secret {{ns}}/client-cacert"} {{Hundred}}""",
                 $$"""{{Problem}}{cluster="c1",object="Secret {{ns}}/client",reason="unusable_key"} 1""",
             ], Lines().Where(line => !line.StartsWith(Starts, StringComparison.Ordinal)));
     }

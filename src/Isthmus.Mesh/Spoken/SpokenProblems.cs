@@ -74,8 +74,9 @@ public static class SpokenProblems
 
     private static bool Differs(Protocol declared, Said said) => declared switch
     {
-        Protocol.Auto or Protocol.Udp or Protocol.Hbone => false,
-        _ when declared.IsHttp() => said is Said.Tls or Said.Other,
+        Protocol.Auto => said == Said.Http10,
+        Protocol.Udp or Protocol.Hbone => false,
+        _ when declared.IsHttp() => said is Said.Tls or Said.Other or Said.Http10,
         _ => said is Said.Http1 or Said.Http2,
     };
 
@@ -87,7 +88,8 @@ public static class SpokenProblems
         var where = proxies.Count == 1 ? $"at proxy {proxies[0]}" : $"at {proxies.Count} proxies, for example {proxies[0]}";
         var (spoken, effect, remedy, severity) = Judge(place.Declared, place.Said);
         var seenOf = $"{count} connection{(count == 1 ? "" : "s")} in the last minute, {where}";
-        var declared = $"is declared {place.Declared.ToString().ToUpperInvariant()}, and clients speak {spoken} there: {effect} ({seenOf})";
+        var declares = place.Declared == Protocol.Auto ? "declares no protocol" : $"is declared {place.Declared.ToString().ToUpperInvariant()}";
+        var declared = $"{declares}, and clients speak {spoken} there: {effect} ({seenOf})";
         return place.Begun is not { } begun ? new(Code, $"Service {place.Service}", $"spec.ports[{place.Port}]", declared, remedy, severity)
             : new(Code, begun.Rule, begun.Field,
                 $"is {begun.Mode}, so that proxies of callers begin TLS at the Pods of Service {place.Service}, whose proxies take only that of the mesh: its "
@@ -97,6 +99,9 @@ public static class SpokenProblems
 
     private static (string Spoken, string Effect, string Remedy, Severity Severity) Judge(Protocol declared, Said said) => (declared.IsHttp(), said) switch
     {
+        (_, Said.Http10) => ("HTTP/1.0", "the proxy answers 426 (Upgrade Required)",
+            "let clients speak HTTP/1.1 (nginx: proxy_http_version 1.1), or set values.pilot.env.PILOT_HTTP10=true for the control plane, so that its proxies "
+                + "serve HTTP/1.0", Severity.Warning),
         (true, Said.Tls) => ("TLS", "the proxy expects requests that it can read, and closes these connections",
             $"if the application speaks TLS, {Declare("https")}; otherwise let clients call it in plain text, and lead routes of gateways that pass TLS on "
                 + "(TLSRoute, tls routes of VirtualServices) to a port of TLS", Severity.Warning),

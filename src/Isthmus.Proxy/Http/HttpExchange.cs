@@ -141,6 +141,7 @@ internal sealed partial class HttpExchange(
     {
         if (Request.Version == HttpVersions.Http10 && !_action.Codec.AcceptHttp10)
         {
+            parts.Report.Unexpected(connection, Wire.Reports.SpokenPort.Types.Protocol.Http10);
             await _own.ReplyAsync(426, "", "low_version", EndReason.ClientProtocolError, closes: true).ConfigureAwait(false);
             return;
         }

@@ -16,6 +16,8 @@ public sealed class SpokenProblemsTests
     [InlineData("http", Said.Tls, Severity.Warning, "is declared HTTP, and clients speak TLS there", "set appProtocol: https")]
     [InlineData("grpc-web", Said.Tls, Severity.Warning, "is declared GRPCWEB, and clients speak TLS there", "set appProtocol: https")]
     [InlineData("http2", Said.Other, Severity.Warning, "is declared HTTP2, and clients speak something that is not HTTP there", "set appProtocol: tcp")]
+    [InlineData("http", Said.Http10, Severity.Warning, "is declared HTTP, and clients speak HTTP/1.0 there: the proxy answers 426", "PILOT_HTTP10=true")]
+    [InlineData("anything", Said.Http10, Severity.Warning, "declares no protocol, and clients speak HTTP/1.0 there: the proxy answers 426", "HTTP/1.1")]
     [InlineData("https", Said.Http1, Severity.Warning, "is declared HTTPS, and clients speak plain HTTP/1 there", "set appProtocol: http")]
     [InlineData("tls", Said.Http2, Severity.Warning, "is declared TLS, and clients speak plain HTTP/2 there", "set appProtocol: http2")]
     [InlineData("tcp", Said.Http1, Severity.Info, "is declared TCP, and clients speak HTTP/1 there", "set appProtocol: http, unless")]
@@ -35,6 +37,7 @@ public sealed class SpokenProblemsTests
     [InlineData("grpc", Said.Http2)]
     [InlineData("https", Said.Tls)] // it is now, whatever the proxy had when it met that
     [InlineData("tcp", Said.Other)]
+    [InlineData("tcp", Said.Http10)]
     [InlineData("anything", Said.Tls)] // whatever is spoken there is detected
     public void A_port_that_is_declared_as_it_is_spoken_is_not(string port, Said said) => Assert.Empty(Find(port, new SpokenOnPort(8080, said, 1)));
 

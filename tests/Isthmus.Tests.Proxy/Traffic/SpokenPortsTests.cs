@@ -66,6 +66,8 @@ public sealed class SpokenPortsTests
     [InlineData("INBOUND", "SSH-2.0-OpenSSH\r\n", "Other")]
     [InlineData("INBOUND", "*1\r\n$4\r\nPING\r\n", "Other")]
     [InlineData("INBOUND", "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n", "")]
+    [InlineData("INBOUND", "GET / HTTP/1.0\r\nhost: x\r\n\r\n", "Http10")]
+    [InlineData("OUTBOUND", "GET / HTTP/1.0\r\nhost: x\r\n\r\n", "")]
     // What a client says after a request is its own fault, and not the port's.
     [InlineData("INBOUND", "GET / HTTP/1.1\r\nhost: x\r\n\r\n\0\0", "")]
     [InlineData("INBOUND", "GET / HTTP/1.1\r\nhost: x\r\nhost: y\r\n\r\n", "")]

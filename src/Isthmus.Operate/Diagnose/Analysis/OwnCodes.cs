@@ -312,8 +312,8 @@ public static class OwnCodes
 
     public static readonly AnalysisCode PortSpokenOtherwise = new("ISM1480", "PortSpokenOtherwise", Severity.Warning,
         "Clients speak another protocol on a port than its Service declares, as proxies of the workload saw in the last minute: TLS, or something that is not "
-            + "HTTP, where HTTP is declared; plain HTTP where TLS is declared; or HTTP where TCP is (a note: it works, but nothing knows of requests). The "
-            + "control planes say so while it lasts; the analysis of files cannot know it. A DestinationRule by which proxies of callers begin that TLS is "
+            + "HTTP, where HTTP is declared; plain HTTP where TLS is declared; HTTP/1.0, which proxies refuse with 426; or HTTP where "
+            + "TCP is declared (a note: it works, but nothing knows of requests). The control planes say so while it lasts; the analysis of files cannot know it. A DestinationRule by which proxies of callers begin that TLS is "
             + "named instead of the port.",
         "Set appProtocol of the port, or name the port after what is spoken, or correct the clients; remove TLS from the DestinationRule.");
 

@@ -170,6 +170,23 @@ public sealed class AnalyzerTests
     public void What_only_looks_like_a_call_that_is_kept_from_workloads_is_not_found() => Assert.All(ReachCases.Fine, item =>
         Assert.DoesNotContain(MeshText.Analyze(item.Mesh), finding => finding.Problem.Code == item.Code));
 
+    /// <summary>Files have no status: only a cluster that runs tells that a load balancer gives no address, or that no Pod is ready.</summary>
+    [Theory]
+    [InlineData("type: LoadBalancer, ", "True", "ISM1005", "has no external address")]
+    [InlineData("externalIPs: [192.0.2.1], ", "False", "ISM1006", "has no ready Pods")]
+    [InlineData("externalIPs: [192.0.2.1], ", "True", "", "")]
+    public void What_only_a_running_cluster_tells_of_its_gateway_is_told_there_alone(string spec, string ready, string code, string says)
+    {
+        var clusters = MeshText.Clusters(ReachCases.Entered(spec).Replace("conditions: [{type: Ready, status: \"True\"}]",
+            $"conditions: [{{type: Ready, status: \"{ready}\"}}]", StringComparison.Ordinal));
+        IEnumerable<Problem> Found(bool isRunning) => Isthmus.Operate.Diagnose.Analysis.Analysis.Run([.. clusters.Select(cluster => !isRunning ? cluster
+            : cluster.WithRemoteSecrets([], "https://192.0.2.9:6443"))]).Select(finding => finding.Problem)
+            .Where(problem => problem.Code is "ISM1005" or "ISM1006");
+        Assert.Empty(Found(isRunning: false));
+        Assert.Equal(code.Length > 0 ? [(code, "Service istio-system/east")] : [], Found(isRunning: true).Select(problem => (problem.Code, problem.Object)));
+        Assert.All(Found(isRunning: true), problem => Assert.StartsWith(says, problem.Message, StringComparison.Ordinal));
+    }
+
     /// <summary>What may be meant is a note; that by which calls fail, whoever makes them, is more.</summary>
     [Theory]
     [InlineData("ISM1487", "so that all of them fail", Severity.Warning)]

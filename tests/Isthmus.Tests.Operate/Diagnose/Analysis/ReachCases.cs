@@ -274,6 +274,8 @@ internal static class ReachCases
 
     private const string OnLoad = "externalIPs: [192.0.2.1], ";
 
+    internal static string Entered(string spec) => Two(Near, Gated(spec));
+
     /// <summary>The far cluster, whose gateway has the label of its network.</summary>
     private static string Gated(string spec, int replicas = 1) => Join(
         Without(Labelled(spec), replicas > 0 ? "no such line" : "{name: east-1,"),

@@ -225,7 +225,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
         var identity = Identity(_settings);
         var owner = new HistoryOwner(_settings.ClusterId, _settings.PodName);
         var pages = new DebugEndpoints(_report, _lastKnown, _gatewayNames,
-            MeshPages.All(_engine, $"ConfigMap {_settings.Namespace}/{_settings.MeshConfigMap}", OtherProblems)
+            MeshPages.All(_engine, $"ConfigMap {_settings.Namespace}/{_settings.MeshConfigMap}", OtherProblems, _ports.Time)
                 .Append(SourcePage.For(_engine, _report, _settings.ClusterId))
             .Append(HistoryPage.For(_engine, _history, owner, _ports.Time)).Append(DistributionPage.For(_engine, _clusters.Config))
             .Concat(ProxyPages.All(_engine, _clusters.Config)).ToDictionary(StringComparer.Ordinal))

@@ -33,6 +33,7 @@ internal sealed partial class DataPlane : IDisposable
     private readonly LogServices _logServices;
     private readonly LossReport _losses;
     private readonly TelemetryLosses _lost;
+    private readonly RefusedPools _refused;
     private volatile bool _hasLeft;
     private int _sweeps;
 
@@ -60,6 +61,7 @@ internal sealed partial class DataPlane : IDisposable
         var own = new OwnRequests(State, exchange);
         var authorizers = new Authorizers(own, Report.Access);
         _lost = new TelemetryLosses(ports.Time, settings.LossTime);
+        _refused = new RefusedPools(ports.Time);
         var exports = new ExportParts(own, Report.Access, _lost, _background, ports.Time, settings.BatchTime);
         _tracers = new Tracers(exports, ports, settings.Identity);
         _accessLogs.Services = _logServices = new LogServices(exports, settings.Identity);
@@ -106,11 +108,13 @@ internal sealed partial class DataPlane : IDisposable
 
     public long DroppedLogLines => _accessLogs.Dropped;
 
-    /// <summary>What the control plane is told: the telemetry that is lost at present, and what clients lately spoke where it was not expected.</summary>
+    /// <summary>What the control plane is told: the telemetry that is lost at present, what clients lately spoke where it was not expected, and what limits
+    /// refused.</summary>
     public TelemetryReport Told()
     {
         var told = _lost.Report();
         told.Spoken.Add(Report.Spoken.Lately());
+        told.Refused.Add(_refused.Of(State.Current.Clusters.Values));
         return told;
     }
 

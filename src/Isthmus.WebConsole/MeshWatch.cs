@@ -26,8 +26,6 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, P
     private volatile IReadOnlyList<GatewayReach> _reached = [];
     private volatile IReadOnlyDictionary<Party, ProxyPlace> _callers = new Dictionary<Party, ProxyPlace>();
     private volatile IReadOnlyList<Flow> _flows = [];
-    private volatile IReadOnlyList<ServiceNode> _outside = [];
-    private volatile PoolOverflows _overflows = PoolOverflows.None;
     private readonly ProblemAges _ages = new(); // locked when used
     private readonly TaskCompletionSource _firstReading = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private DateTimeOffset? _analyzed;
@@ -166,7 +164,7 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, P
             Start(_chooseNow);
         }
         var (flows, callers) = builder.Build(rates);
-        (_flows, _outside, _overflows) = (flows, callers, _overflows.Next(flows, time.GetUtcNow()));
+        _flows = flows;
         Publish("traffic", new TrafficPicture(time.GetUtcNow(), flows, callers, _sampler.Proxies.All, _sampler.Silent) { Prometheus = known.States },
             PageJson.Default.TrafficPicture);
     }
@@ -210,8 +208,7 @@ internal sealed class MeshWatch(MeshStateReader reader, MeshAnalysis analysis, P
     private IReadOnlyList<ProblemRow> Found(IReadOnlyList<Check> checks)
     {
         var rows = ProblemRow.Join(checks, analysis.Findings);
-        return _topology is not { } topology ? rows
-            : [.. DownServices.Add(rows, _mesh, topology, _flows), .. _overflows.Rows(_mesh, topology, [.. topology.Services, .. _outside])];
+        return _topology is { } topology ? DownServices.Add(rows, _mesh, topology, _flows) : rows;
     }
 
     private static IReadOnlyList<ClusterFacts> Verifiable(MeshState mesh) =>

@@ -5,6 +5,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Graph.Derive;
 using Isthmus.Mesh.Losses;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Overflows;
 using Isthmus.Mesh.Spoken;
 using Isthmus.Reports;
 using Isthmus.Wire.Xds;
@@ -18,7 +19,7 @@ internal static class MeshPages
     /// <param name="settings">The object with MeshConfig.</param>
     /// <param name="others">What is wrong beside the objects of the mesh.</param>
     internal static Dictionary<string, Func<HttpContext, Task<JsonNode>>> All(PushEngine engine, string settings,
-        Func<MeshGraph, IEnumerable<Problem>> others) =>
+        Func<MeshGraph, IEnumerable<Problem>> others, TimeProvider time) =>
         new(StringComparer.Ordinal)
     {
         ["syncz"] = _ => Task.FromResult(Sync(engine)),
@@ -27,7 +28,7 @@ internal static class MeshPages
         ["networkz"] = http => engine.AskAsync<JsonNode>(writer => Networks(writer.Mesh), http.RequestAborted),
         ["registryz"] = http => engine.AskAsync<JsonNode>(writer => Registry(writer.Mesh), http.RequestAborted),
         ["endpointShardz"] = http => engine.AskAsync(writer => Shards(writer.Mesh), http.RequestAborted),
-        ["problemz"] = http => engine.AskAsync(writer => Problems(writer.Mesh, engine.Proxies, settings, others), http.RequestAborted),
+        ["problemz"] = http => engine.AskAsync(writer => Problems(writer.Mesh, engine.Proxies, settings, others, time.GetUtcNow()), http.RequestAborted),
         ["live"] = http => engine.AskAsync<JsonNode>(writer => Live(writer.Mesh, http.Request.Query.ContainsKey("verify")), http.RequestAborted),
     };
 
@@ -100,9 +101,9 @@ internal static class MeshPages
     };
 
     /// <summary>Objects with errors or warnings, hosts that clusters define differently, what proxies ask for and cannot get, the telemetry
-    /// that they lose, and what clients speak to them.</summary>
+    /// that they lose, what clients speak to them, and what their limits refuse.</summary>
     private static JsonNode Problems(MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies, string settings,
-        Func<MeshGraph, IEnumerable<Problem>> others) =>
+        Func<MeshGraph, IEnumerable<Problem>> others, DateTimeOffset now) =>
         DebugPage.Of([.. mesh.Sources.Problems.Items.OrderBy(item => item.Key)
         .SelectMany(item => item.Value.Problems.Select(problem => (item.Key.Cluster, Problem: problem)))
         .Concat(mesh.Disagreements.Items.OrderBy(item => item.Key, StringComparer.Ordinal)
@@ -112,6 +113,7 @@ internal static class MeshPages
         .Concat(proxies.SelectMany(proxy => proxy.Problems.Concat(proxy.Refusals).Select(problem => (proxy.Proxy.Cluster, Problem: problem))).Distinct())
         .Concat(Losses(mesh, proxies, settings))
         .Concat(Spoken(mesh, proxies))
+        .Concat(Refused(mesh, proxies, now))
         .Concat(others(mesh).Select(problem => (Cluster: "", Problem: problem)))
         .Select(item => new ProblemReport(item.Problem.Code, item.Problem.Severity.ToString(), item.Cluster, item.Problem.Object, item.Problem.Path,
             item.Problem.Message, item.Problem.Remedy))], ControlPlaneReports.Default.Problems);
@@ -127,6 +129,12 @@ internal static class MeshPages
     {
         var spoken = proxies.Select(feed => new SpokenProxy(feed.Proxy, feed.Spoken)).Where(proxy => !proxy.Spoken.IsEmpty).ToList();
         return spoken.Count == 0 ? [] : SpokenProblems.Of(mesh.View(), spoken);
+    }
+
+    private static IEnumerable<(string Cluster, Problem Problem)> Refused(MeshGraph mesh, IReadOnlyList<ProxyFeed> proxies, DateTimeOffset now)
+    {
+        var refusing = proxies.Select(feed => new RefusingProxy(feed.Proxy, feed.Refused)).Where(proxy => !proxy.Refused.IsEmpty).ToList();
+        return refusing.Count == 0 ? [] : RefusedProblems.Of(mesh.View(), refusing, now);
     }
 
     private const int MostConflicts = 100;

@@ -3,6 +3,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Losses;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Overflows;
 using Isthmus.Mesh.Spoken;
 using Isthmus.Wire.Reports;
 using Isthmus.Wire.Xds;
@@ -47,6 +48,7 @@ public sealed class ProxyFeed : IXdsFeed
     private Problem? _unproven;
     private ValueList<LostTelemetry> _losses;
     private ValueList<SpokenOnPort> _spoken;
+    private ValueList<RefusedCalls> _refused;
     private Action? _tell; // the stream, once it follows
 
     internal ProxyFeed(ProxyIdentity proxy, TimeProvider time, Action<ProxyFeed> left, ControlMetrics? metrics = null)
@@ -99,6 +101,12 @@ public sealed class ProxyFeed : IXdsFeed
     internal ValueList<SpokenOnPort> Spoken
     {
         get { lock (_guard) return _spoken; }
+    }
+
+    /// <summary>What the limits of the proxy's clusters lately refused, as it says.</summary>
+    internal ValueList<RefusedCalls> Refused
+    {
+        get { lock (_guard) return _refused; }
     }
 
     /// <summary>Called when <see cref="Losses"/> change.</summary>
@@ -191,10 +199,10 @@ public sealed class ProxyFeed : IXdsFeed
 
     public void Reported(TelemetryReport report)
     {
-        var (losses, spoken) = (LostTelemetry.Of(report), SpokenOnPort.Of(report));
+        var (losses, spoken, refused) = (LostTelemetry.Of(report), SpokenOnPort.Of(report), RefusedCalls.Of(report));
         lock (_guard)
         {
-            _spoken = spoken;
+            (_spoken, _refused) = (spoken, refused);
             if (_losses == losses) return;
             _losses = losses;
         }

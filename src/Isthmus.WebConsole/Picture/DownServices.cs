@@ -44,8 +44,9 @@ internal static class DownServices
 
     /// <summary>Whether there are Pods that had the time to become ready.</summary>
     private static bool HasPods(MeshState mesh, ServiceNode node) =>
-        mesh.Find(node.Cluster) is { } cluster && cluster.Services.FirstOrDefault(one => one.Metadata.Namespace == node.Namespace && one.Metadata.Name == node.Name)
-            is { Spec.Selector.Count: > 0 } service
+        mesh.Find(node.Cluster) is { } cluster
+            && cluster.Services.FirstOrDefault(one => one.Metadata.Namespace == node.Namespace && one.Metadata.Name == node.Name)
+                is { Spec.Selector.Count: > 0 } service
             && TopologyBuilder.Behind(cluster, service).Any(pod => pod.Status.Phase is not ("Succeeded" or "Failed")
                 && pod.Metadata.CreationTimestamp is { } created && mesh.Time - created > Start);
 }

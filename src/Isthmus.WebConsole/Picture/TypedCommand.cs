@@ -25,8 +25,9 @@ internal static partial class TypedCommand
         var caller = callers.FirstOrDefault(one => one.Id == failing.From);
         var port = mesh.Find(to.Cluster)?.Services.FirstOrDefault(one => one.Metadata.Namespace == to.Namespace && one.Metadata.Name == to.Name)
             ?.Spec.Ports.FirstOrDefault()?.Port;
+        var scheme = failing.Protocol == "tcp" ? "tcp" : "http";
         return caller is not { Caller.Length: > 0 } || port is null ? "" : string.Create(CultureInfo.InvariantCulture,
-            $"isthmus trace {caller.Caller} {(failing.Protocol == "tcp" ? "tcp" : "http")}://{to.Name}.{to.Namespace}:{port} --context={caller.Cluster} --no-call");
+            $"isthmus trace {caller.Caller} {scheme}://{to.Name}.{to.Namespace}:{port} --context={caller.Cluster} --no-call");
     }
 
     /// <summary>What comes before the words that follow a command: nothing in quotation marks is one of them.</summary>

@@ -20,6 +20,9 @@ public static class TelemetryReports
     /// <summary>The most ports, with a protocol each, that a report holds; control planes ignore further ones.</summary>
     public const int MostSpoken = 32;
 
+    /// <summary>The most clusters with refused calls that a report holds; control planes ignore further ones.</summary>
+    public const int MostRefused = 32;
+
     /// <param name="controlPlane">As in a response.</param>
     public static bool AreTakenBy(ControlPlane? controlPlane)
     {

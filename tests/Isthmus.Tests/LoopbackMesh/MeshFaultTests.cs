@@ -4,6 +4,7 @@ using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Overflows;
 using Isthmus.Operate.Install;
 using Xunit;
 
@@ -28,6 +29,13 @@ public sealed class MeshFaultTests(LoopbackMeshRig mesh, FaultyServices services
             text => text.Contains("(ISM2079)", StringComparison.Ordinal)
                 && text.Contains(services.Fill("object  DestinationRule $ns/$narrowed in cluster1"), StringComparison.Ordinal));
         await TracedAsync("$narrowed/status/200", "✔ The call gets through.", "ISM2097 DestinationRule $ns/$narrowed in cluster1");
+        // Proxies tell it to their control plane, and so do analyze, verify and the console to whoever did not make the call.
+        var rule = services.Fill("DestinationRule $ns/$narrowed");
+        await mesh.UntilAsync(
+            async () => (await mesh.AnalyzeAsync()).Where(finding => (finding.Problem.Code, finding.Problem.Object) == (RefusedProblems.Code, rule))
+                .Select(finding => $"{finding.Problem.Path}: {finding.Problem.Message}").FirstOrDefault(""),
+            text => text.StartsWith("spec.trafficPolicy.connectionPool: its limits have refused ", StringComparison.Ordinal), "analyze says so");
+        Assert.Contains(await mesh.VerifyAsync(), problem => (problem.Code, problem.Object) == (RefusedProblems.Code, rule));
     }
 
     [Fact]

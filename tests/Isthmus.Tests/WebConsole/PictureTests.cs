@@ -337,32 +337,6 @@ public sealed class PictureTests
     }
 
     [Fact]
-    public void Calls_that_limits_refused_are_remembered_for_ten_minutes()
-    {
-        var now = new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero);
-        var mesh = Mesh with
-        {
-            Clusters = [Mesh.Clusters[0] with { Services = [Read<Service>("{metadata: {name: orders, namespace: shop}, spec: {ports: [{port: 80}]}}")] },
-                Mesh.Clusters[1]],
-        };
-        ServiceNode[] callers = [.. Drawn.Services.Select(node => node.Name == "buyer" ? node with { Caller = "deployment/buyer.shop" } : node)];
-        Flow call = new("context1/shop/buyer", "context1/shop/orders", "http", 4, 1, null, null, 0, "direct", "mtls") { Flags = ["UF", "URX,UO"] };
-        var seen = PoolOverflows.None.Next([call, call with { To = "context1/shop/half", Flags = ["UF"] }], now);
-        var row = Assert.Single(seen.Rows(mesh, Drawn, callers));
-        Assert.Equal(("ISM2097", "error", "context1", "Service shop/orders"), (row.Problem.Code, row.Severity, row.Cluster, row.Problem.Object));
-        Assert.Contains("refuse calls from context1/shop/buyer (response flag UO): as many", row.Problem.Message, StringComparison.Ordinal);
-        Assert.Equal("isthmus trace deployment/buyer.shop http://orders.shop:80 --context=context1 --no-call", row.Command);
-        // Calls get through again, and it is said when they did not.
-        seen = seen.Next([call with { Errors = 0, Flags = [] }], now.AddMinutes(3));
-        row = Assert.Single(seen.Rows(mesh, Drawn, callers));
-        Assert.Equal("warning", row.Severity);
-        Assert.Contains(", the last ones 3 min ago: ", row.Problem.Message, StringComparison.Ordinal);
-        Assert.Empty(seen.Next([], now.AddMinutes(11)).Rows(mesh, Drawn, callers));
-        // A Service that is gone has no limits.
-        Assert.Empty(seen.Rows(mesh, Drawn with { Services = [] }, callers));
-    }
-
-    [Fact]
     public void Only_what_calls_is_offered_as_a_caller()
     {
         static Pod Owned(string kind, string name, string args) => Read<Pod>($"{{metadata: {{name: {name}-x, namespace: shop, labels: {{app: web, "

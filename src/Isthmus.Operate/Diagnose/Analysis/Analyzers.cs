@@ -127,6 +127,7 @@ public static class Analyzers
         ServiceSelectors.Analyzer,
         TargetPorts.Analyzer,
         ReportedProblems.Spoken,
+        ReportedProblems.Refused,
         UnusedPods.Analyzer,
         StarvedProxies.Analyzer,
         ExcludedPorts.Analyzer,

@@ -2,9 +2,15 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
-/// <summary>Codes of our own about what the proxies of workloads take in.</summary>
+/// <summary>Codes of our own about what the proxies of workloads take in, and refuse.</summary>
 public static class WorkloadCodes
 {
+    public static readonly AnalysisCode CallsRefusedByLimits = new("ISM1551", "CallsRefusedByLimits", Severity.Warning,
+        "Limits of connections or requests (connectionPool of a DestinationRule, inboundConnectionPool of a Sidecar, or the defaults of proxies) have refused "
+            + "calls within the last ten minutes: as many as they allow were in use. Callers got 503 with the response flag UO, or a closed connection. Proxies "
+            + "say so to their control planes; the analysis of files cannot know it.",
+        "Raise maxConnections, http1MaxPendingRequests or http2MaxRequests, or add Pods.");
+
     public static readonly AnalysisCode PortExcluded = new("ISM1517", "PortExcluded", Severity.Warning,
         "A port of a Service leads to one that excludeInboundPorts keeps from the proxy of the workload, or that includeInboundPorts leaves out. "
             + "Callers with a proxy use mutual TLS of the mesh there, which nothing ends, so that their calls fail.",

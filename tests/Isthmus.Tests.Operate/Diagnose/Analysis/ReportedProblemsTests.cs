@@ -1,5 +1,6 @@
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Losses;
+using Isthmus.Mesh.Overflows;
 using Isthmus.Mesh.Spoken;
 using Isthmus.Operate.Diagnose.Analysis;
 using Xunit;
@@ -13,6 +14,7 @@ public sealed class ReportedProblemsTests
     [InlineData("ISM1423", LossProblems.Lost)]
     [InlineData("ISM1424", LossProblems.Bounded)]
     [InlineData("ISM1480", SpokenProblems.Code)]
+    [InlineData("ISM1551", RefusedProblems.Code)]
     public void Analyze_says_what_control_planes_report(string code, string reported)
     {
         Assert.Equal(code, reported);

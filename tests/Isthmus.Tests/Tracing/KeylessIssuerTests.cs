@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
 using Isthmus.Mesh.Generate;
 using Xunit;
@@ -46,6 +47,39 @@ public sealed class KeylessIssuerTests
         Assert.Equal(("ISM2064", "send a token (isthmus trace --jwt TOKEN), or allow the call without one"), (problem.Code, problem.Remedy));
     }
 
+    /// <summary>Routes of a gateway match claims: no token has any that its proxy believes.</summary>
+    [Theory]
+    [InlineData(true, "ISM2096", "make the address reachable")]
+    [InlineData(false, "ISM2024", "send a token (isthmus trace --jwt TOKEN)")]
+    public void Routes_for_claims_of_tokens_whose_keys_are_not_there_are_told(bool isKeyless, string code, string remedy)
+    {
+        var scenario = new TraceScenario();
+        scenario.Client = scenario.Client.Replace("\"match\": {\"prefix\": \"/\"}, \"route\": {\"cluster\": \"outbound", "\"match\": {\"prefix\": \"/\", "
+            + "\"dynamic_metadata\": [{\"filter\": \"istio_authn\", \"path\": [{\"key\": \"request.auth.claims\"}, {\"key\": \"sub\"}], "
+            + "\"value\": {\"string_match\": {\"exact\": \"me\"}}}]}, \"route\": {\"cluster\": \"outbound", StringComparison.Ordinal)
+            .Replace(Router, $"{Checking(("a.example", isKeyless ? TokenChecks.NoKeys : """{"keys":[]}"""))}, {Router}", StringComparison.Ordinal);
+        scenario.Client = JsonNode.Parse(scenario.Client)!.ToJsonString();
+        scenario.One += "\n---\n{apiVersion: security.istio.io/v1, kind: RequestAuthentication, metadata: {name: tokens, namespace: shop}, spec: {jwtRules: ["
+            + "{issuer: a.example, jwksUri: 'https://a.example/keys'}]}}"
+            + "\n---\n{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: front, namespace: shop}, spec: {selector: {app: buyer}, "
+            + "servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]}}"
+            + "\n---\n{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: orders, namespace: shop}, spec: {hosts: ['*'], "
+            + "gateways: [front], http: [{match: [{headers: {'@request.auth.claims.sub': {exact: me}}}], route: [{destination: {host: orders}}]}]}}";
+        var problem = PlainToTlsTests.Enter(scenario).Failure!.Problem!;
+        Assert.Equal(code, problem.Code);
+        Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);
+        if (isKeyless)
+            Assert.Contains("; and routes of the host match claims of one, which this call does not have either", problem.Message, StringComparison.Ordinal);
+    }
+
+    private const string Router = "{\"name\": \"envoy.filters.http.router\"";
+
+    private static string Checking(params (string Name, string Keys)[] issuers) => "{\"name\": \"envoy.filters.http.jwt_authn\", \"typed_config\": {\"@type\": "
+        + "\"type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication\", \"providers\": {"
+        + string.Join(", ", issuers.Select((issuer, at) =>
+            $"\"origins-{at}\": {{\"issuer\": \"{issuer.Name}\", \"local_jwks\": {{\"inline_string\": {JsonSerializer.Serialize(issuer.Keys)}}}}}"))
+        + "}, \"rules\": [{\"match\": {\"prefix\": \"/\"}, \"requires\": {\"allow_missing\": {}}}]}}";
+
     private static Problem Denied(string rule, string action, params (string Name, string Keys)[] issuers)
     {
         const string rbac = "{\"name\": \"envoy.filters.http.rbac\"";
@@ -54,12 +88,8 @@ public sealed class KeylessIssuerTests
         if (action == "ALLOW")
             scenario.Callee = scenario.Callee.Replace("\"action\": \"DENY\", \"policies\": {\"ns[shop]-policy[barred]-rule[0]\": {\"permissions\": "
                 + "[{\"any\": true}], \"principals\": [{\"any\": true}]}}", "\"action\": \"ALLOW\"", StringComparison.Ordinal);
-        var providers = issuers.Select((issuer, at) =>
-            $"\"origins-{at}\": {{\"issuer\": \"{issuer.Name}\", \"local_jwks\": {{\"inline_string\": {JsonSerializer.Serialize(issuer.Keys)}}}}}");
         var before = scenario.Callee;
-        scenario.Callee = before.Replace(rbac, "{\"name\": \"envoy.filters.http.jwt_authn\", \"typed_config\": {\"@type\": "
-            + "\"type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication\", \"providers\": {" + string.Join(", ", providers)
-            + "}, \"rules\": [{\"match\": {\"prefix\": \"/\"}, \"requires\": {\"allow_missing\": {}}}]}}, " + rbac, StringComparison.Ordinal);
+        scenario.Callee = before.Replace(rbac, $"{Checking(issuers)}, {rbac}", StringComparison.Ordinal);
         Assert.NotEqual(before, scenario.Callee);
         scenario.One += $"\n---\n{{apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {{name: barred, namespace: shop}}, "
             + $"spec: {{action: {action}, rules: [{{{rule}}}]}}}}"

@@ -74,5 +74,8 @@ internal sealed record Admission(AskedRequest Asked, AskedRequest Request, Learn
     /// <summary>The Gateways with a server that may have taken the call, each with the port of that server.</summary>
     public IReadOnlyList<(string Gateway, int Port)> Doors { get; init; } = [];
 
+    /// <summary>The issuers of which the gateway's proxy has no keys, so that it refuses all their tokens.</summary>
+    public IReadOnlyList<string> Unkeyed { get; init; } = [];
+
     public bool HasToken => Learned?.Find("istio_authn", []) is not null;
 }

@@ -15,6 +15,9 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, TraceCaus
     /// <summary>What the proxy learned of the request; null for nothing.</summary>
     public LearnedFacts? Learned { get; private set; }
 
+    /// <summary>The issuers of which the proxy has no keys, as far as it checks tokens.</summary>
+    public IReadOnlyList<string> Unkeyed { get; private set; } = [];
+
     /// <summary>Only the proxy itself can check the token: it fetches the keys.</summary>
     public bool IsUnsure { get; private set; }
 
@@ -40,6 +43,7 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, TraceCaus
             if (filter is TokenFilterView tokens && request is not null)
             {
                 checks.Add(tokens);
+                Unkeyed = [.. IssuerKeys.Lacking(checks)];
                 var checking = tokens.Check(request, facts.Now);
                 IsUnsure |= checking is null;
                 if (checking is { Status: not 0 } refused)
@@ -69,7 +73,7 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, TraceCaus
             record.Fail(hop, $"{Of(chain)}denied",
                 causes.Policies.Denied(at, verdict.Rule, new(asked.Identity, request, asked.Source, at.Address, asked.ServerName, Learned)
                 {
-                    Through = Through, Changes = Changes, Unkeyed = [.. IssuerKeys.Lacking(checks)],
+                    Through = Through, Changes = Changes, Unkeyed = Unkeyed,
                 }));
             return false;
         }

@@ -22,6 +22,7 @@ internal sealed class UnmatchedRequest(TracedCall call, CallerConfig config, Ing
     {
         if (choice.HasNoRoutes && call.Host is not null && NoneLeft() is { } none) return none;
         if (Lost() is { } lost) return lost;
+        if (choice.AsksFilters && Keyless() is { } keyless) return keyless;
         var origins = choice.Origins.Select(origin => routedBy.Routing(IstioMetadata.RuleOf(origin?.FilterMetadata), call)).ToList();
         // At a gateway, several VirtualServices may have the host, and one of them no route that the gateway gets.
         var owners = origins.Where(origin => origin.Length > 0)
@@ -87,7 +88,21 @@ internal sealed class UnmatchedRequest(TracedCall call, CallerConfig config, Ing
         : $". Some match claims of tokens, and {(admitted.HasToken ? "this call has others" : ChecksTokens ? "this call has no valid token"
             : $"no RequestAuthentication applies to {call.Facts.Client}, so that it checks no token, and none of these routes is ever used")}";
 
+    /// <summary>Routes match claims of tokens, and the gateway refuses all tokens, because its control plane has the keys of none of their issuers; null where
+    /// a token would help.</summary>
+    private Problem? Keyless()
+    {
+        if (call.Admitted is not { HasToken: false, Unkeyed: { Count: > 0 } unkeyed }
+            || !Reading.SelectMany(one => one.Rules).All(rule => unkeyed.Contains(rule.Issuer))) return null;
+        return new IssuerKeys([.. Reading]).Refused(unkeyed, config.At.Context,
+            $"; and routes of the host match claims of one, which this call does not have either: the response is {Answer}",
+            "; then send a token (isthmus trace --jwt TOKEN)");
+    }
+
     /// <summary>Whether the proxy of the gateway reads tokens; without that, no call has a valid one.</summary>
-    private bool ChecksTokens => config.At.Istio<RequestAuthentication>().Any(one => !one.Rules.IsEmpty
+    private bool ChecksTokens => Reading.Any();
+
+    /// <summary>By which the proxy of the gateway reads tokens.</summary>
+    private IEnumerable<RequestAuthentication> Reading => config.At.Istio<RequestAuthentication>().Where(one => !one.Rules.IsEmpty
         && one.AppliesTo(call.Facts.Client.Namespace, call.Facts.RootNamespace, call.Facts.ClientPod.Metadata.Labels.ToValueMap()));
 }

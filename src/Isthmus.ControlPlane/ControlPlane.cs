@@ -248,7 +248,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
                 ForeignClaims = value => _engine.Mesh.ForeignClaimsOf(value), Proxies = () => _engine.Proxies.Select(feed => feed.Proxy),
                 Mesh = () => _engine.Mesh.Sources.Settings.Items.GetValueOrDefault("")?.Mesh
             }.Map(_app);
-        new HistoryWebhook(_settings.ClusterId, _history, reviews).Map(_app);
+        new HistoryWebhook(_settings.ClusterId, _clusters.Remotes.ContainsKey, _history, reviews).Map(_app);
         new ControlZ(_levels).Map(_app);
         new MetricsPage(_engine, _report, _lastKnown, _tasks, _ports.Time, () => xds.HeldBytes,
             new(_settings.ClusterId, $"{_settings.Namespace}/{_settings.PodName}", _ca, _tls, _engine.Mesh,

@@ -87,7 +87,7 @@ internal static class Listening
         var port = http.Connection.LocalPort;
         var belongs = port switch
         {
-            _ when port == settings.Listen.Webhook => path.StartsWithSegments("/inject") || path.Value is "/validate" or HistoryWebhook.Path,
+            _ when port == settings.Listen.Webhook => path.StartsWithSegments("/inject") || path == "/validate" || path.StartsWithSegments(HistoryWebhook.Path),
             _ when port == settings.Listen.Tls || port == settings.Listen.Plain => http.Request.Protocol == "HTTP/2" && !path.StartsWithSegments("/debug"),
             _ when port == settings.MonitoringPort => path.StartsWithSegments("/metrics") || path.StartsWithSegments("/debug") || path == "/version",
             _ when port == settings.ControlPort => path.StartsWithSegments("/scopej"),

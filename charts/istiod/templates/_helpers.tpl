@@ -206,6 +206,58 @@ webhooks:
 {{- end }}
 {{- end }}
 
+{{/* Tell the control plane who deletes and scales, for its history. Nothing ever waits for them. Of Secrets, only remote secrets are sent, which it reads anyway.
+Arguments: root, path, url. */}}
+{{- define "istiod.history" -}}
+- name: history.isthmus.io
+  clientConfig:
+    {{- include "istiod.webhook" . | trim | nindent 4 }}
+  rules:
+  - operations: [DELETE]
+    apiGroups: [networking.istio.io, security.istio.io, telemetry.istio.io, extensions.istio.io, gateway.networking.k8s.io, multicluster.x-k8s.io]
+    apiVersions: ["*"]
+    resources: ["*"]
+  - operations: [DELETE]
+    apiGroups: [""]
+    apiVersions: ["*"]
+    resources: [namespaces, services]
+  - operations: [DELETE]
+    apiGroups: [networking.k8s.io]
+    apiVersions: ["*"]
+    resources: [ingresses, ingressclasses]
+  - operations: [DELETE]
+    apiGroups: [apps]
+    apiVersions: ["*"]
+    resources: [deployments, statefulsets, daemonsets]
+  - operations: [UPDATE]
+    apiGroups: [apps]
+    apiVersions: ["*"]
+    resources: [deployments, deployments/scale, statefulsets, statefulsets/scale]
+  failurePolicy: Ignore
+  timeoutSeconds: 1
+  sideEffects: NoneOnDryRun
+  admissionReviewVersions: [v1]
+  # An API server that does not know conditions sends every update, and the control plane compares itself.
+  matchConditions:
+  - name: deleted-or-scaled
+    expression: request.operation == "DELETE" || request.kind.kind == "Scale" || object.spec.replicas != oldObject.spec.replicas
+- name: secrets.history.isthmus.io
+  clientConfig:
+    {{- include "istiod.webhook" . | trim | nindent 4 }}
+  rules:
+  - operations: [DELETE]
+    apiGroups: [""]
+    apiVersions: ["*"]
+    resources: [secrets]
+  failurePolicy: Ignore
+  timeoutSeconds: 1
+  sideEffects: NoneOnDryRun
+  admissionReviewVersions: [v1]
+  objectSelector:
+    matchExpressions:
+    - {key: istio/multiCluster, operator: In, values: ["true"]}
+{{- end }}
+
 {{/* The ports and the selector of the control plane's Service, which its revision tags share. */}}
 {{- define "istiod.servicePorts" -}}
 ports:

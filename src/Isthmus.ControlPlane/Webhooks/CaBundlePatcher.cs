@@ -22,7 +22,9 @@ public sealed partial class CaBundlePatcher(KubeClient client, string revision, 
     private volatile IReadOnlyList<WatchedList<JsonObject>> _kept = [];
 
     /// <summary>The last error that has not been resolved; null when there is none.</summary>
-    public Exception? LastError => _lists.Select(list => list.Informer.LastError).FirstOrDefault(error => error is not null) ?? _failed;
+    /// <remarks>A cluster whose history does without deletions misses nothing else.</remarks>
+    public Exception? LastError => _lists.Where(list => validating || list.Informer.Kind == Kinds.MutatingWebhookConfiguration)
+        .Select(list => list.Informer.LastError).FirstOrDefault(error => error is not null) ?? _failed;
 
     /// <summary>What API servers trust this revision's webhooks by, as base64, with the object that says so; nothing while another replica keeps
     /// them.</summary>
@@ -37,9 +39,7 @@ public sealed partial class CaBundlePatcher(KubeClient client, string revision, 
     {
         var selector = new InformerSettings { LabelSelector = $"{Labels.Revision}={revision}" };
         List<WatchedList<JsonObject>> lists = [];
-        foreach (var kind in validating
-            ? (ResourceKind[])[Kinds.MutatingWebhookConfiguration, Kinds.ValidatingWebhookConfiguration]
-            : [Kinds.MutatingWebhookConfiguration])
+        foreach (var kind in (ResourceKind[])[Kinds.MutatingWebhookConfiguration, Kinds.ValidatingWebhookConfiguration])
         {
             lists.Add(new WatchedList<JsonObject>(client, kind, selector, time).Listen(change => { if (change.Object is not null)
                 _queue.Add((kind, change.Key)); }));
@@ -81,7 +81,7 @@ public sealed partial class CaBundlePatcher(KubeClient client, string revision, 
         }, stop);
     }
 
-    private static JsonArray Patch(JsonObject configuration, string bundle)
+    private JsonArray Patch(JsonObject configuration, string bundle)
     {
         var patch = new JsonArray();
         var webhooks = configuration["webhooks"] as JsonArray ?? [];
@@ -96,7 +96,8 @@ public sealed partial class CaBundlePatcher(KubeClient client, string revision, 
         return patch;
     }
 
-    private static bool IsOurs(JsonNode? webhook) => Has(webhook, Injector) || Has(webhook, Validator) || Has(webhook, WellKnown.HistoryWebhook);
+    private bool IsOurs(JsonNode? webhook) =>
+        Has(webhook, Injector) || (validating && Has(webhook, Validator)) || Has(webhook, WellKnown.HistoryWebhook);
 
     private static bool Has(JsonNode? webhook, string suffix) => webhook?["name"]?.ToString().EndsWith(suffix, StringComparison.Ordinal) == true;
 

@@ -13,22 +13,32 @@ namespace Isthmus.ControlPlane.Webhooks;
 /// Is told who deletes objects and who scales workloads (<c>/history</c>), and always agrees. Of an object that is watched, it keeps the name until the watch
 /// reports that the object is gone; what happens to workloads, which nobody watches, it notes itself.
 /// </summary>
-/// <param name="cluster">The one whose API servers ask.</param>
+/// <param name="own">The control plane's own cluster, whose API servers name none.</param>
+/// <param name="isRemote">Whether a remote cluster has this name: its API servers ask at <c>/history/cluster/NAME</c>.</param>
 /// <param name="callers">Who may ask.</param>
-internal sealed class HistoryWebhook(string cluster, ChangeHistory history, ReviewCallers callers)
+internal sealed class HistoryWebhook(string own, Predicate<string> isRemote, ChangeHistory history, ReviewCallers callers)
 {
     internal const string Path = "/history";
 
-    internal void Map(IEndpointRouteBuilder endpoints) => endpoints.MapPost(Path, (RequestDelegate)(http => callers.TakeAsync(http, isProven =>
-        AdmissionReview.HandleAsync(http, question => Answer(question with { IsProven = isProven }),
+    internal void Map(IEndpointRouteBuilder endpoints) => endpoints.MapPost($"{Path}/{{**place}}", (RequestDelegate)(http => callers.TakeAsync(http, isProven =>
+        AdmissionReview.HandleAsync(http, question => Answer(question with { IsProven = isProven }, http.Request.Path.Value ?? ""),
             why => callers.Refused(http, "review", $"it is no AdmissionReview: {why}")))));
 
-    internal AdmissionAnswer Answer(AdmissionQuestion question)
+    internal AdmissionAnswer Answer(AdmissionQuestion question, string path = Path)
     {
-        if (!question.IsDryRun && question.User.Length > 0 && (question.Object ?? question.OldObject) is { } any
+        if (ClusterOf(path) is { } cluster && !question.IsDryRun && question.User.Length > 0 && (question.Object ?? question.OldObject) is { } any
             && MeshApi.All.FirstOrDefault(kind => kind.Group == question.Group && kind.Plural == question.Resource) is { } found)
             Note(question, found, new(cluster, found.Name, found.IsNamespaced ? question.Namespace : "", any["metadata"]?["name"]?.ToString() ?? ""));
         return new(true);
+    }
+
+    /// <summary>Null: none of the mesh.</summary>
+    private string? ClusterOf(string path)
+    {
+        var named = $"{Path}/cluster/";
+        if (!path.StartsWith(named, StringComparison.Ordinal)) return own;
+        var cluster = path[named.Length..].Replace("--slash--", "/", StringComparison.Ordinal);
+        return isRemote(cluster) ? cluster : null;
     }
 
     private void Note(AdmissionQuestion question, KindDescriptor kind, ObjectRef source)

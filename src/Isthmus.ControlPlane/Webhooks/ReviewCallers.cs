@@ -85,8 +85,8 @@ public sealed partial class ReviewCallers(WebhookSettings settings, ReviewCreden
             }
             (_nextLine, silent, _silent) = (now + BetweenLines, _silent, 0);
         }
-        var path = http.Request.Path.Value;
-        LogRefused(AddressOf(http)?.ToString() ?? "", path is "/validate" or HistoryWebhook.Path ? path : "/inject", Visible.Text(why),
+        var path = http.Request.Path.StartsWithSegments(HistoryWebhook.Path) ? HistoryWebhook.Path : http.Request.Path == "/validate" ? "/validate" : "/inject";
+        LogRefused(AddressOf(http)?.ToString() ?? "", path, Visible.Text(why),
             silent == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $" (and {silent} more since the last line)"));
     }
 

@@ -14,6 +14,8 @@ namespace Isthmus.Tests.ControlPlane.Webhooks;
 /// <summary>What reviews of deletions and scalings leave in the history.</summary>
 public sealed class HistoryWebhookTests
 {
+    private const string Autoscaler = "system:serviceaccount:kube-system:horizontal-pod-autoscaler";
+
     private const string Deployment =
         """{"metadata": {"name": "cart", "namespace": "shop"}, "spec": {"replicas": N, "template": {"metadata": {"labels": {"app": "cart"}}}}}""";
 
@@ -28,7 +30,8 @@ public sealed class HistoryWebhookTests
     {
         _history = new(_clock);
         _history.Start([]);
-        _webhook = new("c1", _history, new(new(), null, (IPAddress _) => null, new ControlMetrics(), _clock, NullLogger<ReviewCallers>.Instance));
+        _webhook = new("c1", cluster => cluster is "c2" or "a/b", _history,
+            new(new(), null, (IPAddress _) => null, new ControlMetrics(), _clock, NullLogger<ReviewCallers>.Instance));
     }
 
     [Theory]
@@ -131,11 +134,22 @@ public sealed class HistoryWebhookTests
         for (var i = 0; i < 2000; i++)
         {
             _clock.Advance(TimeSpan.FromSeconds(30));
-            Ask("UPDATE", "apps", "deployments", Item(Deployment, (i + 1) % 2), Item(Deployment, i % 2), "system:serviceaccount:kube-system:horizontal-pod-autoscaler");
+            Ask("UPDATE", "apps", "deployments", Item(Deployment, (i + 1) % 2), Item(Deployment, i % 2), Autoscaler);
         }
         var known = _history.After(default);
         Assert.Equal("web", known[0].Change.Source.Name);
         Assert.Equal((501, 1500), (known.Count, _history.Forgotten));
+    }
+
+    [Theory]
+    [InlineData("/history", "c1")]
+    [InlineData("/history/cluster/c2", "c2")]
+    [InlineData("/history/cluster/a--slash--b", "a/b")]
+    [InlineData("/history/cluster/c9", null)]
+    public void API_servers_of_remote_clusters_name_their_cluster(string path, string? cluster)
+    {
+        _webhook.Answer(new("1", "shop", "DELETE", null, Item(Deployment, 3)) { Group = "apps", Resource = "deployments", User = "alice" }, path);
+        Assert.Equal(cluster, _history.After(default).SingleOrDefault()?.Change.Source.Cluster);
     }
 
     private void Gone(string kind, string name, string cluster = "c1") =>

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
+using Isthmus.Operate.Diagnose.History;
 using Isthmus.Operate.Install;
 using Isthmus.Operate.Install.Operator;
 using Xunit;
@@ -88,8 +89,10 @@ public sealed class RemoteInstallTests
             .Select(value => $"{value["kind"]}/{value["metadata"]!["name"]}")];
         Assert.Contains("CustomResourceDefinition/peerauthentications.security.istio.io", names);
         Assert.Contains("ServiceAccount/istio-reader-service-account", names);
-        Assert.DoesNotContain(names, name => name.StartsWith("Deployment/", StringComparison.Ordinal) || name.StartsWith("ValidatingWebhook",
-            StringComparison.Ordinal));
+        Assert.DoesNotContain(names, name => name.StartsWith("Deployment/", StringComparison.Ordinal));
+        // It only tells who deletes and scales.
+        Assert.Equal("ValidatingWebhookConfiguration/isthmus-history-istio-system", Assert.Single(names,
+            name => name.StartsWith("ValidatingWebhook", StringComparison.Ordinal)));
         Assert.DoesNotContain(Render($"profile={profile}", "values.global.remotePilotAddress=172.18.201.2", "components.base.enabled=false"),
             value => value["kind"]!.ToString() == "CustomResourceDefinition");
     }
@@ -101,7 +104,8 @@ public sealed class RemoteInstallTests
             "values.global.istioNamespace=control");
         string[] names = [.. objects.Select(value => $"{value["kind"]}/{value["metadata"]!["name"]}")];
         Assert.Contains("CustomResourceDefinition/virtualservices.networking.istio.io", names);
-        Assert.Contains("ValidatingWebhookConfiguration/istio-validator-control", names);
+        Assert.Equal("ValidatingWebhookConfiguration/istio-validator-control", Assert.Single(names,
+            name => name.StartsWith("ValidatingWebhook", StringComparison.Ordinal)));
         Assert.Contains("ServiceAccount/istiod", names);
         Assert.Contains("ClusterRole/istiod-clusterrole-control", names);
         Assert.DoesNotContain(names, name => name.StartsWith("Deployment/", StringComparison.Ordinal));
@@ -117,6 +121,21 @@ public sealed class RemoteInstallTests
         Assert.All(external, value => Assert.Equal("control", (string?)value["metadata"]!["labels"]![Owner]));
         Assert.All(Render("profile=minimal").Where(value => (string?)value["kind"] != "CustomResourceDefinition"),
             value => Assert.Equal("istio-system", (string?)value["metadata"]!["labels"]![Owner]));
+    }
+
+    /// <summary>By that, 'isthmus history' finds the workloads of the cluster.</summary>
+    [Fact]
+    public void A_remote_cluster_tells_by_its_own_name_who_deletes_and_scales()
+    {
+        var told = Render("profile=remote", "values.global.remotePilotAddress=172.18.201.2", "values.global.multiCluster.clusterName=a/b")
+            .Single(value => value["kind"]!.ToString() == "ValidatingWebhookConfiguration");
+        Assert.All(told["webhooks"]!.AsArray(), webhook => Assert.Equal(("/history/cluster/a--slash--b", "Ignore", "1"),
+            (webhook!["clientConfig"]!["service"]!["path"]!.ToString(), webhook["failurePolicy"]!.ToString(), webhook["timeoutSeconds"]!.ToString())));
+        Assert.Equal("a/b", RemoteNames.Of(told));
+        Assert.Equal("", RemoteNames.Of(Render("profile=minimal").Single(value => value["kind"]!.ToString() == "ValidatingWebhookConfiguration")));
+        // Another URL does not say where the control plane is told.
+        Assert.DoesNotContain(Render("profile=remote", "values.global.remotePilotAddress=172.18.201.2",
+            "values.istiodRemote.injectionURL=https://a.example/inject"), value => value["kind"]!.ToString() == "ValidatingWebhookConfiguration");
     }
 
     private static List<JsonObject> Render(params string[] sets) =>

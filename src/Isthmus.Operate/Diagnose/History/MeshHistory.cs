@@ -64,8 +64,12 @@ public sealed record MeshHistory(IReadOnlyList<MeshChange> Changes, IReadOnlyLis
     /// <summary>With who scaled or rolled out the workloads behind endpoints, as far as their objects tell.</summary>
     public async Task<MeshHistory> NameWritersAsync(IEnumerable<KubeClient> clients, WorkloadLists lists, CancellationToken stop)
     {
-        var byName = clients.Join(ControlPlanes, client => client.Access.Name, plane => plane.Context, (client, plane) => (plane.Cluster, Client: client))
-            .DistinctBy(one => one.Cluster).ToDictionary(one => one.Cluster, one => one.Client, StringComparer.Ordinal);
+        var answering = clients.Where(client => !Silent.Any(problem => problem.Object == $"cluster {client.Access.Name}"));
+        var named = await Task.WhenAll(answering.Select(async client =>
+            (Cluster: ControlPlanes.FirstOrDefault(plane => plane.Context == client.Access.Name)?.Cluster ?? await RemoteNames.OfAsync(client, stop),
+            Client: client)));
+        var byName = named.Where(one => one.Cluster.Length > 0).DistinctBy(one => one.Cluster)
+            .ToDictionary(one => one.Cluster, one => one.Client, StringComparer.Ordinal);
         return this with { Changes = await WorkloadWrites.NameAsync(Changes, byName, lists, stop) };
     }
 

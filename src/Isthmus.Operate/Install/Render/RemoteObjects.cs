@@ -33,6 +33,10 @@ internal static class RemoteObjects
         }
         foreach (var item in Discovery(spec, address, port)) yield return item;
         foreach (var injector in WebhookObjects.Injectors(spec, Component, path, url)) yield return injector;
+        // A cluster with the configuration has them among its webhooks of validation. Another URL does not say where the control plane is told.
+        var isConfig = (bool?)spec.Value("global", "configCluster") ?? false;
+        if (!isConfig && url.Length == 0 && ((bool?)spec.Value("global", "configValidation") ?? true))
+            yield return WebhookObjects.RemoteHistory(spec, Component, $"{WebhookObjects.HistoryPath}/cluster/{Escape(spec.ClusterName)}");
     }
 
     private static Uri Injector(string url) => Uri.TryCreate(url, UriKind.Absolute, out var uri) && uri.Scheme == "https" && uri.Host.Length > 0 ? uri

@@ -9,6 +9,8 @@ namespace Isthmus.Operate.Install.Render;
 /// <summary>The injection and validation webhooks. The control plane fills in the CA bundle once it has one.</summary>
 internal static class WebhookObjects
 {
+    internal const string HistoryPath = "/history";
+
     private const string ValidationPath = "/validate";
 
     internal static string InjectorName(OperatorSpec spec) =>
@@ -92,14 +94,27 @@ internal static class WebhookObjects
         return configuration;
     }
 
-    /// <summary>Tell the control plane who deletes and scales, for its history. Nothing ever waits for them. Of Secrets, only remote secrets are sent, which it
-    /// reads anyway.</summary>
+    /// <summary>Those of a cluster whose control plane is elsewhere, and that has no webhooks of validation.</summary>
+    internal static JsonObject RemoteHistory(OperatorSpec spec, string component, string path)
+    {
+        var configuration = Object("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration",
+            $"isthmus-history{Revision(spec)}-{spec.Namespace}", null, Make(spec, component, "istiod", ("app", "istiod")));
+        configuration["webhooks"] = new JsonArray([.. History(Client(spec, path, ""))]);
+        return configuration;
+    }
+
     private static IEnumerable<JsonObject> History(OperatorSpec spec)
     {
         var url = spec.Value("base", "validationURL")?.ToString() ?? "";
         // Another one does not say where the control plane is told.
-        if (url.Length > 0 && !url.EndsWith(ValidationPath, StringComparison.Ordinal)) yield break;
-        var client = Client(spec, "/history", url.Length == 0 ? "" : $"{url[..^ValidationPath.Length]}/history");
+        if (url.Length > 0 && !url.EndsWith(ValidationPath, StringComparison.Ordinal)) return [];
+        return History(Client(spec, HistoryPath, url.Length == 0 ? "" : $"{url[..^ValidationPath.Length]}{HistoryPath}"));
+    }
+
+    /// <summary>Tell the control plane who deletes and scales, for its history. Nothing ever waits for them. Of Secrets, only remote secrets are sent, which it
+    /// reads anyway.</summary>
+    private static IEnumerable<JsonObject> History(JsonObject client)
+    {
         yield return History(WellKnown.HistoryWebhook, client,
         [
             Rule(["DELETE"], [.. MeshApi.IstioGroups, MeshApi.ApiGateway.Group, MeshApi.ServiceExport.Group], ["*"]),

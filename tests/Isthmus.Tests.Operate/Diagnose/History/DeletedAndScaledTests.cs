@@ -2,7 +2,9 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
+using Isthmus.ControlPlane.Ca;
 using Isthmus.ControlPlane.Resolve;
+using Isthmus.ControlPlane.Webhooks;
 using Isthmus.Core.Json;
 using Isthmus.Graph.Settings;
 using Isthmus.Kubernetes.Client;
@@ -15,6 +17,7 @@ using Isthmus.Reports;
 using Isthmus.Rigs.Mesh;
 using Isthmus.Rigs.Servers;
 using Isthmus.Testing;
+using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
 namespace Isthmus.Tests.Operate.Diagnose.History;
@@ -171,6 +174,35 @@ public sealed class DeletedAndScaledTests : IAsyncLifetime
         watch.Restart();
         Assert.True(await _client.DeleteAsync(Kinds.Deployment, "shop", "cart", Stop));
         Assert.InRange(watch.Elapsed, TimeSpan.FromMilliseconds(900), TimeSpan.FromSeconds(3));
+    }
+
+    /// <summary>Who validates there is not for another cluster's control plane to say.</summary>
+    [Fact]
+    public async Task In_a_remote_cluster_the_control_plane_is_trusted_by_these_webhooks_only()
+    {
+        await using var remote = new LoopbackCluster();
+        var client = await remote.StartAsync("remote");
+        foreach (var sets in (string[][])[["profile=remote", "values.global.remotePilotAddress=172.18.201.2"], ["profile=minimal"]])
+        {
+            await client.CreateAsync(Kinds.ValidatingWebhookConfiguration, Manifests.Render(OperatorSpec.Build([], sets, ""))
+                .SelectMany(component => component.Objects).Single(value => value["kind"]!.ToString() == "ValidatingWebhookConfiguration"), Stop);
+        }
+        var ca = new CaState(_client, Home, () => "cluster.local", TimeProvider.System, NullLogger<CaState>.Instance);
+        var patcher = new CaBundlePatcher(client, "default", validating: false, ca, TimeProvider.System, NullLogger<CaBundlePatcher>.Instance);
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+        Task[] running = [ca.RunAsync(end.Token), patcher.RunAsync(end.Token)];
+        IEnumerable<JsonNode?> hooks = [];
+        await Eventually.TrueAsync(async () =>
+        {
+            hooks = (await client.ListAllAsync<JsonObject>(Kinds.ValidatingWebhookConfiguration, null, new ListOptions(), Stop))
+                .SelectMany(configuration => configuration["webhooks"]!.AsArray());
+            return hooks.Count(hook => hook!["clientConfig"]!["caBundle"] is not null) == 4;
+        });
+        Assert.All(hooks, hook => Assert.Equal(hook!["name"]!.ToString().EndsWith("history.isthmus.io", StringComparison.Ordinal),
+            hook["clientConfig"]!["caBundle"] is not null));
+        Assert.All(hooks, hook => Assert.Equal("Ignore", hook!["failurePolicy"]!.ToString()));
+        await end.CancelAsync();
+        await Task.WhenAll(running).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private KubeClient As(string user)

@@ -84,7 +84,10 @@ internal sealed class EntryStep(TraceFacts facts, TraceRecord record, TraceCause
             return false;
         if (access.Allowing.Length > 0) record.Ok("policy", $"{AccessStep.Of(chain)}allowed", ("allowed by", access.Allowing));
         if (request is not null)
-            call = call with { Admitted = new(asked!, request, access.Learned, access.IsUnsure) { Doors = causes.Entries.Doors(call), Unkeyed = access.Unkeyed } };
+            call = call with
+            {
+                Admitted = new(asked!, request, access.Learned, access.IsUnsure) { Doors = causes.Entries.Doors(call), Unkeyed = access.Unkeyed },
+            };
         return true;
     }
 

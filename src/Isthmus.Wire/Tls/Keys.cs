@@ -56,7 +56,22 @@ public static class Keys
             return Misplaced(certificate, key) is (var place, var owner)
                 ? $"holds its certificates in the wrong order: the key belongs to number {place} ({owner.Subject}), and servers send the first as their own: "
                     + "put it first"
-                : $"holds a certificate and a key that cannot be used together: {e.Message.TrimEnd('.')}";
+                : $"holds a certificate and a key that cannot be used together: {WhyApart(certificate, key) ?? e.Message.TrimEnd('.')}";
+        }
+    }
+
+    /// <summary>Which of the two is no use, or that they do not belong together; null: neither shows why.</summary>
+    private static string? WhyApart(string certificates, string key)
+    {
+        try
+        {
+            if (CertificateText.ReadAny(certificates, "the certificate") is not [var first, ..]) return "there is no certificate in it";
+            using var read = FromPem(key, "the key");
+            return Match(first, read) ? null : $"the key is not that of the certificate {first.Subject}";
+        }
+        catch (ProblemException e)
+        {
+            return e.Message;
         }
     }
 

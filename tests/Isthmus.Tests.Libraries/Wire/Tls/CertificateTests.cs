@@ -180,8 +180,10 @@ public sealed class CertificateTests
         Assert.Equal("", Keys.WhyUnusable(right, Keys.ToPem(own.Key)));
         Assert.StartsWith("holds its certificates in the wrong order: the key belongs to number 2 (CN=www, O=mesh)",
             Keys.WhyUnusable(wrong, Keys.ToPem(own.Key)), StringComparison.Ordinal);
-        Assert.StartsWith("holds a certificate and a key that cannot be used together", Keys.WhyUnusable(CertificateText.Write(root.Certificate),
-            Keys.ToPem(own.Key)), StringComparison.Ordinal);
+        Assert.Equal("holds a certificate and a key that cannot be used together: the key is not that of the certificate CN=Root, O=mesh",
+            Keys.WhyUnusable(CertificateText.Write(root.Certificate), Keys.ToPem(own.Key)));
+        Assert.EndsWith(": there is no certificate in it", Keys.WhyUnusable("tls.crt", Keys.ToPem(own.Key)), StringComparison.Ordinal);
+        Assert.Contains("this is not a PEM private key", Keys.WhyUnusable(right, "tls.key"), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -50,7 +50,7 @@ internal static class WorkloadWrites
         var write = objects.Workloads.Where(workload => LabelSelector.Selects(selector, LabelsOf(workload.Object)))
             .SelectMany(workload => Writes(workload, objects.Revisions))
             .Where(one => IsCause(one.At)).OrderBy(one => one.At).LastOrDefault();
-        var asked = told.Where(one => one.Selected is { } pods && IsCause(one.Last)
+        var asked = told.Where(one => one.Selected is { } pods && IsCause(one.Last) && Fits(change, one)
                 && (LabelSelector.Selects(selector, pods.Labels.ToDictionary(StringComparer.Ordinal))
                     || objects.Workloads.Any(workload => ToldWrites.IsOf(one, workload) && LabelSelector.Selects(selector, LabelsOf(workload.Object)))))
             .MaxBy(one => one.Last);
@@ -70,6 +70,14 @@ internal static class WorkloadWrites
         return scaled is null ? change : change with { Cause = $"Deployment {HostOf(change).Namespace}/{scaled.Deployment} {scaled.What}" };
 
         bool IsCause(DateTimeOffset at) => at >= change.First - Before && at <= change.Last + After;
+    }
+
+    /// <summary>Whether endpoints can have come or gone by what was done to a workload: fewer replicas do not bring endpoints.</summary>
+    private static bool Fits(MeshChange endpoints, MeshChange told)
+    {
+        if (endpoints.ReadyEndpoints is not { } ready || ready.Before == ready.After) return true;
+        var isLess = told.Scaling is not { } scaling || scaling.After < scaling.Before;
+        return isLess == ready.After < ready.Before;
     }
 
     /// <summary>Which workloads of a namespace were made, scaled, rolled out or otherwise changed since a time, and by whom, each as a change of its

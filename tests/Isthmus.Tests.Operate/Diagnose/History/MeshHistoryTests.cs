@@ -271,6 +271,13 @@ public sealed class MeshHistoryTests
         Assert.Equal(("", "3 → 0 ready"),
             Named(Told("deleted", at) with { Selected = ("shop", new Dictionary<string, string> { ["app"] = "cart" }.ToValueMap()) }));
 
+        // What takes Pods away does not bring them: somebody else scaled it up again.
+        change = change with { ReadyEndpoints = (0, 0, 3) };
+        Assert.Equal(("", "0 → 3 ready"), Named(Told("scaled", at)));
+        Assert.Equal(("", "0 → 3 ready"), Named(Told("deleted", at)));
+        Assert.Equal(("user alice, not proven", "0 → 3 ready: Deployment shop/orders was scaled from 0 to 3"),
+            Named(Told("scaled", at) with { Scaling = (0, 3), Cause = "was scaled from 0 to 3" }));
+
         (string, string) Named(MeshChange told) => WorkloadWrites.Name(change, objects, told) is var named ? (named.By, named.Effect) : default;
     }
 

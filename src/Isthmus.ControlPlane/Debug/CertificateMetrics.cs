@@ -1,4 +1,5 @@
 using System.Text;
+using Isthmus.Core.Problems;
 using Isthmus.ControlPlane.Ca;
 using Isthmus.Graph.Derive;
 using Isthmus.Graph.Metrics;
@@ -22,7 +23,7 @@ internal sealed class CertificateMetrics(string cluster, string pod, CaState ca,
     public void Write(StringBuilder text, DateTimeOffset now)
     {
         WriteAuthority(text, now);
-        Write(text, [.. Authorities(), .. Serving(), .. WebhookTrust.Of(bundles(), tls.Served, now), .. _gateways.Read()]);
+        Write(text, [.. Authorities(), .. Kept(cluster, ca.Problem), .. Serving(), .. WebhookTrust.Of(bundles(), tls.Served, now), .. _gateways.Read()]);
     }
 
     internal static void Write(StringBuilder text, IReadOnlyList<MeshCertificate> all)
@@ -38,8 +39,8 @@ internal sealed class CertificateMetrics(string cluster, string pod, CaState ca,
             first.Select(one => (one.Labels, (double)one.Certificate.Begins!.Value.ToUnixTimeSeconds())));
         MetricText.Family(text, Problem, "gauge",
             "1 while a certificate is of no use, by reason: other_hosts (it is valid for none of the hosts that a gateway serves with it), unusable_key (nobody "
-                + "can use it with its key), unusable_ca (it cannot check clients) or untrusted (API servers do not trust the webhooks of this control "
-                + "plane by it).",
+                + "can use it with its key), unusable_ca (it can check neither clients nor servers), untrusted (API servers do not trust the webhooks of this "
+                + "control plane by it), refused_ca (Secret cacerts holds a CA that is refused) or waiting_ca (it holds one that waits for a restart).",
             all.Select(one => (Certificate: one, Reason: CertificateState.ReasonOf(one))).Where(one => one.Reason.Length > 0)
                 .Select(one => $"cluster=\"{MetricText.Escape(one.Certificate.Cluster)}\",object=\"{MetricText.Escape(one.Certificate.Owner)}\""
                     + $",reason=\"{one.Reason}\"{Gateway(one.Certificate)}")
@@ -74,6 +75,15 @@ internal sealed class CertificateMetrics(string cluster, string pod, CaState ca,
         return bundle.Trust.Roots.Select(root => CertificateRecord.Of(cluster, CertificateRole.Root, source, root))
             .Concat(signing.Select(one => CertificateRecord.Of(cluster, CertificateRole.Authority, source, one)));
     }
+
+    /// <summary>The CA in Secret <c>cacerts</c> that does not sign. When it ends is not told: it would be taken for that of the CA in force, which may have
+    /// been in the same Secret.</summary>
+    /// <param name="problem">Why it does not; null: it does, or there is none.</param>
+    internal static IEnumerable<MeshCertificate> Kept(string cluster, Problem? problem) => problem is null ? []
+        : [new(cluster, CertificateRole.Authority, problem.Object, "", null, null)
+        {
+            IsInForce = false, Fault = problem.Severity == Severity.Error ? problem.Message : "",
+        }];
 
     private IEnumerable<MeshCertificate> Serving() =>
         tls.Served is { Leaf: var leaf } ? [CertificateRecord.Of(cluster, CertificateRole.ControlPlane, $"Pod {pod}", leaf)] : [];

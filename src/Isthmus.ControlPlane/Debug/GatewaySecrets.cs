@@ -4,11 +4,13 @@ using Isthmus.Graph.Derive;
 using Isthmus.Mesh.Certificates;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Model.GatewayApi;
 
 namespace Isthmus.ControlPlane.Debug;
 
-/// <summary>The certificates that servers of gateways name, and those that DestinationRules name for calls to others, as the objects that hold them are now.
-/// Whoever asks pays for it: once for what is read of each object, and for a look at the Pods, in whose namespaces the Secrets are.</summary>
+/// <summary>The certificates that servers of gateways name, and those that DestinationRules, Gateways and BackendTLSPolicies name for calls to others, as the
+/// objects that hold them are now. Whoever asks pays for it: once for what is read of each object, and for a look at the Pods, in whose namespaces the
+/// Secrets are.</summary>
 internal sealed class GatewaySecrets(MeshGraph mesh)
 {
     /// <param name="Pair">The certificate of a server; null when it cannot be read, or there is none.</param>
@@ -23,7 +25,8 @@ internal sealed class GatewaySecrets(MeshGraph mesh)
         var rules = mesh.Sources.DestinationRules.Items.Values.Where(rule => rule.Tls.Any(tls => tls.CredentialName.Length > 0)).ToList();
         var callers = rules.Exists(rule => rule.WorkloadSelector.Count == 0) ? gateways : [];
         var places = new PodPlaces(callers.Concat(gateways.Where(NeedsPods)).Select(gateway => gateway.Selector), mesh.Sources.Pods.Items.Values);
-        return gateways.SelectMany(gateway => Served(gateway, places)).Concat(Called(rules, callers, places));
+        return gateways.SelectMany(gateway => Served(gateway, places)).Concat(Called(rules, callers, places))
+            .Concat(gateways.SelectMany(Shown)).Concat(mesh.Sources.BackendTlsPolicies.Items.Values.SelectMany(Checked));
     }
 
     private static bool NeedsPods(Gateway gateway) =>
@@ -55,11 +58,26 @@ internal sealed class GatewaySecrets(MeshGraph mesh)
                     if (Find(cluster, ns, named) is { } own && ContentsOf(own).Pair is { } pair)
                         yield return pair with { Role = CertificateRole.Origination, Fault = own.Problem };
                     foreach (var ca in GatewayCredentials.CaOf(named, other => Find(cluster, ns, other)) is { } holder ? ContentsOf(holder).Cas : [])
-                        yield return ca with { Role = CertificateRole.Origination };
+                        yield return ca with { Role = CertificateRole.ServerAuthority };
                 }
             }
         }
     }
+
+    /// <summary>What a gateway shows to backends.</summary>
+    private IEnumerable<MeshCertificate> Shown(Gateway gateway) =>
+        gateway.BackendCredential is { Name.Length: > 0 } named && Find(gateway.Source.Cluster, named.Namespace, named) is { } own
+            && ContentsOf(own).Pair is { } pair
+            ? [pair with { Role = CertificateRole.Origination, Fault = own.Problem }] : [];
+
+    /// <summary>What backends are checked by.</summary>
+    private IEnumerable<MeshCertificate> Checked(BackendTlsPolicy policy) =>
+        from reference in policy.CaCertificates
+        where reference is { Group: "", Kind: "ConfigMap" } or { IsTrustBundle: true }
+        let bundle = mesh.Sources.CaBundles.Items.GetValueOrDefault(new(policy.Source.Cluster, reference.Bundle.Namespace, reference.Bundle.Name))
+        where bundle is not null
+        from ca in bundle.CaProblem.Length > 0 ? [Blank(bundle, CertificateRole.ServerAuthority)] : ContentsOf(bundle).Cas
+        select ca with { Role = CertificateRole.ServerAuthority, Fault = bundle.CaProblem };
 
     private IEnumerable<MeshCertificate> Of(Gateway gateway, GatewayServer server, ServerTls tls, int index, Func<NamedCredential, TlsCredential?> find)
     {

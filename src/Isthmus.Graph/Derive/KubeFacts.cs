@@ -203,11 +203,11 @@ public static class KubeFacts
         try
         {
             roots.ImportFromPem(credential.CaCertificates);
-            return roots.Count > 0 ? "" : $"holds no certificate in the CA for client certificates ({field})";
+            return roots.Count > 0 ? "" : $"holds no certificate in its CA ({field})";
         }
         catch (CryptographicException e)
         {
-            return $"holds a CA for client certificates that cannot be read: {e.Message.TrimEnd('.')}";
+            return $"holds a CA ({field}) that cannot be read: {e.Message.TrimEnd('.')}";
         }
         finally
         {

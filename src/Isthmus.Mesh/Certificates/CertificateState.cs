@@ -24,7 +24,8 @@ public static class CertificateState
     private static readonly TimeSpan UnknownLife = TimeSpan.FromDays(35);
 
     /// <summary>The words of <see cref="ReasonOf"/>.</summary>
-    public const string OtherHosts = "other_hosts", UnusableKey = "unusable_key", UnusableCa = "unusable_ca", Untrusted = "untrusted";
+    public const string OtherHosts = "other_hosts", UnusableKey = "unusable_key", UnusableCa = "unusable_ca", Untrusted = "untrusted",
+        RefusedCa = "refused_ca", WaitingCa = "waiting_ca";
 
     /// <summary>By a share of its life.</summary>
     public static CertificateTime TimeOf(MeshCertificate certificate, DateTimeOffset now)
@@ -60,6 +61,7 @@ public static class CertificateState
         CertificateRole.Gateway => "gateway",
         CertificateRole.ClientAuthority => "CA of clients",
         CertificateRole.Origination => "client",
+        CertificateRole.ServerAuthority => "CA of servers",
         _ => "remote token",
     };
 
@@ -77,11 +79,12 @@ public static class CertificateState
 
     /// <summary>Why it does not do its work, apart from its time, in one word for programs; empty when it does.</summary>
     public static string ReasonOf(MeshCertificate certificate) =>
-        certificate.Fault.Length == 0 ? Misnamed(certificate) ? OtherHosts : ""
+        certificate.Fault.Length == 0 ? Misnamed(certificate) ? OtherHosts : certificate.IsInForce ? "" : WaitingCa
         : certificate.Role switch
         {
+            CertificateRole.Authority => RefusedCa,
             CertificateRole.WebhookBundle => Untrusted,
-            CertificateRole.ClientAuthority => UnusableCa,
+            CertificateRole.ClientAuthority or CertificateRole.ServerAuthority => UnusableCa,
             _ => UnusableKey,
         };
 

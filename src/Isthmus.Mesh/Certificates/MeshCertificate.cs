@@ -29,6 +29,9 @@ public enum CertificateRole
     /// <summary>What a proxy calls servers outside of the mesh with.</summary>
     Origination,
 
+    /// <summary>What a proxy checks such servers by.</summary>
+    ServerAuthority,
+
     /// <summary>The token with which a control plane reads another cluster.</summary>
     RemoteToken,
 }

@@ -170,6 +170,7 @@ public sealed record SecretFacts(DateTimeOffset? CreatedAt, string KeyPairProble
 
     private static string ClientCa(Secret secret) =>
         Text(secret, "ca.crt", "cacert") is null ? $"holds no CA for client certificates (ca.crt), and neither does the Secret of the same name with {CaSuffix}"
+        : Public(Text(secret, "ca.crt", "cacert")).Length == 0 ? "holds a CA (ca.crt) that cannot be read: it must be PEM"
         : Text(secret, "ca.crl", "crl") is not null
         ? "holds a certificate revocation list (ca.crl), which is not supported: all clients with a certificate are refused"
         : "";

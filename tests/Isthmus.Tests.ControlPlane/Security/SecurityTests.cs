@@ -268,7 +268,7 @@ public sealed class SecurityTests
         Assert.Contains("\"front-cacert\"", Assert.Single(gateway.Problems).Message, StringComparison.Ordinal);
         Secret("c1", "front-cacert", ("cacert", "ROOTS"));
         rig.Push();
-        Assert.Contains("Secret shop/front-cacert holds no certificate in the CA for client certificates", Assert.Single(gateway.Problems).Message,
+        Assert.Contains("Secret shop/front-cacert holds no certificate in its CA", Assert.Single(gateway.Problems).Message,
             StringComparison.Ordinal);
         Secret("c1", "front-cacert", ("cacert", Pair("roots").Certificate));
         Secret("c1", "other", ("tls.crt", "CERT"), ("tls.key", "KEY"));

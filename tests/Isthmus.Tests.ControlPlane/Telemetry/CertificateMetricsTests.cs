@@ -1,5 +1,7 @@
 using System.Text;
+using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Debug;
+using Isthmus.Core.Problems;
 using Isthmus.Graph.Derive;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Certificates;
@@ -158,10 +160,34 @@ public sealed class CertificateMetricsTests
         _rig.Push();
         Assert.Equal(
             [
+                $$"""{{Ends}}{cluster="c1",kind="CA of servers",object="Secret {{ns}}/client-cacert"} {{Hundred}}""",
                 $$"""{{Ends}}{cluster="c1",kind="client",object="Secret {{ns}}/client"} {{Hundred}}""",
-                $$"""{{Ends}}{cluster="c1",kind="client",object="Secret {{ns}}/client-cacert"} {{Hundred}}""",
                 $$"""{{Problem}}{cluster="c1",object="Secret {{ns}}/client",reason="unusable_key"} 1""",
             ], Lines().Where(line => !line.StartsWith(Starts, StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void What_backends_are_called_with_and_checked_by_are_told()
+    {
+        var (certificate, _) = TestCa.SelfSignedPair("backends");
+        var rig = new GatewayApiRig($$"""
+            {apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: door, namespace: shop}, spec: {gatewayClassName: istio,
+             listeners: [{name: one, port: 80, protocol: HTTP}], tls: {backend: {clientCertificateRef: {name: own} } } } }
+            ---
+            {apiVersion: gateway.networking.k8s.io/v1, kind: BackendTLSPolicy, metadata: {name: sealed, namespace: shop}, spec: {
+             targetRefs: [{group: '', kind: Service, name: sealed}], validation: {hostname: sealed.example, caCertificateRefs: [
+              {group: '', kind: ConfigMap, name: good}, {group: '', kind: ConfigMap, name: broken}]} } }
+            """).Certificate("shop", "own", "door").Apply($$"""
+            {apiVersion: v1, kind: ConfigMap, metadata: {name: good, namespace: shop}, data: {ca.crt: {{JsonValue.Create(certificate).ToJsonString()}} } }
+            ---
+            {apiVersion: v1, kind: ConfigMap, metadata: {name: broken, namespace: shop}, data: {ca.crt: no PEM} }
+            """);
+        Assert.Equal(
+            [
+                $$"""{{Ends}}{cluster="c1",kind="CA of servers",object="ConfigMap shop/good"} {{Hundred}}""",
+                $$"""{{Ends}}{cluster="c1",kind="client",object="Secret shop/own"} {{Hundred}}""",
+                $$"""{{Problem}}{cluster="c1",object="ConfigMap shop/broken",reason="unusable_ca"} 1""",
+            ], Lines(rig.Mesh.Mesh).Where(line => !line.StartsWith(Starts, StringComparison.Ordinal)));
     }
 
     [Theory]
@@ -180,6 +206,17 @@ public sealed class CertificateMetricsTests
         Assert.Equal(reason.Length == 0 ? [] : [$$"""{{Problem}}{cluster="c1",object="MutatingWebhookConfiguration injector",reason="untrusted"} 1"""],
             lines.Where(IsProblem));
         Assert.Equal(bundle is "own" or "of another" ? 2 : 0, lines.Count(line => line.Contains("""kind="webhook CA",""", StringComparison.Ordinal)));
+    }
+
+    /// <summary>It says nothing of the end of the CA in force, which may have been in the same Secret.</summary>
+    [Theory]
+    [InlineData(Severity.Error, "refused_ca")]
+    [InlineData(Severity.Warning, "waiting_ca")]
+    public void A_CA_in_cacerts_that_does_not_sign_is_a_problem_without_an_end(Severity severity, string reason)
+    {
+        Assert.Equal([$$"""{{Problem}}{cluster="c1",object="Secret istio-system/cacerts",reason="{{reason}}"} 1"""],
+            Lines(CertificateMetrics.Kept("c1", new("ISM1463", "Secret istio-system/cacerts", "data", "it expired", "", severity))));
+        Assert.Empty(CertificateMetrics.Kept("c1", null));
     }
 
     private static bool IsProblem(string line) => line.StartsWith(Problem, StringComparison.Ordinal);

@@ -44,6 +44,9 @@ public sealed record ApiGateway(ObjectRef Source, string Class, ValueList<ApiLis
     /// <summary>The same for some ports (<c>spec.tls.frontend.perPort</c>).</summary>
     public ValueList<PortValidation> FrontendPorts { get; init; }
 
+    /// <summary>Which certificates clients of a port must have; null: none.</summary>
+    public FrontendValidation? ValidationAt(int port) => FrontendPorts.FirstOrDefault(own => own.Port == port) is { } own ? own.Validation : Frontend;
+
     /// <summary>Whether a listener passes connections to the service that their SNI names, as gateways between networks do.</summary>
     public bool PassesByName(ApiListener listener)
     {
@@ -86,7 +89,13 @@ public sealed record ApiListener(string Name, string Hostname, int Port, string 
 
 /// <param name="IsPassthrough">Connections go on as they are.</param>
 /// <param name="Options">Settings of implementations, as written.</param>
-public sealed record ApiListenerTls(bool IsPassthrough, ValueList<ApiReference> Certificates, ValueMap<string> Options);
+public sealed record ApiListenerTls(bool IsPassthrough, ValueList<ApiReference> Certificates, ValueMap<string> Options)
+{
+    public const string ModeOption = "gateway.istio.io/tls-terminate-mode";
+
+    /// <summary>Clients must or may have certificates of a CA in the first Secret, or in the one beside it, unless the Gateway names other CAs.</summary>
+    public bool AsksByOption => Options.TryGetValue(ModeOption, out var mode) && mode is "MUTUAL" or "OPTIONAL_MUTUAL";
+}
 
 /// <param name="Kinds">The kinds of routes that may attach; none: those that fit the protocol.</param>
 public sealed record AllowedRoutes(AllowedNamespaces Namespaces, ValueList<RouteKind> Kinds)

@@ -13,7 +13,7 @@ namespace Isthmus.Mesh.Resolve.GatewayApi;
 /// <param name="LacksCa">No CA of clients is left, although some must have signed their certificates.</param>
 internal sealed record ListenerTls(ServerTls? Tls, ApiFault? Fault, bool LacksCa = false)
 {
-    private const string ModeOption = "gateway.istio.io/tls-terminate-mode", CiphersOption = "gateway.istio.io/tls-cipher-suites";
+    private const string CiphersOption = "gateway.istio.io/tls-cipher-suites";
     private const string InvalidCertificate = "InvalidCertificateRef";
 
     private static readonly ServerTls Closed = new(ServerTlsMode.Simple) { IsBlocked = true };
@@ -30,7 +30,7 @@ internal sealed record ListenerTls(ServerTls? Tls, ApiFault? Fault, bool LacksCa
 
     private static ListenerTls Terminated(OwnedListeners owned, int index, ApiListenerTls tls, ListenerReferences references)
     {
-        var option = tls.Options.TryGetValue(ModeOption, out var asked) ? asked : "";
+        var option = tls.Options.TryGetValue(ApiListenerTls.ModeOption, out var asked) ? asked : "";
         ServerTlsMode? mode = option switch
         {
             "" or "SIMPLE" => ServerTlsMode.Simple,
@@ -40,7 +40,8 @@ internal sealed record ListenerTls(ServerTls? Tls, ApiFault? Fault, bool LacksCa
             _ => null,
         };
         if (mode is not { } known)
-            return new(Closed, new(InvalidCertificate, $"option {ModeOption} \"{option}\" is not supported: use MUTUAL, OPTIONAL_MUTUAL or ISTIO_MUTUAL"));
+            return new(Closed, new(InvalidCertificate,
+                $"option {ApiListenerTls.ModeOption} \"{option}\" is not supported: use MUTUAL, OPTIONAL_MUTUAL or ISTIO_MUTUAL"));
         var limits = new TlsLimits(TlsVersion.Auto, TlsVersion.Auto, Ciphers(tls));
         if (known == ServerTlsMode.IstioMutual) return new(new(known) { Limits = limits }, null);
         if (tls.Certificates.IsEmpty) return new(Closed, new(InvalidCertificate, "tls.certificateRefs is empty"));
@@ -54,9 +55,8 @@ internal sealed record ListenerTls(ServerTls? Tls, ApiFault? Fault, bool LacksCa
         var fault = faults.OfType<ApiFault>().FirstOrDefault();
         var made = new ServerTls(known) { Credentials = named.OrderBy(credential => Lacks(references, credential)).ToValueList(), Limits = limits };
         if (made.Credentials.IsEmpty) return new(Closed, fault);
-        var validation = owned.Gateway.FrontendPorts.FirstOrDefault(port => port.Port == owned.Listeners[index].Port)
-            is { } own ? own.Validation : owned.Gateway.Frontend;
-        return validation is null ? new(made, fault) : WithClients(owned.Gateway, made, fault, validation, references, option);
+        return owned.Gateway.ValidationAt(owned.Listeners[index].Port) is { } validation
+            ? WithClients(owned.Gateway, made, fault, validation, references, option) : new(made, fault);
     }
 
     /// <summary>A Gateway's rule for clients applies to listeners of ListenerSets, too; its references are the Gateway's.</summary>

@@ -18,7 +18,7 @@ public static class CertificateAnalysis
         [],
         // Other analyzers tell the faults of what Gateways and remote secrets name, where it is named.
         mesh => mesh.Readable.SelectMany(cluster => Check(cluster, one => one.Fault.Length == 0
-            || one.Role is not (CertificateRole.Gateway or CertificateRole.ClientAuthority or CertificateRole.RemoteToken))));
+            || (one.User.Length == 0 && one.Role is not (CertificateRole.Gateway or CertificateRole.ClientAuthority or CertificateRole.RemoteToken)))));
 
     public static IEnumerable<Finding> Check(ClusterInventory cluster) => Check(cluster, _ => true);
 
@@ -46,10 +46,9 @@ public static class CertificateAnalysis
                     $"'{certificate.Subject}' is not used: {certificate.Fault}"
                         + (certificate.IsInForce ? "" : Signs(cluster) ? "; the CA that was in force before signs"
                         : "; no control plane is ready, so that nothing signs")),
-                CertificateRole.Origination => IstioCodes.InvalidGatewayCredential.At(cluster, certificate.Owner, certificate.Field, certificate.Fault,
-                    "correct the Secret"),
-                CertificateRole.Gateway or CertificateRole.ClientAuthority => IstioCodes.InvalidGatewayCredential.At(cluster, certificate.Owner,
-                    certificate.Field, $"{certificate.Fault}{Hit(certificate)}", "correct the Secret"),
+                CertificateRole.Gateway or CertificateRole.ClientAuthority or CertificateRole.Origination or CertificateRole.ServerAuthority =>
+                    IstioCodes.InvalidGatewayCredential.At(cluster, certificate.Owner, certificate.Field, $"{certificate.Fault}{Hit(certificate)}",
+                        $"correct the {(certificate.Field.Length > 0 ? "file" : certificate.Owner.Split(' ')[0])}"),
                 CertificateRole.RemoteToken => OwnCodes.RemoteSecretUnusable.At(cluster, certificate.Owner, certificate.Field,
                     $"cannot be used: {certificate.Fault}", Renew(cluster, certificate)),
                 CertificateRole.WebhookBundle => OwnCodes.WebhookUntrusted.At(cluster, certificate.Owner, certificate.Field, certificate.Fault),
@@ -91,6 +90,7 @@ public static class CertificateAnalysis
         CertificateRole.Root => $"the root '{certificate.Subject}'",
         CertificateRole.Authority => $"the CA '{certificate.Subject}'",
         CertificateRole.ClientAuthority => $"the CA of clients '{certificate.Subject}'",
+        CertificateRole.ServerAuthority => $"the CA of servers '{certificate.Subject}'",
         _ => $"the certificate '{certificate.Subject}'",
     };
 

@@ -11,14 +11,29 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <param name="NeededBy">The Gateway or ListenerSet, with the names of the listeners.</param>
 internal sealed record ListenerCertificate(string Namespace, string Name, ValueList<string> Hosts, string NeededBy)
 {
-    /// <summary>Those of Gateways of the mesh.</summary>
-    public static IEnumerable<ListenerCertificate> Of(ClusterInventory cluster)
+    public static IEnumerable<ListenerCertificate> Of(ClusterInventory cluster) => Served(cluster).SelectMany(served => Of(served.Owner, served.Listeners));
+
+    /// <summary>The listeners of Gateways of the mesh, with who has them.</summary>
+    internal static IEnumerable<(string Owner, ApiGateway Gateway, ValueList<ApiListener> Listeners)> Served(ClusterInventory cluster)
     {
-        var gateways = cluster.ApiGateways.Select(stored => stored.Gateway).Where(gateway => IsServed(cluster, gateway)).ToList();
-        var sets = cluster.Objects(MeshApi.ListenerSet.Name).Select(value => ApiGatewayReader.ReadSet(cluster.Context, value))
-            .Where(set => gateways.Exists(gateway => set.Parent.Namespace == gateway.Namespace && set.Parent.Name == gateway.Name));
-        return gateways.SelectMany(gateway => Of($"Gateway {gateway.Namespace}/{gateway.Name}", gateway.Listeners))
-            .Concat(sets.SelectMany(set => Of($"ListenerSet {set.Namespace}/{set.Name}", set.Listeners)));
+        var gateways = Gateways(cluster).ToList();
+        return gateways.Select(gateway => ($"Gateway {gateway.Namespace}/{gateway.Name}", gateway, gateway.Listeners))
+            .Concat(from value in cluster.Objects(MeshApi.ListenerSet.Name)
+                    let set = ApiGatewayReader.ReadSet(cluster.Context, value)
+                    from gateway in gateways
+                    where set.Parent.Namespace == gateway.Namespace && set.Parent.Name == gateway.Name
+                    select ($"ListenerSet {set.Namespace}/{set.Name}", gateway, set.Listeners));
+    }
+
+    /// <summary>Those of the mesh.</summary>
+    internal static IEnumerable<ApiGateway> Gateways(ClusterInventory cluster) =>
+        cluster.ApiGateways.Select(stored => stored.Gateway).Where(gateway => IsServed(cluster, gateway));
+
+    /// <summary>Some listeners of an object.</summary>
+    internal static string NameOf(string owner, IEnumerable<string> listeners)
+    {
+        var names = listeners.Distinct().ToList();
+        return $"{owner} ({(names.Count == 1 ? "listener" : "listeners")} {string.Join(", ", names)})";
     }
 
     private static IEnumerable<ListenerCertificate> Of(string owner, ValueList<ApiListener> listeners) =>
@@ -29,9 +44,7 @@ internal sealed record ListenerCertificate(string Namespace, string Name, ValueL
         from reference in listener.Tls!.Certificates
         where reference is { Group.Length: 0, Kind: "Secret" }
         group listener.Name by (reference.Namespace, reference.Name, Hosts: hosts) into used
-        let names = used.Distinct().ToList()
-        select new ListenerCertificate(used.Key.Namespace, used.Key.Name, used.Key.Hosts,
-            $"{owner} ({(names.Count == 1 ? "listener" : "listeners")} {string.Join(", ", names)})");
+        select new ListenerCertificate(used.Key.Namespace, used.Key.Name, used.Key.Hosts, NameOf(owner, used));
 
     private static bool IsServed(ClusterInventory cluster, ApiGateway gateway) => GatewayClasses.ControllerOf(gateway,
         cluster.Find($"{MeshApi.GatewayClass.Name} {gateway.Class}") is { } found ? GatewayClassReader.Read(cluster.Context, found) : null) is { } controller

@@ -52,7 +52,7 @@ internal sealed record ProxySecrets(string Namespace, string Pod, DateTimeOffset
             }
             else if (secret.Name.StartsWith(RootFiles, StringComparison.Ordinal) && secret.Name != $"{RootFiles}system")
             {
-                foreach (var root in CertificateRecord.All(cluster, IsGateway ? CertificateRole.ClientAuthority : CertificateRole.Origination, owner,
+                foreach (var root in CertificateRecord.All(cluster, IsGateway ? CertificateRole.ClientAuthority : CertificateRole.ServerAuthority, owner,
                     secret.Roots))
                     yield return root with
                     {

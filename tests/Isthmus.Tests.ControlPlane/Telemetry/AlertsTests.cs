@@ -11,7 +11,7 @@ namespace Isthmus.Tests.ControlPlane.Telemetry;
 /// <summary>The alerts of samples/addons: they ask for what there is, and judge certificates as the commands do.</summary>
 public sealed partial class AlertsTests
 {
-    private sealed record Alert(string Name, string Expression, string Severity);
+    private sealed record Alert(string Name, string Expression, string Severity, string Summary, string Description);
 
     /// <summary>What control planes and proxies export is on generated pages, which other tests compare with what they say.</summary>
     [Fact]
@@ -29,11 +29,11 @@ public sealed partial class AlertsTests
     public void Every_kind_and_reason_of_an_alert_is_one()
     {
         string[] known = [.. Enum.GetValues<CertificateRole>().Select(CertificateState.NameOf), CertificateState.OtherHosts, CertificateState.UnusableKey,
-            CertificateState.UnusableCa, CertificateState.Untrusted];
+            CertificateState.UnusableCa, CertificateState.Untrusted, CertificateState.RefusedCa, CertificateState.WaitingCa];
         var asked = Alerts().SelectMany(alert => Asked().Matches(alert.Expression)).SelectMany(match => match.Groups[1].Value.Split('|')).ToList();
         Assert.Subset(known.ToHashSet(), asked.ToHashSet());
         // Something is said of every reason.
-        Assert.Superset(known[^4..].ToHashSet(), asked.ToHashSet());
+        Assert.Superset(known[^6..].ToHashSet(), asked.ToHashSet());
     }
 
     [Theory]
@@ -45,10 +45,15 @@ public sealed partial class AlertsTests
     [InlineData("GatewayCertificateEnds", CertificateRole.Gateway)]
     [InlineData("ClientAuthorityEnds", CertificateRole.ClientAuthority)]
     [InlineData("OriginationCertificateEnds", CertificateRole.Origination)]
+    [InlineData("OriginationCertificateEnds", CertificateRole.ServerAuthority)]
     [InlineData("RemoteCredentialsEnd", CertificateRole.RemoteToken)]
     public void What_is_left_of_a_life_is_told_when_the_commands_tell_it(string name, CertificateRole role)
     {
-        var alerts = Alerts().Where(alert => alert.Name == name).ToDictionary(alert => alert.Severity, alert => Shares(alert.Expression));
+        var named = Alerts().Where(alert => alert.Name == name).ToList();
+        // Other series have no kind: they are of one.
+        Assert.All(named, alert => Assert.True(Asked().Match(alert.Expression) is not { Success: true } kinds
+            || kinds.Groups[1].Value.Split('|').Contains(CertificateState.NameOf(role)), alert.Expression));
+        var alerts = named.ToDictionary(alert => alert.Severity, alert => Shares(alert.Expression));
         Assert.Equal(["critical", "warning"], alerts.Keys.Order());
         var now = DateTimeOffset.UnixEpoch.AddYears(50);
         foreach (var life in (double[])[1, 30, 90, 365, 3650])
@@ -65,6 +70,18 @@ public sealed partial class AlertsTests
         }
     }
 
+    /// <summary>Who is woken by one has a sentence that says what happens, and then what to do or which command shows more.</summary>
+    [Fact]
+    public void Every_alert_says_what_happens_and_which_command_helps() => Assert.All(Alerts(), alert =>
+    {
+        Assert.StartsWith(alert.Summary[..1].ToUpperInvariant(), alert.Summary, StringComparison.Ordinal);
+        Assert.Contains("{{ $labels.", alert.Summary, StringComparison.Ordinal);
+        Assert.Matches("`(isthmus|kubectl) ", alert.Description);
+        Assert.EndsWith(".", alert.Description, StringComparison.Ordinal);
+        // What has expired, does not end in a time below zero.
+        Assert.Equal(alert.Summary.Contains("expires in", StringComparison.Ordinal), alert.Summary.Contains("has expired", StringComparison.Ordinal));
+    });
+
     private static (double Share, double Days) Shares(string expression)
     {
         var match = Notice().Match(expression);
@@ -77,7 +94,8 @@ public sealed partial class AlertsTests
         var map = YamlText.ParseAll(File.ReadAllText(Repository.At("samples/addons/prometheus.yaml")), "prometheus.yaml").OfType<JsonObject>()
             .Single(item => item["kind"]!.ToString() == "ConfigMap");
         return [.. YamlText.Parse(map["data"]!["alerts.yml"]!.ToString(), "alerts.yml")!["groups"]!.AsArray().SelectMany(group => group!["rules"]!.AsArray())
-            .Select(rule => new Alert(rule!["alert"]!.ToString(), rule["expr"]!.ToString(), rule["labels"]!["severity"]!.ToString()))];
+            .Select(rule => new Alert(rule!["alert"]!.ToString(), rule["expr"]!.ToString(), rule["labels"]!["severity"]!.ToString(),
+                $"{rule["annotations"]?["summary"]}", $"{rule["annotations"]?["description"]}"))];
     }
 
     /// <summary>What is no name of a series: labels and their values, and functions.</summary>

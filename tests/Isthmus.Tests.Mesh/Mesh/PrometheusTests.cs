@@ -71,6 +71,9 @@ public sealed class PrometheusTests(PlacedMeshRig mesh) : IDisposable
             "sum(rate(istio_requests_total{reporter=\"destination\", connection_security_policy=\"mutual_tls\"}[1m])) / "
                 + "sum(rate(istio_requests_total{reporter=\"destination\"}[1m]))",
             answer => Value(answer) == 1, "all calls arrive with mutual TLS");
+        // It can compute all alerts.
+        Assert.All(JsonNode.Parse(await GetAsync("rules", _port.Number))!["data"]!["groups"]!.AsArray().SelectMany(group => group!["rules"]!.AsArray()),
+            rule => Assert.Equal("ok", $"{rule!["health"]}"));
         await AnsweredAsync("count(pilot_info)", answer => Value(answer) == 2, "both control planes");
         foreach (var query in OfOthers) await AnsweredAsync(query, answer => Results(answer).Count > 0, "dashboards of others");
         await CollectAsync();
@@ -186,6 +189,9 @@ public sealed class PrometheusTests(PlacedMeshRig mesh) : IDisposable
                     yield return ($"{Path.GetFileName(file)}, {panel["title"]}", target!["expr"]!.GetValue<string>());
     }
 
+    private static string AlertRules() => YamlText.ParseAll(File.ReadAllText(Path.Combine(Addons, "prometheus.yaml")), "prometheus.yaml")
+        .Select(item => item?["data"]?["alerts.yml"]).OfType<JsonNode>().Single().ToString();
+
     private async Task StartAsync(LabRig lab)
     {
         Assert.True(File.Exists(Program), $"{Program} is missing: ./test unpacks it");
@@ -199,7 +205,8 @@ public sealed class PrometheusTests(PlacedMeshRig mesh) : IDisposable
 
     private async Task<string> ConfigAsync(JsonNode kubeconfig)
     {
-        var text = new StringBuilder("global: {scrape_interval: 1s}\nscrape_configs:\n");
+        await File.WriteAllTextAsync(Path.Combine(_directory, "alerts.yml"), AlertRules(), Stop);
+        var text = new StringBuilder("global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [alerts.yml]\nscrape_configs:\n");
         foreach (var cluster in MeshRig.Clusters)
         {
             var context = Named(kubeconfig, "contexts", cluster)["context"]!;
@@ -241,12 +248,14 @@ public sealed class PrometheusTests(PlacedMeshRig mesh) : IDisposable
 
     private Task<string> QueryAsync(string query) => QueryAsync(query, _port.Number);
 
-    private static async Task<string> QueryAsync(string query, int port)
+    private static Task<string> QueryAsync(string query, int port) => GetAsync($"query?query={Uri.EscapeDataString(query)}", port);
+
+    private static async Task<string> GetAsync(string path, int port)
     {
         using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(20) };
         try
         {
-            return await client.GetStringAsync(new Uri($"http://127.0.0.1:{port}/api/v1/query?query={Uri.EscapeDataString(query)}"), Stop);
+            return await client.GetStringAsync(new Uri($"http://127.0.0.1:{port}/api/v1/{path}"), Stop);
         }
         catch (HttpRequestException e)
         {

@@ -14,7 +14,8 @@ public static class SpokenProblems
     public const string Code = "ISM1480";
 
     /// <param name="Begun">What lets callers speak TLS there; null: nothing that is known.</param>
-    private sealed record Place(string Cluster, string Service, string Port, Protocol Declared, Said Said, BegunTls? Begun);
+    /// <param name="Redirect">The object that redirects requests there to https; empty: none.</param>
+    private sealed record Place(string Cluster, string Service, string Port, Protocol Declared, Said Said, BegunTls? Begun, string Redirect);
 
     /// <summary>TLS that is not the mesh's, which a DestinationRule lets proxies of callers begin.</summary>
     private sealed record BegunTls(string Rule, string Field, string Mode);
@@ -38,13 +39,19 @@ public static class SpokenProblems
         .Select(found => new Sighting(
             new(proxy.Proxy.Cluster, $"{found.port.Service.Namespace}/{found.port.Service.Name}", NameOf(found.port.Port), found.port.Port.Protocol,
                 found.spoken.Protocol,
-                found.spoken.Protocol == Said.Tls ? Begun(view, found.port.Service.Hostname, found.port.Port.Number, proxy.Proxy.Cluster) : null),
+                found.spoken.Protocol == Said.Tls ? Begun(view, found.port.Service.Hostname, found.port.Port.Number, proxy.Proxy.Cluster) : null,
+                found.spoken.Protocol == Said.Tls ? Redirecting(view, found.port.Service.Hostname) : ""),
             proxy.Proxy, found.spoken.Connections));
 
     /// <summary>What callers say first is a header of the PROXY protocol, of which a DestinationRule is the cause, and not the port.</summary>
     private static bool BeginsWithHeader(MeshView view, string host) => view.Traffic.Rules.Values.SelectMany(rules => rules)
         .Any(rule => Generate.Hosts.Covers(rule.Host, host)
             && rule.Subsets.Select(subset => subset.Policy).Append(rule.Policy).Any(policy => policy?.ProxyProtocol is not null));
+
+    /// <summary>Clients that follow a redirect to https come back to the same port, and speak TLS there.</summary>
+    private static string Redirecting(MeshView view, string host) => view.Traffic.RoutingsByHost.GetValueOrDefault(host)
+        .SelectMany(set => set.Rules.Where(rule => rule.Filters.Redirect is { Scheme: "https", Port: 0, Authority: "" or null })
+            .Select(rule => rule.Source ?? set.Source)).Select(source => $"{source.Kind} {source.Namespace}/{source.Name}").FirstOrDefault("");
 
     /// <summary>The DestinationRule by which callers begin TLS at a port: of callers near the Service first, then of those of other namespaces.</summary>
     private static BegunTls? Begun(MeshView view, string host, int port, string cluster)
@@ -90,6 +97,8 @@ public static class SpokenProblems
         var seenOf = $"{count} connection{(count == 1 ? "" : "s")} in the last minute, {where}";
         var declares = place.Declared == Protocol.Auto ? "declares no protocol" : $"is declared {place.Declared.ToString().ToUpperInvariant()}";
         var declared = $"{declares}, and clients speak {spoken} there: {effect} ({seenOf})";
+        if (place.Redirect.Length > 0)
+            (declared, remedy) = ($"{declared}; {place.Redirect} redirects requests to https there", $"remove scheme from the redirect, or {remedy}");
         return place.Begun is not { } begun ? new(Code, $"Service {place.Service}", $"spec.ports[{place.Port}]", declared, remedy, severity)
             : new(Code, begun.Rule, begun.Field,
                 $"is {begun.Mode}, so that proxies of callers begin TLS at the Pods of Service {place.Service}, whose proxies take only that of the mesh: its "

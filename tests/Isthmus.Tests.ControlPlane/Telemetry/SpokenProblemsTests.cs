@@ -84,6 +84,27 @@ public sealed class SpokenProblemsTests
             Assert.StartsWith($"is {mode}, so that proxies of callers begin TLS at the Pods of Service shop/orders", problem.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("redirect: {scheme: https}", true)]
+    [InlineData("redirect: {scheme: https, port: 443}", false)]
+    [InlineData("redirect: {scheme: https, authority: www.example.com}", false)]
+    [InlineData("redirect: {uri: /home}", false)]
+    public void A_redirect_that_lets_clients_speak_TLS_is_named(string route, bool isNamed)
+    {
+        var rig = Mesh("http");
+        rig.Config($$"""
+            apiVersion: networking.istio.io/v1
+            kind: VirtualService
+            metadata: {name: secure, namespace: shop}
+            spec: {hosts: [orders], http: [{ {{route}} }]}
+            """);
+        rig.Push();
+        var (_, problem) = Assert.Single(SpokenProblems.Of(rig.Mesh.View(), [new(rig.Sidecar("c1", "orders-10.244.0.1").Proxy, [new(8080, Said.Tls, 1)])]));
+        Assert.Equal(("Service shop/orders", isNamed), (problem.Object,
+            problem.Message.EndsWith("; VirtualService shop/secure redirects requests to https there", StringComparison.Ordinal)));
+        Assert.Equal(isNamed, problem.Remedy.StartsWith("remove scheme from the redirect, or if", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void A_port_of_no_Service_is_not() => Assert.Empty(Find("http", new SpokenOnPort(80, Said.Tls, 1)));
 

@@ -226,6 +226,24 @@ public sealed class OperatorTrialTests
         Assert.StartsWith(remedy, found.Remedy, StringComparison.Ordinal);
     }
 
+    /// <summary>API servers add a hostPort to each port of a template with hostNetwork, and it stays when somebody removes that.</summary>
+    [Theory]
+    [InlineData("hostNetwork: true, ", "hostPort: 80", "remove hostNetwork and hostPort of its ports from the Pod's template")]
+    [InlineData("", "hostPort: 80", "remove hostPort of the ports, too, from the Pod's template, which has no hostNetwork any more")]
+    [InlineData("", "containerPort: 80", "wait until the next Pod takes its place")]
+    public void What_brings_a_Pod_out_of_the_network_of_its_Node_depends_on_its_template(string spec, string port, string remedy)
+    {
+        var cluster = ClusterObjects.From("c1", YamlText.ParseAll($$$"""
+            {apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {istio-injection: enabled} } }
+            ---
+            {apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: shop}, spec: {template: {spec: { {{{spec}}}containers: [{name: web, ports: [{ {{{port}}} }]}]} } } }
+            ---
+            {apiVersion: v1, kind: Pod, metadata: {name: web-abc12-x, namespace: shop, labels: {pod-template-hash: abc12}, ownerReferences: [{kind: ReplicaSet,
+              name: web-abc12, controller: true}]}, spec: {hostNetwork: true, containers: [{name: web, ports: [{containerPort: 80, hostPort: 80}]}]} }
+            """, "c1").OfType<JsonObject>());
+        Assert.StartsWith(remedy, Sidecarless.Of(cluster, cluster.Pods[0]).Remedy, StringComparison.Ordinal);
+    }
+
     /// <summary>A restart gives no sidecar while the namespace asks for a revision that nobody serves.</summary>
     [Theory]
     [InlineData("istio.io/rev: canary", "set istio.io/rev of namespace shop in c1 to default, the only revision that a control plane there "

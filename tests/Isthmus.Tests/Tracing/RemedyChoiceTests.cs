@@ -168,6 +168,9 @@ public sealed class RemedyChoiceTests
     [InlineData("{when: [{key: 'request.headers[x-env]', notValues: [prod]}]}", "correct what the rule is for (spec.rules[0].to, spec.rules[0].when)")]
     [InlineData("{when: [{key: source.namespace, notValues: [bank]}]}", "add shop there")]
     [InlineData("{from: [{source: {namespaces: [shop]}}]}", "remove the caller from the rule")]
+    [InlineData("{from: [{source: {principals: ['*']}}]}", "it is * in spec.rules[0].from[0].source.principals, which covers the caller: narrow it, or name "
+        + "those who may call (notPrincipals)")]
+    [InlineData("{from: [{source: {namespaces: [bank]}}, {source: {namespaces: ['sh*']}}]}", "it is sh* in spec.rules[0].from[1].source.namespaces")]
     public void How_a_rule_spares_a_caller_depends_on_whom_it_is_for(string rule, string remedy)
     {
         var scenario = new TraceScenario();

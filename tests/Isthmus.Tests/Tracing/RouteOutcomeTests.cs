@@ -19,8 +19,6 @@ public sealed class RouteOutcomeTests
         "redirects http://orders.shop:80/a to itself")]
     [InlineData("{\"match\": {\"prefix\": \"/a\"}, \"redirect\": {\"path_redirect\": \"/b\"}}, {\"match\": {\"prefix\": \"/\"}, \"redirect\": "
         + "{\"path_redirect\": \"/a\"}", "orders/c", "redirects http://orders:80/a to http://orders:80/b, and from there")]
-    [InlineData("{\"match\": {\"prefix\": \"/\"}, \"redirect\": {\"https_redirect\": true}", "orders/", "")]
-    [InlineData("{\"match\": {\"prefix\": \"/\"}, \"redirect\": {\"port_redirect\": 8080}", "orders/", "")]
     [InlineData("{\"match\": {\"path\": \"/\"}, \"redirect\": {\"path_redirect\": \"/home\"}", "orders/", "")]
     [InlineData("{\"match\": {\"prefix\": \"/\"}, \"redirect\": {\"host_redirect\": \"elsewhere.example.com\"}", "orders/", "")]
     public void A_redirect_that_leads_back_is_a_failure_whatever_the_status_of_its_answer(string route, string target, string says)
@@ -36,6 +34,36 @@ public sealed class RouteOutcomeTests
         Assert.Equal(("route", "ISM2113", "VirtualService shop/orders in c1", "spec.http[0].redirect"),
             (trace.Failure.Name, problem.Code, problem.Object, problem.Path));
         Assert.Contains(says, problem.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>A client of the mesh that follows gets no answer; what is outside of the mesh is not known.</summary>
+    [Theory]
+    [InlineData("\"https_redirect\": true", "sends requests to https://orders:443, and Service shop/orders in c1 has no port 443: ", "correct its port")]
+    [InlineData("\"https_redirect\": true, \"port_redirect\": 80",
+        "sends requests to https://orders:80, and Service shop/orders in c1, spec.ports[http].name, declares HTTP there", "remove scheme from the redirect")]
+    [InlineData("\"host_redirect\": \"gone.shop.svc.cluster.local\"",
+        "sends requests to http://gone.shop.svc.cluster.local:80, and no Service or ServiceEntry has that name", "correct its authority")]
+    [InlineData("\"host_redirect\": \"gone\"", "sends requests to http://gone:80, and no Service", "correct its authority")]
+    [InlineData("\"host_redirect\": \"elsewhere.example.com\", \"https_redirect\": true", "", "")]
+    [InlineData("\"host_redirect\": \"example.com\"", "", "")]
+    [InlineData("\"host_redirect\": \"192.0.2.1\"", "", "")]
+    [InlineData("\"host_redirect\": \"orders.shop\", \"path_redirect\": \"/home\"", "", "", "\"path\": \"/\"")]
+    public void A_redirect_to_where_no_call_of_the_mesh_gets_through_is_a_failure(string redirect, string says, string remedy,
+        string match = "\"prefix\": \"/\"")
+    {
+        var scenario = new TraceScenario { Call = new("GET /", true, 301, 1, "", "-", "direct_response", []) };
+        scenario.Client = scenario.Client.Replace(Route, $"{{\"match\": {{{match}}}, \"redirect\": {{{redirect}}}, \"name\": \"default\"",
+            StringComparison.Ordinal);
+        scenario.One += "\n---\n{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: orders, namespace: shop}, spec: {hosts: [orders], "
+            + "http: [{redirect: {uri: /home}}]}}";
+        var trace = scenario.Walk("orders/");
+        Assert.Equal(says.Length == 0, trace.Succeeds);
+        if (says.Length == 0) return;
+        var problem = trace.Failure!.Problem!;
+        Assert.Equal(("route", "ISM2180", "VirtualService shop/orders in c1", "spec.http[0].redirect"),
+            (trace.Failure.Name, problem.Code, problem.Object, problem.Path));
+        Assert.StartsWith(says, problem.Message, StringComparison.Ordinal);
+        Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);
     }
 
     [Theory]

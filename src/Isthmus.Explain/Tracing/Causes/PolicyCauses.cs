@@ -185,7 +185,25 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
                 ? "add the caller to those that the rule excepts (notPrincipals, notNamespaces or the like)"
                 : rule is { From.IsEmpty: true }
                 ? $"correct what the rule is for ({field}.to, {field}.when): it names no callers, so that it denies whoever makes such a call"
+                : Pattern(rule, field, call) is { } pattern
+                ? $"it is {pattern.Value} in {pattern.Field}, which covers the caller: narrow it, or name those who may call (not{pattern.Of})"
                 : "remove the caller from the rule");
+    }
+
+    /// <summary>A pattern among the values by which a rule covers the caller; null when it names the caller as it is.</summary>
+    private static (string Field, string Of, string Value)? Pattern(AuthorizationRule? rule, string path, CallAttributes call)
+    {
+        foreach (var (i, source) in (rule?.From ?? default).Index())
+        {
+            if (!source.All(term => call.Satisfies(term))) continue;
+            if (source.SelectMany(term => term.Values.Select(value => (term, value))).FirstOrDefault(one => one.value.Contains('*', StringComparison.Ordinal))
+                is ({ } term, { } value))
+            {
+                var name = FieldOf(term);
+                return ($"{path}.from[{i}].source.{name}", $"{char.ToUpperInvariant(name[0])}{name[1..]}", value);
+            }
+        }
+        return null;
     }
 
     /// <summary>The exception of a rule for everybody but some, and what the call has instead of it; null when the rule is another one.</summary>

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
@@ -23,7 +24,7 @@ internal readonly record struct Sidecarless(string Object, string Field, string 
     {
         var (ns, name) = (pod.Metadata.Namespace, PodRef.Of(cluster, pod).ToString());
         if (pod.Spec.HostNetwork)
-            return new(name, "spec.hostNetwork", "remove hostNetwork from the Pod's template: a Pod in the network of its Node gets no sidecar");
+            return new(name, "spec.hostNetwork", OutOfNodeNetwork(cluster, pod));
         if (pod.Metadata.Labels.GetValueOrDefault(Labels.Inject) == "false")
             return new(name, Label,
                 $"remove the label {Labels.Inject} from the Pod's template" + (cluster.Injects(ns) ? "" : $", and label {Enabled(cluster, ns)}"));
@@ -57,6 +58,23 @@ internal readonly record struct Sidecarless(string Object, string Field, string 
             ? new(name, "",
                 $"restart the Pod: its namespace is injected, and it was made before that, or while no webhook injected it ({Again(cluster, pod)})")
             : new(name, "", $"label {Enabled(cluster, ns)} (or the Pod {Labels.Inject}=true) and restart the Pod");
+    }
+
+    /// <summary>What brings a Pod into a network of its own. API servers give the ports of a template with hostNetwork a hostPort, which stays without it, and
+    /// keeps the next Pod from the Node while this one is there.</summary>
+    private static string OutOfNodeNetwork(ClusterObjects cluster, Pod pod)
+    {
+        const string why = "a Pod in the network of its Node gets no sidecar";
+        var ports = pod.Spec.Containers.Any(container => container.Ports.Any(port => port.HostPort > 0)) ? " and hostPort of its ports" : "";
+        var template = ServicePods.OwnerOf(pod) is ("Deployment", var owner)
+            ? cluster.Deployments.FirstOrDefault(one => one.Metadata.Namespace == pod.Metadata.Namespace && one.Metadata.Name == owner)?.Spec.Template["spec"]
+            : null;
+        if (template is null || template["hostNetwork"]?.ToString() == "true") return $"remove hostNetwork{ports} from the Pod's template: {why}";
+        var holds = (template["containers"] as JsonArray ?? []).Any(container => (container?["ports"] as JsonArray ?? [])
+            .Any(port => port?["hostPort"] is not null));
+        return holds
+            ? "remove hostPort of the ports, too, from the Pod's template, which has no hostNetwork any more: the next Pod waits for the port that this one has"
+            : $"wait until the next Pod takes its place, or see why it does not: the Pod's template has no hostNetwork any more, and {why}";
     }
 
     /// <summary>How a Pod is made anew.</summary>

@@ -96,7 +96,7 @@ internal static class CallJudgement
             || (isClosed && trace.Hops.Any(hop => hop.Status == HopStatus.Failed && IsOnWay(hop, trace, call)));
         var isRefused = facts.Sightings.All.Any(seen => seen.IsRequest && RefusingFilter.Find("", seen.Flags, seen.Details) is not null);
         // Only the proxy ever answers: with a redirect, or once the headers that gateways add are too many.
-        var isSentAround = call.Status is 431 or (>= 300 and < 400) && trace.Hops.Any(hop => hop.Problem?.Code == OutboundStep.Loop);
+        var isSentAround = call.Status is 431 or (>= 300 and < 400) && trace.Hops.Any(hop => hop.Problem?.Code is OutboundStep.Loop or RedirectTargets.Code);
         // A gateway on the way that has no route answers itself.
         var isUnrouted = call.Status == 404
             && trace.Hops.Any(hop => hop is { Status: HopStatus.Failed, Name: TraceRecord.GatewayRoute } && IsOnWay(hop, trace, call));

@@ -301,7 +301,9 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
         var loop = RedirectLoop.Of(chain, call.Request(), Scheme, call.Admitted?.Learned);
         if (loop.Count == 0)
         {
-            if (causes.Entries.LeadsNowhere(call, location, owner, causes.Config.RedirectField(rule)) is { } nowhere)
+            if (RedirectTargets.Dead(call, location, owner, causes.Config.RedirectField(rule)) is { } dead)
+                record.Fail("route", summary, dead, HopFacts.Rule(rule));
+            else if (causes.Entries.LeadsNowhere(call, location, owner, causes.Config.RedirectField(rule)) is { } nowhere)
                 record.Warn("route", summary, nowhere, HopFacts.Rule(rule));
             else record.Ok("route", summary, HopFacts.Rule(rule));
             return;

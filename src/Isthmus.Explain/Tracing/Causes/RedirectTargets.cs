@@ -33,7 +33,7 @@ internal static class RedirectTargets
         }
         return to.Scheme == "https" && port.Protocol.IsHttp()
             ? Dead($"and {port.Object}, {port.Field}, declares {port.Name} there: its proxies find no request in TLS",
-                $"remove scheme from the redirect, or lead it to a port of TLS (authority, port); proxies use mutual TLS of the mesh for plain {port.Name} anyway")
+                $"remove scheme from the redirect, or lead it to a port of TLS (authority, port); plain {port.Name} goes through mutual TLS of the mesh anyway")
             : to.Scheme == "http" && port.Protocol.IsTls()
             ? Dead($"and {port.Object}, {port.Field}, declares {port.Name} there: its proxies find no server name of TLS in a plain request",
                 "set scheme: https in the redirect, or lead it to a port of HTTP")

@@ -71,7 +71,10 @@ public sealed class PrometheusTests(PlacedMeshRig mesh) : IDisposable
             "sum(rate(istio_requests_total{reporter=\"destination\", connection_security_policy=\"mutual_tls\"}[1m])) / "
                 + "sum(rate(istio_requests_total{reporter=\"destination\"}[1m]))",
             answer => Value(answer) == 1, "all calls arrive with mutual TLS");
-        // It can compute all alerts.
+        // A mesh that is well has nothing to alert of, and what is asked for is there.
+        await AnsweredAsync("count(isthmus_certificate_expiration_timestamp_seconds{kind=~\"root|intermediate|control plane|webhook CA\"})",
+            answer => Value(answer) >= 6, "certificates of both control planes");
+        Assert.Equal("[]", JsonNode.Parse(await GetAsync("alerts", _port.Number))!["data"]!["alerts"]!.ToJsonString());
         Assert.All(JsonNode.Parse(await GetAsync("rules", _port.Number))!["data"]!["groups"]!.AsArray().SelectMany(group => group!["rules"]!.AsArray()),
             rule => Assert.Equal("ok", $"{rule!["health"]}"));
         await AnsweredAsync("count(pilot_info)", answer => Value(answer) == 2, "both control planes");

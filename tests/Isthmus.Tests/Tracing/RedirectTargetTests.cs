@@ -40,6 +40,20 @@ public sealed class RedirectTargetTests
         AssertSays(hop, says, "HTTPRoute shop/orders in c1", "spec.rules[*].filters[*].requestRedirect", "add a listener with protocol HTTPS, port 443");
     }
 
+    /// <summary>Clients of a gateway are outside.</summary>
+    [Theory]
+    [InlineData("cart.shop.svc.cluster.local", true)]
+    [InlineData("www.example.com", false)]
+    public void A_redirect_of_clients_outside_to_a_name_of_the_cluster_is_a_failure(string host, bool isDead)
+    {
+        var hop = Route(Scenario($"\"host_redirect\": \"{host}\"", "{\"match\": {\"prefix\": \"/\"}", "namespaces/shop/virtual-service/orders"),
+            Own.Replace("SERVER", "", StringComparison.Ordinal));
+        Assert.Equal(isDead ? (HopStatus.Failed, "ISM2180", "VirtualService shop/orders in c1") : (HopStatus.Ok, null, null),
+            (hop.Status, hop.Problem?.Code, hop.Problem?.Object));
+        if (isDead)
+            Assert.StartsWith($"sends requests to http://{host}:80, a name that only Pods can resolve", hop.Problem!.Message, StringComparison.Ordinal);
+    }
+
     private static Hop Route(TraceScenario scenario, string gateway)
     {
         scenario.One += $"\n---\n{gateway}";

@@ -52,6 +52,8 @@ public sealed class RouteOutcomeTests
         string match = "\"prefix\": \"/\"")
     {
         var scenario = new TraceScenario { Call = new("GET /", true, 301, 1, "", "-", "direct_response", []) };
+        // The listener of an address takes calls of every host, and a client of another host calls another address.
+        scenario.Client = scenario.Client.Replace("\"orders.shop\", ", "\"orders.shop\", \"gone.shop.svc.cluster.local\", ", StringComparison.Ordinal);
         scenario.Client = scenario.Client.Replace(Route, $"{{\"match\": {{{match}}}, \"redirect\": {{{redirect}}}, \"name\": \"default\"",
             StringComparison.Ordinal);
         scenario.One += "\n---\n{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: orders, namespace: shop}, spec: {hosts: [orders], "

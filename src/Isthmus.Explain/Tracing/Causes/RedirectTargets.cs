@@ -5,7 +5,7 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Explain.Tracing.Causes;
 
-/// <summary>Where a redirect leads callers inside of the mesh. What is outside of it is not known.</summary>
+/// <summary>Where a redirect leads callers inside of the mesh, and clients of gateways to names of the cluster. What is outside is not known.</summary>
 internal static class RedirectTargets
 {
     internal const string Code = "ISM2180";
@@ -17,15 +17,21 @@ internal static class RedirectTargets
     public static Problem? Dead(TracedCall call, string location, string owner, string field)
     {
         var facts = call.Facts;
-        if (facts.Entry is not null || !Uri.TryCreate(location, UriKind.Absolute, out var to) || to.HostNameType != UriHostNameType.Dns
-            || to.Scheme is not ("http" or "https")) return null;
+        if (!Uri.TryCreate(location, UriKind.Absolute, out var to) || to.HostNameType != UriHostNameType.Dns || to.Scheme is not ("http" or "https"))
+            return null;
         var name = to.IdnHost;
         var address = $"{to.Scheme}://{name}:{to.Port}";
+        if (facts.Entry is not null)
+        {
+            return !name.EndsWith(".svc.cluster.local", StringComparison.Ordinal) || call.Authority.Split(':')[0] == name ? null
+                : Dead("a name that only Pods can resolve, and clients of a gateway are outside",
+                    "name in authority a host that the gateway serves, or route to the Service (destination) instead of the redirect");
+        }
         if (facts.Host(name, facts.Client.Namespace) is not { } host)
         {
             // A cluster that could not be read may have it.
-            return !IsOfMesh(facts, name) || facts.Clusters.Any(cluster => cluster.Error.Length > 0) ? null : Dead("and no Service or ServiceEntry has that name",
-                "correct its authority, or create the Service");
+            return !IsOfMesh(facts, name) || facts.Clusters.Any(cluster => cluster.Error.Length > 0) ? null
+                : Dead("and no Service or ServiceEntry has that name", "correct its authority, or create the Service");
         }
         if (DeclaredPort.Of(call with { Host = host, Port = to.Port }, facts.Home.Context) is not { } port)
         {

@@ -298,7 +298,9 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
     /// <summary>A client follows a redirect, which may lead back.</summary>
     private void WalkRedirect(ChainView chain, string summary, string owner, string rule, string location)
     {
-        var loop = RedirectLoop.Of(chain, call.Request(), Scheme, call.Admitted?.Learned);
+        // Whatever its host, a call of the address of one Service comes to the chain; a client of another host calls another address.
+        var loop = RedirectLoop.Of(chain, call.Request(), Scheme, call.Admitted?.Learned, host => facts.Entry is not null || call.Host is null
+            || facts.Host(host, facts.Client.Namespace)?.Fqdn == call.Host.Fqdn);
         if (loop.Count == 0)
         {
             if (RedirectTargets.Dead(call, location, owner, causes.Config.RedirectField(rule)) is { } dead)

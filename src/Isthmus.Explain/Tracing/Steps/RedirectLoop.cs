@@ -10,7 +10,8 @@ internal static class RedirectLoop
 
     /// <summary>The addresses among which a client is sent around; empty when the redirects lead somewhere, or out of the chain.</summary>
     /// <param name="scheme">Of the request.</param>
-    public static IReadOnlyList<string> Of(ChainView chain, AskedRequest request, string scheme, LearnedFacts? learned)
+    /// <param name="comesBack">Whether calls of a host come to the chain.</param>
+    public static IReadOnlyList<string> Of(ChainView chain, AskedRequest request, string scheme, LearnedFacts? learned, Predicate<string> comesBack)
     {
         var port = Port(scheme, request.Authority);
         List<string> seen = [Address(scheme, request.Authority, request.Path)];
@@ -21,7 +22,7 @@ internal static class RedirectLoop
             var rest = location[(scheme.Length + 3)..];
             var slash = rest.IndexOf('/', StringComparison.Ordinal);
             var (authority, path) = slash < 0 ? (rest, "/") : (rest[..slash], rest[slash..]);
-            if (Port(scheme, authority) != port) return [];
+            if (Port(scheme, authority) != port || !comesBack(Host(authority))) return [];
             var address = Address(scheme, authority, path);
             if (seen.IndexOf(address) is >= 0 and var at) return [.. seen.Skip(at)];
             seen.Add(address);

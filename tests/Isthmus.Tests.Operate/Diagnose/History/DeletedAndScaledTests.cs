@@ -202,7 +202,7 @@ public sealed class DeletedAndScaledTests : IAsyncLifetime
             hook["clientConfig"]!["caBundle"] is not null));
         Assert.All(hooks, hook => Assert.Equal("Ignore", hook!["failurePolicy"]!.ToString()));
         await end.CancelAsync();
-        await Task.WhenAll(running).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll(running).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
     }
 
     private KubeClient As(string user)

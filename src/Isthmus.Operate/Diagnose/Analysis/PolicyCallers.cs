@@ -37,12 +37,17 @@ public static class PolicyCallers
         if (term.Key == RuleKeys.Namespace)
         {
             if (!known.IsAll) yield break;
-            foreach (var (field, value) in term.Values.Select(value => (path, value)).Concat(term.NotValues.Select(value => (negated, value)))
-                .Where(item => !known.Namespaces.Any(RulePattern.Of(term.Key, item.value).Covers)))
-                yield return IstioCodes.ReferencedResourceNotFound.At(config.Cluster, name, field,
-                    $"Referenced namespace not found: \"{value}\": no cluster has "
-                        + $"{(value.Contains('*', StringComparison.Ordinal) ? "one that it covers" : "it")}, so it matches no caller",
+            IEnumerable<string> Missing(IEnumerable<string> values) =>
+                values.Where(value => !known.Namespaces.Any(RulePattern.Of(term.Key, value).Covers));
+            foreach (var value in Missing(term.Values))
+                yield return IstioCodes.ReferencedResourceNotFound.At(config.Cluster, name, path, $"{Lacks(value)}, so it matches no caller",
                     Meant(value, known.Namespaces));
+            // The rule holds as if the value were not there. Only a denial can be more than was meant, so that calls fail.
+            foreach (var value in Missing(term.NotValues))
+                yield return IstioCodes.ReferencedResourceNotFound.At(config.Cluster, name, negated,
+                    $"{Lacks(value)}, so it excepts no caller from what the policy {Does(policy.Action)}",
+                    Meant(value, known.Namespaces) ?? "correct the name, or remove it",
+                    policy.Action == PolicyAction.Deny ? Severity.Warning : Severity.Info);
             yield break;
         }
         foreach (var value in term.Values.Where(value => !value.Contains('*', StringComparison.Ordinal)))
@@ -56,6 +61,17 @@ public static class PolicyCallers
             if (what.Length > 0) yield return OwnCodes.CallerUnknown.At(config.Cluster, name, path, $"\"{value}\" matches no caller: {what}", remedy);
         }
     }
+
+    private static string Lacks(string ns) => $"Referenced namespace not found: \"{ns}\": no cluster has "
+        + $"{(ns.Contains('*', StringComparison.Ordinal) ? "one that it covers" : "it")}";
+
+    private static string Does(PolicyAction action) => action switch
+    {
+        PolicyAction.Deny => "denies",
+        PolicyAction.Audit => "audits",
+        PolicyAction.Custom => "sends to its provider",
+        _ => "allows",
+    };
 
     /// <summary>What of a principal does not exist; empty when all does.</summary>
     private static (string What, string? Remedy) Unknown(string principal, Known known)

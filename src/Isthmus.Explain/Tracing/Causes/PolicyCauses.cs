@@ -131,16 +131,15 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
         ? new IssuerKeys(Reading(callee)).Refused(IssuerKeys.Lacking([filter]), facts.ConfigOf(callee.Cluster).Context, $"; the response is {refused.Status}")
         : null;
 
-    /// <summary>The attributes of calls by which the policy of a rule decides; without a rule, those of all policies that allow calls.</summary>
-    public IEnumerable<string> Keys(Callee callee, string rule)
+    /// <summary>The terms of policies by which nobody can decide before the call is made; null when there are none.</summary>
+    /// <param name="rule">That of the policy which refuses the call; without one, all policies that allow calls count.</param>
+    /// <param name="isUnknown">Whether an attribute of calls is not known.</param>
+    public string? Undecided(Callee callee, string rule, Func<string, bool> isUnknown)
     {
-        var made = PolicyRule().Match(rule);
-        return Applying(facts.ConfigOf(callee.Cluster), callee)
-            .Where(policy => made.Success
-                ? policy.Namespace == made.Groups[1].Value && policy.Name == made.Groups[2].Value
-                : policy.Action == PolicyAction.Allow)
-            .SelectMany(policy => policy.Rules).SelectMany(one => one.From.Concat(one.To).SelectMany(terms => terms).Concat(one.When)).Select(term => term.Key)
-            .Distinct();
+        var (made, config) = (PolicyRule().Match(rule), facts.ConfigOf(callee.Cluster));
+        return UndecidedTerms.Of(config.Context, Applying(config, callee).Where(policy => made.Success
+            ? policy.Namespace == made.Groups[1].Value && policy.Name == made.Groups[2].Value
+            : policy.Action == PolicyAction.Allow), isUnknown);
     }
 
     private IEnumerable<AuthorizationPolicy> Applying(ClusterObjects config, Callee callee)

@@ -65,9 +65,9 @@ internal sealed class AccessStep(TraceFacts facts, TraceRecord record, TraceCaus
                 record.Add("policy", HopStatus.Unknown, $"{Of(chain)}decides by a token whose keys only the proxy of {at.Name} can fetch", null);
                 continue;
             }
-            if (causes.Policies.Keys(at, verdict.Rule).FirstOrDefault(IsUnknown) is { } unknown)
+            if (causes.Policies.Undecided(at, verdict.Rule, IsUnknown) is { } undecided)
             {
-                record.Add("policy", HopStatus.Unknown, $"{Of(chain)}decides by {unknown}, which only the call itself shows", null);
+                record.Add("policy", HopStatus.Unknown, $"{Of(chain)}{undecided}", null);
                 continue;
             }
             record.Fail(hop, $"{Of(chain)}denied",

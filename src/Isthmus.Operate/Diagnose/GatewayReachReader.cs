@@ -32,18 +32,20 @@ public static class GatewayReachReader
             }
             yield return new(reach.From, "path to gateway", $"{reach.Address}, {reach.Gateway} in {reach.To}{(reach.IsKnown ? "" : $": {reach.Error}")}",
                 reach.Error.Length == 0 || !reach.IsKnown ? null
-                : new("ISM1034", $"Service {reach.Gateway} in {reach.To}", "",
-                    $"is ready, but Pod {reach.Proxy} in {reach.From} does not reach it at {reach.Address}: {reach.Error}",
-                    reach.Error.Contains("refused", StringComparison.Ordinal)
-                        ? $"something there refuses connections: check that the address leads to the gateway, and that its Pods listen (isthmus proxy-config "
-                            + $"listeners deployment/{reach.Gateway.Split('/')[^1]}.{reach.Gateway.Split('/')[0]} --context={reach.To})"
-                        : "packets do not arrive: check firewalls, security groups and routes between the clusters, and whether the address leads to the "
-                            + "gateway"))
+                : new("ISM1034", $"Service {reach.Gateway} in {reach.To}", reach.IsGiven ? "spec.externalIPs" : "status.loadBalancer.ingress",
+                    $"has {reach.Address[..reach.Address.LastIndexOf(':')].Trim('[', ']')}, and its gateway is ready, but Pod {reach.Proxy} in {reach.From} does "
+                        + $"not reach it at {reach.Address}: {reach.Error}",
+                    reach.IsGiven ? $"correct spec.externalIPs, or remove the address there; if it is right: {Look(reach)}" : Look(reach)))
             {
                 IsKnown = reach.IsKnown,
             };
         }
     }
+
+    private static string Look(GatewayReach reach) => reach.Error.Contains("refused", StringComparison.Ordinal)
+        ? $"something there refuses connections: check that the address leads to the gateway, and that its Pods listen (isthmus proxy-config "
+            + $"listeners deployment/{reach.Gateway.Split('/')[^1]}.{reach.Gateway.Split('/')[0]} --context={reach.To})"
+        : "packets do not arrive: check firewalls, security groups and routes between the clusters, and whether the address leads to the gateway";
 
     /// <summary>Which connections callers need: those from each network to the gateways of the others.</summary>
     internal static IEnumerable<(ClusterFacts From, ClusterFacts To, GatewayFacts Gateway, string Address)> Wanted(IReadOnlyList<ClusterFacts> clusters)
@@ -66,7 +68,10 @@ public static class GatewayReachReader
         CancellationToken stop)
     {
         var point = new IPEndPoint(IPAddress.Parse(address), gateway.Port);
-        var reach = new GatewayReach(from.Context, from.ProxyPod, to.Context, gateway.Name, point.ToString(), "", true) { Astray = gateway.Astray };
+        var reach = new GatewayReach(from.Context, from.ProxyPod, to.Context, gateway.Name, point.ToString(), "", true)
+        {
+            Astray = gateway.Astray, IsGiven = gateway.Given.Contains(address),
+        };
         if (from.ProxyPod.Length == 0) return reach with { Error = "no proxy in the system namespace can be asked", IsKnown = false };
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         limit.CancelAfter(Longest);

@@ -17,6 +17,9 @@ public sealed record GatewayFacts(string Name, string Network, ValueList<string>
     /// <summary>The port of mesh traffic.</summary>
     public int Port { get; init; } = Ports.EastWest;
 
+    /// <summary>Those of its addresses that only spec.externalIPs say.</summary>
+    public ValueList<string> Given { get; init; } = [];
+
     /// <summary>The type of the Service.</summary>
     public string Type { get; init; } = "LoadBalancer";
 
@@ -66,6 +69,9 @@ public sealed record WithheldFacts(string Part, string Why)
 /// <param name="IsKnown">Whether a proxy could be asked.</param>
 public sealed record GatewayReach(string From, string Proxy, string To, string Gateway, string Address, string Error, bool IsKnown)
 {
+    /// <summary>Whether someone wrote the address into spec.externalIPs of the Service; otherwise, a load balancer gave it.</summary>
+    public bool IsGiven { get; init; }
+
     /// <summary>What is wrong with the selector of the gateway's Service; null for others.</summary>
     public StraySelector? Astray { get; init; }
 }

@@ -40,6 +40,7 @@ internal static class NetworkGatewayReader
                 service.Spec.Ports.Any(candidate => candidate.Port == port), service.Metadata.Annotations.ContainsKey(Annotations.NodeSelector))
             {
                 Port = port,
+                Given = service.Spec.ExternalIPs.Where(ip => service.Status.LoadBalancer.Ingress.All(ingress => ingress.Ip != ip)).ToValueList(),
                 Type = service.Spec.Type,
                 SelectsNothing = selectsNothing ? selector : "",
                 ScaledToZero = deployment is { Spec.Replicas: 0 } ? deployment.Key : "",

@@ -419,6 +419,11 @@ public sealed class MeshVerificationTests
         var refused = GatewayReachReader.Checks([tried with { Error = "Connection refused" }]).Single().Problem!;
         Assert.DoesNotContain("firewalls", refused.Remedy, StringComparison.Ordinal);
         Assert.Contains("isthmus proxy-config listeners deployment/gw.istio-system --context=c2", refused.Remedy, StringComparison.Ordinal);
+        Assert.Equal("status.loadBalancer.ingress", refused.Path);
+        Assert.StartsWith("has 172.18.0.2, and its gateway is ready, but Pod gw-1 in c1 does not reach it", refused.Message, StringComparison.Ordinal);
+        var given = GatewayReachReader.Checks([tried with { Error = "Network is unreachable", IsGiven = true }]).Single().Problem!;
+        Assert.Equal("spec.externalIPs", given.Path);
+        Assert.StartsWith("correct spec.externalIPs, or remove the address there", given.Remedy, StringComparison.Ordinal);
         var astray = GatewayReachReader.Checks([tried with { Error = "Connection refused",
             Astray = new("istio=in", "in-1", "istio-system/cross", "east-1", new([KeyValuePair.Create("istio", "east")])) }]).Single().Problem!;
         Assert.Equal(("ISM1034", "Service istio-system/gw in c2", "spec.selector"), (astray.Code, astray.Object, astray.Path));

@@ -40,6 +40,15 @@ public sealed class NetworkGatewayReaderTests
         Assert.Equal(("istio-system/gw", "", ""), (gateway.Name, gateway.SeesAllNetworks, gateway.SelectsNothing));
     }
 
+    /// <summary>An address that both fields have stays when it is removed from spec.externalIPs.</summary>
+    [Fact]
+    public async Task Addresses_that_only_externalIPs_say_are_known()
+    {
+        var gateway = await ReadAsync(null);
+        Assert.Contains("203.0.113.9", gateway.Addresses);
+        Assert.Equal("203.0.113.9", Assert.Single(gateway.Given));
+    }
+
     /// <summary>An application with the label of the gateway gets a part of its calls, which verify tells.</summary>
     [Theory]
     [InlineData("{\"name\": \"app\"}", true)]
@@ -95,7 +104,8 @@ public sealed class NetworkGatewayReaderTests
         });
         using var client = new KubeClient(new() { Server = new($"http://127.0.0.1:{server.Port}") }, "test");
         var service = JsonSerializer.Deserialize<Service>("""
-            {"metadata": {"name": "gw", "namespace": "istio-system", "labels": {"topology.istio.io/network": "n1"}}, "spec": {"selector": {"app": "gw"}, "ports": [{"port": 15443}]}}
+            {"metadata": {"name": "gw", "namespace": "istio-system", "labels": {"topology.istio.io/network": "n1"}}, "spec": {"selector": {"app": "gw"}, "ports": [{"port": 15443}],
+             "externalIPs": ["192.0.2.1", "203.0.113.9"]}, "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}
             """, JsonSerializerOptions.Web)!;
         return Assert.Single(await NetworkGatewayReader.ReadAsync(new(client, Stop), [service], byNames: false, passing ?? [], Stop));
     }

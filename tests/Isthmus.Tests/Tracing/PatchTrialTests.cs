@@ -206,6 +206,26 @@ public sealed class PatchTrialTests
         Assert.Equal(("ISM2108", owner), (problem.Code, problem.Object));
     }
 
+    /// <summary>What a load balancer gave, nobody corrects in the Service.</summary>
+    [Theory]
+    [InlineData("spec: {externalIPs: [172.18.2.1], ", "status: {}", true)]
+    [InlineData("spec: {", "status: {loadBalancer: {ingress: [{ip: 172.18.2.1}]}}", false)]
+    public void An_ejected_address_of_a_gateway_is_told_with_the_field_that_somebody_wrote(string spec, string status, bool isWritten)
+    {
+        var scenario = new TraceScenario();
+        scenario.Two = scenario.Two.Replace("spec: {selector: {istio: eastwest}, ports: [{name: tls, port: 15443, targetPort: 15443}]}, status: {loadBalancer: "
+            + "{ingress: [{ip: 172.18.2.1}]}}", $"{spec}selector: {{istio: eastwest}}, ports: [{{name: tls, port: 15443, targetPort: 15443}}]}}, {status}",
+            StringComparison.Ordinal);
+        scenario.Client = scenario.Client.Replace("\"clusters\": {\"cluster_statuses\": []}", "\"clusters\": {\"cluster_statuses\": [{\"name\": \"outbound|80||"
+            + $"{TraceScenario.Fqdn}\", \"host_statuses\": [{{\"address\": {{\"socket_address\": {{\"address\": \"172.18.2.1\", \"port_value\": 15443}}}}, "
+            + "\"health_status\": {\"failed_outlier_check\": true, \"eds_health_status\": \"HEALTHY\"}}]}]}", StringComparison.Ordinal);
+        var problem = scenario.Walk().Hops.Single(hop => hop.Problem?.Code == "ISM2041").Problem!;
+        Assert.Equal(isWritten, problem.Message.Contains("172.18.2.1:15443 (of spec.externalIPs of Service istio-system/east in c2)",
+            StringComparison.Ordinal));
+        Assert.Equal(isWritten, problem.Remedy.EndsWith("; correct spec.externalIPs of Service istio-system/east in c2, or remove the address there",
+            StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData("UC", "connection_termination", "AuthorizationPolicy istio-system/ew in c2")]
     [InlineData("-", "via_upstream", null)]

@@ -12,6 +12,18 @@ internal sealed record EndpointCandidate(EndpointView Endpoint, double Share, bo
     /// <summary>The object in which somebody has written the address: a ServiceEntry, WorkloadEntry, EndpointSlice or Endpoints; null when none has.</summary>
     public string? Entry { get; init; }
 
+    /// <summary>The Service of a gateway whose address somebody has written into spec.externalIPs; null for others.</summary>
+    private string? Written => Gateway is { Service: { } service, How: { } how } && how.StartsWith("spec.externalIPs", StringComparison.Ordinal)
+        ? service.Name : null;
+
+    /// <summary>Where the address of a gateway is from, for a text; empty when nobody has written it.</summary>
+    public string Given => Written is null ? "" : $" (of spec.externalIPs of {Written})";
+
+    /// <summary>What to do about addresses that somebody has written, for the end of a remedy.</summary>
+    public static string Correct(IEnumerable<EndpointCandidate> failing) =>
+        string.Concat(failing.Select(one => one.Written).OfType<string>().Distinct()
+            .Select(name => $"; correct spec.externalIPs of {name}, or remove the address there"));
+
     public bool IsUsable => Endpoint.IsHealthy && !IsEjected;
 
     public string Kind =>

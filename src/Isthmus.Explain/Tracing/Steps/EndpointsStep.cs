@@ -54,7 +54,8 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
             record.Warn("endpoints", summary, Faults.Of("ISM2040", $"cluster {cluster.Name}", "", candidates.Any(candidate => candidate.IsEjected)
                 ? $"{AllEjected} {outbound.View.CountsOf(cluster.Name, candidates.Where(candidate => candidate.IsEjected).Select(candidate => candidate.Endpoint)).Why}"
                     + Last(outbound.View, cluster.Name) + Detection(host, call.Port, subset == "-" ? "" : subset)
-                : "no endpoint is healthy", $"check the Pods behind them: {facts.Client.Show("endpoints")}"),
+                : "no endpoint is healthy", $"check the Pods behind them: {facts.Client.Show("endpoints")}"
+                    + EndpointCandidate.Correct(candidates.Where(candidate => candidate.IsEjected))),
                 CandidateFinder.Addresses(candidates));
             ways.Walk(outbound, cluster, candidates, percent);
             // Connections failed for a reason. If that reason is found, it is the cause.
@@ -66,9 +67,9 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
         {
             record.Warn("endpoints", summary,
                 Faults.Of("ISM2041", $"cluster {cluster.Name}", "",
-                    $"outlier detection ejected {string.Join(", ", ejected.Select(candidate => candidate.Endpoint.AddressText))} "
+                    $"outlier detection ejected {string.Join(", ", ejected.Select(candidate => $"{candidate.Endpoint.AddressText}{candidate.Given}"))} "
                         + $"{outbound.View.CountsOf(cluster.Name, ejected.Select(candidate => candidate.Endpoint)).Why}{Last(outbound.View, cluster.Name)}",
-                "check the Pods or the gateway at these addresses"), CandidateFinder.Addresses(candidates));
+                $"check the Pods or the gateway at these addresses{EndpointCandidate.Correct(ejected)}"), CandidateFinder.Addresses(candidates));
         }
         else record.Ok("endpoints", summary, CandidateFinder.Addresses(candidates));
         var at = record.Count - 1;

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
+using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Inventory;
@@ -52,11 +53,28 @@ internal static class DanglingReferences
                    webhook.Missing, webhook.Remedy(lists.Client.Access.Name));
     }
 
-    /// <summary>VirtualServices bound to Gateways that do not exist: a bare name means a Gateway of their own namespace.</summary>
+    /// <summary>VirtualServices bound to Gateways that do not exist.</summary>
     public static async Task<IEnumerable<Problem>> LooseRoutesAsync(ClusterLists lists, IReadOnlyList<JsonObject> gateways, CancellationToken stop)
     {
         var routes = await lists.ListIfDefinedAsync(MeshApi.VirtualService, stop);
-        var known = gateways.Select(gateway => $"{gateway["metadata"]?["namespace"]}/{gateway["metadata"]?["name"]}").ToHashSet(StringComparer.Ordinal);
+        if (!LooseRoutes(routes, gateways, []).Any()) return [];
+        IReadOnlyList<JsonObject> others = [];
+        try
+        {
+            others = await lists.ListIfDefinedAsync(MeshApi.ApiGateway, stop);
+        }
+        catch (KubeException e) when (e.Code == 403)
+        {
+            // Then only those of Istio are known, which is what VirtualServices need.
+        }
+        return LooseRoutes(routes, gateways, others);
+    }
+
+    /// <summary>A bare name means a Gateway of the VirtualService's own namespace.</summary>
+    /// <param name="others">The Gateways of the Gateway API.</param>
+    internal static IEnumerable<Problem> LooseRoutes(IReadOnlyList<JsonObject> routes, IReadOnlyList<JsonObject> gateways, IReadOnlyList<JsonObject> others)
+    {
+        var (known, unfit) = (NamesOf(gateways), NamesOf(others));
         return from route in routes
                let ns = route["metadata"]?["namespace"]?.ToString() ?? ""
                from item in (route["spec"]?["gateways"] as JsonArray ?? []).Select((gateway, index) => (Name: gateway?.ToString() ?? "", Index: index))
@@ -64,7 +82,14 @@ internal static class DanglingReferences
                where item.Name is not ("mesh" or "") && !known.Contains(full)
                let elsewhere = known.FirstOrDefault(other => other.EndsWith($"/{item.Name.Split('/')[^1]}", StringComparison.Ordinal))
                select new Problem("ISM1031", $"VirtualService {ns}/{route["metadata"]?["name"]}", $"spec.gateways[{item.Index}]",
-                   $"Gateway {full} does not exist, so what it routes is not exposed",
-                   elsewhere is null ? "create the Gateway, or name another one" : $"write {elsewhere}, or put both in one namespace");
+                   unfit.Contains(full)
+                       ? $"Gateway {full} is one of the Gateway API, to which VirtualServices cannot be bound, so what it routes is not exposed"
+                       : $"Gateway {full} does not exist, so what it routes is not exposed",
+                   elsewhere is not null ? $"write {elsewhere}, or put both in one namespace"
+                       : unfit.Contains(full) ? $"write an HTTPRoute with parentRefs to {full}, or create a Gateway of Istio"
+                       : "create the Gateway, or name another one");
     }
+
+    private static HashSet<string> NamesOf(IEnumerable<JsonObject> gateways) =>
+        gateways.Select(gateway => $"{gateway["metadata"]?["namespace"]}/{gateway["metadata"]?["name"]}").ToHashSet(StringComparer.Ordinal);
 }

@@ -105,6 +105,22 @@ public sealed class MeshFactsReaderTests
         Assert.EndsWith("kubectl --context=c1 delete validatingwebhookconfiguration old", problem.Remedy, StringComparison.Ordinal);
     }
 
+    /// <summary>Two kinds have the name Gateway, and VirtualServices can be bound to one of them.</summary>
+    [Fact]
+    public void A_VirtualService_that_names_a_Gateway_of_the_Gateway_API_is_told_so()
+    {
+        static JsonObject Named(string name, string spec = "{}") =>
+            JsonNode.Parse("{\"metadata\": {\"name\": \"" + name + "\", \"namespace\": \"shop\"}, \"spec\": " + spec + "}")!.AsObject();
+        var routes = new[] { Named("route", "{\"gateways\": [\"front\", \"gone\", \"shop/own\", \"mesh\"]}") };
+        Assert.Equal([
+            ("ISM1031", "spec.gateways[0]",
+                "Gateway shop/front is one of the Gateway API, to which VirtualServices cannot be bound, so what it routes is not exposed",
+                "write an HTTPRoute with parentRefs to shop/front, or create a Gateway of Istio"),
+            ("ISM1031", "spec.gateways[1]", "Gateway shop/gone does not exist, so what it routes is not exposed", "create the Gateway, or name another one"),
+        ], DanglingReferences.LooseRoutes(routes, [Named("own")], [Named("front")])
+            .Select(problem => (problem.Code, problem.Path, problem.Message, problem.Remedy)));
+    }
+
     [Fact]
     public async Task A_server_that_cannot_be_reached_is_judged_after_the_second_attempt()
     {

@@ -167,6 +167,23 @@ public sealed class EntryTrialTests
             + "certificate is of RSA: the gateway and its clients agree on no suite", "add ECDHE-RSA-AES128-GCM-SHA");
     }
 
+    /// <summary>Two kinds have the name Gateway, and routes of the Gateway API attach to one of them.</summary>
+    [Theory]
+    [InlineData("shop.example.com", "{}", true)]
+    [InlineData("other.example.com", "{}", false)]
+    [InlineData("shop.example.com", "{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: door, namespace: edge}, "
+        + "spec: {gatewayClassName: other, listeners: [{name: http, port: 80, protocol: HTTP}]}}", false)]
+    public void A_route_of_the_Gateway_API_that_names_a_Gateway_of_Istio_is_told(string hostname, string beside, bool isTold)
+    {
+        var causes = Entry(Plain, "{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: shop, namespace: edge}, spec: {parentRefs: "
+            + $"[{{name: door}}], hostnames: [{hostname}], rules: [{{backendRefs: [{{name: orders, namespace: shop, port: 80}}]}}]}}}}\n---\n{beside}",
+            "shop.example.com", out var call);
+        var problem = causes.Unrouted(call);
+        AssertSays(problem, "ISM2085", isTold ? "HTTPRoute edge/shop in c1" : "Gateway edge/door in c1", isTold ? "spec.parentRefs[0].name" : "",
+            isTold ? "names door, and Gateway edge/door, which accepts the call, is one of Istio (networking.istio.io)"
+                : "no VirtualService with this Gateway routes shop.example.com", "create a VirtualService with host shop.example.com and gateway edge/door");
+    }
+
     /// <summary>A server sees requests, and the VirtualService has none for them.</summary>
     [Theory]
     [InlineData("{number: 443, name: https, protocol: HTTPS}, tls: {mode: SIMPLE, credentialName: door}", "tls: [{match: [{sniHosts: [shop.example.com]}], ",

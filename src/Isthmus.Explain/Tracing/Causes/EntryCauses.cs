@@ -327,6 +327,7 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
                     + $"404",
                 $"add {having[0].Gateway.FullName} to spec.gateways")
             : Elsewhere.Routes(having[0].Gateway, host)
+            ?? having.Select(one => Elsewhere.Unattachable(one.Gateway, host)).FirstOrDefault(found => found is not null)
             ?? Faults.Of("ISM2085", Named(having[0].Gateway), "", $"no VirtualService with this Gateway routes {host}: the response is 404",
                 $"create a VirtualService with host {host} and gateway {having[0].Gateway.FullName}");
     }

@@ -3,6 +3,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 
@@ -65,6 +66,23 @@ internal sealed class EntryElsewhere(TraceFacts facts, CallerConfig config)
             if (Routing(other, gateway, host).FirstOrDefault() is { } service)
                 return Faults.Of(Code, $"VirtualService {service.Namespace}/{service.Name} in {other.Context}", "",
                     $"routes {host} for Gateway {gateway.FullName}, and {Rule}, which has no VirtualService for this host: the response is 404", Apply("", other));
+        return null;
+    }
+
+    /// <summary>A route of the Gateway API names a Gateway of Istio, for which another kind has the name; null when none does.</summary>
+    public Problem? Unattachable(Gateway gateway, string host)
+    {
+        if (config.At.ApiGateways.Any(other => other.Namespace == gateway.Namespace && other.Name == gateway.Name)) return null;
+        foreach (var route in config.At.ApiRoutes)
+            foreach (var (index, parent) in route.Parents.Index())
+                if (parent.Group == MeshApi.ApiGateway.Group && parent.Kind == MeshApi.ApiGateway.Kind
+                    && (parent.Namespace, parent.Name) == (gateway.Namespace, gateway.Name)
+                    && (route.Hostnames.IsEmpty || route.Hostnames.Any(name => Hosts.Covers(name, host))))
+                    return Faults.Of("ISM2085", $"{route.Source.Kind} {route.Namespace}/{route.Name} in {config.At.Context}", $"spec.parentRefs[{index}].name",
+                        $"names {parent.Name}, and Gateway {gateway.FullName}, which accepts the call, is one of Istio ({MeshApi.Gateway.Group}): "
+                            + $"{route.Source.Kind}s attach to Gateways of {MeshApi.ApiGateway.Group} only, so that {host} has no route: the response is 404",
+                        $"create a VirtualService with host {host} and gateway {gateway.FullName}; or a Gateway of {MeshApi.ApiGateway.Group}, and call its "
+                            + "Service");
         return null;
     }
 

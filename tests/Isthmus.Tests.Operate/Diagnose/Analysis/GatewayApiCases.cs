@@ -26,6 +26,9 @@ internal static class GatewayApiCases
         // References
         new("IST0101", "c1 HTTPRoute shop/route spec.parentRefs[0].name", Join(Fronted, Gateway(Http), Route(To.Replace("front", "font",
             StringComparison.Ordinal))), Good, "Gateway not found"),
+        new("IST0101", "c1 HTTPRoute shop/route spec.parentRefs[0].name", Join(Fronted, Istio("Gateway", "shop", "front",
+                "selector: {app: web}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]"), Route(To)), Good,
+            "is a Gateway of Istio (networking.istio.io), and HTTPRoutes attach to those of gateway.networking.k8s.io only"),
         new("IST0101", "c1 HTTPRoute shop/route spec.parentRefs[0].name", Join(Fronted, Gateway(Http), Route(Parent("kind: Service, group: '', name: wev"))),
             Join(Fronted, Route(Parent("kind: Service, group: '', name: web"))), "Service shop/wev does not exist"),
         new("IST0101", "c1 HTTPRoute shop/route spec.parentRefs[0].port", Join(Fronted, Route(Parent("kind: Service, group: '', name: web, port: 81"))),

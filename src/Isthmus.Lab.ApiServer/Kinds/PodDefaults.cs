@@ -14,9 +14,8 @@ internal static class PodDefaults
     public static void Spec(JsonObject spec)
     {
         foreach (var volume in Json.Objects(spec["volumes"])) Volume(volume);
-        var hostNetwork = Json.Truth(spec["hostNetwork"]) == true;
         foreach (var list in ContainerLists)
-            foreach (var container in Json.Objects(spec[list])) Container(container, hostNetwork);
+            foreach (var container in Json.Objects(spec[list])) Container(container);
         spec.Default("restartPolicy", "Always");
         spec.Default("terminationGracePeriodSeconds", 30);
         spec.Default("dnsPolicy", "ClusterFirst");
@@ -27,13 +26,20 @@ internal static class PodDefaults
         spec.Default("schedulerName", "default-scheduler");
     }
 
-    /// <summary>What only Pods have: requests from limits, service links.</summary>
+    /// <summary>What only Pods have: requests from limits, service links and, in the network of their Node, its ports.</summary>
     public static void Pod(JsonObject spec)
     {
         Spec(spec);
         spec.Default("enableServiceLinks", true);
+        var hostNetwork = Json.Truth(spec["hostNetwork"]) == true;
         foreach (var list in ContainerLists)
-            foreach (var container in Json.Objects(spec[list])) RequestsFromLimits(container);
+        {
+            foreach (var container in Json.Objects(spec[list]))
+            {
+                RequestsFromLimits(container);
+                if (hostNetwork) HostPorts(container);
+            }
+        }
     }
 
     /// <summary>A template inside a workload; created if it is missing.</summary>
@@ -45,13 +51,16 @@ internal static class PodDefaults
         Spec(template.Ensure("spec"));
     }
 
-    private static void Container(JsonObject container, bool hostNetwork)
+    /// <summary>Since Kubernetes 1.28, templates do not get them: they would stay without hostNetwork.</summary>
+    private static void HostPorts(JsonObject container)
     {
         foreach (var port in Json.Objects(container["ports"]))
-        {
-            port.Default("protocol", "TCP");
-            if (hostNetwork && port["containerPort"] is { } number) port.Default("hostPort", number.DeepClone());
-        }
+            if (port["containerPort"] is { } number) port.Default("hostPort", number.DeepClone());
+    }
+
+    private static void Container(JsonObject container)
+    {
+        foreach (var port in Json.Objects(container["ports"])) port.Default("protocol", "TCP");
         foreach (var variable in Json.Objects(container["env"])) FieldReference(variable["valueFrom"]);
         container.Default("resources", new JsonObject());
         foreach (var probe in (ReadOnlySpan<string>)["livenessProbe", "readinessProbe", "startupProbe"])

@@ -226,8 +226,9 @@ public sealed class OperatorTrialTests
         Assert.StartsWith(remedy, found.Remedy, StringComparison.Ordinal);
     }
 
-    /// <summary>API servers add a hostPort to each port of a template with hostNetwork, and it stays when somebody removes that.</summary>
+    /// <summary>A hostPort stays when somebody removes hostNetwork.</summary>
     [Theory]
+    [InlineData("hostNetwork: true, ", "containerPort: 80", "remove hostNetwork from the Pod's template")]
     [InlineData("hostNetwork: true, ", "hostPort: 80", "remove hostNetwork and hostPort of its ports from the Pod's template")]
     [InlineData("", "hostPort: 80", "remove hostPort of the ports, too, from the Pod's template, which has no hostNetwork any more")]
     [InlineData("", "containerPort: 80", "wait until the next Pod takes its place")]

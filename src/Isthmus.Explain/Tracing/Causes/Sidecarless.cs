@@ -60,18 +60,18 @@ internal readonly record struct Sidecarless(string Object, string Field, string 
             : new(name, "", $"label {Enabled(cluster, ns)} (or the Pod {Labels.Inject}=true) and restart the Pod");
     }
 
-    /// <summary>What brings a Pod into a network of its own. API servers give the ports of a template with hostNetwork a hostPort, which stays without it, and
-    /// keeps the next Pod from the Node while this one is there.</summary>
+    /// <summary>What brings a Pod into a network of its own. A hostPort that stays in the template keeps the next Pod from the Node while this one is there;
+    /// API servers before Kubernetes 1.28 added one to each port of a template with hostNetwork.</summary>
     private static string OutOfNodeNetwork(ClusterObjects cluster, Pod pod)
     {
         const string why = "a Pod in the network of its Node gets no sidecar";
-        var ports = pod.Spec.Containers.Any(container => container.Ports.Any(port => port.HostPort > 0)) ? " and hostPort of its ports" : "";
         var template = ServicePods.OwnerOf(pod) is ("Deployment", var owner)
             ? cluster.Deployments.FirstOrDefault(one => one.Metadata.Namespace == pod.Metadata.Namespace && one.Metadata.Name == owner)?.Spec.Template["spec"]
             : null;
-        if (template is null || template["hostNetwork"]?.ToString() == "true") return $"remove hostNetwork{ports} from the Pod's template: {why}";
-        var holds = (template["containers"] as JsonArray ?? []).Any(container => (container?["ports"] as JsonArray ?? [])
+        var holds = (template?["containers"] as JsonArray ?? []).Any(container => (container?["ports"] as JsonArray ?? [])
             .Any(port => port?["hostPort"] is not null));
+        if (template is null || template["hostNetwork"]?.ToString() == "true")
+            return $"remove hostNetwork{(holds ? " and hostPort of its ports" : "")} from the Pod's template: {why}";
         return holds
             ? "remove hostPort of the ports, too, from the Pod's template, which has no hostNetwork any more: the next Pod waits for the port that this one has"
             : $"wait until the next Pod takes its place, or see why it does not: the Pod's template has no hostNetwork any more, and {why}";

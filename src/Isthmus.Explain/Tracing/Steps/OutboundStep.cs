@@ -176,8 +176,8 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
         switch (route.Act)
         {
             case RedirectView redirect:
-                WalkRedirect(chain, $"{summary}: responds with a redirect, {redirect.Status}", owner, rule,
-                    route.Location(call.Request(), Scheme) ?? "");
+                var location = route.Location(call.Request(), Scheme) ?? "";
+                WalkRedirect(chain, $"{summary}: responds with a redirect, {redirect.Status}{(location.Length > 0 ? $", to {location}" : "")}", owner, rule, location);
                 return;
             case AnswerView when host == ResourceNames.BlockAll:
                 record.Fail("route", $"no virtual host for {call.Authority}", causes.Hosts.Blocked(call));

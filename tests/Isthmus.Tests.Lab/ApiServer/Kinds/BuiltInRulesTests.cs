@@ -90,6 +90,18 @@ public sealed class BuiltInRulesTests : IDisposable
         Assert.Equal(errors, kind.Strategy.Validate(o, _rig.Write(kind)).Select(error => error.ToString()));
     }
 
+    /// <summary>Since Kubernetes 1.28, hostPort of a template is left to Pods: there, it would stay when somebody removes hostNetwork.</summary>
+    [Fact]
+    public void Ports_of_the_Node_are_those_of_Pods_and_not_of_templates()
+    {
+        const string spec = """{"hostNetwork": true, "containers": [{"name": "c", "image": "x", "ports": [{"containerPort": 80}]}]}""";
+        var pod = Defaulted("", "pods", $"{{\"spec\": {spec}}}");
+        var workload = Defaulted("apps", "deployments", $"{{\"spec\": {{\"template\": {{\"spec\": {spec}}}}}}}");
+        Assert.Equal("80", pod["spec"]!["containers"]![0]!["ports"]![0]!["hostPort"]?.ToString());
+        Assert.Null(workload["spec"]!["template"]!["spec"]!["containers"]![0]!["ports"]![0]!["hostPort"]);
+        Assert.Equal("TCP", workload["spec"]!["template"]!["spec"]!["containers"]![0]!["ports"]![0]!["protocol"]!.ToString());
+    }
+
     [Theory]
     [InlineData("", "configmaps", """{"immutable": true, "data": {"a": "b"}}""", """{"immutable": true, "data": {"a": "c"}}""",
         "data: Forbidden: field is immutable when `immutable` is set")]

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Explain.Tracing;
-using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Calls;
 using Xunit;
 
 namespace Isthmus.Tests.Tracing;

@@ -47,7 +47,7 @@ public static class WorkloadVerification
             .Select(host => host.ToList()).Where(host => host.Exists(IsOfMesh)).ToList();
         foreach (var cluster in readable)
         {
-            var problems = hosts.SelectMany(host => host.Where(service => service.Cluster == cluster).SelectMany(service => Lost(service, host, now)))
+            var problems = hosts.SelectMany(host => host.Where(service => service.Cluster == cluster).SelectMany(service => Lost(service, host, readable, now)))
                 .Distinct().Concat(Alone(cluster)).Concat(Misnamed(cluster)).ToList();
             problems.AddRange(UninjectedPods.In(cluster, problems.Select(problem => problem.Object).ToHashSet(StringComparer.Ordinal)));
             foreach (var problem in problems) yield return new(cluster.Context, What, problem.Object, problem);
@@ -57,10 +57,11 @@ public static class WorkloadVerification
         }
     }
 
-    private static IEnumerable<Problem> Lost(ServiceInCluster service, List<ServiceInCluster> host, DateTimeOffset? now)
+    private static IEnumerable<Problem> Lost(ServiceInCluster service, List<ServiceInCluster> host, List<ClusterObjects> clusters,
+        DateTimeOffset? now)
     {
         foreach (var problem in LostParts.In(service, static _ => true, now: now)) yield return problem;
-        if (!service.Cluster.IsJoinedByNames && LostParts.WithoutSidecar(service, host) is { } bare) yield return bare;
+        if (!service.Cluster.IsJoinedByNames && LostParts.WithoutSidecar(service, host, clusters) is { } bare) yield return bare;
     }
 
     /// <summary>Pods that no Service selects, such as those of jobs, whose proxies do not work.</summary>

@@ -92,6 +92,36 @@ public sealed class UninjectedPodTests
     public void A_Pod_that_is_to_have_none_is_as_it_should_be(string labels, string metadata, string spec) =>
         Assert.Empty(Verified(labels, Pod("web-1", metadata, spec)));
 
+    /// <summary>Nobody in the other network has anything of the Service. Agents of Nodes are not meant for others, and what says that it wants no sidecar is
+    /// as it should be.</summary>
+    [Theory]
+    [InlineData(Owned, "n2", "istio-injection: enabled", "{}", true)]
+    [InlineData(Owned, "n1", "istio-injection: enabled", "{}", false)]
+    [InlineData(Owned, "n2", "istio-injection: disabled", "{}", false)]
+    [InlineData("labels: {app: web, sidecar.istio.io/inject: 'false'}", "n2", "istio-injection: enabled", "{}", false)]
+    [InlineData("labels: {app: web}, ownerReferences: [{kind: DaemonSet, name: web, controller: true}]", "n2", "istio-injection: enabled", "{}", false)]
+    [InlineData(Owned, "n2", "istio-injection: enabled", Web + "\n---\n{apiVersion: v1, kind: Pod, metadata: {name: web-2, namespace: shop, labels: {app: web, "
+        + "sidecar.istio.io/inject: 'false'}}, spec: {containers: [{name: web}]}, status: {phase: Running, conditions: [{type: Ready, status: 'True'}]}}",
+        false)]
+    public void A_Service_of_Pods_in_the_network_of_their_Node_is_warned_of_where_callers_of_another_network_have_nothing_else(string metadata, string network,
+        string there, string beside, bool isTold)
+    {
+        static ClusterObjects Cluster(string name, string network, string labels, params IEnumerable<string> objects) => ClusterObjects.From(name,
+            YamlText.ParseAll(string.Join("\n---\n",
+            [
+                $"{{apiVersion: v1, kind: Namespace, metadata: {{name: istio-system, labels: {{topology.istio.io/network: {network}}}}}}}",
+                $"{{apiVersion: v1, kind: Namespace, metadata: {{name: shop, labels: {{{labels}}}}}}}", .. objects,
+            ]), name).OfType<JsonObject>());
+        var found = WorkloadVerification.Run([Cluster("c1", "n1", "istio-injection: enabled", Web, Pod("web-1", metadata, "hostNetwork: true, ")),
+            Cluster("c2", network, there, beside)]).Select(check => check.Problem).OfType<Problem>().ToList();
+        Assert.Equal(isTold ? [("ISM2051", Severity.Warning, "Pod shop/web-1 in c1", "spec.hostNetwork")] : [],
+            found.Select(problem => (problem.Code, problem.Severity, problem.Object, problem.Path)));
+        if (isTold) Assert.Equal("has no sidecar, but only mesh TLS can pass the gateway of n1", found[0].Message);
+    }
+
+    private const string Web =
+        "{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop}, spec: {selector: {app: web}, ports: [{name: http, port: 80}]}}";
+
     private static string Pod(string name, string metadata, string spec = "") =>
         $"{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: shop, {metadata}}}, spec: {{{spec}containers: [{{name: web}}]}}, "
             + "status: {phase: Running, podIP: 10.1.0.5, conditions: [{type: Ready, status: 'True'}]}}";

@@ -26,16 +26,31 @@ internal static class LostParts
             .Select(problem => problem with { Severity = Severity.Warning });
     }
 
-    /// <summary>Ready Pods that other networks cannot call: only mesh TLS passes a gateway. Where no Pod of the Service has a sidecar,
-    /// that is on purpose.</summary>
+    /// <summary>Ready Pods that other networks cannot call: only mesh TLS passes a gateway. Where no Pod of the Service has a sidecar, that is on purpose,
+    /// unless they run in the network of their Node by themselves.</summary>
     /// <param name="all">The Service in all clusters.</param>
-    public static Problem? WithoutSidecar(ServiceInCluster service, IReadOnlyList<ServiceInCluster> all)
+    /// <param name="clusters">Those of the mesh, also without the Service.</param>
+    public static Problem? WithoutSidecar(ServiceInCluster service, IReadOnlyList<ServiceInCluster> all, IReadOnlyList<ClusterObjects> clusters)
     {
         var bare = service.Pods.Where(pod => pod.Status.IsReady && ClusterObjects.Sidecar(pod) is null).ToList();
-        if (bare.Count == 0 || all.SelectMany(one => one.Pods).All(pod => ClusterObjects.Sidecar(pod) is null)) return null;
+        if (bare.Count == 0) return null;
         var own = service.Cluster.NetworkOf(bare[0]);
-        if (own.Length == 0 || all.All(one => one.Cluster.Network == own)) return null;
-        return NoSidecar(service, bare[0], bare.Count, own);
+        if (own.Length == 0) return null;
+        var isOnPurpose = all.SelectMany(one => one.Pods).All(pod => ClusterObjects.Sidecar(pod) is null);
+        return (isOnPurpose ? LosesAll(service, bare, all, clusters, own) : all.Any(one => one.Cluster.Network != own))
+            ? NoSidecar(service, bare[0], bare.Count, own) : null;
+    }
+
+    /// <summary>Callers of another network have nothing else of the Service, whose namespace is of the mesh here and there, and its Pods lack sidecars only
+    /// because Pods in the network of their Node get none. Agents of Nodes are not meant for others.</summary>
+    private static bool LosesAll(ServiceInCluster service, List<Pod> bare, IReadOnlyList<ServiceInCluster> all, IReadOnlyList<ClusterObjects> clusters,
+        string own)
+    {
+        var ns = service.Service.Metadata.Namespace;
+        return service.Cluster.Injects(ns) && all.All(one => one.Cluster == service.Cluster || one.Pods.Count == 0)
+            && bare.TrueForAll(pod => pod.Spec.HostNetwork && ServicePods.OwnerOf(pod).Kind != "DaemonSet"
+                && (pod.Metadata.Labels.GetValueOrDefault(Labels.Inject) ?? pod.Metadata.Annotations.GetValueOrDefault(Labels.Inject)) != "false")
+            && clusters.Any(other => other.Network.Length > 0 && other.Network != own && other.Injects(ns));
     }
 
     /// <param name="count">How many Pods are like the one that is named.</param>

@@ -1,13 +1,14 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Json;
+using Isthmus.Core.Names;
 
 namespace Isthmus.Injection;
 
 /// <summary>Volumes that a Pod's annotations add to its proxy, as JSON: a list, or a mapping whose keys are the names.</summary>
 internal static class UserVolumes
 {
-    private const string Volume = "sidecar.istio.io/userVolume", Mount = "sidecar.istio.io/userVolumeMount";
+    private const string Volume = Annotations.UserVolume, Mount = "sidecar.istio.io/userVolumeMount";
 
     /// <summary>The names of the volumes that were added.</summary>
     internal static IReadOnlyList<string> Apply(JsonObject spec, JsonObject proxy, InjectionInputs inputs)

@@ -61,6 +61,8 @@ public static class Annotations
     public const string InjectTemplates = "inject.istio.io/templates";
     public const string ProxyConfig = "proxy.istio.io/config";
     public const string InterceptionMode = "sidecar.istio.io/interceptionMode";
+    /// <summary>Volumes that injection adds to a Pod, as JSON.</summary>
+    public const string UserVolume = "sidecar.istio.io/userVolume";
     public const string InjectionStatus = "sidecar.istio.io/status";
     /// <summary>On a gateway Service: its share among the gateways of its network, 1 when absent; 0 removes it from the rotation.</summary>
     public const string GatewayWeight = "networking." + WellKnown.OwnDomain + "/gateway-weight";

@@ -251,7 +251,8 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
             .Select(async context => (context, await WatchedAsync(facts, context, stop), await UnlabelledAsync(facts, context, stop),
                 await MisplacedAsync(facts, context, stop))).ToList();
         var holders = walks.SelectMany(one => one.Walk.WantedHolders).Distinct().Select(async key => (key, await HeldAsync(key, stop))).ToList();
-        var checks = walks.SelectMany(one => one.Walk.WantedChecks).Distinct().Select(async pod => (pod, await FailedCheckAsync(pod, stop))).ToList();
+        var checks = walks.SelectMany(one => one.Walk.WantedChecks).Distinct().Select(async pod =>
+            (pod, await KubeletWords.OfAsync(_clients[pod.Context], pod.Namespace, pod.Name, stop))).ToList();
         var syncs = walks.SelectMany(one => one.Walk.WantedSyncs).Distinct().Select(async pod => (pod, await FollowsAsync(facts, pod, stop))).ToList();
         var places = walks.SelectMany(one => one.Walk.WantedPlaces).Distinct().Select(async address => (address, await PlaceAsync(address, stop))).ToList();
         foreach (var (address, place) in await Task.WhenAll(places)) facts.Places[address] = place;
@@ -259,8 +260,8 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         {
             var cluster = facts.Clusters.First(cluster => cluster.Context == pod.Context);
             cluster.AddCheck($"{pod.Namespace}/{pod.Name}", said);
-            if (cluster.Pods.FirstOrDefault(one => PodRef.Of(cluster, one) == pod) is { } unready && UnplacedPods.AreCordoned(unready))
-                cluster.Cordoned = await CordonedAsync(_clients[cluster.Context], stop);
+            if (cluster.Pods.FirstOrDefault(one => PodRef.Of(cluster, one) == pod) is { } unready && UnplacedPods.NeedNodes(unready))
+                cluster.Nodes = await NodesAsync(_clients[cluster.Context], stop);
         }
         foreach (var (pod, answer) in await Task.WhenAll(proxies)) Take(facts, pod, answer);
         foreach (var (cluster, ns, found) in await Task.WhenAll(pods)) cluster.AddPods(ns, found);
@@ -288,36 +289,12 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         }
     }
 
-    /// <summary>What the kubelet said last of a probe that keeps the Pod from being ready, of a hook, or of a volume that it cannot mount; empty when it has
-    /// said nothing, or nobody may read it.</summary>
-    private async Task<string> FailedCheckAsync(PodRef pod, CancellationToken stop)
-    {
-        const string Failed = "Readiness probe failed: ";
-        try
-        {
-            var events = await _clients[pod.Context].ListAllAsync<JsonObject>(Kinds.Event, pod.Namespace,
-                new() { FieldSelector = $"involvedObject.name={pod.Name}" }, stop);
-            return events.Where(one => one["involvedObject"]?["name"]?.ToString() == pod.Name)
-                .OrderByDescending(one => one["lastTimestamp"]?.ToString() ?? "", StringComparer.Ordinal)
-                .Select(one => (Reason: one["reason"]?.ToString() ?? "", Message: one["message"]?.ToString() ?? ""))
-                .Select(one => one.Reason is "FailedMount" or "FailedPostStartHook"
-                    || one.Message.StartsWith("Startup probe failed", StringComparison.Ordinal) ? one.Message
-                    : one.Reason == "Unhealthy" && one.Message.StartsWith(Failed, StringComparison.Ordinal) ? one.Message[Failed.Length..].Trim() : "")
-                .FirstOrDefault(said => said.Length > 0) ?? "";
-        }
-        catch (Exception e) when (e is KubeException or HttpRequestException)
-        {
-            return "";
-        }
-    }
-
-    /// <summary>The Nodes that take no new Pods; none where nobody may read Nodes.</summary>
-    private static async Task<IReadOnlyList<string>> CordonedAsync(KubeClient client, CancellationToken stop)
+    /// <summary>None where nobody may read them.</summary>
+    private static async Task<IReadOnlyList<Node>> NodesAsync(KubeClient client, CancellationToken stop)
     {
         try
         {
-            return [.. (await client.ListAllAsync<Node>(Kinds.Node, null, new(), stop)).Where(node => node.Spec.Unschedulable)
-                .Select(node => node.Metadata.Name).Order(StringComparer.Ordinal)];
+            return [.. await client.ListAllAsync<Node>(Kinds.Node, null, new(), stop)];
         }
         catch (Exception e) when (e is KubeException or HttpRequestException)
         {

@@ -16,6 +16,10 @@ namespace Isthmus.Explain.Tracing;
 public static class WorkloadVerification
 {
     private const string What = "workloads";
+
+    /// <summary>How many Pods of a cluster are asked for their events.</summary>
+    private const int MostAsked = 20;
+
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(8);
     private static readonly string[] Needed = [.. ClusterObjectsReader.WorkloadKinds.Append(MeshApi.MutatingWebhookConfiguration).Select(kind => kind.Name)];
 
@@ -23,8 +27,22 @@ public static class WorkloadVerification
     /// <param name="clusters">Each with what was read of it.</param>
     public static async Task<IReadOnlyList<Check>> RunAsync(IEnumerable<(ClusterLists Lists, ClusterInventory Inventory)> clusters, string istioNamespace,
         DateTimeOffset now, CancellationToken stop) =>
-        [.. Run(await Task.WhenAll(clusters.Select(async cluster => Of(cluster.Inventory)
-            ?? await ClusterObjectsReader.WorkloadsAsync(cluster.Inventory.Context, cluster.Lists.Again(Patience), istioNamespace, stop))), now)];
+        [.. Run(await Task.WhenAll(clusters.Select(async cluster =>
+        {
+            var lists = cluster.Lists.Again(Patience);
+            var objects = Of(cluster.Inventory) ?? await ClusterObjectsReader.WorkloadsAsync(cluster.Inventory.Context, lists, istioNamespace, stop);
+            await Task.WhenAll(Unstarted(objects).Select(async pod =>
+                objects.AddCheck(pod.Key, await KubeletWords.OfAsync(lists.Client, pod.Metadata.Namespace, pod.Metadata.Name, stop))).ToList());
+            return objects;
+        })), now)];
+
+    /// <summary>Pods whose containers are not started, of which only their events may tell why. The oldest of each workload are enough.</summary>
+    private static IEnumerable<Pod> Unstarted(ClusterObjects cluster) => cluster.Pods
+        .Where(pod => pod.Status is { Phase: "Pending", IsReady: false } && pod.Spec.NodeName.Length > 0 && pod.Metadata.DeletionTimestamp is null
+            && !ServicePods.HasRun(pod) && pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses)
+                .Any(status => status.State.Waiting is { Message: "", Reason: "ContainerCreating" or "PodInitializing" }))
+        .OrderBy(pod => pod.Metadata.CreationTimestamp ?? DateTimeOffset.MinValue).DistinctBy(pod => (pod.Metadata.Namespace, ServicePods.OwnerOf(pod)))
+        .Take(MostAsked).ToList();
 
     /// <summary>The same, which asks for nothing. Nothing is said where some objects were not read.</summary>
     public static IReadOnlyList<Check> Run(IEnumerable<ClusterInventory> clusters, DateTimeOffset? now = null) =>

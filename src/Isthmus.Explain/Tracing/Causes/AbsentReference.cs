@@ -1,4 +1,8 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Isthmus.Core.Json;
+using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
@@ -43,13 +47,47 @@ internal static partial class AbsentReference
         var type = kind switch { "secret" => "Secret", "configmap" => "ConfigMap", _ => "PersistentVolumeClaim" };
         var (workload, owner) = ServicePods.OwnerOf(pod);
         var key = found.Groups["key"].Value;
-        var field = volume < 0 ? "a volume" : $"{(workload == "Pod" ? "spec" : "spec.template.spec")}.volumes[{volume}]";
+        var annotation = OfAnnotation(cluster, pod, found.Groups["volume"].Value);
+        var field = annotation.Length > 0 ? annotation : Field(cluster, pod, found.Groups["volume"].Value);
         return Faults.Of("ISM2047", $"{type} {ns}/{name} in {cluster.Context}", key.Length > 0 ? $"data[{key}]" : "",
             $"does not exist{(key.Length > 0 ? "" : " in this cluster")}, and {field} of {workload} {ns}/{owner} names it: no container of Pod "
                 + $"{pod.Metadata.Name} is started without it, so that it is not ready{like} ({PodText.Message(said)})",
             key.Length > 0 ? "add the key, or correct items of the volume"
+                : annotation.Length > 0
+                ? $"create it in namespace {ns} of {cluster.Context}, name another one in the annotation, or remove that and its userVolumeMount"
                 : $"create it in namespace {ns} of {cluster.Context}, or correct the volume; if another cluster of the mesh has it, copy it from there: kubectl "
                     + $"--context=OTHER -n {ns} get {type.ToLowerInvariant()} {name} -o yaml | kubectl --context={cluster.Context} apply -f -");
+    }
+
+    /// <summary>The annotation that lets injection add a volume, as a field; empty where the Pod's template has the volume.</summary>
+    private static string OfAnnotation(ClusterObjects cluster, Pod pod, string volume)
+    {
+        var (kind, name) = ServicePods.OwnerOf(pod);
+        if (kind != "Pod" && cluster.Template(kind, pod.Metadata.Namespace, name)?.Spec.Volumes.Exists(one => one.Name == volume) == true) return "";
+        try
+        {
+            var added = StrictJson.Parse(pod.Metadata.Annotations.GetValueOrDefault(Annotations.UserVolume) is { Length: > 0 } text ? text : "{}") switch
+            {
+                JsonArray list => list.Select(one => (one as JsonObject)?["name"]?.ToString()),
+                JsonObject map => map.Select(one => one.Key),
+                _ => [],
+            };
+            return !added.Contains(volume, StringComparer.Ordinal) ? ""
+                : $"volume {volume} of {(kind == "Pod" ? "" : "spec.template.")}metadata.annotations[{Annotations.UserVolume}]";
+        }
+        catch (JsonException)
+        {
+            return "";
+        }
+    }
+
+    /// <summary>Where a volume is written. Injection may put its own before those of the template.</summary>
+    private static string Field(ClusterObjects cluster, Pod pod, string volume)
+    {
+        var (kind, name) = ServicePods.OwnerOf(pod);
+        var volumes = cluster.Template(kind, pod.Metadata.Namespace, name)?.Spec.Volumes;
+        var at = (volumes ?? pod.Spec.Volumes).FindIndex(one => one.Name == volume);
+        return at < 0 ? $"volume {volume}" : $"{(kind == "Pod" ? "spec" : "spec.template.spec")}.volumes[{at}]";
     }
 
     /// <summary>As kubelets say it: <c>MountVolume.SetUp failed for volume "conf" : configmap "conf" not found</c>, and of a key that is missing.</summary>

@@ -37,7 +37,8 @@ internal static class StartingPods
         var statuses = pod.Status.InitContainerStatuses.Concat(pod.Status.ContainerStatuses).ToList();
         return statuses.Exists(status => status.State.Waiting is { } waiting && !Preparing.Contains(waiting.Reason))
             || !(statuses.Count == 0 || statuses.Exists(status => status.State.Waiting is not null)) ? null
-            : ($"it was created {Seconds(now - made)} ago, and its containers are being prepared", made + Usual);
+            : ($"it was created {Seconds(now - made)} ago, and {(pod.Spec.NodeName.Length == 0 && statuses.Count == 0 ? "is on no Node so far"
+                : "its containers are being prepared")}", made + Usual);
     }
 
     /// <summary>A container runs, and its probe has not had the tries that it is given.</summary>

@@ -18,8 +18,8 @@ internal static class UnreadyPods
     public static Problem Of(ClusterObjects cluster, Pod pod, string like = "", IReadOnlyList<int>? listening = null,
         DateTimeOffset? now = null) =>
         Kept(cluster, pod, like) ?? Uninjected(cluster, pod, like) ?? Starved(cluster, pod, like) ?? PortOfProxy(cluster, pod)
-            ?? PortOfNode(cluster, pod, like) ?? UnplacedPods.Of(cluster, pod, like) ?? Misdirected(cluster, pod) ?? AbsentReference.Of(cluster, pod, like)
-            ?? Lingering(cluster, pod, like)
+            ?? PortOfNode(cluster, pod, like) ?? UnplacedPods.Of(cluster, pod, like, now) ?? Misdirected(cluster, pod)
+            ?? AbsentReference.Of(cluster, pod, like) ?? Lingering(cluster, pod, like)
             ?? FailedChecks.NotYet(cluster, pod, like, now) ?? FailedChecks.Of(cluster, pod, like, listening) ?? StartingPods.Of(cluster, pod, like, now)
             ?? Faults.Of("ISM2047", $"Pod {pod.Key} in {cluster.Context}", "status",
                 $"is not ready{like}: {ServicePods.Why(pod)}{FailedChecks.Describe(cluster, pod)}", ServicePods.Look(pod, cluster.Context));

@@ -22,7 +22,7 @@ internal sealed class ClusterObjects
     private readonly List<Pod> _pods;
     private readonly Dictionary<string, Namespace> _namespaces;
     private readonly Dictionary<string, string> _checks = new(StringComparer.Ordinal);
-    private IReadOnlyList<string>? _cordoned;
+    private IReadOnlyList<Node>? _nodes;
 
     private ClusterObjects(ClusterInventory read, string istioNamespace)
     {
@@ -166,12 +166,16 @@ internal sealed class ClusterObjects
     /// <param name="pod">As <c>namespace/name</c>.</param>
     public void AddCheck(string pod, string said) => _checks[pod] = said;
 
-    /// <summary>The Nodes that take no new Pods, as far as anybody has looked.</summary>
-    public IReadOnlyList<string> Cordoned
+    /// <summary>As far as anybody has looked: none where nobody did, since no cluster that runs Pods is without Nodes.</summary>
+    public IReadOnlyList<Node> Nodes
     {
-        get => _cordoned ?? [.. _read.Nodes.Where(node => node.Spec.Unschedulable).Select(node => node.Metadata.Name).Order(StringComparer.Ordinal)];
-        set => _cordoned = value;
+        get => _nodes ?? _read.Nodes;
+        set => _nodes = value;
     }
+
+    /// <summary>What a workload makes Pods from; null when there is no such workload, or nobody has read it.</summary>
+    public WorkloadTemplate? Template(string kind, string ns, string name) =>
+        _read.Templates.FirstOrDefault(one => one.Kind == kind && one.Namespace == ns && one.Name == name);
 
     /// <summary>Whether routes are attached to a listener of one of <see cref="ApiGateways"/>.</summary>
     public bool IsRouted(ApiGateway gateway, string listener) => Stored(gateway).Routed.Contains(listener);

@@ -9,7 +9,7 @@ public sealed class UnreachableTests
 {
     [Fact]
     public void A_proxy_that_finds_nobody_is_named_without_the_runtimes_words() =>
-        Assert.Equal("the proxy (http://127.0.0.1:36407) cannot reach it", Unreachable.Describe(
+        Assert.Equal("the HTTP proxy to it (http://127.0.0.1:36407), proxy-url of the kubeconfig or HTTPS_PROXY, cannot reach it", Unreachable.Describe(
             new(HttpRequestError.ProxyTunnelError, "The proxy tunnel request to proxy 'http://127.0.0.1:36407/' failed with status code '502'.\"")));
 
     [Fact]

@@ -33,6 +33,9 @@ public static class ResourceAnnotations
         ["kubernetes.io/ingress.class"] = ["Ingress"],
     };
 
+    /// <summary>Names that are read as labels only.</summary>
+    private static readonly HashSet<string> AsLabels = new([Labels.GatewayPort, Labels.Network, Labels.Cluster, Labels.Subzone], StringComparer.Ordinal);
+
     private static readonly Dictionary<string, PodAnnotation> OfPods = PodAnnotations.All.ToDictionary(known => known.Name, StringComparer.Ordinal);
 
     public static Analyzer Analyzer { get; } = new("annotations.K8sAnalyzer",
@@ -108,7 +111,10 @@ public static class ResourceAnnotations
             }
             else if (Domains.Any(domain => key.StartsWith($"{domain}/", StringComparison.Ordinal) || key.Contains($".{domain}/", StringComparison.Ordinal)))
             {
-                yield return IstioCodes.UnknownAnnotation.At(cluster, name, path, "is not an annotation of the mesh, and has no effect",
+                if (AsLabels.Contains(key))
+                    yield return IstioCodes.UnknownAnnotation.At(cluster, name, path, "is a label of the mesh, and has no effect as an annotation",
+                        $"write it under {path.Split("annotations[")[0]}labels, and remove it here");
+                else yield return IstioCodes.UnknownAnnotation.At(cluster, name, path, "is not an annotation of the mesh, and has no effect",
                     Spelling.Nearest(key, OfPods.Keys.Concat(OfOthers.Keys)) is { } near ? $"did you mean \"{near}\"?" : null);
             }
         }

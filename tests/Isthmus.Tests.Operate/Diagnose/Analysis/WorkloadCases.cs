@@ -78,6 +78,8 @@ internal static class WorkloadCases
             "always injected as gateways"),
         Annotated("IST0107", "c1 Deployment shop/web metadata.annotations[networking.istio.io/exportTo]", "networking.istio.io/exportTo: '.'", "", "Service"),
         Annotated("IST0108", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/proxyCPUs]", "", "sidecar.istio.io/proxyCPUs: 1", ""),
+        Annotated("IST0108", "c1 Deployment shop/web metadata.annotations[networking.istio.io/gatewayPort]", "networking.istio.io/gatewayPort: '15444'", "",
+            "is a label of the mesh"),
         Annotated("IST0125", "c1 Deployment shop/web spec.template.metadata.annotations[traffic.sidecar.istio.io/excludeOutboundPorts]", "",
             "traffic.sidecar.istio.io/excludeOutboundPorts: '80,x'", "list of ports"),
         Annotated("IST0135", "c1 Deployment shop/web spec.template.metadata.annotations[sidecar.istio.io/proxyImageType]", "",

@@ -177,7 +177,8 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
         {
             case RedirectView redirect:
                 var location = route.Location(call.Request(), Scheme) ?? "";
-                WalkRedirect(chain, $"{summary}: responds with a redirect, {redirect.Status}{(location.Length > 0 ? $", to {location}" : "")}", owner, rule, location);
+                WalkRedirect(chain, $"{summary}: responds with a redirect, {redirect.Status}{(location.Length > 0 ? $", to {location}" : "")}", owner,
+                    rule, location);
                 return;
             case AnswerView when host == ResourceNames.BlockAll:
                 record.Fail("route", $"no virtual host for {call.Authority}", causes.Hosts.Blocked(call));

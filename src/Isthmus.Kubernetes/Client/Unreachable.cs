@@ -9,7 +9,8 @@ public static partial class Unreachable
     public static string Describe(HttpRequestException e) => e switch
     {
         // The runtime describes the proxy and its response in its own words, with an odd quotation mark at the end.
-        { HttpRequestError: HttpRequestError.ProxyTunnelError } => $"the HTTP proxy to it{Quoted(e.Message)}, proxy-url of the kubeconfig or HTTPS_PROXY, cannot reach it",
+        { HttpRequestError: HttpRequestError.ProxyTunnelError }
+            => $"the HTTP proxy to it{Quoted(e.Message)}, proxy-url of the kubeconfig or HTTPS_PROXY, cannot reach it",
         { InnerException: SocketException socket } => Describe(socket),
         { InnerException: OperationCanceledException or TimeoutException } => "no answer in time",
         { HttpRequestError: HttpRequestError.SecureConnectionError, InnerException: { } cause } => $"no TLS connection: {OfTls(cause.Message)}",

@@ -62,9 +62,10 @@ internal sealed record ProblemRow(string FoundBy, string Severity, string Cluste
             .ThenBy(row => row.Problem.Code, StringComparer.Ordinal),
     ];
 
-    /// <summary>Whether both found what is wrong with one field, or with an object under twin codes.</summary>
+    /// <summary>Whether both found what is wrong with one field, or with an object under one code or twin codes.</summary>
     private static bool IsSame(Problem problem, string cluster, Finding finding) =>
         (Twins.GetValueOrDefault(problem.Code) == finding.Problem.Code
+            || (problem.Code == finding.Problem.Code && problem.Path == finding.Problem.Path)
             || (problem.Path.Length > 0 && problem.Path == finding.Problem.Path && problem.Severity <= finding.Problem.Severity))
         && (problem.Object == $"{finding.Problem.Object} in {finding.Cluster}" || (problem.Object == finding.Problem.Object && cluster == finding.Cluster));
 

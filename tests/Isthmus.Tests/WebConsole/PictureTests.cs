@@ -241,6 +241,10 @@ public sealed class PictureTests
         Assert.Equal(["IST0101"], ProblemRow.Join([new("context1", "gateways", "", lost)], [new Finding("context1", gone)]).Select(row => row.Problem.Code));
         Assert.Equal(2, ProblemRow.Join([new("context1", "gateways", "", lost with { Severity = Severity.Error })],
             [new Finding("context1", gone with { Severity = Severity.Warning })]).Count);
+        // What both say under one code is one entry.
+        Problem idle = new("ISM1006", "Deployment shop/gateway in context1", "", "spec.replicas is 0", "");
+        Assert.Equal([("ISM1006", "analyze")], ProblemRow.Join([new("context1", "gateway", "", idle)],
+            [new Finding("context1", idle with { Object = "Deployment shop/gateway" })]).Select(row => (row.Problem.Code, row.FoundBy)));
         var missing = new Finding("context2", error, new("context2", (JsonObject)YamlText.ParseAll("{kind: Gateway, metadata: {name: g}}", "test")[0]));
         Assert.Equal("kubectl --context=context2 apply -f - <<'EOF'\nkind: Gateway\nmetadata:\n  name: g\nEOF",
             Assert.Single(ProblemRow.Join([], [missing])).Missing);

@@ -54,20 +54,28 @@ internal sealed record ProblemRow(string FoundBy, string Severity, string Cluste
     public static IReadOnlyList<ProblemRow> Join(IEnumerable<Check> checks, IReadOnlyCollection<Finding> findings) =>
     [
         .. checks.Where(check => check.Problem is { } problem && !findings.Any(finding => IsSame(problem, check.Cluster, finding)))
-            .Select(check => Of("verify", check.Cluster, check.Problem!))
-            .Concat(findings.Select(finding => Of("analyze", finding.Cluster, finding.Problem, MissingText(finding))))
+            .Select(check => Of("verify", check.Cluster, check.Problem!,
+                findings.FirstOrDefault(finding => IsRepeated(check.Problem!, check.Cluster, finding)) is { } found ? MissingText(found) : ""))
+            .Concat(findings.Where(finding => !checks.Any(check => check.Problem is { } problem && IsRepeated(problem, check.Cluster, finding)))
+                .Select(finding => Of("analyze", finding.Cluster, finding.Problem, MissingText(finding))))
             // Control planes report what analyze finds, too.
             .DistinctBy(row => (row.Cluster, row.Problem.Code, row.Problem.Object, row.Problem.Path, row.Problem.Message))
             .OrderByDescending(row => row.Problem.Severity).ThenBy(row => row.Cluster, StringComparer.Ordinal)
             .ThenBy(row => row.Problem.Code, StringComparer.Ordinal),
     ];
 
-    /// <summary>Whether both found what is wrong with one field, or with an object under one code or twin codes.</summary>
+    /// <summary>Whether verify found the same under the same code. It looks more often.</summary>
+    private static bool IsRepeated(Problem problem, string cluster, Finding finding) =>
+        problem.Code == finding.Problem.Code && problem.Path == finding.Problem.Path && IsOfOne(problem, cluster, finding);
+
+    /// <summary>Whether both found what is wrong with one field, or with an object under twin codes.</summary>
     private static bool IsSame(Problem problem, string cluster, Finding finding) =>
-        (Twins.GetValueOrDefault(problem.Code) == finding.Problem.Code
-            || (problem.Code == finding.Problem.Code && problem.Path == finding.Problem.Path)
+        problem.Code != finding.Problem.Code && (Twins.GetValueOrDefault(problem.Code) == finding.Problem.Code
             || (problem.Path.Length > 0 && problem.Path == finding.Problem.Path && problem.Severity <= finding.Problem.Severity))
-        && (problem.Object == $"{finding.Problem.Object} in {finding.Cluster}" || (problem.Object == finding.Problem.Object && cluster == finding.Cluster));
+        && IsOfOne(problem, cluster, finding);
+
+    private static bool IsOfOne(Problem problem, string cluster, Finding finding) => problem.Object == $"{finding.Problem.Object} in {finding.Cluster}"
+        || (problem.Object == finding.Problem.Object && cluster == finding.Cluster);
 
     private static string MissingText(Finding finding) =>
         finding.Missing is { } missing ? $"kubectl --context={missing.Cluster} apply -f - <<'EOF'\n{YamlText.Print(missing.Object)}EOF" : "";

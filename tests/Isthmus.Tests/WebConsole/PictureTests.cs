@@ -229,7 +229,7 @@ public sealed class PictureTests
             error = new("ISM1003", "cluster context1", "", "is not ready", "inspect it with 'kubectl describe pod'");
         var rows = ProblemRow.Join([new("context1", "ports", "", warning), new("context1", "fine", "", null), new("context1", "control plane", "", error)],
             [new Finding("context1", warning)]);
-        Assert.Equal([("error", "verify", "kubectl describe pod"), ("warning", "analyze", "")], rows.Select(row => (row.Severity, row.FoundBy, row.Command)));
+        Assert.Equal([("error", "verify", "kubectl describe pod"), ("warning", "verify", "")], rows.Select(row => (row.Severity, row.FoundBy, row.Command)));
         Problem crash = new("ISM2047", "Pod shop/web in context1", "status", "is not ready", ""),
             same = new("ISM1418", "Pod shop/web", "status.containerStatuses", "cannot run", "");
         Assert.Equal(["ISM1418"], ProblemRow.Join([new("context1", "workloads", "", crash)], [new Finding("context1", same)]).Select(row => row.Problem.Code));
@@ -243,7 +243,7 @@ public sealed class PictureTests
             [new Finding("context1", gone with { Severity = Severity.Warning })]).Count);
         // What both say under one code is one entry.
         Problem idle = new("ISM1006", "Deployment shop/gateway in context1", "", "spec.replicas is 0", "");
-        Assert.Equal([("ISM1006", "analyze")], ProblemRow.Join([new("context1", "gateway", "", idle)],
+        Assert.Equal([("ISM1006", "verify")], ProblemRow.Join([new("context1", "gateway", "", idle)],
             [new Finding("context1", idle with { Object = "Deployment shop/gateway" })]).Select(row => (row.Problem.Code, row.FoundBy)));
         var missing = new Finding("context2", error, new("context2", (JsonObject)YamlText.ParseAll("{kind: Gateway, metadata: {name: g}}", "test")[0]));
         Assert.Equal("kubectl --context=context2 apply -f - <<'EOF'\nkind: Gateway\nmetadata:\n  name: g\nEOF",

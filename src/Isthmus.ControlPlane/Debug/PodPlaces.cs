@@ -19,7 +19,7 @@ internal sealed class PodPlaces
         if (_places.Count == 0) return;
         foreach (var pod in pods)
         {
-            // A sidecar is no gateway, whatever its labels are.
+            // A sidecar is not a gateway, whatever its labels say.
             if (pod.Runs == ProxyKind.Sidecar) continue;
             var place = (pod.Source.Cluster, pod.Source.Namespace);
             if (pod.Runs == ProxyKind.Router) ofAll?.Add(place);

@@ -28,7 +28,7 @@ public static class GatewayStrangers
     /// <summary>Whether it is none: it has no proxy, or that of an application. Of others, nobody knows.</summary>
     public static bool IsStranger(Pod pod) => ProxyOf(pod) is not { } proxy || proxy.Args.Contains("sidecar");
 
-    /// <summary>Whether the Service leads to the Pod: one that lacks the names of its ports is no endpoint.</summary>
+    /// <summary>Whether the Pod is an endpoint of the Service: it must have every port that the Service refers to by name.</summary>
     private static bool IsCalled(Service service, Pod pod) => service.Spec.Ports.Exists(port => port.TargetPort?.ToString() is not { Length: > 0 } name
         || int.TryParse(name, out _) || pod.Spec.Containers.Exists(container => container.Ports.Exists(own => own.Name == name)));
 

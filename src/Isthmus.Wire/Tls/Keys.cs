@@ -60,7 +60,7 @@ public static class Keys
         }
     }
 
-    /// <summary>Which of the two is no use, or that they do not belong together; null: neither shows why.</summary>
+    /// <summary>Which of the two cannot be read, or that they do not belong together; null if neither explains it.</summary>
     private static string? WhyApart(string certificates, string key)
     {
         try

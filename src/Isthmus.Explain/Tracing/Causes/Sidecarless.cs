@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Reading;
@@ -65,12 +64,10 @@ internal readonly record struct Sidecarless(string Object, string Field, string 
     private static string OutOfNodeNetwork(ClusterObjects cluster, Pod pod)
     {
         const string why = "a Pod in the network of its Node gets no sidecar";
-        var template = ServicePods.OwnerOf(pod) is ("Deployment", var owner)
-            ? cluster.Deployments.FirstOrDefault(one => one.Metadata.Namespace == pod.Metadata.Namespace && one.Metadata.Name == owner)?.Spec.Template["spec"]
-            : null;
-        var holds = (template?["containers"] as JsonArray ?? []).Any(container => (container?["ports"] as JsonArray ?? [])
-            .Any(port => port?["hostPort"] is not null));
-        if (template is null || template["hostNetwork"]?.ToString() == "true")
+        var (kind, owner) = ServicePods.OwnerOf(pod);
+        var template = cluster.Template(kind, pod.Metadata.Namespace, owner)?.Spec;
+        var holds = template?.Containers.Any(container => container.Ports.Any(port => port.HostPort is > 0)) == true;
+        if (template is not { HostNetwork: false })
             return $"remove hostNetwork{(holds ? " and hostPort of its ports" : "")} from the Pod's template: {why}";
         return holds
             ? "remove hostPort of the ports, too, from the Pod's template, which has no hostNetwork any more: the next Pod waits for the port that this one has"

@@ -173,7 +173,7 @@ internal sealed class ClusterObjects
         set => _nodes = value;
     }
 
-    /// <summary>What a workload makes Pods from; null when there is no such workload, or nobody has read it.</summary>
+    /// <summary>The Pod template of a workload; null if there is no such workload, or it was not read.</summary>
     public WorkloadTemplate? Template(string kind, string ns, string name) =>
         _read.Templates.FirstOrDefault(one => one.Kind == kind && one.Namespace == ns && one.Name == name);
 

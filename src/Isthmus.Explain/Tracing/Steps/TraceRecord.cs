@@ -71,7 +71,7 @@ internal sealed class TraceRecord
         if (dropped is not null) Warn(PacketsHop, $"{dropped.Object} does not allow them", dropped);
     }
 
-    /// <summary>The hop of a Pod that the Service of a gateway selects and that is no gateway; nothing when all are.</summary>
+    /// <summary>The hop that names Pods behind a gateway's Service that are not gateways. There is none if all are.</summary>
     public void Strangers(ServiceInCluster gateway)
     {
         if (GatewayStrangers.Of(gateway.Service, gateway.Pods) is { } stranger)

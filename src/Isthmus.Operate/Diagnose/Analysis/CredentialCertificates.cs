@@ -77,7 +77,7 @@ internal sealed class CredentialCertificates(ClusterInventory cluster, Func<stri
     }
 
     /// <summary>CAs are in the Secret itself, or in one beside it.</summary>
-    /// <param name="own">Null: there is no such Secret.</param>
+    /// <param name="own">Null if the Secret does not exist.</param>
     private async Task<(string Owner, SecretFacts? Facts)> CaOfAsync(string ns, string name, SecretFacts? own) => own is { HasClientCa: true }
         ? ($"Secret {ns}/{name}", own) : ($"Secret {ns}/{name}{SecretFacts.CaSuffix}", await FindAsync(ns, $"{name}{SecretFacts.CaSuffix}"));
 

@@ -67,8 +67,9 @@ public static class PodAnnotations
             }
             else if (Domains.Any(domain => IsWithin(name, domain)))
             {
-                yield return $"metadata.annotations[{name}]: unknown annotation "
-                    + $"({(Spelling.Nearest(name, ByName.Keys) is { } near ? $"did you mean \"{near}\"?" : "remove it or correct its spelling; it has no effect")})";
+                var remedy = Spelling.Nearest(name, ByName.Keys) is { } near ? $"did you mean \"{near}\"?"
+                    : "remove it or correct its spelling; it has no effect";
+                yield return $"metadata.annotations[{name}]: unknown annotation ({remedy})";
             }
         }
     }

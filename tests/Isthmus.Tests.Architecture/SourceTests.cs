@@ -11,7 +11,7 @@ namespace Isthmus.Tests.Architecture;
 /// <summary>Rules for every source file.</summary>
 public sealed partial class SourceTests
 {
-    private const int LongestFile = 450, WidestLine = 160;
+    private const int LongestFile = 450, WidestLine = 160, WidestText = 200;
 
     /// <summary>The samples themselves, the images that replace them, and the quickstart.</summary>
     private static readonly string[] KnowsSamples = ["src/Isthmus.Samples/", "src/Isthmus.Images/Description/", "src/isthmus/Quickstart/",
@@ -63,6 +63,14 @@ public sealed partial class SourceTests
             select $"{line.Length} columns: {file.Path}: {line.Trim()}";
         Assert.Empty(wide);
     }
+
+    /// <summary>Texts, too: they can be broken between words.</summary>
+    [Fact]
+    public void No_text_is_much_wider_than_a_screen() => Assert.Empty(
+        from file in Repository.Sources("src")
+        from line in file.Lines
+        where line.Length > WidestText
+        select $"{line.Length} columns: {file.Path}: {line.Trim()}");
 
     [Theory]
     [InlineData(2, "    var a = 1;", "    var text = \"\"\"", "        anything at all", "        \"\"\";", "    var c = 3;")]

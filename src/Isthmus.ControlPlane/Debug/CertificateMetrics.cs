@@ -38,9 +38,9 @@ internal sealed class CertificateMetrics(string cluster, string pod, CaState ca,
         MetricText.Family(text, Start, "gauge", "When the same certificate begins to be valid, as a Unix time.",
             first.Select(one => (one.Labels, (double)one.Certificate.Begins!.Value.ToUnixTimeSeconds())));
         MetricText.Family(text, Problem, "gauge",
-            "1 while a certificate is of no use, by reason: other_hosts (it is valid for none of the hosts that a gateway serves with it), unusable_key (nobody "
-                + "can use it with its key), unusable_ca (it can check neither clients nor servers), untrusted (API servers do not trust the webhooks of this "
-                + "control plane by it), refused_ca (Secret cacerts holds a CA that is refused) or waiting_ca (it holds one that waits for a restart).",
+            "1 while a certificate is of no use, by reason: other_hosts (it is valid for none of the hosts that a gateway serves with it), unusable_key "
+                + "(nobody can use it with its key), unusable_ca (it can check neither clients nor servers), untrusted (API servers do not trust the webhooks "
+                + "of this control plane by it), refused_ca (Secret cacerts holds a CA that is refused) or waiting_ca (it holds one that waits for a restart).",
             all.Select(one => (Certificate: one, Reason: CertificateState.ReasonOf(one))).Where(one => one.Reason.Length > 0)
                 .Select(one => $"cluster=\"{MetricText.Escape(one.Certificate.Cluster)}\",object=\"{MetricText.Escape(one.Certificate.Owner)}\""
                     + $",reason=\"{one.Reason}\"{Gateway(one.Certificate)}")

@@ -118,7 +118,8 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
         var version = value["apiVersion"]?.ToString().Split('/');
         return version is [var group, var number]
             && MeshApi.Istio.FirstOrDefault(kind => kind.Group == group && kind.Kind == value["kind"]?.ToString()) is { } known
-            ? $"group=\"{known.Group}\",version=\"{(number is "v1" or "v1beta1" or "v1alpha3" or "v1alpha1" ? number : "unknown")}\",resource=\"{known.Plural}\""
+            ? $"group=\"{known.Group}\","
+                + $"version=\"{(number is "v1" or "v1beta1" or "v1alpha3" or "v1alpha1" ? number : "unknown")}\",resource=\"{known.Plural}\""
             : "group=\"unknown\",version=\"unknown\",resource=\"unknown\"";
     }
 

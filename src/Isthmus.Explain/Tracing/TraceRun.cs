@@ -139,7 +139,8 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
             one.Metadata.Namespace == facts.Client.Namespace && facts.Home.Behind(one).Contains(facts.ClientPod));
         var to = request.Target;
         return new($"{facts.Client}", "is a gateway, which passes on what others call, and calls nothing itself",
-            $"to follow a call from outside that enters there: isthmus trace {TraceRequest.EntryPrefix}{service?.Metadata.Name ?? "SERVICE"}.{facts.Client.Namespace} "
+            "to follow a call from outside that enters there: isthmus trace "
+                + $"{TraceRequest.EntryPrefix}{service?.Metadata.Name ?? "SERVICE"}.{facts.Client.Namespace} "
                 + $"{(to.Scheme.Length > 0 ? $"{to.Scheme}://" : "")}{to.Host}{(to.Port > 0 ? $":{to.Port}" : "")}{to.Path}");
     }
 

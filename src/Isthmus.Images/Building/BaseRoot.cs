@@ -40,7 +40,8 @@ internal static class BaseRoot
     internal static void AddTo(LayerTree tree)
     {
         tree.AddText("etc/passwd",
-            $"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\nistio-proxy:x:{ProxyUser.Id}:{ProxyUser.Id}:istio-proxy:/:/bin/false\n");
+            "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n"
+                + $"istio-proxy:x:{ProxyUser.Id}:{ProxyUser.Id}:istio-proxy:/:/bin/false\n");
         tree.AddText("etc/group", $"root:x:0:\ntty:x:5:\nnogroup:x:65534:\nistio-proxy:x:{ProxyUser.Id}:\n");
         tree.AddText("etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n");
         foreach (var applet in Applets) tree.AddLink($"usr/bin/{applet}", "busybox");

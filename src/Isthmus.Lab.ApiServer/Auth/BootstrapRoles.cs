@@ -29,7 +29,8 @@ internal static class BootstrapRoles
             "impersonate | | serviceaccounts",
             $"{Write} | | pods,pods/attach,pods/exec,pods/portforward,pods/proxy",
             "create | | pods/eviction",
-            $"{Write} | | configmaps,events,persistentvolumeclaims,replicationcontrollers,replicationcontrollers/scale,secrets,serviceaccounts,services,services/proxy",
+            $"{Write} | | configmaps,events,persistentvolumeclaims,replicationcontrollers,replicationcontrollers/scale,"
+                + "secrets,serviceaccounts,services,services/proxy",
             "create | | serviceaccounts/token",
             $"{Write} | apps | daemonsets,deployments,deployments/rollback,deployments/scale,replicasets,replicasets/scale,statefulsets,statefulsets/scale",
             $"{Write} | autoscaling | horizontalpodautoscalers",
@@ -38,7 +39,8 @@ internal static class BootstrapRoles
             $"{Write} | networking.k8s.io | ingresses,networkpolicies",
             $"{Write},{Read} | coordination.k8s.io | leases"),
         Role("system:aggregate-to-view", "view",
-            $"{Read} | | configmaps,endpoints,persistentvolumeclaims,persistentvolumeclaims/status,pods,replicationcontrollers,replicationcontrollers/scale,serviceaccounts,services,services/status",
+            $"{Read} | | configmaps,endpoints,persistentvolumeclaims,persistentvolumeclaims/status,pods,replicationcontrollers,"
+                + "replicationcontrollers/scale,serviceaccounts,services,services/status",
             $"{Read} | | bindings,events,limitranges,namespaces/status,pods/log,pods/status,replicationcontrollers/status,resourcequotas,resourcequotas/status",
             $"{Read} | | namespaces",
             $"{Read} | discovery.k8s.io | endpointslices",

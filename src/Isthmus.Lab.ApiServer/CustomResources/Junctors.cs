@@ -33,7 +33,8 @@ internal static class Junctors
             if (valid != 1)
                 errors.Add(
                     Failed(
-                        $"\"{path}\" must validate one and only one schema (oneOf). {(valid == 0 ? "Found none valid" : $"Found {valid} valid alternatives")}"));
+                        $"\"{path}\" must validate one and only one schema (oneOf). "
+                            + $"{(valid == 0 ? "Found none valid" : $"Found {valid} valid alternatives")}"));
             if (valid == 0) errors.AddRange(failures.MinBy(list => list.Count)!);
         }
         if (schema.Not is { } not && Try(not).Count == 0) errors.Add(Failed($"\"{path}\" must not validate the schema (not)"));

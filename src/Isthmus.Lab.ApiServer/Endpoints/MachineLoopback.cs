@@ -45,7 +45,8 @@ internal sealed class MachineLoopback(string socketPath)
             if (answer == MachineSocket.Connected) return new NetworkStream(socket, ownsSocket: true);
             throw new ServiceUnreachableException(
                 $"dial tcp {to}: connect: "
-                    + $"{(Enum.TryParse<SocketError>(answer, out var error) ? ServiceEndpoints.Words(new SocketException((int)error)) : "the lab's supervisor does not answer")}");
+                    + (Enum.TryParse<SocketError>(answer, out var error) ? ServiceEndpoints.Words(new SocketException((int)error))
+                        : "the lab's supervisor does not answer"));
         }
         catch (SocketException e)
         {

@@ -13,16 +13,19 @@ public static class BuiltInKinds
     // group/version plural Kind scope(N|C) singular shortNames(,|-) options:
     //   all/api-extensions categories, status and scale subresources, generation, put (creates), object (answer of DELETE),
     //   fields=a,b labels for field selectors, verbs=…, sub=name:verb+verb.
+    // A backslash at the end of a line: the row goes on in the next one.
     private const string Table = """
         v1 configmaps ConfigMap N configmap cm
         v1 endpoints Endpoints N endpoints ep put
-        v1 events Event N event ev put fields=involvedObject.kind,involvedObject.namespace,involvedObject.name,involvedObject.uid,involvedObject.apiVersion,involvedObject.resourceVersion,involvedObject.fieldPath,reason,reportingComponent,source,type
+        v1 events Event N event ev put fields=involvedObject.kind,involvedObject.namespace,involvedObject.name,\
+        involvedObject.uid,involvedObject.apiVersion,involvedObject.resourceVersion,involvedObject.fieldPath,reason,reportingComponent,source,type
         v1 limitranges LimitRange N limitrange limits put
         v1 namespaces Namespace C namespace ns status object fields=status.phase verbs=create,delete,get,list,patch,update,watch sub=finalize:update
         v1 nodes Node C node no status fields=spec.unschedulable
         v1 persistentvolumeclaims PersistentVolumeClaim N persistentvolumeclaim pvc status object
         v1 persistentvolumes PersistentVolume C persistentvolume pv status object
-        v1 pods Pod N pod po all status object fields=spec.nodeName,spec.restartPolicy,spec.schedulerName,spec.serviceAccountName,spec.hostNetwork,status.phase,status.podIP,status.podIPs,status.nominatedNodeName sub=ephemeralcontainers:get+patch+update
+        v1 pods Pod N pod po all status object fields=spec.nodeName,spec.restartPolicy,spec.schedulerName,spec.serviceAccountName,\
+        spec.hostNetwork,status.phase,status.podIP,status.podIPs,status.nominatedNodeName sub=ephemeralcontainers:get+patch+update
         v1 podtemplates PodTemplate N podtemplate - object
         v1 replicationcontrollers ReplicationController N replicationcontroller rc all status scale generation fields=status.replicas
         v1 resourcequotas ResourceQuota N resourcequota quota status object
@@ -72,7 +75,8 @@ public static class BuiltInKinds
 
     /// <param name="strategy">The strategy of a kind by group and kind; null for a plain one.</param>
     public static IEnumerable<KindDescriptor> Create(Func<string, string, KindStrategy?> strategy) =>
-        Table.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(line => Parse(line.Split(' '), strategy));
+        Table.Replace("\\\n", "", StringComparison.Ordinal).Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .Select(line => Parse(line.Split(' '), strategy));
 
     private static KindDescriptor Parse(string[] words, Func<string, string, KindStrategy?> strategyOf)
     {

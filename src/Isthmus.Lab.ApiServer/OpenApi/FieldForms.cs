@@ -7,7 +7,8 @@ namespace Isthmus.Lab.ApiServer.OpenApi;
 internal static class FieldForms
 {
     internal static string PathOf(KindDescriptor kind) =>
-        $"{(kind.Group.Length == 0 ? "/api/" : $"/apis/{kind.Group}/")}{kind.Version}/{(kind.Namespaced ? "namespaces/{namespace}/" : "")}{kind.Plural}/{{name}}";
+        $"{(kind.Group.Length == 0 ? "/api/" : $"/apis/{kind.Group}/")}{kind.Version}/"
+            + $"{(kind.Namespaced ? "namespaces/{namespace}/" : "")}{kind.Plural}/{{name}}";
 
     /// <summary>The definition that a field refers to; null if its type is written in place.</summary>
     internal static string? Definition(TypeSchema type, FieldSchema field) => field.Type switch

@@ -171,8 +171,8 @@ internal static class ServerSideApply
         var texts = new List<string>();
         foreach (var (manager, fields) in conflicts)
         {
-            var by =
-                $"\"{manager.Name}\"{(manager.Subresource.Length > 0 ? $" with subresource \"{manager.Subresource}\"" : "")}{(manager.IsApply ? "" : $" using {manager.ApiVersion}")}";
+            var by = $"\"{manager.Name}\"{(manager.Subresource.Length > 0 ? $" with subresource \"{manager.Subresource}\"" : "")}"
+                + $"{(manager.IsApply ? "" : $" using {manager.ApiVersion}")}";
             var paths = fields.Paths().ToList();
             causes.AddRange(paths.Select(path => new StatusCause("FieldManagerConflict", $"conflict with {by}", path)));
             texts.Add(paths.Count == 1 ? $"conflict with {by}: {paths[0]}" : $"conflicts with {by}:\n{string.Join("\n", paths.Select(path => "- " + path))}");

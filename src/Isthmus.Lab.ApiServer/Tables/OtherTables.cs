@@ -29,7 +29,8 @@ internal static class OtherTables
         .Text("Parameters",
             row => row.At("spec.parameters") is null
                 ? "<none>"
-                : $"{row.Text("spec.parameters.kind")}{(row.Text("spec.parameters.apiGroup") is { Length: > 0 } group ? "." + group : "")}/{row.Text("spec.parameters.name")}")
+                : $"{row.Text("spec.parameters.kind")}{(row.Text("spec.parameters.apiGroup") is { Length: > 0 } group ? "." + group : "")}"
+                    + $"/{row.Text("spec.parameters.name")}")
         .Age();
 
     internal static KindTable Budgets() => KindTable.Named()

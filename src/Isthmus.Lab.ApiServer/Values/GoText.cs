@@ -29,5 +29,6 @@ internal static class GoText
     /// <summary><c>%#v</c> of a <c>map[string]string</c>.</summary>
     public static string Map(IEnumerable<KeyValuePair<string, string>>? map) => map is null
         ? "map[string]string(nil)"
-        : $"map[string]string{{{string.Join(", ", map.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{Quote(pair.Key)}:{Quote(pair.Value)}"))}}}";
+        : $"map[string]string{{{string.Join(", ", map.OrderBy(pair => pair.Key, StringComparer.Ordinal)
+            .Select(pair => $"{Quote(pair.Key)}:{Quote(pair.Value)}"))}}}";
 }

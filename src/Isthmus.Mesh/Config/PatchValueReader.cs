@@ -136,9 +136,13 @@ internal static class PatchValueReader
         }
         catch (InvalidProtocolBufferException e)
         {
-            return Wrong(field,
-                $"{node.ToJsonString()} is not a "
-                    + $"{(known.FieldType == FieldType.Message ? known.MessageType.Name : known.FieldType == FieldType.Enum ? known.EnumType.Name : known.FieldType)}: {e.Message}");
+            var type = known.FieldType switch
+            {
+                FieldType.Message => known.MessageType.Name,
+                FieldType.Enum => known.EnumType.Name,
+                var plain => plain.ToString(),
+            };
+            return Wrong(field, $"{node.ToJsonString()} is not a {type}: {e.Message}");
         }
     }
 

@@ -78,7 +78,7 @@ public static class RefusedProblems
         var last = ago < TimeSpan.FromMinutes(2) ? FormattableString.Invariant($"{Math.Max(0, ago.TotalSeconds):0} s")
             : FormattableString.Invariant($"{ago.TotalMinutes:0} min");
         return new(Code, place.Object, place.Path,
-            $"its limits have refused {Counted.Of(count, "call")}{to} (503, response flag UO), the last one {last} ago, {where}: as many connections or requests "
-                + "as they allow were in use", place.Remedy, Severity.Warning);
+            $"its limits have refused {Counted.Of(count, "call")}{to} (503, response flag UO), the last one {last} ago, {where}: as many connections or "
+                + "requests as they allow were in use", place.Remedy, Severity.Warning);
     }
 }

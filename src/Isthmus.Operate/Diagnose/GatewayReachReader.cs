@@ -33,8 +33,8 @@ public static class GatewayReachReader
             yield return new(reach.From, "path to gateway", $"{reach.Address}, {reach.Gateway} in {reach.To}{(reach.IsKnown ? "" : $": {reach.Error}")}",
                 reach.Error.Length == 0 || !reach.IsKnown ? null
                 : new("ISM1034", $"Service {reach.Gateway} in {reach.To}", reach.IsGiven ? "spec.externalIPs" : "status.loadBalancer.ingress",
-                    $"has {reach.Address[..reach.Address.LastIndexOf(':')].Trim('[', ']')}, and its gateway is ready, but Pod {reach.Proxy} in {reach.From} does "
-                        + $"not reach it at {reach.Address}: {reach.Error}",
+                    $"has {reach.Address[..reach.Address.LastIndexOf(':')].Trim('[', ']')}, and its gateway is ready, but Pod {reach.Proxy} in {reach.From} "
+                        + $"does not reach it at {reach.Address}: {reach.Error}",
                     reach.IsGiven ? $"correct spec.externalIPs, or remove the address there; if it is right: {Look(reach)}" : Look(reach)))
             {
                 IsKnown = reach.IsKnown,

@@ -91,8 +91,8 @@ public static partial class MeshVerification
         {
             yield return new(cluster.Context, "control plane", "none",
                 Wrong("ISM1003", cluster, "", $"has no control plane, and nothing that a remote cluster has: no webhook, no endpoints of Service "
-                    + $"{cluster.SystemNamespace}/{WellKnown.Istiod}, no annotation {Annotations.ControlPlaneClusters} of its system namespace. If it had one, it "
-                    + "was removed", InjectorWebhook.Again(cluster.Context)));
+                    + $"{cluster.SystemNamespace}/{WellKnown.Istiod}, no annotation {Annotations.ControlPlaneClusters} of its system namespace. If it had one, "
+                    + "it was removed", InjectorWebhook.Again(cluster.Context)));
         }
         foreach (var check in IsRobbed(cluster) ? [] : Remote(cluster, members)) yield return check;
         foreach (var webhook in cluster.UntrustedWebhooks)

@@ -145,7 +145,8 @@ internal static class NetworkVerification
     /// <summary>The cluster has a gateway with the label of another's network, as one of a file that was copied; null for none.</summary>
     private static Problem? OfOthers(ClusterFacts cluster) => cluster.Gateways.FirstOrDefault(gateway => gateway.Workload.Length == 0) is not { } gateway ? null
         : Wrong("ISM1014", cluster, $"Service {gateway.Name}",
-            $"its label {Labels.Network} is {gateway.Network}, and no gateway has {cluster.NetworkLabel}, the network of the cluster: other networks cannot call it",
+            $"its label {Labels.Network} is {gateway.Network}, and no gateway has {cluster.NetworkLabel}, the network of the cluster: "
+                + "other networks cannot call it",
             $"kubectl --context={cluster.Context} -n {gateway.Name.Split('/')[0]} label service {gateway.Name.Split('/')[^1]} "
                 + $"{Labels.Network}={cluster.NetworkLabel} --overwrite");
 

@@ -49,7 +49,8 @@ public sealed record SecretFacts(DateTimeOffset? CreatedAt, string KeyPairProble
     /// <summary>The command that copies a Secret into another namespace.</summary>
     /// <param name="context">The cluster.</param>
     public static string Copy(string context, string from, string to, string name) =>
-        $"kubectl --context={context} -n {from} get secret {name} -o yaml | sed 's/namespace: {from}$/namespace: {to}/' | kubectl --context={context} apply -f -";
+        $"kubectl --context={context} -n {from} get secret {name} -o yaml | "
+            + $"sed 's/namespace: {from}$/namespace: {to}/' | kubectl --context={context} apply -f -";
 
     public static SecretFacts Of(Secret secret) =>
         secret.Data.Count == 0 && secret.Metadata.Annotations.GetValueOrDefault(Annotation) is { } text ? Parse(secret, text) : Examine(secret);

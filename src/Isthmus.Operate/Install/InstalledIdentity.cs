@@ -47,8 +47,8 @@ internal static class InstalledIdentity
             if (lost.Count == 0) continue;
             var where = isOwn ? "there" : $"in ConfigMap {map.Metadata.Namespace}/{map.Metadata.Name}";
             throw new ProblemException($"the installation in {client.Access.Name}",
-                $"leaves out {string.Join(" and ", lost.Select(change => $"values.{change.Path}, which is '{change.Now}' {where}"))}: running proxies and other "
-                    + "clusters know the cluster by it",
+                $"leaves out {string.Join(" and ", lost.Select(change => $"values.{change.Path}, which is '{change.Now}' {where}"))}: running proxies and "
+                    + "other clusters know the cluster by it",
                 remedy?.Invoke(isOwn ? null : map)
                     ?? $"give it again: {string.Join(' ', lost.Select(change => $"--set values.{change.Path}={change.Now}"))}; or give another one to "
                         + "change it");

@@ -190,7 +190,8 @@ public sealed class Installer(KubeClient client, TimeProvider time, IInstallProg
             .ToHashSet(StringComparer.Ordinal);
         var owner = spec.Name.Length == 0 ? "unknown" : spec.Name;
         var selector =
-            $"{ObjectLabels.Owner}={owner},{ObjectLabels.OwnerNamespace}={spec.Namespace},{Labels.Revision}={spec.RevisionOrDefault},{ObjectLabels.Release}=istio";
+            $"{ObjectLabels.Owner}={owner},{ObjectLabels.OwnerNamespace}={spec.Namespace},"
+            + $"{Labels.Revision}={spec.RevisionOrDefault},{ObjectLabels.Release}=istio";
         var extra =
             from found in await Installed.ListAsync(client, selector, stop)
             // Removing the definitions would remove every Istio object with them.

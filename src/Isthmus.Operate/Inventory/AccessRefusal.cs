@@ -20,8 +20,8 @@ public static partial class AccessRefusal
         var (verb, resource, group) = (said.Groups["verb"].Value, said.Groups["resource"].Value, said.Groups["group"].Value);
         var ns = said.Groups["namespace"].Value;
         var what = group.Length > 0 ? $"{resource}.{group}" : resource;
-        return $"use a user who may {verb} {what} in {(ns.Length > 0 ? $"namespace {ns}" : "the whole cluster")}, or give {said.Groups["user"].Value} this right, and "
-            + $"whichever else it lacks: 'kubectl --context={context} auth can-i {verb} {what} {(ns.Length > 0 ? $"-n {ns}" : "-A")}' asks for it, "
+        return $"use a user who may {verb} {what} in {(ns.Length > 0 ? $"namespace {ns}" : "the whole cluster")}, or give {said.Groups["user"].Value} this "
+            + $"right, and whichever else it lacks: 'kubectl --context={context} auth can-i {verb} {what} {(ns.Length > 0 ? $"-n {ns}" : "-A")}' asks for it, "
             + "'auth can-i --list' for all";
     }
 

@@ -48,8 +48,8 @@ internal sealed record InjectorWebhook(string Configuration, string Namespace, s
 
     /// <summary>What makes a webhook that is gone: control planes keep its CA, and do not create it.</summary>
     public static string Again(string context) =>
-        $"install again, with the file of this cluster: isthmus install -y --context={context} -f FILE (or isthmus mesh up -f FILE); then restart the workloads "
-            + "that have no sidecar";
+        $"install again, with the file of this cluster: isthmus install -y --context={context} -f FILE (or isthmus mesh up -f FILE); then restart the "
+            + "workloads that have no sidecar";
 
     public static IEnumerable<InjectorWebhook> Read(JsonObject configuration) =>
         (configuration["webhooks"] as JsonArray ?? []).Select(webhook => webhook?["clientConfig"]).OfType<JsonObject>().Select(client =>

@@ -140,7 +140,10 @@ internal static partial class StatsText
         {
             yield return $"# TYPE {group.Key} counter\n";
             foreach (var (_, label, value) in group.OrderBy(item => item.Label.Value, StringComparer.Ordinal))
-                yield return $"{group.Key}{{{(label.Success ? $"authz_dry_run_action=\"{label.Groups[1]}\",authz_dry_run_result=\"{label.Groups[2]}\"" : "")}}} {value}\n";
+            {
+                var labels = label.Success ? $"authz_dry_run_action=\"{label.Groups[1]}\",authz_dry_run_result=\"{label.Groups[2]}\"" : "";
+                yield return $"{group.Key}{{{labels}}} {value}\n";
+            }
         }
     }
 

@@ -16,16 +16,16 @@ internal static class ClusterDumps
         {
             var name = cluster.Config.Name;
             text.Append($"{name}::observability_name::{name}\n{name}::default_priority::max_connections::{cluster.Config.Limits.Connections}\n");
-            text.Append(
-                $"{name}::default_priority::max_pending_requests::{cluster.Config.Limits.Pending}\n{name}::default_priority::max_requests::{cluster.Config.Limits.Requests}\n");
+            text.Append($"{name}::default_priority::max_pending_requests::{cluster.Config.Limits.Pending}\n");
+            text.Append($"{name}::default_priority::max_requests::{cluster.Config.Limits.Requests}\n");
             text.Append($"{name}::default_priority::max_retries::{cluster.Config.Limits.Retries}\n{name}::added_via_api::true\n");
             foreach (var (host, locality) in Hosts(cluster))
             {
                 var at = $"{name}::{host.Endpoint.AddressText}";
                 foreach (var (stat, value) in Stats(host)) text.Append($"{at}::{stat}::{value}\n");
                 text.Append($"{at}::health_flags::{Health(host, now)}\n{at}::weight::{host.Endpoint.Weight}\n");
-                text.Append(
-                    $"{at}::region::{locality?.Region}\n{at}::zone::{locality?.Zone}\n{at}::sub_zone::{locality?.Subzone}\n{at}::canary::false\n{at}::priority::{locality?.Priority ?? 0}\n");
+                text.Append($"{at}::region::{locality?.Region}\n{at}::zone::{locality?.Zone}\n{at}::sub_zone::{locality?.Subzone}\n");
+                text.Append($"{at}::canary::false\n{at}::priority::{locality?.Priority ?? 0}\n");
             }
         }
         return text.ToString();

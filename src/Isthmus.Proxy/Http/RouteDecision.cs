@@ -93,7 +93,8 @@ internal readonly record struct RouteDecision(RouteTable Table, VirtualHostSnaps
     }
 
     private static string CookieText(HashKey key, string value, TimeSpan ttl) => string.Create(CultureInfo.InvariantCulture,
-        $"{key.Name}=\"{value}\"{(ttl > TimeSpan.Zero ? $"; Max-Age={(long)ttl.TotalSeconds}" : "")}{(key.CookiePath.Length > 0 ? "; Path=" : "")}{key.CookiePath}{key.CookieAttributes}; HttpOnly");
+        $"{key.Name}=\"{value}\"{(ttl > TimeSpan.Zero ? $"; Max-Age={(long)ttl.TotalSeconds}" : "")}"
+            + $"{(key.CookiePath.Length > 0 ? "; Path=" : "")}{key.CookiePath}{key.CookieAttributes}; HttpOnly");
 
     private static bool KnowsAll(RouteSnapshot route, RequestMetadata? metadata)
     {

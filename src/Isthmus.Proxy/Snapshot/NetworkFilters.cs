@@ -88,8 +88,8 @@ internal sealed class NetworkFilters(string chain, List<string> notes)
     /// <summary>The other chains are served. What the filter does with bytes is not known, so that none pass.</summary>
     private void Unknown(Filter filter, string config)
     {
-        _notes.Add($"filter chain '{chain}': network filter '{filter.Name}' with {(config.Length > 0 ? config : "no configuration")} is not supported and closes "
-            + "all connections");
+        _notes.Add($"filter chain '{chain}': network filter '{filter.Name}' with {(config.Length > 0 ? config : "no configuration")} is not supported and "
+            + "closes all connections");
         Access.Add(new UnsupportedFilter(filter.Name));
     }
 

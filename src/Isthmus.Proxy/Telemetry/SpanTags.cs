@@ -57,7 +57,8 @@ internal static class SpanTags
     {
         var request = record.Request!;
         var path = record.OriginalPath.Length > 0 ? record.OriginalPath : request.TargetText;
-        return $"{request.Headers.GetString("x-forwarded-proto"u8) ?? "http"}://{request.Authority}{(path.Length > settings.MaxPathLength ? path[..settings.MaxPathLength] : path)}";
+        if (path.Length > settings.MaxPathLength) path = path[..settings.MaxPathLength];
+        return $"{request.Headers.GetString("x-forwarded-proto"u8) ?? "http"}://{request.Authority}{path}";
     }
 
     /// <summary>Empty where the request has nothing of the kind.</summary>

@@ -28,7 +28,8 @@ internal sealed class AllowedLists(ClusterLists all, IReadOnlyList<string> names
             var read = namespaces.Zip(lists).Where(pair => pair.Second is not null).Select(pair => pair.First).ToList();
             lock (_lock)
                 _withheld.Add(
-                    $"{kind}: {(read.Count > 0 ? $"you may list those of {string.Join(", ", read)} only" : $"you may list none, neither of all namespaces nor of {string.Join(", ", namespaces)}")}");
+                    $"{kind}: {(read.Count > 0 ? $"you may list those of {string.Join(", ", read)} only"
+                        : $"you may list none, neither of all namespaces nor of {string.Join(", ", namespaces)}")}");
             return [.. lists.SelectMany(list => list ?? [])];
         }
     }

@@ -183,8 +183,8 @@ public static class TrafficExpression
             case "duration" when operands[0] is CelConstant { Value: string text } && Durations.TryParse(text, out var duration):
                 return new CelConstant(CelType.Duration, duration);
             default:
-                throw new CelUnsupportedException(
-                    $"{name}({string.Join(", ", operands.Select(operand => operand is CelConstant ? "a constant " + Name(operand.Type) : Name(operand.Type)))})");
+                var types = operands.Select(operand => operand is CelConstant ? "a constant " + Name(operand.Type) : Name(operand.Type));
+                throw new CelUnsupportedException($"{name}({string.Join(", ", types)})");
         }
     }
 

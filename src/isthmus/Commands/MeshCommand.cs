@@ -151,8 +151,9 @@ internal static class MeshCommand
                 if (!await Question.ConfirmAsync(
                     $"{Counted.Of(count, "object")} will be removed"
                         + (line.GetValue(purge)
-                            ? $", and with {(count == 1 ? "it" : "them")} {Counted.Of(plan.Sum(cluster => Bystander.Objects(cluster.Others).Count()), "other")}. " : ". ")
-                        + $"Proceed?",
+                            ? $", and with {(count == 1 ? "it" : "them")} {Counted.Of(plan.Sum(cluster => Bystander.Objects(cluster.Others).Count()), "other")}"
+                            : "")
+                        + ". Proceed?",
                     stop))
                     return ExitCode.Failure;
             }

@@ -95,9 +95,9 @@ internal static class MigrateCommand
                 TextTable.Write(["LEVEL", "CLUSTER", "OBJECT", "FIELD", "VALUE", "DIFFERENCE"],
                     [.. findings.Select(finding => (string[])[Word(finding.Level), finding.Cluster, finding.Object, finding.Field, finding.Value,
                         finding.Remedy.Length > 0 ? $"{finding.What} ({finding.Remedy})" : finding.What])]);
-            Console.WriteLine(
-                $"{Counted.Of(report.Objects, "object")} checked: "
-                    + $"{string.Join(", ", Enum.GetValues<MigrationLevel>().OrderDescending().Select(level => Count(level, report.Findings.Count(finding => finding.Level == level))))}.");
+            var counts = Enum.GetValues<MigrationLevel>().OrderDescending()
+                .Select(level => Count(level, report.Findings.Count(finding => finding.Level == level)));
+            Console.WriteLine($"{Counted.Of(report.Objects, "object")} checked: {string.Join(", ", counts)}.");
         });
     }
 

@@ -18,7 +18,8 @@ internal static class ProxyStatusCommand
 
     private static readonly IReadOnlyDictionary<string, string> Words = new Dictionary<string, string>(StringComparer.Ordinal)
     {
-        ["cluster"] = "clusters", ["listener"] = "listeners", ["endpoint"] = "endpoints", ["route"] = "routes", ["extensionconfig"] = "configurations of filters",
+        ["cluster"] = "clusters", ["listener"] = "listeners", ["endpoint"] = "endpoints", ["route"] = "routes",
+        ["extensionconfig"] = "configurations of filters",
     };
 
     internal static Command Build()

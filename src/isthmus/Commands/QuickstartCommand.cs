@@ -121,9 +121,8 @@ internal static class QuickstartCommand
         foreach (var (cluster, text) in clusters.Zip(answers))
         {
             var versions = CallEvidence.Versions(text);
-            Console.WriteLine(
-                $"{cluster.Name}: {versions.Values.Sum()} of {CallsPerCluster} calls answered: "
-                    + $"{string.Join(", ", versions.OrderBy(version => version.Key, StringComparer.Ordinal).Select(version => $"{version.Value} × {version.Key}"))}");
+            var counts = versions.OrderBy(version => version.Key, StringComparer.Ordinal).Select(version => $"{version.Value} × {version.Key}");
+            Console.WriteLine($"{cluster.Name}: {versions.Values.Sum()} of {CallsPerCluster} calls answered: {string.Join(", ", counts)}");
             // That each caller reaches all versions has been seen before. In so few calls, by chance, it need not.
             complete &= versions.Values.Sum() == CallsPerCluster;
         }

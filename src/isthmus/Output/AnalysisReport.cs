@@ -86,9 +86,9 @@ internal sealed class AnalysisReport(IReadOnlyList<Finding> findings, IReadOnlyL
             : problem.Severity switch { Severity.Error => "\e[1;31mError\e[0m", Severity.Warning => "\e[33mWarning\e[0m", _ => "\e[36mInfo\e[0m" };
         Terminal.Painted.WriteLine($"{level} {Visible.Text($"[{problem.Code}] ({problem.Object} {Place(finding)}) {Message(problem)}")}");
         if (problem.Remedy.Length > 0) Console.WriteLine($"  → {Visible.Text(problem.Remedy)}");
-        if (finding.Missing is { } missing)
-            Console.WriteLine(
-                $"  Missing in {missing.Cluster}:\n{string.Concat(YamlText.Print(missing.Object).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(text => $"    {text}\n"))}");
+        if (finding.Missing is not { } missing) return;
+        var lines = YamlText.Print(missing.Object).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Console.WriteLine($"  Missing in {missing.Cluster}:\n{string.Concat(lines.Select(text => $"    {text}\n"))}");
     }
 
     private static string Place(Finding finding) => finding.Reference.Length > 0 ? finding.Reference : finding.Cluster;

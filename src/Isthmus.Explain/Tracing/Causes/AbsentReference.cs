@@ -25,11 +25,11 @@ internal static partial class AbsentReference
             var (name, key) = (missing.Groups[2].Value, missing.Groups[3].Value);
             var (workload, owner) = ServicePods.OwnerOf(pod);
             return Faults.Of("ISM2047", $"{kind} {ns}/{name} in {cluster.Context}", key.Length > 0 ? $"data[{key}]" : "",
-                $"{(key.Length > 0 ? "does not exist" : "does not exist in this cluster")}, and container {status.Name} of {workload} {ns}/{owner} is not started "
-                    + $"without it: Pod {pod.Metadata.Name} is not ready{like} ({PodText.Message(said)})",
+                $"{(key.Length > 0 ? "does not exist" : "does not exist in this cluster")}, and container {status.Name} of {workload} {ns}/{owner} is not "
+                    + $"started without it: Pod {pod.Metadata.Name} is not ready{like} ({PodText.Message(said)})",
                 key.Length > 0 ? "add the key, or name another one in the container's env"
-                    : $"create it in namespace {ns} of {cluster.Context}; if another cluster of the mesh has it, copy it from there: kubectl --context=OTHER -n {ns} "
-                        + $"get {kind.ToLowerInvariant()} {name} -o yaml | kubectl --context={cluster.Context} apply -f -");
+                    : $"create it in namespace {ns} of {cluster.Context}; if another cluster of the mesh has it, copy it from there: kubectl --context=OTHER "
+                        + $"-n {ns} get {kind.ToLowerInvariant()} {name} -o yaml | kubectl --context={cluster.Context} apply -f -");
         }
         return OfVolume(cluster, pod, like);
     }
@@ -55,8 +55,8 @@ internal static partial class AbsentReference
             key.Length > 0 ? "add the key, or correct items of the volume"
                 : annotation.Length > 0
                 ? $"create it in namespace {ns} of {cluster.Context}, name another one in the annotation, or remove that and its userVolumeMount"
-                : $"create it in namespace {ns} of {cluster.Context}, or correct the volume; if another cluster of the mesh has it, copy it from there: kubectl "
-                    + $"--context=OTHER -n {ns} get {type.ToLowerInvariant()} {name} -o yaml | kubectl --context={cluster.Context} apply -f -");
+                : $"create it in namespace {ns} of {cluster.Context}, or correct the volume; if another cluster of the mesh has it, copy it from there: "
+                    + $"kubectl --context=OTHER -n {ns} get {type.ToLowerInvariant()} {name} -o yaml | kubectl --context={cluster.Context} apply -f -");
     }
 
     /// <summary>The annotation that lets injection add a volume, as a field; empty where the Pod's template has the volume.</summary>
@@ -92,7 +92,8 @@ internal static partial class AbsentReference
 
     /// <summary>As kubelets say it: <c>MountVolume.SetUp failed for volume "conf" : configmap "conf" not found</c>, and of a key that is missing.</summary>
     [GeneratedRegex("^MountVolume.SetUp failed for volume \"(?<volume>[^\"]+)\" ?: .*?"
-        + "(?:(?<kind>secret|configmap|persistentvolumeclaim) \"(?<name>[^\"]+)\" not found|(?<kind>secret|configmap) references non-existent (?:(?:config|secret) )?key: (?<key>[^ ]+))")]
+        + "(?:(?<kind>secret|configmap|persistentvolumeclaim) \"(?<name>[^\"]+)\" not found|(?<kind>secret|configmap) references non-existent "
+        + "(?:(?:config|secret) )?key: (?<key>[^ ]+))")]
     private static partial Regex Unmounted();
 
     /// <summary>As kubelets say it: <c>secret "db" not found</c>, and <c>couldn't find key password in Secret shop/db</c>.</summary>

@@ -18,7 +18,8 @@ internal sealed class ApiEntryCauses(TraceFacts facts, CallerConfig config, Cred
     public Problem? WithoutAddress(ServiceInCluster entry) => _listeners.Serving.FirstOrDefault(one => !one.Addresses.IsEmpty) is not { } asking ? null
         : Faults.Of("ISM1005", NameOf(asking), "spec.addresses",
             $"asks for {string.Join(", ", asking.Addresses.Select(address => address.Value))}, and no load balancer has given that to {entry.Name}, so clients "
-                + $"outside {(entry.IsOnNodes ? "reach it at ports of Nodes only" : "do not reach it")}", "ask for an address that the load balancer has, or remove addresses: it gets any then");
+                + $"outside {(entry.IsOnNodes ? "reach it at ports of Nodes only" : "do not reach it")}",
+            "ask for an address that the load balancer has, or remove addresses: it gets any then");
 
     /// <summary>A Gateway asks for a Service that only the cluster reaches; null when none does.</summary>
     public Problem? Inside(ServiceInCluster entry)

@@ -51,8 +51,8 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
     {
         var name = OtherName(cluster, pod);
         return Faults.Of("ISM2106", $"Pod {pod.Key} in {cluster.Context}", "ISTIO_META_CLUSTER_ID",
-            $"{(count > 1 ? $"its proxy, like {count - 1} more, calls" : "its proxy calls")} the cluster {name}, and its control plane calls it {cluster.Id}: the "
-                + "control plane refuses it, so it gets no changes and no new certificate",
+            $"{(count > 1 ? $"its proxy, like {count - 1} more, calls" : "its proxy calls")} the cluster {name}, and its control plane calls it {cluster.Id}: "
+                + "the control plane refuses it, so it gets no changes and no new certificate",
             $"create the Pod again (it was injected when the cluster was installed as {name}), or install with values.global.multiCluster.clusterName={name}");
     }
 
@@ -175,9 +175,11 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
         var given = pods.Count > 0 ? needs.Held(new(plane.At.Context, "Secret", plane.Namespace, WellKnown.CaCerts)) : null;
         if (given?.AuthorityEnds is [var (key, end), ..] && end <= facts.Now)
             return Faults.Of("ISM1003", $"Secret {plane.Namespace}/{WellKnown.CaCerts} in {plane.At.Context}", $"data[{key}]",
-                $"has a certificate that ended at {end.UtcDateTime:u}, and the control plane of {plane.Config.Context} is not ready without a CA that is in force",
+                $"has a certificate that ended at {end.UtcDateTime:u}, and the control plane of {plane.Config.Context} is not ready "
+                    + "without a CA that is in force",
                 key is "root-cert.pem" or "ca.crt" && given.AuthorityEnds.All(one => one.End <= facts.Now)
-                    ? "the root has ended: give all clusters a CA of a new root (isthmus ca root, isthmus ca intermediate), and restart control planes, then workloads"
+                    ? "the root has ended: give all clusters a CA of a new root (isthmus ca root, isthmus ca intermediate), "
+                        + "and restart control planes, then workloads"
                     : "put a new CA of the same root into the Secret (isthmus ca intermediate), in one step: the control plane then becomes ready");
         if (given is { CaProblem: { Length: > 0 } refused })
             return Faults.Of("ISM1003", $"Secret {plane.Namespace}/{WellKnown.CaCerts} in {plane.At.Context}", "data",

@@ -55,7 +55,8 @@ internal sealed class CallerCauses(TraceFacts facts, CallerConfig config)
         var there = Beyond(host, call.Port);
         return there.Count == 0 ? null : Faults.Of("ISM2143", $"host {named}", "",
             $"is what the request names in its header Host, and it is not a host of the mesh: the caller's proxy passes the request on unchanged to "
-                + $"{call.Destination}, which leads to Pods of {facts.Home.Context} only, and the ready Pods of {host.Fqdn} are in {string.Join(" and ", there)}",
+                + $"{call.Destination}, which leads to Pods of {facts.Home.Context} only, "
+                + $"and the ready Pods of {host.Fqdn} are in {string.Join(" and ", there)}",
             $"send the host that is called, {facts.Target.Host} (behind nginx: proxy_set_header Host {facts.Target.Host})");
     }
 
@@ -67,7 +68,8 @@ internal sealed class CallerCauses(TraceFacts facts, CallerConfig config)
             || call.Host is not { } host || Beyond(host, call.Port) is not { Count: > 0 } there) return null;
         return Faults.Of("ISM2093", declared.Object, declared.Field,
             $"declares {declared.Name}, and the call is a plain TCP connection, in which proxies find no request: the caller's proxy passes it on unchanged to "
-                + $"{call.Destination}, which leads to Pods of {facts.Home.Context} only, and the ready Pods of {host.Fqdn} are in {string.Join(" and ", there)}",
+                + $"{call.Destination}, which leads to Pods of {facts.Home.Context} only, "
+                + $"and the ready Pods of {host.Fqdn} are in {string.Join(" and ", there)}",
             $"if the application does not speak HTTP, {declared.Declare("tcp")}, in all clusters");
     }
 
@@ -115,8 +117,8 @@ internal sealed class CallerCauses(TraceFacts facts, CallerConfig config)
         foreach (var cluster in facts.Clusters.Where(other => other != config.At))
             if (cluster.Istio<ServiceEntry>().FirstOrDefault(one => one.Hosts.Any(name => Hosts.Covers(name, host))) is { } entry)
                 return Faults.Of("ISM2145", $"ServiceEntry {entry.Namespace}/{entry.Name} in {cluster.Context}", "",
-                    $"has {host}, and is in {cluster.Context}: for callers in {facts.Home.Context}, ServiceEntries of {config.At.Context} count, and none there has "
-                        + "the name",
+                    $"has {host}, and is in {cluster.Context}: for callers in {facts.Home.Context}, ServiceEntries of {config.At.Context} count, and none "
+                        + "there has the name",
                     $"kubectl --context={cluster.Context} -n {entry.Namespace} get serviceentry {entry.Name} -o json | jq 'del(.metadata.uid, "
                         + $".metadata.resourceVersion, .status)' | kubectl --context={config.At.Context} apply -f -");
         return null;

@@ -277,8 +277,8 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
             if (state is not null && service is not null && TooEarly(service, pod, target.Port, state) is { } early)
                 return early with { Remedy = early.Remedy + meant };
             return Faults.Of("ISM2072", name.ToString(), "",
-                $"nothing listens on port "
-                    + $"{target.Port}{(others.Count > 0 ? $": its programs listen on {string.Join(", ", others)}" : "")}{(state is { Ready: false } ? $"; container {state.Name} is not ready" : "")}",
+                $"nothing listens on port {target.Port}{(others.Count > 0 ? $": its programs listen on {string.Join(", ", others)}" : "")}"
+                    + $"{(state is { Ready: false } ? $"; container {state.Name} is not ready" : "")}",
                 service is null || others.Count == 0 || state is { Ready: false }
                     ? $"kubectl --context={name.Context} -n {name.Namespace} logs {name.Name}{meant}"
                     : $"let the application listen on port {target.Port}, or set targetPort and containerPort to {string.Join(" or ", others)}");

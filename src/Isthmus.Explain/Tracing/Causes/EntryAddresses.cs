@@ -16,8 +16,8 @@ internal static class EntryAddresses
         return entry.Service.Spec.LoadBalancerClass is { Length: > 0 } named
             ? Faults.Of("ISM1005", entry.Name, "spec.loadBalancerClass",
                 $"is {named}: only the load balancer of that class gives the Service an address, and none has, so {who}",
-                $"install the load balancer of class {named}; or create the Service again without the field, which cannot be changed, for the one that the cluster "
-                    + $"has; {events}")
+                $"install the load balancer of class {named}; or create the Service again without the field, which cannot be changed, for the one that the "
+                    + $"cluster has; {events}")
             : Faults.Of("ISM1005", entry.Name, "status.loadBalancer", $"has no address: no load balancer has given it one, so {who}",
                 $"install a load balancer, or set spec.externalIPs{(entry.IsOnNodes ? "" : " or the type NodePort")}; {events}");
     }

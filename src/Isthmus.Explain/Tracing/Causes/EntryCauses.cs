@@ -139,7 +139,8 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
         var (entry, host) = (facts.Entry!.Service.Metadata, facts.Target.Host);
         var mode = tls.Mode == ServerTlsMode.IstioMutual ? $"ISTIO_MUTUAL, sni: {host}" : $"SIMPLE, sni: {host}";
         return Faults.Of(Unbegun, Named(gateway), $"spec.servers[{gateway.Servers.ToList().IndexOf(server)}].tls.mode",
-            $"is {tls.ModeText}, and the calls of {from} come there in plain text: no DestinationRule that it follows begins TLS at {entry.Name}.{entry.Namespace}",
+            $"is {tls.ModeText}, and the calls of {from} come there in plain text: "
+                + $"no DestinationRule that it follows begins TLS at {entry.Name}.{entry.Namespace}",
             $"create a DestinationRule for {entry.Name}.{entry.Namespace}.svc.{WellKnown.DefaultDomainSuffix} with trafficPolicy.portLevelSettings: "
                 + $"[{{port: {{number: {call.Port}}}, tls: {{mode: {mode}}}}}]; or let calls come to a server without TLS");
     }
@@ -150,8 +151,8 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
     {
         var opening = Opening(call.Port, call.Destination.Port).Where(one => one.Server.Tls is not null).ToList();
         return Faults.Of(Unbegun, by.Length > 0 ? by : facts.Client.ToString(), by.Length > 0 ? "spec.trafficPolicy.tls.sni" : "",
-            $"begins TLS for {(name.Length > 0 ? name : "no server name")} at the gateway{(facts.Entry is { } entry ? $" {entry.Name}" : "")}, whose servers with "
-                + $"TLS at port {call.Port} are for {HostsOf(opening)}",
+            $"begins TLS for {(name.Length > 0 ? name : "no server name")} at the gateway{(facts.Entry is { } entry ? $" {entry.Name}" : "")}, whose servers "
+                + $"with TLS at port {call.Port} are for {HostsOf(opening)}",
             $"set sni to {facts.Target.Host}, or to another host of the server");
     }
 
@@ -309,8 +310,8 @@ internal sealed class EntryCauses(TraceFacts facts, CallerConfig config, Credent
                 // What leads a call of the mesh to a gateway keeps its host, unless it says otherwise.
                 facts.From is not null && opening.Where(one => one.Gateway == nearest).SelectMany(one => one.Server.Hosts).Select(Bare)
                     .FirstOrDefault(name => !name.Contains('*', StringComparison.Ordinal)) is { } exact
-                    ? $"let the route that leads the call there change its host (rewrite.authority: {exact}), or call {exact}; or add {host} to the server, with a "
-                        + "route for it" : "add the host to the server, or call one that it has");
+                    ? $"let the route that leads the call there change its host (rewrite.authority: {exact}), or call {exact}; or add {host} to the server, "
+                        + "with a route for it" : "add the host to the server, or call one that it has");
         }
         if (Displaced(call, having) is { } displaced) return displaced;
         // Within the mesh, the one that leads calls to the gateway is not meant for the gateway itself.

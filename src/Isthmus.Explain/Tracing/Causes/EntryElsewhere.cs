@@ -65,7 +65,8 @@ internal sealed class EntryElsewhere(TraceFacts facts, CallerConfig config)
         foreach (var other in Others)
             if (Routing(other, gateway, host).FirstOrDefault() is { } service)
                 return Faults.Of(Code, $"VirtualService {service.Namespace}/{service.Name} in {other.Context}", "",
-                    $"routes {host} for Gateway {gateway.FullName}, and {Rule}, which has no VirtualService for this host: the response is 404", Apply("", other));
+                    $"routes {host} for Gateway {gateway.FullName}, and {Rule}, which has no VirtualService for this host: the response is 404",
+                    Apply("", other));
         return null;
     }
 

@@ -25,18 +25,20 @@ internal static partial class FailedChecks
         var edit = Edit(cluster, pod, kind, name);
         if (check.Number > 0 && listening is { Count: > 0 } && !listening.Contains(check.Number))
             return Faults.Of("ISM2047", owner, $"{field}.port",
-                $"is {check.Port}, where nothing listens in Pod {pod.Metadata.Name}, so it is not ready{like}: its programs listen on {string.Join(", ", listening)}",
+                $"is {check.Port}, where nothing listens in Pod {pod.Metadata.Name}, so it is not ready{like}: "
+                    + $"its programs listen on {string.Join(", ", listening)}",
                 $"set it to the port of the application, {string.Join(" or ", listening)}: {edit}");
         var said = cluster.FailedCheck(pod) ?? "";
         if (Late().IsMatch(said))
             return Faults.Of("ISM2047", owner, $"{probe}.timeoutSeconds",
-                $"is {pod.Spec.Containers.Find(one => one.Name == check.Container)?.ReadinessProbe?.TimeoutSeconds ?? 1}, and container {check.Container} of Pod "
-                    + $"{pod.Metadata.Name} does not answer the probe ({check.Text}) within it, so the Pod is not ready{like}: {PodText.Message(said)}",
+                $"is {pod.Spec.Containers.Find(one => one.Name == check.Container)?.ReadinessProbe?.TimeoutSeconds ?? 1}, and container {check.Container} of "
+                    + $"Pod {pod.Metadata.Name} does not answer the probe ({check.Text}) within it, so the Pod is not ready{like}: {PodText.Message(said)}",
                 $"allow more seconds, or let the application answer the probe faster: {edit}");
         return Status().Match(said) is { Success: true } answer && check.Kind == "httpGet"
             && int.Parse(answer.Groups[1].Value, CultureInfo.InvariantCulture) is var status and >= 400 and < 500
             ? Faults.Of("ISM2047", owner, $"{field}.path",
-                $"is {check.Path}, and container {check.Container} of Pod {pod.Metadata.Name} answers {status} to it at port {check.Port}, so the Pod is not ready{like}",
+                $"is {check.Path}, and container {check.Container} of Pod {pod.Metadata.Name} answers {status} to it at port {check.Port}, "
+                    + $"so the Pod is not ready{like}",
                 $"set it to a path that the application answers with 200: {edit}")
             : null;
     }

@@ -94,8 +94,8 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
             : Faults.Of("ISM1007", gateway.Name, "spec.ports",
                 $"has no port {port}, to which callers of other networks come: it has {ServicePods.Ports(gateway.Service)}",
                 $"kubectl --context={gateway.Cluster.Context} -n {gateway.Service.Metadata.Namespace} patch service {gateway.Service.Metadata.Name} "
-                    + $"--type=json -p '[{{\"op\":\"add\",\"path\":\"/spec/ports/-\",\"value\":{{\"name\":\"{name}\",\"port\":{port}}}}}]', or name another port "
-                    + $"with the label {Labels.GatewayPort}");
+                    + $"--type=json -p '[{{\"op\":\"add\",\"path\":\"/spec/ports/-\",\"value\":{{\"name\":\"{name}\",\"port\":{port}}}}}]', or name another "
+                    + $"port with the label {Labels.GatewayPort}");
     }
 
     /// <summary>Only Pods' own labels name the network: no cluster is in it, and no gateway leads to it.</summary>

@@ -31,8 +31,8 @@ internal static class GoneRevision
             $"its proxy was injected by the control plane of revision {revision} and asks for its configuration at {asked}: {cluster.Context} has no Service "
                 + $"{ns}/{service} any more, so the proxy keeps what it had; {string.Join(" and ", running)} runs there now",
             kind == "Pod" ? "create the Pod again, in a namespace that has the label of a revision that runs"
-                : $"kubectl --context={cluster.Context} -n {name.Namespace} rollout restart {kind.ToLowerInvariant()}/{owner}, once the namespace has the label "
-                    + "of a revision that runs");
+                : $"kubectl --context={cluster.Context} -n {name.Namespace} rollout restart {kind.ToLowerInvariant()}/{owner}, once the namespace has the "
+                    + "label of a revision that runs");
     }
 
     private static string RevisionOf(Deployment deployment) => Named(deployment.Metadata.Labels.GetValueOrDefault(Labels.Revision, ""));

@@ -55,15 +55,14 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
                             + $"{host.Namespace}/{host.Name} does not exist in {facts.Home.Context}, only in {Contexts(host)}",
                         $"{uncaptured.Remedy}; or create the Service in {facts.Home.Context} as well (without Pods)");
                 return Faults.Of("ISM2011", $"Service {host.Namespace}/{host.Name}", "",
-                    $"does not exist in {facts.Home.Context}{(facts.Home.LacksNamespace(host.Namespace) ? $", which has no namespace {host.Namespace}" : "")}, only in "
-                        + $"{Contexts(host)}, and the caller's names are resolved by the cluster's DNS, which has "
-                        + $"only its own Services",
+                    $"does not exist in {facts.Home.Context}{(facts.Home.LacksNamespace(host.Namespace) ? $", which has no namespace {host.Namespace}" : "")}, "
+                        + $"only in {Contexts(host)}, and the caller's names are resolved by the cluster's DNS, which has only its own Services",
                     sidecar is null
                         // Without a proxy, nothing leads from the Service's address to Pods elsewhere.
                         ? $"give the caller a sidecar ({Sidecarless.Of(facts.Home, facts.ClientPod).Remedy}) and create the Service in "
                             + $"{facts.Home.Context} as well; or create it there with Pods of its own"
-                        : $"create {(facts.Home.LacksNamespace(host.Namespace) ? $"namespace {host.Namespace} and " : "")}the Service in {facts.Home.Context} as "
-                            + $"well (without Pods), or {Uncaptured.InMesh}");
+                        : $"create {(facts.Home.LacksNamespace(host.Namespace) ? $"namespace {host.Namespace} and " : "")}the Service in {facts.Home.Context} "
+                            + $"as well (without Pods), or {Uncaptured.InMesh}");
             }
             if (visibility.ClusterLocal(host, host.Services) is { } local) return local;
         }
@@ -142,7 +141,8 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
                 && Visibility.Allows(entry.ExportTo, entry.Namespace, facts.Client.Namespace)) is { } entry
             ? Faults.Of("ISM2018", $"ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context}", "spec.hosts",
                 $"declares {host.Fqdn}, the host of {host.Services[0].Name}: "
-                    + $"{(entry.Endpoints.IsEmpty ? "its settings" : $"its endpoints {string.Join(", ", entry.Endpoints.Select(endpoint => endpoint.Address))}")} are endpoints of the Service, too",
+                    + (entry.Endpoints.IsEmpty ? "its settings" : $"its endpoints {string.Join(", ", entry.Endpoints.Select(endpoint => endpoint.Address))}")
+                    + " are endpoints of the Service, too",
                 "give the ServiceEntry a host of its own, or delete it") : null;
 
     /// <summary>Why the cluster's DNS answers nothing at all; null when it runs, or is not known.</summary>
@@ -265,8 +265,9 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
         if (found.Rule is not { } rule) return null;
         var (name, here) = ($"DestinationRule {rule.Namespace}/{rule.Name}", config.At.Context);
         return Faults.Of("ISM2032", $"{name} in {found.Cluster.Context}", "spec.subsets",
-            $"defines subset {subset} of {host.Fqdn}, to which {owner} routes, and applies to callers of {found.Cluster.Context} only: {here} has {(CallerConfig.RulesOf(config.At, host).Any() ? "another one, without it"
-                : "no DestinationRule of the host")}", $"apply it in {here} as well");
+            $"defines subset {subset} of {host.Fqdn}, to which {owner} routes, and applies to callers of {found.Cluster.Context} only: {here} has "
+                + (CallerConfig.RulesOf(config.At, host).Any() ? "another one, without it" : "no DestinationRule of the host"),
+            $"apply it in {here} as well");
     }
 
     /// <summary>A DestinationRule defines the subset, and the caller's proxy does not follow it; null when none does.</summary>
@@ -279,7 +280,8 @@ internal sealed class HostCauses(TraceFacts facts, TraceNeeds needs, CallerConfi
         {
             var name = $"DestinationRule {defining[0].Namespace}/{defining[0].Name} in {at}";
             if (defining[0].ExportTo.IsEmpty && visibility.OfMesh(facts.Settings.Mesh.DefaultDestinationRuleExportTo, "DestinationRule", defining[0].Namespace,
-                    $"{name}, which defines subset {subset} of {host.Fqdn}, to which {owner} routes,", $"set exportTo: ['*'] in {name}", "ISM2032") is { } hidden)
+                    $"{name}, which defines subset {subset} of {host.Fqdn}, to which {owner} routes,",
+                    $"set exportTo: ['*'] in {name}", "ISM2032") is { } hidden)
                 return hidden;
             return Faults.Of("ISM2032", name, "spec.exportTo",
                 $"defines subset {subset} of {host.Fqdn}, to which {owner} routes, and is exported to {string.Join(", ", defining[0].ExportTo)} only: "

@@ -17,8 +17,8 @@ internal static class NamelessTls
     public static Problem? Refused(string host, string owner, string field, IReadOnlyList<string> names) =>
         NameFor(host).Length > 0 || names.Count == 0 || names.Any(name => name is "*" or "") ? null
         : Faults.Of("ISM2055", owner, field,
-            $"has {string.Join(", ", names)}, and a call of the address {host} has no server name (SNI): no server takes TLS without one, and the connection is "
-                + "closed",
+            $"has {string.Join(", ", names)}, and a call of the address {host} has no server name (SNI): no server takes TLS without one, and the connection "
+                + "is closed",
             names.FirstOrDefault(name => !name.StartsWith('*')) is { } name
                 ? $"call https://{name}, and resolve it to the address where DNS does not: curl --resolve {name}:443:{host}"
                 : "call a name that it has, and resolve it to the address where DNS does not (curl --resolve); or add a server for all names");

@@ -35,8 +35,8 @@ internal sealed class NetworkCauses(TraceFacts facts, CallerConfig config, Gatew
         }
         if (pods.All(pod => ClusterObjects.IsGateway(pod) && pod.Metadata.Labels.GetValueOrDefault(Labels.TlsMode) != "istio"))
             return Faults.Of(GatewayBeyond, service.Name, "",
-                $"leads to a gateway, whose only ready Pods are in {service.Cluster.Context} ({their}): only mesh TLS passes the gateway of a network, and Pods of "
-                    + $"gateways take none from there, so callers in {own} have no endpoint",
+                $"leads to a gateway, whose only ready Pods are in {service.Cluster.Context} ({their}): only mesh TLS passes the gateway of a network, and "
+                    + $"Pods of gateways take none from there, so callers in {own} have no endpoint",
                 $"install such a gateway in {facts.Home.Context} as well, or let calls of {facts.Home.Context} go another way");
         if (pods.All(pod => pod.Metadata.Labels.GetValueOrDefault(Labels.TlsMode, "istio") != "istio"))
         {

@@ -112,7 +112,8 @@ internal sealed class OriginationCauses(TraceFacts facts, CallerConfig config)
         return Faults.Of(Nothing, config.Named("VirtualService", rule, declared.Object),
             rule.Length > 0 ? config.RouteField(rule, host.Fqdn, subset, "port.number") : declared.Field,
             $"leads to port {port} of {declared.Object}, which declares {declared.Name}, and nothing begins TLS there: requests are sent in plain text",
-            $"{policy}a DestinationRule for {host.Fqdn} with trafficPolicy.tls.mode SIMPLE; or, if the application speaks plain HTTP, {declared.Declare("http")}");
+            $"{policy}a DestinationRule for {host.Fqdn} with trafficPolicy.tls.mode SIMPLE; or, if the application speaks plain HTTP, "
+                + $"{declared.Declare("http")}");
     }
 
     private string NameOf(BackendTlsPolicy policy) => $"{policy.Source.Kind} {policy.Namespace}/{policy.Source.Name} in {config.At.Context}";

@@ -38,12 +38,14 @@ internal static class RefusedPods
             var (owner, then) = ($"Pod {pod.Key} in {cluster.Context}", kind == "StatefulSet" ? $", and {kind} {name} makes no other before it is gone" : "");
             return pod.Metadata.Finalizers.Count == 0
                 ? Faults.Of("ISM2048", owner, "metadata.deletionTimestamp",
-                    $"is {pod.Metadata.DeletionTimestamp!.Value.UtcDateTime:u}: the Pod was deleted and ends until then{then}; Service {service.Key} has no other",
+                    $"is {pod.Metadata.DeletionTimestamp!.Value.UtcDateTime:u}: the Pod was deleted and ends until then{then}; "
+                        + $"Service {service.Key} has no other",
                     "wait for its end; to have Pods all the time, run more replicas")
                 : Faults.Of("ISM2048", owner, "metadata.finalizers",
                     $"has {string.Join(", ", pod.Metadata.Finalizers)}, which keeps the Pod although it was deleted{then}; Service {service.Key} has no other",
                     "let the program that set the finalizer remove it; if that is gone for good: "
-                        + $"kubectl --context={cluster.Context} -n {ns} patch pod {pod.Metadata.Name} --type=merge -p '{{\"metadata\":{{\"finalizers\":null}}}}'");
+                        + $"kubectl --context={cluster.Context} -n {ns} patch pod {pod.Metadata.Name} --type=merge -p "
+                        + "'{\"metadata\":{\"finalizers\":null}}'");
         }
         return null;
     }

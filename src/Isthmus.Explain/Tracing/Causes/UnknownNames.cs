@@ -20,7 +20,8 @@ internal sealed class UnknownNames(TraceFacts facts, CallerConfig config)
                 services.Count > 0 ? Meant([.. services.Select(name => Written(name, isRoute))], isRoute) : "create a Service that selects its Pods");
         if (config.At.Istio<ServiceEntry>().FirstOrDefault(entry => entry.Hosts.Contains($"*.{wanted}")) is { } entry)
             return Faults.Of(Unknown, @object, path,
-                $"{message}; ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context} has *.{wanted}, which covers names below it, and not the name itself",
+                $"{message}; ServiceEntry {entry.Namespace}/{entry.Name} in {config.At.Context} has *.{wanted}, "
+                    + "which covers names below it, and not the name itself",
                 $"add {wanted} to its hosts");
         var domain = wanted.Split('.', 4) is [_, _, "svc", var given] && given is not (WellKnown.DefaultDomainSuffix or "clusterset.local")
             ? $"; names of Services end in .svc.{WellKnown.DefaultDomainSuffix}, of whichever cluster they are" : "";

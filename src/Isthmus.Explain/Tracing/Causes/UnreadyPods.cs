@@ -108,8 +108,9 @@ internal static class UnreadyPods
         return demanded is not [var (index, at, wanted, taker), ..] ? null
             : Faults.Of("ISM2047", $"{kind} {pod.Metadata.Namespace}/{name} in {cluster.Context}",
                 $"{(kind == "Pod" ? "spec" : "spec.template.spec")}.containers[{index}].ports[{at}].hostPort",
-                $"is {wanted.HostPort}, and only one Pod of each Node can have it{(taker is null ? "" : $", as Pod {taker.Key} has on {taker.Spec.NodeName}")}: "
-                    + $"Pod {pod.Metadata.Name} is on no Node{like} ({PodText.Message(told)})",
+                $"is {wanted.HostPort}, and only one Pod of each Node can have it"
+                    + $"{(taker is null ? "" : $", as Pod {taker.Key} has on {taker.Spec.NodeName}")}"
+                    + $": Pod {pod.Metadata.Name} is on no Node{like} ({PodText.Message(told)})",
                 "remove hostPort: Services lead to the Pod's own port; or run no more Pods than there are Nodes, or use another port");
     }
 

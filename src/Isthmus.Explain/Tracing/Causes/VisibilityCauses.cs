@@ -39,7 +39,8 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
         {
             var told = service.Service.Metadata.Annotations.GetValueOrDefault(Annotations.ExportTo);
             if (told is null && OfMesh(facts.Settings.Mesh.DefaultServiceExportTo, "Service", host.Namespace, service.Name,
-                    $"kubectl --context={service.Cluster.Context} -n {host.Namespace} annotate service {host.Name} {Annotations.ExportTo}='*'") is { } byDefault)
+                    $"kubectl --context={service.Cluster.Context} -n {host.Namespace} annotate service {host.Name} "
+                        + $"{Annotations.ExportTo}='*'") is { } byDefault)
                 return byDefault;
             if (told is null) continue;
             var to = told.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).ToValueList();

@@ -182,10 +182,10 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
 
     /// <summary>The settings of the caller's control plane, if nobody can read them; null when they can be read.</summary>
     public Problem? UnreadableMap => MapOf(Home) is not { IsReadable: false } map ? null : Faults.Of("ISM2170", MapNameOf(Home), "data.mesh",
-        $"cannot be read ({string.Join("; ", map.Problems.Select(problem => problem.Message.TrimEnd('.')))}): a control plane that starts has defaults instead, "
-            + "such as no DNS capture, and one that ran before keeps what it had",
-        $"correct it: kubectl --context={(ControlPlanesOf(Home) is [var plane, ..] ? plane.At.Context : Home.Context)} -n {map.Namespace} edit configmap {map.Name}; "
-            + "then restart the Pods that were made meanwhile");
+        $"cannot be read ({string.Join("; ", map.Problems.Select(problem => problem.Message.TrimEnd('.')))}): a control plane that starts has defaults "
+            + "instead, such as no DNS capture, and one that ran before keeps what it had",
+        $"correct it: kubectl --context={(ControlPlanesOf(Home) is [var plane, ..] ? plane.At.Context : Home.Context)} -n {map.Namespace} "
+            + $"edit configmap {map.Name}; then restart the Pods that were made meanwhile");
 
     /// <summary>The name of the mesh in these settings; empty where they have none.</summary>
     public string MeshIdOf(ClusterObjects cluster) => MapOf(cluster)?.MeshId ?? "";

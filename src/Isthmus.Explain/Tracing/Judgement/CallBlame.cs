@@ -205,8 +205,8 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
     private Problem? SilentToTls() => traced.Kind != CallKinds.Tls || _facts.Target.Scheme.Length > 0
         || Port() is not { } port || !port.Protocol.IsTls() ? null
         : Faults.Of("ISM2078", port.Object, port.Field,
-            $"declares {port.Name}, so the trace began TLS, and what listens there had said nothing to it after {Seconds(call.Milliseconds)}, as an application "
-                + "that speaks plain HTTP does",
+            $"declares {port.Name}, so the trace began TLS, and what listens there had said nothing to it after {Seconds(call.Milliseconds)}, as an "
+                + "application that speaks plain HTTP does",
             $"if it does, {port.Declare("http")}; until then, trace http://{_facts.Target.Host}:{traced.Port}; if it speaks TLS, give it more time: "
                 + "--timeout=30s");
 
@@ -271,8 +271,8 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
             if (index < 0 || rule.Policy.Tls is not { Mode: ClientTlsMode.Simple or ClientTlsMode.Mutual } tls) continue;
             return Faults.Of("ISM2122", $"DestinationRule {rule.Namespace}/{rule.Name} in {config.At.Context}",
                 $"spec.trafficPolicy.portLevelSettings[{index}]",
-                $"takes the place of all that spec.trafficPolicy says for port {traced.Port}: its tls ({tls.Mode.ToString().ToUpperInvariant()}) does not count "
-                    + $"there, so that the caller's proxy speaks plain text, and {Where()} does not answer it ({call.Flags} {call.Detail})",
+                $"takes the place of all that spec.trafficPolicy says for port {traced.Port}: its tls ({tls.Mode.ToString().ToUpperInvariant()}) does not "
+                    + $"count there, so that the caller's proxy speaks plain text, and {Where()} does not answer it ({call.Flags} {call.Detail})",
                 $"repeat tls in spec.trafficPolicy.portLevelSettings[{index}]");
         }
         return null;
@@ -369,7 +369,8 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
         return Faults.Of("ISM2076", Where(), "",
             $"{_facts.Client} did not get through: {said}{(_facts.Sightings.All.Count == 0 ? "; no proxy on the path saw the call" : "")}",
             $"no cause was found on the way of this call{(Unread().Length > 0 ? "" : ", NetworkPolicies included")}: see what 'isthmus analyze' and 'isthmus "
-                + $"verify' find beside it; if that is nothing, check the network in between ({(Unread() is { Length: > 0 } unread ? $"NetworkPolicies of {unread}, which could not be read, " : "")}firewalls, routes)");
+                + "verify' find beside it; if that is nothing, check the network in between "
+                + $"({(Unread() is { Length: > 0 } unread ? $"NetworkPolicies of {unread}, which could not be read, " : "")}firewalls, routes)");
     }
 
     /// <summary>Neither the API server of a cluster nor what may be its gateway answers; null where the call went elsewhere.</summary>

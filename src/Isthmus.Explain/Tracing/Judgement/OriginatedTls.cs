@@ -53,8 +53,8 @@ internal sealed partial class OriginatedTls(TraceFacts facts, string where, bool
             || Named(rule) is not var (field, tls)) return null;
         var files = tls.Mode == ClientTlsMode.Mutual ? "caCertificates, clientCertificate and privateKey" : "caCertificates";
         return Faults.Of("ISM2089", owner, field,
-            $"is {tls.CredentialName}, a Secret that only gateways in its namespace get: the sidecar of {facts.Client} has no certificates for {where}, and makes "
-                + "no connection",
+            $"is {tls.CredentialName}, a Secret that only gateways in its namespace get: the sidecar of {facts.Client} has no certificates for {where}, and "
+                + "makes no connection",
             $"for sidecars, write {files} with files instead, and mount them into the proxies of callers (annotations sidecar.istio.io/userVolume and "
                 + "sidecar.istio.io/userVolumeMount of their Pods); or let the calls leave by an egress gateway, and select it with spec.workloadSelector"
                 + (rule.WorkloadSelector.Count > 0 ? ", which selects the caller now" : ""));
@@ -67,8 +67,8 @@ internal sealed partial class OriginatedTls(TraceFacts facts, string where, bool
         if (!isDemanded && !((string[])["alert_unknown_ca", "alert_bad_certificate", "alert_certificate_unknown"])
             .Any(alert => said.Contains(alert, StringComparison.Ordinal))) return null;
         var own = facts.IsGateway(facts.Client) ? "credentialName: a Secret with the certificate, its key and the CA of the server"
-            : "clientCertificate, privateKey and caCertificates: files that are mounted into the proxies of callers (annotations sidecar.istio.io/userVolume and "
-                + "sidecar.istio.io/userVolumeMount of their Pods)";
+            : "clientCertificate, privateKey and caCertificates: files that are mounted into the proxies of callers (annotations sidecar.istio.io/userVolume "
+                + "and sidecar.istio.io/userVolumeMount of their Pods)";
         return isDemanded
             ? Faults.Of("ISM2089", owner, "spec.trafficPolicy.tls.mode",
                 $"lets the caller's proxy show no certificate of its own, and {where} demands one of its clients: {said}",
@@ -112,7 +112,8 @@ internal sealed partial class OriginatedTls(TraceFacts facts, string where, bool
                     $"is {policy.Hostname}, and the certificate of {where}{has} is not for that name: {said}",
                     names is [var only] ? $"set it to {only}" : "set it to a name in the certificate of the server")
                 : Faults.Of("ISM2089", owner, "spec.validation.subjectAltNames",
-                    $"has {string.Join(", ", policy.SubjectAltNames.Select(name => name.Value))}, and the certificate of {where}{has} has none of these: {said}",
+                    $"has {string.Join(", ", policy.SubjectAltNames.Select(name => name.Value))}, "
+                        + $"and the certificate of {where}{has} has none of these: {said}",
                     "add a name that is in the certificate of the server");
         }
         var named = string.Join(", ", policy.CaCertificates.Select(reference =>

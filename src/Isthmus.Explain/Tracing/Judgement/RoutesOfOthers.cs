@@ -90,8 +90,8 @@ internal static class RoutesOfOthers
                 && parent.Namespace == host.Namespace);
             if (index < 0) continue;
             return Faults.Of(Code, $"{route.Source.Kind} {route.Namespace}/{route.Name} in {config.Context}", "metadata.namespace",
-                $"is {route.Namespace}, and its parent, Service {host.Namespace}/{host.Name}, is in {host.Namespace}: it applies to callers in {route.Namespace} "
-                    + "only, this call is not subject to it, and the answer is 404",
+                $"is {route.Namespace}, and its parent, Service {host.Namespace}/{host.Name}, is in {host.Namespace}: it applies to callers in "
+                    + $"{route.Namespace} only, this call is not subject to it, and the answer is 404",
                 $"if all callers should be subject to it, create it in namespace {host.Namespace}; if those of {facts.Client.Namespace}, in that");
         }
         return null;

@@ -47,8 +47,8 @@ internal sealed class CaptureStep(TraceFacts facts, TraceRecord record, TracedCa
         var problem = Faults.Of("ISM2020", facts.Client.ToString(), $"metadata.annotations[{exception.Annotation}]",
             $"{exception.What}, so calls to {call.Destination} bypass the proxy in plain text",
             exception.Annotation.Contains("/include", StringComparison.Ordinal)
-                ? $"add {call.Destination.Address} or its range to the annotation {exception.Annotation} of {ServicePods.TemplateOf(facts.ClientPod)}, or remove "
-                    + "the annotation"
+                ? $"add {call.Destination.Address} or its range to the annotation {exception.Annotation} of {ServicePods.TemplateOf(facts.ClientPod)}, or "
+                    + "remove the annotation"
                 : $"remove it from the annotation {exception.Annotation} of {ServicePods.TemplateOf(facts.ClientPod)}");
         record.Warn("capture", $"{call.Destination} is not captured", problem, ("why", exception.What));
         return false;

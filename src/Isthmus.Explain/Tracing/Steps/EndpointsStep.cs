@@ -52,7 +52,8 @@ internal sealed class EndpointsStep(TraceFacts facts, TraceRecord record, TraceC
         {
             var told = record.Count;
             record.Warn("endpoints", summary, Faults.Of("ISM2040", $"cluster {cluster.Name}", "", candidates.Any(candidate => candidate.IsEjected)
-                ? $"{AllEjected} {outbound.View.CountsOf(cluster.Name, candidates.Where(candidate => candidate.IsEjected).Select(candidate => candidate.Endpoint)).Why}"
+                ? $"{AllEjected} "
+                    + outbound.View.CountsOf(cluster.Name, candidates.Where(candidate => candidate.IsEjected).Select(candidate => candidate.Endpoint)).Why
                     + Last(outbound.View, cluster.Name) + Detection(host, call.Port, subset == "-" ? "" : subset)
                 : "no endpoint is healthy", $"check the Pods behind them: {facts.Client.Show("endpoints")}"
                     + EndpointCandidate.Correct(candidates.Where(candidate => candidate.IsEjected))),

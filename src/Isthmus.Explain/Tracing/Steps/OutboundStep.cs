@@ -279,7 +279,8 @@ internal sealed class OutboundStep(TraceFacts facts, TraceRecord record, TraceCa
         if (facts.Entry is not null || call.Host is not { } host || !IstioMetadata.IsOfGatewayApi(rule)
             || causes.Config.RoutingRequests(host).FirstOrDefault() is not { } hidden) return;
         record.Warn("route", $"{rule} takes the requests", Faults.Of(HiddenByRoute,
-            $"VirtualService {hidden.Namespace}/{hidden.Name} in {causes.Config.At.Context}", "spec.hosts", $"is for {host.Fqdn}, and has no effect: requests of that host are subject to {rule}",
+            $"VirtualService {hidden.Namespace}/{hidden.Name} in {causes.Config.At.Context}", "spec.hosts",
+            $"is for {host.Fqdn}, and has no effect: requests of that host are subject to {rule}",
             $"write what it does into {rule}, and delete it; or delete {rule}"));
     }
 

@@ -6,8 +6,8 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 public static class ClusterCodes
 {
     public static readonly AnalysisCode GatewayUnaddressed = new("ISM1005", "GatewayUnaddressed", Severity.Error,
-        "The Service of a gateway has no external address, so other networks, or clients outside, cannot reach it: its type, its loadBalancerClass, the annotation "
-            + "networking.istio.io/service-type of its Gateway, or a load balancer that is not there.",
+        "The Service of a gateway has no external address, so other networks, or clients outside, cannot reach it: its type, its loadBalancerClass, the "
+            + "annotation networking.istio.io/service-type of its Gateway, or a load balancer that is not there.",
         "Give the cluster a load balancer, or set externalIPs, or change the field that the message names.");
 
     public static readonly AnalysisCode GatewayUnready = new("ISM1006", "GatewayUnready", Severity.Error,
@@ -21,8 +21,8 @@ public static class ClusterCodes
     public static readonly AnalysisCode ServicesHidden = new("ISM1015", "ServicesHidden", Severity.Error,
         "No Gateway exposes the services of a cluster to other networks: no server of Istio's Gateways has the mode AUTO_PASSTHROUGH, and no listener of the "
             + "Gateway API passes connections on by SNI.",
-        "Apply samples/multicluster/expose-services.yaml in that cluster. For a gateway of class istio-east-west: add a listener with port 15443, protocol TLS and "
-            + "tls.mode Passthrough, and give the Gateway the label of the network.");
+        "Apply samples/multicluster/expose-services.yaml in that cluster. For a gateway of class istio-east-west: add a listener with port 15443, protocol TLS "
+            + "and tls.mode Passthrough, and give the Gateway the label of the network.");
 
     public static readonly AnalysisCode RemoteSecretUnlabelled = new("ISM1507", "RemoteSecretUnlabelled", Severity.Warning,
         "A remote secret lacks the label by which control planes find theirs. They do not watch its cluster, whose Services and Pods are unknown to them.",
@@ -43,8 +43,8 @@ public static class ClusterCodes
         "Create it in the namespace of the control plane.");
 
     public static readonly AnalysisCode OnlyElsewhere = new("ISM1525", "OnlyElsewhere", Severity.Warning,
-        "A VirtualService or DestinationRule of a host exists in one cluster, and another one with a control plane of its own has none of that host: its callers "
-            + "do not follow it. A note, unless the host has no Pods of its own, so that calls without the routes fail.",
+        "A VirtualService or DestinationRule of a host exists in one cluster, and another one with a control plane of its own has none of that host: its "
+            + "callers do not follow it. A note, unless the host has no Pods of its own, so that calls without the routes fail.",
         "If they are to follow it, apply it in that cluster as well.");
 
     public static readonly AnalysisCode ServiceLeftOut = new("ISM1519", "ServiceLeftOut", Severity.Warning,
@@ -68,8 +68,8 @@ public static class ClusterCodes
         "Install again, with the file of the cluster, and apply the objects again.");
 
     public static readonly AnalysisCode ValidatorMissing = new("ISM1524", "ValidatorMissing", Severity.Error,
-        "A webhook that validates Istio's objects, or Pods, calls a Service that does not exist, such as that of a control plane which was removed. API servers "
-            + "refuse these objects.",
+        "A webhook that validates Istio's objects, or Pods, calls a Service that does not exist, such as that of a control plane which was removed. API "
+            + "servers refuse these objects.",
         "Delete the ValidatingWebhookConfiguration if what served it is gone for good.");
 
     public static readonly AnalysisCode GatewaysOut = new("ISM1531", "GatewaysOut", Severity.Error,

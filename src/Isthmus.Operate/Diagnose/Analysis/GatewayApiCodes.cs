@@ -7,7 +7,8 @@ public static class GatewayApiCodes
 {
     public static readonly AnalysisCode BackendSpeaksElse = new("ISM1510", "BackendSpeaksElse", Severity.Warning,
         "A route leads to a port that declares another protocol than the route sends: of the Gateway API, TLS to a port of HTTP, requests in plain text to a "
-            + "port of HTTPS, or gRPC to a port of HTTP/1.1; of a VirtualService, TLS to a port of HTTP, or requests in plain text to a port of HTTPS. Calls fail.",
+            + "port of HTTPS, or gRPC to a port of HTTP/1.1; of a VirtualService, TLS to a port of HTTP, "
+            + "or requests in plain text to a port of HTTPS. Calls fail.",
         "Lead to a port of that protocol, begin TLS with a DestinationRule or a BackendTLSPolicy, or declare what the application speaks.");
 
     public static readonly AnalysisCode SwitchedOff = new("ISM1549", "GatewayApiSwitchedOff", Severity.Warning,

@@ -118,10 +118,10 @@ public static class GatewayApiTargets
         // Two kinds have the name Gateway.
         kind == MeshApi.ApiGateway && api.Cluster.Find($"{MeshApi.Gateway.Name} {parent.Namespace}/{parent.Name}") is not null
         ? IstioCodes.ReferencedResourceNotFound.At(api.Cluster, JudgedGatewayApi.Name(from), $"{path}.name",
-            $"Referenced {kind.Kind} not found: \"{parent.Namespace}/{parent.Name}\" is a Gateway of Istio ({MeshApi.Gateway.Group}), and {from.Kind}s attach to "
-                + $"those of {kind.Group} only: it attaches nowhere",
-            $"{(from.Kind == MeshApi.ListenerSet.Kind ? "" : $"write a VirtualService with gateways: [{parent.Namespace}/{parent.Name}], or ")}create a Gateway of "
-                + kind.Group)
+            $"Referenced {kind.Kind} not found: \"{parent.Namespace}/{parent.Name}\" is a Gateway of Istio ({MeshApi.Gateway.Group}), and {from.Kind}s attach "
+                + $"to those of {kind.Group} only: it attaches nowhere",
+            (from.Kind == MeshApi.ListenerSet.Kind ? "" : $"write a VirtualService with gateways: [{parent.Namespace}/{parent.Name}], or ")
+                + $"create a Gateway of {kind.Group}")
         : IstioCodes.ReferencedResourceNotFound.At(api.Cluster, JudgedGatewayApi.Name(from), $"{path}.name",
             $"Referenced {kind.Kind} not found: \"{parent.Namespace}/{parent.Name}\": it attaches nowhere",
             api.Elsewhere(kind, parent.Name) is { } ns ? $"set {path}.namespace to {ns}, or create the {kind.Kind}"

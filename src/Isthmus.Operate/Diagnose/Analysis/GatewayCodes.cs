@@ -15,8 +15,8 @@ public static class GatewayCodes
         "Write a class that exists: for gateways of the mesh, one with the controller istio.io/ingress-controller.");
 
     public static readonly AnalysisCode ProtocolUnserved = new("ISM1522", "ProtocolUnserved", Severity.Error,
-        "Two Gateways have the same port of the same Pods, one for HTTP and one for TCP, both without TLS. The older one takes all connections, and the other is "
-            + "not served.",
+        "Two Gateways have the same port of the same Pods, one for HTTP and one for TCP, both without TLS. The older one takes all connections, and the other "
+            + "is not served.",
         "Use another port for one of them.");
 
     public static readonly AnalysisCode FileUnmounted = new("ISM1535", "FileUnmounted", Severity.Warning,

@@ -39,7 +39,8 @@ public static class IngressObjects
                     + $"--context={cluster.Context} -n {ingress.Metadata.Namespace} delete ingress {ingress.Metadata.Name}")];
         if (settings.Mode == IngressMode.Off)
             return [OwnCodes.IngressIneffective.At(cluster, name, "", "has no effect: ingressControllerMode of MeshConfig is OFF",
-                "install with meshConfig.ingressControllerMode=STRICT, so that gateways serve the Ingress objects that name their class, or delete the Ingress")];
+                "install with meshConfig.ingressControllerMode=STRICT, so that gateways serve the Ingress objects that name their class, "
+                    + "or delete the Ingress")];
         if (annotation is null && known is null && named is not null)
             return [OwnCodes.IngressIneffective.At(cluster, name, "spec.ingressClassName",
                 $"has no effect: there is no IngressClass \"{named}\"",
@@ -50,7 +51,8 @@ public static class IngressObjects
             return [OwnCodes.IngressIneffective.At(cluster, name, "",
                 $"has no effect: gateways with the label {label}={value} serve Ingress objects"
                     + $"{(settings.Selector.Length > 0 ? " (ingressSelector of MeshConfig)" : "")}, and no Pod has it",
-                $"install with meshConfig.ingressSelector set to the label {label} of your gateway, or give the Pods of the gateway the label {label}={value}")];
+                $"install with meshConfig.ingressSelector set to the label {label} of your gateway, "
+                    + $"or give the Pods of the gateway the label {label}={value}")];
         return Backends(ingress).SelectMany(backend => Lack(cluster, ingress.Metadata.Namespace, backend.Backend) is { } lack
             ? (IEnumerable<Finding>)[IstioCodes.ReferencedResourceNotFound.At(cluster, name, $"{backend.Path}.{lack.Field}", lack.Message)] : []);
     }

@@ -31,8 +31,8 @@ public static class MissingServices
         group (other, service, lost) by (area.Cluster, service.Key) into missing
         let first = missing.First()
         select OwnCodes.ServiceMissing.At(missing.Key.Cluster, first.lost.Name, first.lost.Pod is null ? "spec.template.metadata.labels" : "metadata.labels",
-            $"are those that Service {missing.Key.Key} of {first.other.Context} selects, and {missing.Key.Cluster.Context} has no such Service: no call reaches "
-                + "its Pods",
+            $"are those that Service {missing.Key.Key} of {first.other.Context} selects, and {missing.Key.Cluster.Context} has no such Service: no call "
+                + "reaches its Pods",
             $"create the Service in {missing.Key.Cluster.Context} as well: {Create(missing.Key.Cluster.Context, first.service)}"));
 
     /// <summary>Whether its control plane shares only Services that are exported.</summary>

@@ -28,7 +28,8 @@ public static class NamespacesElsewhere
                 yield return ClusterCodes.NamespaceElsewhere.At(config.Cluster, @object, path,
                     $"names {host}, and {here} has no namespace {ns}: only {string.Join(", ", there)} has the Service, and all calls go there. Without DNS "
                         + "capture, callers here do not resolve the name",
-                    $"if the namespace was deleted by mistake, create it and its objects again in {here}; if it is meant to be there alone, nothing is to be done");
+                    $"if the namespace was deleted by mistake, create it and its objects again in {here}; "
+                        + "if it is meant to be there alone, nothing is to be done");
             else if (there.Count == 0 && mesh.ReadsAll && @object.StartsWith("ServiceEntry ", StringComparison.Ordinal))
                 yield return IstioCodes.ReferencedResourceNotFound.At(config.Cluster, @object, path,
                     $"Referenced host not found: \"{host}\": no cluster has the Service{(own.Contains(ns) ? "" : $", nor {here} the namespace {ns}")}, so the "

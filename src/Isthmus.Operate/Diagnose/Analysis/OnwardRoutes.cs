@@ -72,8 +72,8 @@ public static class OnwardRoutes
         return routed ? null
             : ($"{then}, where Gateway {opening[0].FullName} takes them, and no VirtualService routes {host} on from there: the gateway answers 404, or "
                     + "ends the connection",
-                $"add {opening[0].FullName} to gateways of the VirtualService, and a route with match.gateways: [{opening[0].FullName}] to {host}; restrict this "
-                    + "one with match.gateways: [mesh]");
+                $"add {opening[0].FullName} to gateways of the VirtualService, and a route with match.gateways: [{opening[0].FullName}] to {host}; restrict "
+                    + "this one with match.gateways: [mesh]");
     }
 
     private static bool Routes(VirtualService routes, string gateway) =>

@@ -27,9 +27,10 @@ public static class OtherNetworkTls
         from found in HostsOf(mesh, config.Cluster, rule).Select(host => Failing(mesh, config, rule, host, place.Labels)).OfType<(string Host, Workload Called,
             Workload Caller)>().Take(1)
         select ClusterCodes.RuleTlsBeyondGateway.At(config.Cluster, $"DestinationRule {rule.Namespace}/{rule.Name}", $"{place.Path}.tls.mode",
-            $"is {place.Policy.Tls!.Mode.ToString().ToUpperInvariant()}{(rule.Host == found.Host ? "" : $" for {rule.Host}")}, and the workloads of {found.Host}, "
-                + $"such as {found.Called.Name} in {found.Called.Cluster.Context}, are in other networks than callers such as {found.Caller.Name} in "
-                + $"{found.Caller.Cluster.Context}: gateways between networks pass mutual TLS of the mesh only, so that these calls fail",
+            $"is {place.Policy.Tls!.Mode.ToString().ToUpperInvariant()}{(rule.Host == found.Host ? "" : $" for {rule.Host}")}, and the workloads of "
+                + $"{found.Host}, such as {found.Called.Name} in {found.Called.Cluster.Context}, are in other networks than callers such as "
+                + $"{found.Caller.Name} in {found.Caller.Cluster.Context}: gateways between networks pass mutual TLS of the mesh only, "
+                + "so that these calls fail",
             $"set {place.Path}.tls.mode to ISTIO_MUTUAL, or remove {place.Path}.tls"));
 
     /// <summary>The hosts that a rule is for, of those that have no rule of their own.</summary>

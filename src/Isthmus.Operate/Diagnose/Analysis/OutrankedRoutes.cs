@@ -9,7 +9,8 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 public static class OutrankedRoutes
 {
     public static Analyzer Analyzer { get; } = new("gatewayapi.OutrankedRouteAnalyzer",
-        "Checks that no route of the Gateway API that goes before has the matches of a rule", [OwnCodes.RouteOutranked], [], mesh => mesh.GatewayApis.SelectMany(Check));
+        "Checks that no route of the Gateway API that goes before has the matches of a rule",
+        [OwnCodes.RouteOutranked], [], mesh => mesh.GatewayApis.SelectMany(Check));
 
     private static IEnumerable<Finding> Check(JudgedGatewayApi api)
     {

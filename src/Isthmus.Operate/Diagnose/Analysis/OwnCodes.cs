@@ -301,7 +301,8 @@ public static class OwnCodes
         "Add the configuration by a patch of EXTENSION_CONFIG with the name of the filter, or write it in typed_config.");
 
     public static readonly AnalysisCode TunnelForRequests = new("ISM1478", "TunnelForRequests", Severity.Warning,
-        "A DestinationRule has a tunnel for a host whose ports declare HTTP. Only connections of TCP and TLS go through tunnels: requests go to the host itself.",
+        "A DestinationRule has a tunnel for a host whose ports declare HTTP. Only connections of TCP and TLS go through tunnels: "
+            + "requests go to the host itself.",
         "Declare the port of the host as TCP or TLS, route connections to it (tcp or tls of a VirtualService), or remove the tunnel.");
 
     public static readonly AnalysisCode PolicyOfPassingGateway = new("ISM1479", "PolicyOfPassingGateway", Severity.Warning,
@@ -313,8 +314,8 @@ public static class OwnCodes
     public static readonly AnalysisCode PortSpokenOtherwise = new("ISM1480", "PortSpokenOtherwise", Severity.Warning,
         "Clients speak another protocol on a port than its Service declares, as proxies of the workload saw in the last minute: TLS, or something that is not "
             + "HTTP, where HTTP is declared; plain HTTP where TLS is declared; HTTP/1.0, which proxies refuse with 426; or HTTP where "
-            + "TCP is declared (a note: it works, but nothing knows of requests). The control planes say so while it lasts; the analysis of files cannot know it. A DestinationRule by which proxies of callers begin that TLS is "
-            + "named instead of the port.",
+            + "TCP is declared (a note: it works, but nothing knows of requests). The control planes say so while it lasts; the analysis of files cannot know "
+            + "it. A DestinationRule by which proxies of callers begin that TLS is named instead of the port.",
         "Set appProtocol of the port, or name the port after what is spoken, or correct the clients; remove TLS from the DestinationRule.");
 
     public static readonly AnalysisCode NetworkOfOthers = new("ISM1481", "NetworkOfOthers", Severity.Warning,
@@ -388,8 +389,8 @@ public static class OwnCodes
         "Leave out the match of the delegate, or write it within that of the VirtualService that names it.");
 
     public static readonly AnalysisCode PlainBehindGateway = new("ISM1496", "PlainBehindGateway", Severity.Warning,
-        "A PeerAuthentication switches mutual TLS off for workloads that other networks call through a gateway, which passes mutual TLS of the mesh only. Calls "
-            + "from there fail.",
+        "A PeerAuthentication switches mutual TLS off for workloads that other networks call through a gateway, which passes mutual TLS of the mesh only. "
+            + "Calls from there fail.",
         "Set the mode to PERMISSIVE.");
 
     public static readonly AnalysisCode StatefulServiceUnknown = new("ISM1497", "StatefulServiceUnknown", Severity.Warning,
@@ -397,8 +398,8 @@ public static class OwnCodes
         "Create the Service, or the StatefulSet again with the name of another one.");
 
     public static readonly AnalysisCode RequestPrincipalUnknown = new("ISM1498", "RequestPrincipalUnknown", Severity.Warning,
-        "An AuthorizationPolicy names a request principal of an issuer that no RequestAuthentication of its workloads has, such as one with a slash too few. No "
-            + "request has it.",
+        "An AuthorizationPolicy names a request principal of an issuer that no RequestAuthentication of its workloads has, such as one with a slash too few. "
+            + "No request has it.",
         "Write the issuer as the RequestAuthentication has it, a slash, and the subject.");
 
     public static readonly AnalysisCode TlsTwice = new("ISM1499", "TlsTwice", Severity.Warning,
@@ -416,8 +417,8 @@ public static class OwnCodes
         "Create it in the namespace of the Service, unless that is meant.");
 
     public static readonly AnalysisCode LabelledPlain = new("ISM1502", "LabelledPlain", Severity.Warning,
-        "A workload with a sidecar has a label that says it takes no mutual TLS. Gateways of other networks pass nothing else, so callers there get no endpoint "
-            + "of it.",
+        "A workload with a sidecar has a label that says it takes no mutual TLS. Gateways of other networks pass nothing else, so callers there get no "
+            + "endpoint of it.",
         "Remove the label security.istio.io/tlsMode.");
 
     public static readonly AnalysisCode MatchPortUnknown = new("ISM1503", "MatchPortUnknown", Severity.Warning,
@@ -425,12 +426,13 @@ public static class OwnCodes
         "Use the port of the Service, or remove it.");
 
     public static readonly AnalysisCode ServiceMissing = new("ISM1504", "ServiceMissing", Severity.Warning,
-        "A cluster runs Pods with the labels of a Service that only other clusters have. Without the Service, the mesh does not know the Pods, and no call reaches "
-            + "them.",
+        "A cluster runs Pods with the labels of a Service that only other clusters have. Without the Service, the mesh does not know the Pods, and no call "
+            + "reaches them.",
         "Create the Service in each cluster that runs its Pods.");
 
     public static readonly AnalysisCode HostsNotPassed = new("ISM1505", "HostsNotPassed", Severity.Warning,
-        "A Gateway with tls.mode AUTO_PASSTHROUGH lists hosts that no Service has. Its port is not opened, and calls of other networks do not reach the cluster.",
+        "A Gateway with tls.mode AUTO_PASSTHROUGH lists hosts that no Service has. Its port is not opened, "
+            + "and calls of other networks do not reach the cluster.",
         "List *.local, or the hosts that other networks call.");
 
     public static readonly AnalysisCode DefinitionUnknown = new("ISM1506", "DefinitionUnknown", Severity.Warning,

@@ -27,8 +27,8 @@ public static class PassedHosts
             .Select(service => $"{service.Metadata.Name}.{service.Metadata.Namespace}{Suffix}").Distinct().Order(StringComparer.Ordinal).ToList()
         where known.Count > 0 && !known.Exists(host => hosts.Exists(pattern => Hosts.Covers(pattern, host)))
         select OwnCodes.HostsNotPassed.At(config.Cluster, $"Gateway {gateway.FullName}", $"spec.servers[{server.Index}].hosts",
-            $"is {string.Join(", ", hosts)}, and no Service of {config.Cluster.Context} has such a host: the port is not opened, and calls of other networks, such "
-                + $"as for {known[0]}, fail",
+            $"is {string.Join(", ", hosts)}, and no Service of {config.Cluster.Context} has such a host: the port is not opened, and calls of other networks, "
+                + $"such as for {known[0]}, fail",
             "add *.local to the list, or the hosts that other networks call"));
 
     private const string Suffix = $".svc.{WellKnown.DefaultDomainSuffix}";

@@ -23,7 +23,8 @@ public static class PolicyHosts
         let sent = Ports(mesh.Hosts, policy.Namespace, host).Select(port => $"{host}:{port}").ToList()
         where sent.Count > 0 && !given.Hosts.Any(other => sent.Any(full => Takes(other, full)))
         select PolicyCodes.HostWithoutPort.At(config.Cluster, $"AuthorizationPolicy {policy.Namespace}/{policy.Name}", given.Path,
-            $"{host} is compared with the Host that clients send, which has the port: {string.Join(" or ", sent)}. {given.Effect}", $"write {host}:* beside it");
+            $"{host} is compared with the Host that clients send, which has the port: {string.Join(" or ", sent)}. {given.Effect}",
+            $"write {host}:* beside it");
 
     private static IEnumerable<(IReadOnlyList<string> Hosts, string Path, string Effect)> Given(PolicyTerm read) =>
         [([.. read.Term.Values], read.Path, "So the rule matches none of these calls"),

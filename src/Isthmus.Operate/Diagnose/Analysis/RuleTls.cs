@@ -40,8 +40,8 @@ public static class RuleTls
         from port in policy.Policy.Ports.Index()
         where port.Item.Policy.Tls is null
         select OwnCodes.PortPolicyDropsTls.At(cluster, $"DestinationRule {rule.Namespace}/{rule.Name}", $"{policy.Path}.portLevelSettings[{port.Index}]",
-            $"takes the place of all that {policy.Path} says for port {port.Item.Port}: its tls ({policy.Policy.Tls!.Mode.ToString().ToUpperInvariant()}) does not "
-                + "count there, and calls are plain text",
+            $"takes the place of all that {policy.Path} says for port {port.Item.Port}: its tls ({policy.Policy.Tls!.Mode.ToString().ToUpperInvariant()}) does "
+                + "not count there, and calls are plain text",
             $"repeat tls in {policy.Path}.portLevelSettings[{port.Index}]"));
 
     /// <summary>The hosts and ports to which routes send requests, which proxies put into TLS.</summary>

@@ -27,7 +27,8 @@ public static class ServiceSelectors
         where code == OwnCodes.ServiceSelectsNothing || mesh.Workloads.Any(one => one.All.Any())
         select code.At(area.Cluster, $"Service {service.Key}", "spec.selector",
             $"selects {Text(service.Spec.Selector)}, which no workload {(stray is null ? "" : $"of namespace {service.Metadata.Namespace} ")}has in "
-                + $"{places}, so calls to it find no endpoint{(stray is null ? "" : $"; {stray.Name} in {stray.Cluster.Context} has these labels, in another namespace")}",
+                + $"{places}, so calls to it find no endpoint"
+                + $"{(stray is null ? "" : $"; {stray.Name} in {stray.Cluster.Context} has these labels, in another namespace")}",
             stray is not null ? $"move {stray.Name} to namespace {service.Metadata.Namespace}, or the Service to {stray.Namespace}"
                 : near is null ? null
                 : $"{near.Name} has {Text(near.Labels.Where(label => service.Spec.Selector.ContainsKey(label.Key)))}: correct the selector"));

@@ -48,15 +48,15 @@ public static class SubsetsDiffer
             var (i, there) = other.Subsets.Index().First(known => known.Item.Name == subset);
             if (Pods(mesh, far, host).All(pod => there.Labels != defined.Labels && !LabelSelector.Selects(there.Labels.Items, pod.Labels)))
                 yield return OwnCodes.SubsetUnknownAtGateway.At(far, $"DestinationRule {other.Namespace}/{other.Name}", $"spec.subsets[{i}].labels",
-                    $"the subset {subset} of {host} has {there.Labels} in {far.Context}, which no Pod has there, and {defined.Labels} in {near.Context}, from where "
-                        + $"{used.Name} routes to it: the gateway of {far.Context} has no Pods for these calls (503)",
+                    $"the subset {subset} of {host} has {there.Labels} in {far.Context}, which no Pod has there, and {defined.Labels} in {near.Context}, from "
+                        + $"where {used.Name} routes to it: the gateway of {far.Context} has no Pods for these calls (503)",
                     $"set the labels to {defined.Labels}, as DestinationRule {defining.Namespace}/{defining.Name} of {near.Context} has them");
             yield break;
         }
         var own = rules.FirstOrDefault() ?? defining;
         yield return OwnCodes.SubsetUnknownAtGateway.At(far, $"DestinationRule {own.Namespace}/{own.Name}", "spec.subsets",
-            $"{(rules.Count == 0 ? $"does not exist in {far.Context}, so that " : "")}nothing there defines the subset {subset} of {host}, to which {used.Name} of "
-                + $"{near.Context} routes: its gateway refuses these calls",
+            $"{(rules.Count == 0 ? $"does not exist in {far.Context}, so that " : "")}nothing there defines the subset {subset} of {host}, to which "
+                + $"{used.Name} of {near.Context} routes: its gateway refuses these calls",
             $"apply DestinationRule {defining.Namespace}/{defining.Name} of {near.Context} in {far.Context} as well");
     }
 

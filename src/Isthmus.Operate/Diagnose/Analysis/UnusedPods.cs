@@ -27,7 +27,8 @@ public static class UnusedPods
         select OwnCodes.PodCannotRun.At(area.Cluster, workload.Name, "status.containerStatuses",
             $"container {failed.Name} waits: {failed.State.Waiting!.Reason}, so {(service.Spec.PublishNotReadyAddresses
                 ? $"calls of Service {service.Key} that come to it fail (spec.publishNotReadyAddresses) in" : $"Service {service.Key} does not use it in")} "
-                + $"{area.Cluster.Context}{(others == 0 ? ", and no other Pod is ready" : $": {others} other Pod{(others == 1 ? " answers" : "s answer")} in its place")}",
+                + area.Cluster.Context
+                + $"{(others == 0 ? ", and no other Pod is ready" : $": {others} other Pod{(others == 1 ? " answers" : "s answer")} in its place")}",
             RemedyOf(area.Cluster.Context, workload.Pod!, failed), others > 0 ? Severity.Warning : null));
 
     /// <summary>What says the image: that of the proxy is not in the template.</summary>

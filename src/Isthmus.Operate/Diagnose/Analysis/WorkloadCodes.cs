@@ -7,8 +7,8 @@ public static class WorkloadCodes
 {
     public static readonly AnalysisCode CallsRefusedByLimits = new("ISM1551", "CallsRefusedByLimits", Severity.Warning,
         "Limits of connections or requests (connectionPool of a DestinationRule, inboundConnectionPool of a Sidecar, or the defaults of proxies) have refused "
-            + "calls within the last ten minutes: as many as they allow were in use. Callers got 503 with the response flag UO, or a closed connection. Proxies "
-            + "say so to their control planes; the analysis of files cannot know it.",
+            + "calls within the last ten minutes: as many as they allow were in use. Callers got 503 with the response flag UO, or a closed connection. "
+            + "Proxies say so to their control planes; the analysis of files cannot know it.",
         "Raise maxConnections, http1MaxPendingRequests or http2MaxRequests, or add Pods.");
 
     public static readonly AnalysisCode PortExcluded = new("ISM1517", "PortExcluded", Severity.Warning,

@@ -100,7 +100,8 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
         {
             if (IsEverything) return "all";
             if (Hosts.Count > 0)
-                return $"{string.Join(", ", Hosts.Take(2))}{(Hosts.Count > 2 ? string.Create(CultureInfo.InvariantCulture, $" and {Hosts.Count - 2} more") : "")}"
+                return string.Join(", ", Hosts.Take(2))
+                    + (Hosts.Count > 2 ? string.Create(CultureInfo.InvariantCulture, $" and {Hosts.Count - 2} more") : "")
                     + (IsAtGateways ? " at gateways" : "");
             return Workloads.Length > 0 ? $"workloads {Workloads}" : "";
         }
@@ -108,7 +109,8 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
 
     /// <summary>The first of the fields that were changed, in a few words; empty: unknown.</summary>
     public string FirstFields => Fields.Count <= 2 ? string.Join(", ", Fields)
-        : $"{string.Join(", ", Fields.Take(2))}{(Fields.Contains(ChangedFields.More) ? ", …" : string.Create(CultureInfo.InvariantCulture, $" and {Fields.Count - 2} more"))}";
+        : string.Join(", ", Fields.Take(2))
+            + (Fields.Contains(ChangedFields.More) ? ", …" : string.Create(CultureInfo.InvariantCulture, $" and {Fields.Count - 2} more"));
 
     /// <summary>What it did, in a few words.</summary>
     public string Effect
@@ -117,7 +119,9 @@ public sealed record MeshChange(string Cluster, string Kind, string Namespace, s
         {
             if (ReadyEndpoints is { } ready)
                 return string.Create(CultureInfo.InvariantCulture,
-                    $"{ready.Before} → {ready.After} ready{(ready.Fewest < Math.Min(ready.Before, ready.After) ? $", meanwhile {ready.Fewest}" : "")}{(Cause.Length > 0 ? $": {Cause}" : "")}");
+                    $"{ready.Before} → {ready.After} ready"
+                        + $"{(ready.Fewest < Math.Min(ready.Before, ready.After) ? $", meanwhile {ready.Fewest}" : "")}"
+                        + $"{(Cause.Length > 0 ? $": {Cause}" : "")}");
             if (Kind == "Cluster" && Verb == "left" && Secret.Length > 0)
                 return string.Create(CultureInfo.InvariantCulture,
                     $"Secret {Secret} is gone, so {Counted.Of(LostServices, "service")} of {Name} {(LostServices == 1 ? "is" : "are")} no "

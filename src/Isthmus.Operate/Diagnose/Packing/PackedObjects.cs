@@ -22,7 +22,8 @@ internal sealed class PackedObjects(MeshPack pack, string context)
         var items = all.Where(item => (ns.Length == 0 || Text(item, "metadata", "namespace") == ns) && (labels.IsEmpty || labels.Matches(Labels(item)))
             && fields.All(field => Has(item, field)));
         return StandInAnswer.Ok(
-            $"{{\"kind\":\"List\",\"apiVersion\":\"v1\",\"metadata\":{{\"resourceVersion\":\"1\"}},\"items\":[{string.Join(',', items.Select(item => item.GetRawText()))}]}}");
+            $"{{\"kind\":\"List\",\"apiVersion\":\"v1\",\"metadata\":{{\"resourceVersion\":\"1\"}},"
+                + $"\"items\":[{string.Join(',', items.Select(item => item.GetRawText()))}]}}");
     }
 
     internal StandInAnswer Get(string group, string plural, string ns, string name) =>

@@ -123,7 +123,8 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
     private async Task AddLogAsync(Pod pod, string container, bool isPrevious, CancellationToken stop)
     {
         var path = string.Create(CultureInfo.InvariantCulture,
-            $"{Kinds.Pod.Path(pod.Metadata.Namespace, pod.Metadata.Name, "log")}?container={container}&timestamps=true&tailLines={MostLines}&limitBytes={MostBytes}"
+            $"{Kinds.Pod.Path(pod.Metadata.Namespace, pod.Metadata.Name, "log")}?container={container}&timestamps=true"
+                + $"&tailLines={MostLines}&limitBytes={MostBytes}"
                 + $"{(since is { } back ? $"&sinceSeconds={(long)Math.Max(1, back.TotalSeconds)}" : "")}{(isPrevious ? "&previous=true" : "")}");
         try
         {

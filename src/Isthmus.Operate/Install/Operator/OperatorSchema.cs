@@ -10,8 +10,8 @@ namespace Isthmus.Operate.Install.Operator;
 internal static partial class OperatorSchema
 {
     private static readonly HashSet<string> Spec =
-        [.. "profile revision hub tag namespace meshConfig components values addonComponents unvalidatedValues installPackagePath resourceSuffix defaultRevision".Split(
-            ' ')];
+        ["profile", "revision", "hub", "tag", "namespace", "meshConfig", "components", "values", "addonComponents", "unvalidatedValues", "installPackagePath",
+            "resourceSuffix", "defaultRevision"];
 
     private static readonly HashSet<string> Components = [.. "base pilot cni istiodRemote ztunnel ingressGateways egressGateways".Split(' ')];
 

@@ -12,8 +12,6 @@ namespace Isthmus.Operate.Migration;
 /// <summary>Reads what a check needs from API servers and files. It changes nothing, and asks no control plane and no proxy.</summary>
 public sealed class MigrationReader(string istioNamespace)
 {
-    private const string GatewayGroup = "gateway.networking.k8s.io";
-
     private static readonly ResourceKind Operator = Manifests.ResourceOf(MeshApi.IstioOperator);
 
     /// <summary>Reads a cluster.</summary>
@@ -23,12 +21,9 @@ public sealed class MigrationReader(string istioNamespace)
         var cluster = await new InventoryReader(istioNamespace, proxies: 0).ReadAsync(context, client, stop);
         if (cluster.Error.Length > 0) return new(cluster, [], [], [], []);
         var unknown = cluster.Unread.Select(kind => Unread(context, kind)).ToList();
-        var gateways = new List<JsonObject>();
-        foreach (var kind in MeshApi.All.Where(kind => kind.Group == GatewayGroup))
-            gateways.AddRange(await GatewaysAsync(client, context, kind, unknown, stop));
-        var operators = await ListAsync(client, context, Operator, new(), unknown, stop) ?? [];
-        var secrets = await ListAsync(client, context, Kinds.Secret, new ListOptions { LabelSelector = HelmRelease.Selector }, unknown, stop) ?? [];
-        return new(cluster, gateways, operators, Releases(secrets, unknown), unknown);
+        var operators = await ListAsync(client, context, Operator, new(), unknown, stop);
+        var secrets = await ListAsync(client, context, Kinds.Secret, new ListOptions { LabelSelector = HelmRelease.Selector }, unknown, stop);
+        return new(cluster, OfGatewayApi(cluster.AllObjects), operators, Releases(secrets, unknown), unknown);
     }
 
     /// <summary>What files hold.</summary>
@@ -36,12 +31,13 @@ public sealed class MigrationReader(string istioNamespace)
     {
         var unknown = files.Problems.ToList();
         var releases = Releases(Of("Secret"), unknown);
-        return new(files.Alone(istioNamespace),
-            [.. files.Objects.Where(value => value["apiVersion"]!.ToString().StartsWith(GatewayGroup + "/", StringComparison.Ordinal))], Of("IstioOperator"),
-            releases, unknown);
+        return new(files.Alone(istioNamespace), OfGatewayApi(files.Objects), Of("IstioOperator"), releases, unknown);
 
         IReadOnlyList<JsonObject> Of(string kind) => [.. files.Objects.Where(value => value["kind"]!.ToString() == kind)];
     }
+
+    private static IReadOnlyList<JsonObject> OfGatewayApi(IEnumerable<JsonObject> objects) =>
+        [.. objects.Where(value => value["apiVersion"]!.ToString().StartsWith($"{MeshApi.ApiGateway.Group}/", StringComparison.Ordinal))];
 
     /// <summary>The last release of each name.</summary>
     private static IReadOnlyList<HelmRelease> Releases(IReadOnlyList<JsonObject> secrets, List<Problem> unknown)
@@ -61,17 +57,8 @@ public sealed class MigrationReader(string istioNamespace)
         return [.. found.GroupBy(release => release.Name).Select(one => one.MaxBy(release => release.Number)!)];
     }
 
-    private static async Task<IReadOnlyList<JsonObject>> GatewaysAsync(KubeClient client, string context, KindDescriptor kind, List<Problem> unknown,
-        CancellationToken stop)
-    {
-        foreach (var version in kind.Versions)
-            if (await ListAsync(client, context, new(GatewayGroup, version, kind.Kind, kind.Plural, kind.IsNamespaced), new(), unknown, stop) is { } list)
-                return list;
-        return [];
-    }
-
-    /// <summary>Null for a kind that the cluster does not define, or not in this version.</summary>
-    private static async Task<IReadOnlyList<JsonObject>?> ListAsync(KubeClient client, string context, ResourceKind kind, ListOptions options,
+    /// <summary>What is no part of the inventory. A kind that the cluster does not define has no objects.</summary>
+    private static async Task<IReadOnlyList<JsonObject>> ListAsync(KubeClient client, string context, ResourceKind kind, ListOptions options,
         List<Problem> unknown, CancellationToken stop)
     {
         try
@@ -82,7 +69,7 @@ public sealed class MigrationReader(string istioNamespace)
         }
         catch (KubeException e) when (e.IsNotFound)
         {
-            return null;
+            return [];
         }
         catch (KubeException e) when (e.Code == 403)
         {

@@ -23,6 +23,20 @@ public static class Eventually
             Assert.True(Stopwatch.GetElapsedTime(begun) < Patience, $"does not come true: {condition}");
     }
 
+    /// <summary>The first answer that is as wanted, and fails with what is said of the last one when none comes in time.</summary>
+    public static async Task<T> AnswerAsync<T>(Func<Task<T>> ask, Func<T, bool> wanted, Func<T, string> failure, TimeSpan patience)
+    {
+        for (var begun = Stopwatch.GetTimestamp(); ;)
+        {
+            var asked = Stopwatch.GetTimestamp();
+            var answer = await ask();
+            if (wanted(answer)) return answer;
+            Assert.True(Stopwatch.GetElapsedTime(begun) < patience, $"not within {patience.TotalSeconds} s: {failure(answer)}");
+            // As long again as the question took: questions must not take the CPU from what they wait for.
+            await Task.Delay(TimeSpan.FromMilliseconds(20) + Stopwatch.GetElapsedTime(asked), TestContext.Current.CancellationToken);
+        }
+    }
+
     /// <summary>The first value that is not null, and fails when none comes.</summary>
     public static async Task<T> ValueAsync<T>(Func<Task<T?>> find, [CallerArgumentExpression(nameof(find))] string what = "") where T : class
     {

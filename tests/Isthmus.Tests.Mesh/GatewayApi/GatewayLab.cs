@@ -10,6 +10,7 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.Machine.Linux;
 using Isthmus.Lab.Machine.Network;
+using Isthmus.Testing;
 using Isthmus.Tests.Mesh.Mesh;
 using Xunit;
 
@@ -258,13 +259,5 @@ internal sealed partial class GatewayLab : IAsyncDisposable
             .Where(pod => pod.Metadata.DeletionTimestamp is null);
 
     /// <summary>Waits until a question has no objection left.</summary>
-    private async Task UntilAsync(Func<Task<string>> objections)
-    {
-        var begun = Stopwatch.GetTimestamp();
-        while (await objections() is { Length: > 0 } wrong)
-        {
-            Assert.True(Stopwatch.GetElapsedTime(begun) < Patience, $"not within {Patience.TotalSeconds} s:\n{wrong}");
-            await Task.Delay(50, Stop);
-        }
-    }
+    private Task UntilAsync(Func<Task<string>> objections) => Eventually.AnswerAsync(objections, wrong => wrong.Length == 0, wrong => wrong, Patience);
 }

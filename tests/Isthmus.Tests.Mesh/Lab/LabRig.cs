@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Lab.Machine.Linux;
 using Isthmus.Lab.Supervisor;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.Lab;
@@ -92,16 +93,9 @@ internal sealed class LabRig : IAsyncDisposable
     /// <summary>Repeats a query until the answer contains <paramref name="words"/>.</summary>
     internal static async Task<string> UntilAsync(Func<Task<Outcome>> ask, string words, double seconds = 60)
     {
-        var begun = TimeProvider.System.GetTimestamp();
-        while (true)
-        {
-            var asked = TimeProvider.System.GetTimestamp();
-            var answer = await ask();
-            if (answer.Output.Contains(words, StringComparison.Ordinal)) return answer.Output;
-            Assert.True(TimeProvider.System.GetElapsedTime(begun).TotalSeconds < seconds,
-                $"no '{words}' within {seconds} s; the last answer: {answer.Output}{answer.Errors}");
-            await Task.Delay(TimeSpan.FromMilliseconds(100) + TimeProvider.System.GetElapsedTime(asked), TestContext.Current.CancellationToken);
-        }
+        var found = await Eventually.AnswerAsync(ask, answer => answer.Output.Contains(words, StringComparison.Ordinal),
+            answer => $"no '{words}'; the last answer: {answer.Output}{answer.Errors}", TimeSpan.FromSeconds(seconds));
+        return found.Output;
     }
 
     private async Task<Outcome> RunAsync(string program, string[] arguments, string? invokedAs)

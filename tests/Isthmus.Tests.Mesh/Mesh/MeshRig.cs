@@ -1,10 +1,10 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Net.WebSockets;
 using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Testing;
 using Isthmus.Tests.Mesh.Lab;
 using Xunit;
 
@@ -111,18 +111,14 @@ public class MeshRig : IAsyncLifetime
     {
         var stop = TestContext.Current.CancellationToken;
         using var client = (await LabAsync()).Client(cluster);
-        var begun = Stopwatch.GetTimestamp();
-        while (true)
+        await Eventually.AnswerAsync(async () =>
         {
             var waiting = new List<string>();
             foreach (var kind in (ResourceKind[])[Kinds.Deployment, Kinds.StatefulSet])
                 waiting.AddRange((await client.ListAllAsync<JsonObject>(kind, ns, new(), stop)).Where(one => !IsRolledOut(one))
                     .Select(one => $"{kind.Kind} {one["metadata"]!["name"]}: {one["status"]?.ToJsonString()}"));
-            if (waiting.Count == 0) return;
-            Assert.True(Stopwatch.GetElapsedTime(begun) < Patience,
-                $"not within {Patience.TotalSeconds} s in {cluster}, namespace {ns}: {string.Join("; ", waiting)}");
-            await Task.Delay(TimeSpan.FromMilliseconds(200), stop);
-        }
+            return waiting;
+        }, waiting => waiting.Count == 0, waiting => $"in {cluster}, namespace {ns}: {string.Join("; ", waiting)}", Patience);
     }
 
     /// <summary>Whether all replicas of a Deployment or StatefulSet are those of its present template, and available.</summary>
@@ -138,24 +134,19 @@ public class MeshRig : IAsyncLifetime
     /// clusters. A failed query is repeated too.</summary>
     internal static async Task<string> UntilAsync(Func<Task<string>> ask, Func<string, bool> wanted, string what)
     {
-        var begun = Stopwatch.GetTimestamp();
-        while (true)
+        var (text, _) = await Eventually.AnswerAsync(async () =>
         {
-            string answer;
-            var asked = Stopwatch.GetTimestamp();
             try
             {
-                answer = await ask();
-                if (wanted(answer)) return answer;
+                var answer = await ask();
+                return (Text: answer, IsWanted: wanted(answer));
             }
             catch (Xunit.Sdk.XunitException e)
             {
-                answer = e.Message;
+                return (Text: e.Message, IsWanted: false);
             }
-            Assert.True(Stopwatch.GetElapsedTime(begun) < Patience, $"not within {Patience.TotalSeconds} s: {what}\nthe last answer: {answer}");
-            // As long again as the question took: questions that are processes must not take the CPU from what they wait for.
-            await Task.Delay(TimeSpan.FromMilliseconds(100) + Stopwatch.GetElapsedTime(asked), TestContext.Current.CancellationToken);
-        }
+        }, answer => answer.IsWanted, answer => $"{what}\nthe last answer: {answer.Text}", Patience);
+        return text;
     }
 
     internal static void Note(string text) => TestContext.Current.TestOutputHelper?.WriteLine(text);

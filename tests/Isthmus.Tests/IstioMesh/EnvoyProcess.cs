@@ -41,20 +41,17 @@ internal sealed class EnvoyProcess : IDisposable
     internal static async Task ReadyAsync(IPAddress address, CancellationToken stop)
     {
         using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false });
-        for (var left = 400; ; left--)
+        await Eventually.TrueAsync(async () =>
         {
             try
             {
-                if ((await http.GetStringAsync(new Uri($"http://{address}:15000/listeners"), stop)).Contains("virtualInbound", StringComparison.Ordinal))
-                    return;
+                return (await http.GetStringAsync(new Uri($"http://{address}:15000/listeners"), stop)).Contains("virtualInbound", StringComparison.Ordinal);
             }
-            catch (HttpRequestException) when (left > 0)
+            catch (HttpRequestException)
             {
-                // It starts.
+                return false; // It starts.
             }
-            if (left == 0) throw new InvalidOperationException($"Envoy at {address} has no listeners");
-            await Task.Delay(50, stop);
-        }
+        }, $"Envoy at {address} has listeners");
     }
 
     public void Dispose()

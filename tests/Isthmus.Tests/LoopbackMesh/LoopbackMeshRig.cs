@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
@@ -19,6 +18,7 @@ using Isthmus.Operate.MeshFile;
 using Isthmus.Operate.RemoteSecrets;
 using Isthmus.Quickstart;
 using Isthmus.Rigs.Servers;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.LoopbackMesh;
@@ -150,24 +150,19 @@ public sealed class LoopbackMeshRig : IAsyncLifetime
     /// <summary>Repeats a query until the answer is as expected: changes take a moment to pass between clusters.</summary>
     internal async Task<string> UntilAsync(Func<Task<string>> ask, Func<string, bool> wanted, string what)
     {
-        var begun = Stopwatch.GetTimestamp();
-        while (true)
+        var (text, _) = await Eventually.AnswerAsync(async () =>
         {
-            string answer;
-            var asked = Stopwatch.GetTimestamp();
             try
             {
-                answer = await ask();
-                if (wanted(answer)) return answer;
+                var answer = await ask();
+                return (Text: answer, IsWanted: wanted(answer));
             }
             catch (Exception e) when (e is ProblemException or KubeException or HttpRequestException)
             {
-                answer = e.Message;
+                return (Text: e.Message, IsWanted: false);
             }
-            Assert.True(Stopwatch.GetElapsedTime(begun) < Patience, $"not within {Patience.TotalSeconds} s: {what}\nthe last answer: {answer}\n{Failures}");
-            // As long again as the question took: questions must not take the CPU from what they wait for.
-            await Task.Delay(TimeSpan.FromMilliseconds(20) + Stopwatch.GetElapsedTime(asked), Stop);
-        }
+        }, answer => answer.IsWanted, answer => $"{what}\nthe last answer: {answer.Text}\n{Failures}", Patience);
+        return text;
     }
 
     private string Failures => string.Join('\n', _clusters.SelectMany(cluster => cluster.Node.Failures.Select(failure => $"{cluster.Name}: {failure}")));

@@ -5,7 +5,7 @@ using Xunit;
 namespace Isthmus.Tests.ControlPlane.Security;
 
 /// <summary>PeerAuthentications for single ports.</summary>
-public sealed class PortModesTests
+public sealed class PeerAuthenticationPortsTests
 {
     [Theory]
     [InlineData("STRICT", "DISABLE", "raw_buffer tls")]

@@ -7,7 +7,7 @@ using Xunit;
 namespace Isthmus.Tests.Effects.Security;
 
 /// <summary>RequestAuthentication with AuthorizationPolicies, from the objects to the answer.</summary>
-public sealed class TokenPolicyTests
+public sealed class RequestAuthenticationTests
 {
     private static readonly JsonObject Ann = new() { ["iss"] = "bank", ["sub"] = "ann", ["scope"] = "read write", ["roles"] = "teller clerk" };
 

@@ -2,7 +2,7 @@ using System.Text;
 using System.Text.RegularExpressions;
 using Xunit;
 
-namespace Isthmus.Tests.ControlPlane;
+namespace Isthmus.Tests.ControlPlane.Running;
 
 /// <summary>docs/reference/control-plane-metrics.md: every metric of a control plane, from its own page of metrics.</summary>
 internal static partial class ControlPlaneMetricsPage

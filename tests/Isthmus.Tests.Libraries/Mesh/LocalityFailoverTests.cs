@@ -9,7 +9,7 @@ using Xunit;
 namespace Isthmus.Tests.Libraries.Mesh;
 
 /// <summary>Endpoints by locality: "region/zone priority weight" of every group that is sent.</summary>
-public sealed class LocalitiesTests
+public sealed class LocalityFailoverTests
 {
     private const string Outlier = "outlierDetection: {consecutive5xxErrors: 3}, ";
 

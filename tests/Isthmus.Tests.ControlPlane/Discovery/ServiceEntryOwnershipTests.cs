@@ -10,14 +10,14 @@ using static Isthmus.Rigs.Mesh.MeshRig;
 namespace Isthmus.Tests.ControlPlane.Discovery;
 
 /// <summary>Addresses and hosts belong to somebody: a ServiceEntry, WorkloadEntry or Service of another namespace gets nothing of their calls.</summary>
-public sealed class OwnershipTests
+public sealed class ServiceEntryOwnershipTests
 {
     private const string Web = "web.shop.svc.cluster.local", Own = "outbound|443||db.shop.svc.cluster.local", Thief = "outbound|443||a.tenant.test";
 
     private readonly MeshRig _rig = new("c1", "c2");
     private readonly ProxyFeed _client;
 
-    public OwnershipTests() => _client = _rig.Sidecar("c1");
+    public ServiceEntryOwnershipTests() => _client = _rig.Sidecar("c1");
 
     [Theory]
     [InlineData("10.96.0.20", "10.96.0.20")]

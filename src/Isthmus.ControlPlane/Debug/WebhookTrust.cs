@@ -11,7 +11,7 @@ namespace Isthmus.ControlPlane.Debug;
 internal static class WebhookTrust
 {
     /// <param name="bundles">As base64, with the objects that have them.</param>
-    /// <param name="served">The certificate of the control plane, and those above it; null: nobody has asked for it yet.</param>
+    /// <param name="served">The certificate of the control plane, and those above it. Null as long as it has not been read.</param>
     public static IEnumerable<MeshCertificate> Of(IEnumerable<(string Cluster, string Object, string Bundle)> bundles,
         (X509Certificate2 Leaf, IReadOnlyCollection<X509Certificate2> Above)? served, DateTimeOffset now)
     {

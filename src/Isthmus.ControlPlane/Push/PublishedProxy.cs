@@ -11,7 +11,8 @@ internal sealed class PublishedProxy(ResolvedProxy resolved, ScopeView view, Inb
     public ResolvedProxy Resolved { get; } = resolved;
     public ScopeView View { get; } = view;
     public InboundResources? Inbound { get; set; } = inbound;
-    /// <summary>The certificates of a gateway's servers, and those with which it calls other hosts; null: nobody knows yet whether it may have any.</summary>
+    /// <summary>The certificates of a gateway's servers, and those with which it calls other hosts. Null as long as it is unknown whether the gateway may
+    /// have any.</summary>
     public ResourceSet? Secrets { get; set; }
     /// <summary>What <see cref="Secrets"/> were made of.</summary>
     public SecretInputs SecretsFrom { get; set; }

@@ -77,7 +77,7 @@ internal static class ListenerWords
     /// <summary>A policy without rules has one that matches no caller.</summary>
     private static bool IsForNobody(JsonNode? policy) => Values(At(policy, "principals")) == Nobody;
 
-    /// <summary>From whom and to what, as far as names and values tell.</summary>
+    /// <summary>Which callers may do what, as far as names and values tell.</summary>
     private static string Meaning(JsonNode? policy)
     {
         var (from, to) = (Values(At(policy, "principals")), Values(At(policy, "permissions")));

@@ -81,7 +81,7 @@ internal sealed class EndpointDerivation(
         };
     }
 
-    /// <param name="workload">Null: nobody knows what is at the address.</param>
+    /// <param name="workload">Null if it is not known what is at the address.</param>
     /// <param name="otherNode">Where the address is, if the workload does not say.</param>
     private MeshEndpoint OfWorkload(
         Reader read, string host, Workload? workload, EndpointAddress address, IEnumerable<JoinedPort> ports, Surroundings context, string otherNode = "")

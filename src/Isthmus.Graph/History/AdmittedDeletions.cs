@@ -17,7 +17,7 @@ public sealed class AdmittedDeletions(TimeProvider time)
     private readonly Dictionary<ObjectRef, (Writer User, DateTimeOffset At)> _users = [];
     private readonly Queue<(ObjectRef Object, DateTimeOffset At)> _order = [];
 
-    /// <summary>Records an admitted deletion. Of several users of whom none is proven, none counts.</summary>
+    /// <summary>Records an admitted deletion. If several users may have done it, and none is proven, none counts.</summary>
     public void Add(ObjectRef deleted, Writer user)
     {
         if (user.Name.Length == 0) return;

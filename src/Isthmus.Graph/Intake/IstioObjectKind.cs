@@ -38,7 +38,7 @@ public abstract class IstioObjectKind<T>(KindDescriptor kind) : MeshKind<JsonObj
     /// <summary>Whom an object concerns.</summary>
     internal abstract Reach ReachOf(T value);
 
-    /// <summary>An object with errors has no value that says whom it concerns: the workloads of its namespace stand for them.</summary>
+    /// <summary>An object with errors has no value that says which workloads it concerns: those of its namespace are taken.</summary>
     internal sealed override Reach? ReachOf(IstioState<T> facts) =>
         facts.Value is { } value ? ReachOf(value) : Reach.OfWorkloads(facts.Source.Namespace, default);
 

@@ -140,7 +140,7 @@ internal sealed class KindWatch<TObject, TFacts> : KindWatch where TObject : cla
         if (_writes is { Count: 0 }) _writes = null;
     }, stop);
 
-    /// <summary>Who wrote the objects of these changes; null: nobody knows. The writer of the mesh reads it later, on another thread.</summary>
+    /// <summary>Who wrote the objects of these changes. Null if writers are not recorded. The writer of the mesh reads it later, on another thread.</summary>
     private Dictionary<string, ObjectWrite>? WritesOf(IReadOnlyList<Change<TFacts>> changes)
     {
         if (_writes is null) return null;

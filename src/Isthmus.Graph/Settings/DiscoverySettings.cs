@@ -56,7 +56,7 @@ public sealed record DiscoverySettings
     public int PushThrottle { get; init; } = DefaultPushThrottle;
     /// <summary>What clients of xDS may make it hold (ISTHMUS_XDS_…).</summary>
     public XdsLimits Xds { get; init; } = new();
-    /// <summary>From whom reviews of admission are taken (ISTHMUS_WEBHOOK_…).</summary>
+    /// <summary>Which clients may send reviews of admission (ISTHMUS_WEBHOOK_…).</summary>
     public WebhookSettings Webhook { get; init; } = new();
     /// <summary>Whether all proxies serve clients of HTTP/1.0 (Istio: PILOT_HTTP10).</summary>
     public bool AcceptHttp10 { get; init; }

@@ -4,7 +4,7 @@ using Isthmus.Core.Problems;
 
 namespace Isthmus.Graph.Settings;
 
-/// <summary>From whom reviews of admission are taken, and how much of them at once (ISTHMUS_WEBHOOK_…).</summary>
+/// <summary>Which clients may send reviews of admission, and how much at once (ISTHMUS_WEBHOOK_…).</summary>
 public sealed record WebhookSettings
 {
     /// <summary>A Secret of the control plane's namespace that says how API servers prove themselves: <c>ca.crt</c>, whose client certificates

@@ -57,10 +57,10 @@ public sealed record MeshCertificate(string Cluster, CertificateRole Role, strin
     /// <summary>Why it cannot be used, apart from its time; empty when it can.</summary>
     public string Fault { get; init; } = "";
 
-    /// <summary>What clients do not get with it; null: nothing that they need, or nobody knows.</summary>
+    /// <summary>What clients do not get with it. Null if they need nothing more, or if that is not known.</summary>
     public ChainGap? Gap { get; init; }
 
-    /// <summary>The cipher suites with which it is served are for other keys; null: they are not, or nobody knows.</summary>
+    /// <summary>The cipher suites with which it is served are for other keys. Null if they are not, or if that is not known.</summary>
     public SuiteGap? Suites { get; init; }
 
     /// <summary>The field that names it; empty when the object itself holds it.</summary>

@@ -24,7 +24,7 @@ public sealed record SuiteGap(ValueList<string> Suites, string Key, bool IsFatal
 
     private string Other => Key == Rsa ? Ecdsa : Rsa;
 
-    /// <summary>Null: a suite is for the key, all are allowed, or nobody knows.</summary>
+    /// <summary>Null if a suite is for the key, if all are allowed, or if they are not known.</summary>
     /// <param name="suites">Those of TLS 1.2, by OpenSSL's names; empty: all.</param>
     public static SuiteGap? Find(X509Certificate2 leaf, ValueList<string> suites, bool allows13)
     {

@@ -78,7 +78,7 @@ internal abstract record Schema
     public static ObjectSchema Object(params (string Name, Schema Schema)[] fields) =>
         new(fields.ToDictionary(field => field.Name, field => field.Schema, StringComparer.Ordinal));
 
-    /// <summary>An object of a policy, where a field that is dropped changes who may call whom: the API server keeps unknown fields, so
+    /// <summary>An object of a policy, where a field that is dropped changes which calls are allowed: the API server keeps unknown fields, so
     /// that admission sees and refuses them.</summary>
     public static ObjectSchema Strict(params (string Name, Schema Schema)[] fields) => Object(fields) with { IsStrict = true };
 

@@ -12,7 +12,7 @@ namespace Isthmus.Mesh.Generate;
 /// <summary>Authorizers that rules of routes ask: a filter that runs nothing, and what routes say to it.</summary>
 internal static class RouteChecks
 {
-    /// <summary>Fields that say how a message is sent, or whom it is for.</summary>
+    /// <summary>Fields that say how a message is sent, or which host it is for.</summary>
     private static readonly string[] OfMessages =
         ["connection", "content-length", "host", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 

@@ -35,13 +35,13 @@ public sealed record GatewayFacts(string Name, string Network, ValueList<string>
     /// <summary>A Pod of it that is a workload with a sidecar, not a gateway; empty: none, or nobody knows.</summary>
     public string Workload { get; init; } = "";
 
-    /// <summary>A Pod of an application that its Service selects beside its gateways; null: none, or nobody knows.</summary>
+    /// <summary>A Pod of an application that its Service selects beside its gateways. Null if there is none, or if that is not known.</summary>
     public Problem? Stranger { get; init; }
 
     /// <summary>A Pod of it that gets the endpoints of other networks, too; empty: none, or nobody knows.</summary>
     public string SeesAllNetworks { get; init; } = "";
 
-    /// <summary>The Service leads to other Pods than those that pass calls on; null: it does not, or nobody knows.</summary>
+    /// <summary>The Service leads to other Pods than those that pass calls on. Null if it does not, or if that is not known.</summary>
     public StraySelector? Astray { get; init; }
 }
 

@@ -41,7 +41,8 @@ public static class NoControlPlane
                 $"ask it: {string.Join(", or ", cluster.Hosted.Select(plane => Ask(command, (cluster.Context, plane.Namespace))))}");
     }
 
-    /// <summary>What is wrong with a namespace that somebody named although the control planes are in others; null: nothing, or nobody knows.</summary>
+    /// <summary>What is wrong with a namespace that somebody named although the control planes are in others. Null if nothing is wrong with it, or
+    /// if that is not known.</summary>
     public static Problem? Elsewhere(IReadOnlyList<ClusterFacts> clusters, string ns)
     {
         var places = clusters.SelectMany(cluster => cluster.Hosted.Select(plane => plane.Namespace)

@@ -87,7 +87,7 @@ internal abstract class DownstreamStream
         if (CountsMessages) _responseMessages.Read(piece);
     }
 
-    /// <summary>Notified when the client leaves before it has the whole response; null: nobody can act on it.</summary>
+    /// <summary>Notified when the client leaves before it has the whole response. Null if nothing can be done then.</summary>
     public abstract IWaiting? Waiting { get; set; }
 
     /// <summary>The next piece of the request body, valid until the next call; empty at the end.</summary>
@@ -143,7 +143,7 @@ internal abstract class UpstreamStream
 
     public abstract HeaderBlock ResponseTrailers { get; }
 
-    /// <summary>Notified when the connection is suspected (<see cref="Transport.Suspected"/>); null: nobody can act on it.</summary>
+    /// <summary>Notified when the connection is suspected (<see cref="Transport.Suspected"/>). Null if nothing can be done then.</summary>
     public IWaiting? Waiting { get; set; }
 
     /// <summary>Reading more of the response would block.</summary>

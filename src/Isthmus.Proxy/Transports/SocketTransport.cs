@@ -24,7 +24,7 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
 
     public LoopSocket Loop => loop;
 
-    /// <summary>Who watches the connection and is told when it is closed; null: nobody.</summary>
+    /// <summary>Watches the connection, and is told when it is closed. Null if the connection is not watched.</summary>
     public SilenceWatch? Watch { get; set; }
 
     public override EventLoop EventLoop => loop.Loop;

@@ -84,7 +84,7 @@ internal sealed class FlowBuilder
     {
         var (call, source) = (rate.Call, rate.Call.Source);
         if (_workloads.TryGetValue(source, out var id)) return id;
-        // A certificate of the mesh, and no workload that sends with it: proxies send spans and logs without saying for whom.
+        // A certificate of the mesh, and no workload that sends with it: proxies send spans and logs that do not name a workload.
         if (source.Name.Length == 0 && rate.IsMutualTls == true) return Extra(callers, Context(call.Destination.Cluster), "", "proxies", "proxies");
         // A caller without a proxy: the callee's proxy knows no more than its own cluster.
         var isKnown = source.Name.Length > 0;

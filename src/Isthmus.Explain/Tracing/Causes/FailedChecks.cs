@@ -44,7 +44,7 @@ internal static partial class FailedChecks
     }
 
     /// <summary>A probe that has not been made yet, because its author lets it begin late; null for others, and where something says that it failed.</summary>
-    /// <param name="now">Null: nobody knows the time.</param>
+    /// <param name="now">Null if the time is not known.</param>
     public static Problem? NotYet(ClusterObjects cluster, Pod pod, string like, DateTimeOffset? now)
     {
         if (now is not { } at || cluster.FailedCheck(pod) is { Length: > 0 }

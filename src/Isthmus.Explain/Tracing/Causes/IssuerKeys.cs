@@ -45,7 +45,8 @@ internal sealed class IssuerKeys(IReadOnlyList<RequestAuthentication> reading)
                 "; then send a token (isthmus trace --jwt TOKEN)");
     }
 
-    /// <summary>Of whom a token helps, where a token of others does not, as the end of a sentence; empty where nothing is known to be wrong with any.</summary>
+    /// <summary>The issuers whose tokens help, where those of others do not, as the end of a sentence; empty where nothing is known to be wrong with
+    /// any.</summary>
     public string Helping(RuleTerm term, CallAttributes call)
     {
         var taken = Taken(term).ToList();

@@ -8,7 +8,7 @@ namespace Isthmus.Explain.Tracing.Causes;
 internal static class MistypedExports
 {
     /// <param name="name">The name in <c>clusterset.local</c> that is called.</param>
-    /// <returns>Null: there is none, or nobody may read them.</returns>
+    /// <returns>Null if there is none, or if they may not be read.</returns>
     public static Problem? Of(TraceFacts facts, MeshHost host, string name)
     {
         foreach (var cluster in facts.Clusters)

@@ -16,7 +16,7 @@ internal static class StartingPods
     private static readonly HashSet<string> Preparing = ["ContainerCreating", "PodInitializing"];
 
     /// <param name="like">Who else is in the same state; empty when nobody is.</param>
-    /// <param name="now">Null: nobody knows the time.</param>
+    /// <param name="now">Null if the time is not known.</param>
     public static Problem? Of(ClusterObjects cluster, Pod pod, string like, DateTimeOffset? now)
     {
         var told = cluster.FailedCheck(pod) ?? "";

@@ -16,7 +16,7 @@ internal static partial class UnplacedPods
     private static readonly TimeSpan Usual = TimeSpan.FromSeconds(10);
 
     /// <param name="like">Who else is in the same state; empty when nobody is.</param>
-    /// <param name="now">Null: nobody knows the time.</param>
+    /// <param name="now">Null if the time is not known.</param>
     public static Problem? Of(ClusterObjects cluster, Pod pod, string like, DateTimeOffset? now)
     {
         if (now - pod.Metadata.CreationTimestamp is not { } age || age >= Usual)

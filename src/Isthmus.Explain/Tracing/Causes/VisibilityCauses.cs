@@ -81,7 +81,7 @@ internal sealed class VisibilityCauses(TraceFacts facts, CallerConfig config)
             $"add {host.Namespace}/{host.Fqdn} to its hosts");
     }
 
-    /// <summary>An object that does not say to whom it is exported, and that the caller does not get because of what MeshConfig says for all such; null when
+    /// <summary>An object without exportTo that the caller does not get because of what MeshConfig says for all such; null when
     /// it does.</summary>
     /// <param name="allowed">What MeshConfig says.</param>
     /// <param name="kind">As the field of MeshConfig names it.</param>

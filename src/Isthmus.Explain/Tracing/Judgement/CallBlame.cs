@@ -330,7 +330,7 @@ internal sealed partial class CallBlame(TracedCall traced, CallTrace trace, Made
             : null;
     }
 
-    /// <summary>The Pod whose address the caller's proxy chose; null: it is another network's, or nobody's.</summary>
+    /// <summary>The Pod whose address the caller's proxy chose. Null if the address is another network's, or no Pod's.</summary>
     private PodRef? PodOfCall() => IPEndPoint.TryParse(call.Upstream, out var upstream)
         && _facts.PodAt(upstream.Address, "", _facts.Home, _facts.Home.NetworkOf(_facts.ClientPod)) is { } found ? PodRef.Of(found.Cluster, found.Pod) : null;
 

@@ -19,7 +19,7 @@ public sealed record ApiRoute(
 /// <param name="Filters">What it does besides; its mirrors are in <paramref name="Mirrors"/>, whose references must be resolved first.</param>
 public sealed record ApiRule(string Name, ValueList<HttpMatch> Matches, ValueList<ApiBackend> Backends, RouteFilters Filters, ValueList<ApiMirror> Mirrors)
 {
-    /// <summary>Who decides about its requests; null: nobody does.</summary>
+    /// <summary>Who decides about its requests. Null if no authorizer is asked.</summary>
     public ApiAuthorizer? Authorizer { get; init; }
 
     /// <summary>Why the rule cannot apply as it is written; its requests get 500.</summary>

@@ -91,7 +91,7 @@ public static class GatewayApiRoutes
         var offered = api.Verdicts.Listeners.Where(judged => JudgedGatewayApi.Name(judged.Owner) == $"{kind.Name} {to.Namespace}/{to.Name}")
             .SelectMany(judged => judged.Listeners)
             .Where(listener => to.Section.Length == 0 || condition.Reason == "NoMatchingParent" || listener.Listener.Name == to.Section).ToList();
-        // Without the labels of namespaces, nothing is known of whom a selector selects.
+        // Without the labels of namespaces, it is not known which of them a selector selects.
         var isSelected = condition.Reason == "NotAllowedByListeners"
             && offered.Exists(listener => listener.Listener.Routes.Namespaces.From == NamespacesFrom.Selector);
         if (isSelected && !api.Cluster.Knows(MeshApi.Namespace.Name)) return null;

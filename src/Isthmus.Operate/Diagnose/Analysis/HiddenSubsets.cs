@@ -4,7 +4,7 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
-/// <summary>Subsets that VirtualServices route to, and that callers to whom the routes apply do not know: the DestinationRules that define them are not
+/// <summary>Subsets that VirtualServices route to, and that callers of these routes do not know: the DestinationRules that define them are not
 /// exported to these. Pure.</summary>
 public static class HiddenSubsets
 {

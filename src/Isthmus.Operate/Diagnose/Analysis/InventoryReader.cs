@@ -234,7 +234,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         return found.Where(one => one.Problem is not null).ToDictionary(one => one.Key, one => one.Problem!, StringComparer.Ordinal).ToValueMap();
     }
 
-    /// <summary>What is wrong with a Secret; empty when nothing is. Null: whoever may not read Secrets gets no finding about them.</summary>
+    /// <summary>What is wrong with a Secret; empty when nothing is. Null if it may not be read: then there is no finding about it.</summary>
     private static async Task<string?> ProblemAsync(KubeClient client, CredentialReference reference, CancellationToken stop)
     {
         try
@@ -251,7 +251,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         }
     }
 
-    /// <summary>Why an account may not list the Secrets of its namespace; empty when it may. Null: nobody tells the user.</summary>
+    /// <summary>Why an account may not list the Secrets of its namespace; empty when it may. Null if the API server does not say.</summary>
     private static async Task<string?> DenialAsync(KubeClient client, string ns, string account, CancellationToken stop)
     {
         try
@@ -286,7 +286,7 @@ public sealed class InventoryReader(string istioNamespace, int proxies)
         return Lists.Zip(defined).Where(kind => !kind.Second).Select(kind => kind.First.Name).ToValueList();
     }
 
-    /// <summary>Null: nobody may read them.</summary>
+    /// <summary>Null if they may not be read.</summary>
     private static async Task<IReadOnlyList<JsonObject>?> ListAsync(ClusterLists lists, KindDescriptor kind, CancellationToken stop)
     {
         try

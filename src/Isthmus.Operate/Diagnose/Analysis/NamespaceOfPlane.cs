@@ -7,8 +7,8 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>Whether the namespace that somebody named is that of a control plane: of another one, there are no certificates to tell. Pure.</summary>
 public static class NamespaceOfPlane
 {
-    /// <summary>What is wrong with the namespace if no cluster has, or had, a control plane there, or is served by one; null: nothing, or nobody
-    /// knows.</summary>
+    /// <summary>What is wrong with the namespace if no cluster has, or had, a control plane there, or is served by one. Null if nothing is
+    /// wrong with it, or if that is not known.</summary>
     public static Problem? Fault(IReadOnlyList<ClusterInventory> clusters, string ns)
     {
         var places = clusters.SelectMany(Places).ToList();

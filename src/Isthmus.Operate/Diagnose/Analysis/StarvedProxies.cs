@@ -7,7 +7,7 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>The limit of memory with which the proxy of a Pod was killed.</summary>
 /// <param name="Field">Where the limit comes from.</param>
 /// <param name="Says">What the limit is, and what became of the proxy.</param>
-/// <param name="At">When it was killed; null: nobody says.</param>
+/// <param name="At">When it was killed. Null if that is not known.</param>
 public sealed record StarvedProxy(string Field, string Says, string Remedy, DateTimeOffset? At);
 
 /// <summary>Proxies that the kernel killed because they needed more memory than their limit. Pure.</summary>

@@ -10,7 +10,7 @@ namespace Isthmus.Operate.Diagnose.History;
 /// Who scaled or rolled out the workloads behind endpoints that came or went. Control planes do not watch workloads, but a Deployment, StatefulSet or DaemonSet
 /// names the last writer of each field (<c>metadata.managedFields</c>), and when that one last wrote any of its fields. That it wrote the template at that
 /// time is known only if a ReplicaSet or ControllerRevision was made then, and that it wrote the number of replicas only if it writes nothing else.
-/// Where a webhook told a control plane of that, it is known for sure. Of other earlier writes, events tell what was done, and not by whom.
+/// Where a webhook told a control plane of that, it is known for sure. Of other earlier writes, events tell what was done, and not who did it.
 /// </summary>
 internal static class WorkloadWrites
 {
@@ -80,7 +80,7 @@ internal static class WorkloadWrites
         return isLess == ready.After < ready.Before;
     }
 
-    /// <summary>Which workloads of a namespace were made, scaled, rolled out or otherwise changed since a time, and by whom, each as a change of its
+    /// <summary>Which workloads of a namespace were made, scaled, rolled out or otherwise changed since a time, and who did it, each as a change of its
     /// own.</summary>
     /// <param name="cluster">Its name in the mesh.</param>
     internal static IEnumerable<MeshChange> Of(string cluster, WorkloadObjects objects, DateTimeOffset since)

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Isthmus.Graph.Intake;
 using Isthmus.Graph.Settings;
 using Isthmus.Core.Json;
 using Isthmus.Core.Names;
@@ -9,7 +10,6 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
 using Isthmus.Kubernetes.Yaml;
-using Isthmus.Mesh.Config;
 using Microsoft.Extensions.Logging;
 
 namespace Isthmus.ControlPlane.Webhooks;
@@ -41,11 +41,11 @@ public sealed partial class InjectorState(KubeClient client, DiscoverySettings s
         }, stop);
     }
 
-    private void Take(ConfigMap map)
+    internal void Take(ConfigMap map)
     {
         try
         {
-            if (map.Metadata.Name == settings.MeshConfigMap) _current = WithMesh(map.Data.GetValueOrDefault("mesh") ?? "");
+            if (map.Metadata.Name == settings.MeshConfigMap) _current = WithMesh(map);
             if (map.Metadata.Name == settings.InjectorConfigMap) _current = _current.WithValues(Parse(map.Data.GetValueOrDefault("values") ?? "{}"));
         }
         catch (Exception e) when (e is ProblemException or JsonException or InvalidOperationException)
@@ -54,11 +54,11 @@ public sealed partial class InjectorState(KubeClient client, DiscoverySettings s
         }
     }
 
-    private InjectorValues WithMesh(string text)
+    private InjectorValues WithMesh(ConfigMap map)
     {
-        var mesh = YamlText.Parse(text, "mesh") as JsonObject ?? [];
+        var mesh = YamlText.Parse(map.Data.GetValueOrDefault("mesh") ?? "", "mesh") as JsonObject ?? [];
         // One ConfigMap: proxies and the injector keep the same version of it. SettingsKind reports what is wrong.
-        if (_hasMesh && MeshConfigReader.ReadMesh(mesh).Problems.Any(problem => problem.Severity == Severity.Error)) return _current;
+        if (_hasMesh && !SettingsKind.StateOf(settings.ClusterId, map).IsValid) return _current;
         _hasMesh = true;
         return _current.WithMesh(mesh);
     }

@@ -33,8 +33,7 @@ public sealed partial class SettingsKind(string name, ILogger log) : MeshKind<Co
     internal override SettingsState? Read(string cluster, ConfigMap item)
     {
         if (item.Metadata.Name != name) return null;
-        var state = Read(cluster, item.Data.GetValueOrDefault("mesh") ?? "",
-            item.Data.GetValueOrDefault("meshNetworks") ?? "") with { Source = new(cluster, "ConfigMap", item.Metadata.Namespace, name) };
+        var state = StateOf(cluster, item);
         foreach (var problem in state.Problems) SettingsOdd(log, item.Key, problem.ToString());
         if (!state.IsValid) NotTaken(log, item.Key);
         return state with
@@ -46,16 +45,20 @@ public sealed partial class SettingsKind(string name, ILogger log) : MeshKind<Co
         };
     }
 
-    private static SettingsState Read(string cluster, string mesh, string networks)
+    /// <summary>What one version of the ConfigMap says. From any thread.</summary>
+    internal static SettingsState StateOf(string cluster, ConfigMap map)
     {
+        var source = new ObjectRef(cluster, "ConfigMap", map.Metadata.Namespace, map.Metadata.Name);
         try
         {
-            return Of(cluster, YamlText.Parse(mesh, "data[mesh]"), YamlText.Parse(networks, "data[meshNetworks]"));
+            return Of(cluster, Document("mesh"), Document("meshNetworks")) with { Source = source };
         }
         catch (ProblemException e)
         {
-            return Of(cluster, null, null) with { Problems = [e.Problem with { Code = Unreadable, Object = "ConfigMap istio" }] };
+            return Of(cluster, null, null) with { Source = source, Problems = [e.Problem with { Code = Unreadable, Object = "ConfigMap istio" }] };
         }
+
+        JsonNode? Document(string key) => YamlText.Parse(map.Data.GetValueOrDefault(key) ?? "", $"data[{key}]");
     }
 
     private const string Unreadable = "IST0106";

@@ -291,7 +291,8 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
 
     /// <summary>Another term of a rule that the call does not match, as the end of a sentence.</summary>
     private static string Missed((string Field, RuleTerm Term) miss, CallAttributes call) =>
-        $"{miss.Field}, which {(miss.Term.Values.IsEmpty ? $"excludes {string.Join(", ", miss.Term.NotValues)}" : $"has {string.Join(", ", miss.Term.Values)}")}"
+        $"{miss.Field}, which "
+            + $"{(miss.Term.Values.IsEmpty ? $"excludes {string.Join(", ", miss.Term.NotValues)}" : $"has {string.Join(", ", miss.Term.Values)}")}"
             + $" ({(call.Of(miss.Term.Key) is { Count: > 0 } has ? $"the call has {string.Join(", ", has)}" : "the call has none")})";
 
     /// <summary>How a rule comes to allow what a call has, or the call to have what the rule allows.</summary>

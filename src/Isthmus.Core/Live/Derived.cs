@@ -41,7 +41,8 @@ internal sealed class Derived<TInKey, TIn, TKey, T> : Live<TKey, T>
     private readonly Claims<TKey, TInKey> _claims = new();
     private HashSet<TInKey> _dirty = [];
 
-    private sealed record Made(KeyValuePair<TKey, T>[] Outputs, Reader Reads)
+    /// <param name="IsKept">The transform failed: the outputs are those from before.</param>
+    private sealed record Made(KeyValuePair<TKey, T>[] Outputs, Reader Reads, bool IsKept)
     {
         public T Get(TKey key) => Outputs.Last(output => EqualityComparer<TKey>.Default.Equals(output.Key, key)).Value;
     }
@@ -86,8 +87,9 @@ internal sealed class Derived<TInKey, TIn, TKey, T> : Live<TKey, T>
         if (_input.Items.TryGetValue(key, out var input))
         {
             var reader = new Reader(Rank, () => _dirty.Add(key));
-            var outputs = Transform(reader, input, before);
-            _made[key] = new(outputs, reader);
+            var made = Transform(reader, input, before);
+            _made[key] = made;
+            var outputs = made.Outputs;
             foreach (var output in outputs) _claims.Add(output.Key, key, Graph.Revision);
             if (before is null || SameKeys(before.Outputs, outputs)) return;
             foreach (var gone in before.Outputs.Select(output => output.Key).Except(outputs.Select(output => output.Key))) Drop(gone);
@@ -115,16 +117,16 @@ internal sealed class Derived<TInKey, TIn, TKey, T> : Live<TKey, T>
     }
 
     /// <summary>A transform that throws is a bug: its key keeps the last output, and the graph goes on.</summary>
-    private KeyValuePair<TKey, T>[] Transform(Reader reader, TIn input, Made? before)
+    private Made Transform(Reader reader, TIn input, Made? before)
     {
         try
         {
-            return [.. _transform(reader, input)];
+            return new([.. _transform(reader, input)], reader, false);
         }
         catch (Exception bug)
         {
             Fail(bug);
-            return before?.Outputs ?? [];
+            return new(before?.Outputs ?? [], reader, true);
         }
     }
 
@@ -136,6 +138,7 @@ internal sealed class Derived<TInKey, TIn, TKey, T> : Live<TKey, T>
     internal override IEnumerable<string> Verify()
     {
         var fresh = new Dictionary<TInKey, KeyValuePair<TKey, T>[]>();
+        var failing = new HashSet<TInKey>();
         foreach (var (key, input) in _input.Items)
         {
             try
@@ -144,17 +147,19 @@ internal sealed class Derived<TInKey, TIn, TKey, T> : Live<TKey, T>
             }
             catch (Exception)
             {
+                failing.Add(key);
                 fresh[key] = _made.TryGetValue(key, out var last) ? last.Outputs : []; // a failed transform keeps its last outputs
             }
         }
-        return VerifyInputs(fresh).Concat(VerifyItems(fresh));
+        return VerifyInputs(fresh, failing).Concat(VerifyItems(fresh));
     }
 
-    private IEnumerable<string> VerifyInputs(Dictionary<TInKey, KeyValuePair<TKey, T>[]> fresh)
+    private IEnumerable<string> VerifyInputs(Dictionary<TInKey, KeyValuePair<TKey, T>[]> fresh, HashSet<TInKey> failing)
     {
         foreach (var key in fresh.Keys)
         {
-            if (!_made.ContainsKey(key)) yield return $"{Name}: input '{key}' was not transformed";
+            if (!_made.TryGetValue(key, out var made)) yield return $"{Name}: input '{key}' was not transformed";
+            else if (failing.Contains(key) && !made.IsKept) yield return $"{Name}: input '{key}' fails now, and what it made before is served";
         }
         foreach (var key in _made.Keys)
         {
@@ -175,6 +180,12 @@ internal sealed class Derived<TInKey, TIn, TKey, T> : Live<TKey, T>
             if (!Items.TryGetValue(key, out var kept)) yield return $"{Name}: '{key}' is missing";
             else if (!_claims.TryGetHolder(key, out var holder) || !values.TryGetValue(holder, out var value) || !kept.Equals(value))
                 yield return $"{Name}: '{key}' is stale";
+            // What takes over when the holder goes.
+            foreach (var waiting in _claims.Of(key).Skip(1))
+            {
+                if (values.TryGetValue(waiting, out var next) && !_made[waiting].Get(key).Equals(next))
+                    yield return $"{Name}: '{key}' of the waiting '{waiting}' is stale";
+            }
         }
         foreach (var key in Items.Keys.Union(_claims.Keys))
         {

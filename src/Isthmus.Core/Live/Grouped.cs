@@ -81,8 +81,12 @@ internal sealed class Grouped<TInKey, TIn, TGroup> : Live<TGroup, ValueList<TIn>
         foreach (var (group, members) in fresh)
         {
             if (!Items.TryGetValue(group, out var kept)) yield return $"{Name}: group '{group}' is missing";
-            else if (!kept.SequenceEqual(members.Values)) yield return $"{Name}: group '{group}' is stale";
-            if (_groups.TryGetValue(group, out var indexed) && !indexed.SequenceEqual(members)) yield return $"{Name}: the index of group '{group}' is stale";
+            else
+            {
+                if (!kept.SequenceEqual(members.Values)) yield return $"{Name}: group '{group}' is stale";
+                if (!_groups.TryGetValue(group, out var indexed) || !indexed.SequenceEqual(members))
+                    yield return $"{Name}: the index of group '{group}' is stale";
+            }
         }
         foreach (var group in Items.Keys.Union(_groups.Keys))
         {

@@ -91,7 +91,8 @@ public abstract class LiveNode(LiveGraph graph, string name)
 
     internal abstract void Settle();
 
-    internal virtual IEnumerable<string> Verify() => [];
+    /// <summary>The differences from a fresh computation.</summary>
+    internal abstract IEnumerable<string> Verify();
 }
 
 /// <summary>Several inputs of a transform produce one key.</summary>

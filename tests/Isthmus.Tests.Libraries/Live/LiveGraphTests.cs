@@ -260,6 +260,33 @@ public sealed class LiveGraphTests
     }
 
     [Fact]
+    public void Verifying_finds_what_an_input_that_waits_for_a_key_would_make_now()
+    {
+        var factor = 1;
+        var numbers = new Source<string, int>(_graph, "numbers");
+        numbers.Derive((_, n) => One("shared", n > 2 ? n * factor : n), "products");
+        numbers.Put("a", 2);
+        numbers.Put("b", 3);
+        _graph.Commit();
+        Assert.Empty(_graph.Verify());
+        factor = 3;
+        Assert.Equal(["products: 'shared' of the waiting 'b' is stale"], _graph.Verify());
+    }
+
+    [Fact]
+    public void Verifying_finds_an_input_that_fails_only_now()
+    {
+        var fails = false;
+        var numbers = new Source<string, int>(_graph, "numbers");
+        numbers.Derive((_, n) => fails ? throw new InvalidOperationException("now") : One("n", n), "named");
+        numbers.Put("n", 2);
+        _graph.Commit();
+        Assert.Empty(_graph.Verify());
+        fails = true;
+        Assert.Equal(["named: input 'n' fails now, and what it made before is served"], _graph.Verify());
+    }
+
+    [Fact]
     public void Verifying_finds_an_index_that_is_wrong()
     {
         var size = 10;

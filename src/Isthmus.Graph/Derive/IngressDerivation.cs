@@ -30,7 +30,7 @@ internal sealed class IngressDerivation
             {
                 var routing = IngressRouting.RoutesOf(items[0].Host, items.Select(item => item.Ingress), WellKnown.DefaultDomainSuffix,
                     (ingress, target) => PortOf(read, services, ingress, target));
-                return One(KeyOf(routing.Source), routing);
+                return One(routing.Key, routing);
             }, "routes of ingresses");
     }
 

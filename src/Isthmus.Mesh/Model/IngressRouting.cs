@@ -40,7 +40,10 @@ public static class IngressRouting
         return new(
             new(first.Source.Cluster, "VirtualService", first.Namespace, $"{host.Replace('.', '-')}-{first.Name}-{Suffix}"),
             [host], ingresses.Select(ingress => $"{WellKnown.SystemNamespace}/{ingress.Name}-{Suffix}-{ingress.Namespace}").ToValueList(), ["*"],
-            routes.ToValueList(), default, default, first.CreatedAt);
+            routes.ToValueList(), default, default, first.CreatedAt)
+        {
+            Part = host, // the name alone is the same for a.b and a-b
+        };
     }
 
     /// <summary>What Ingress objects have for one host, in the order in which it is tried.</summary>

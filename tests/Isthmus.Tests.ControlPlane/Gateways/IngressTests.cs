@@ -46,6 +46,27 @@ public sealed class IngressTests
         Assert.Empty(rig.Mesh.Graph.Verify());
     }
 
+    /// <summary>As names of objects, which have no dots, they are alike.</summary>
+    [Theory]
+    [InlineData("a.b.test", "one", "a-b.test", "one")]
+    [InlineData("a.b", "c", "a", "b-c")]
+    public void Hosts_that_differ_in_a_dot_only_have_routes_each(string first, string firstName, string second, string secondName)
+    {
+        var (rig, gateway) = Rig();
+        string Rule(string host) =>
+            $"{{host: {host}, http: {{paths: [{{path: /, pathType: Prefix, backend: {{service: {{name: orders, port: {{number: 80}}}}}}}}]}}}}";
+        if (firstName == secondName) Put(rig, Ingress(firstName, $"rules: [{Rule(first)}, {Rule(second)}]"));
+        else
+        {
+            Put(rig, Ingress(firstName, $"rules: [{Rule(first)}]"));
+            Put(rig, Ingress(secondName, $"rules: [{Rule(second)}]"));
+        }
+        rig.Push();
+        var hosts = Route(gateway, "http.8080")!.VirtualHosts.Where(host => host.Routes.Any(route => Text(route).Contains("orders", StringComparison.Ordinal)));
+        Assert.Equal(((string[])[first, second]).Order(StringComparer.Ordinal), hosts.Select(host => host.Domains[0]).Order(StringComparer.Ordinal));
+        Assert.Equal(0, rig.Mesh.Graph.Conflicts);
+    }
+
     [Fact]
     public void Longer_paths_win_over_shorter_ones_of_all_objects_and_default_backends_come_last()
     {

@@ -46,7 +46,7 @@ internal sealed class GatewayCertificates
         if (isSame) return;
         (_gateways, _credentials) = (configs.GatewaysByLabel, configs.Credentials);
         var places = _credentials.Keys.Concat(_good.Keys).Select(key => (key.Cluster, key.Namespace)).ToHashSet();
-        var servers = new HashSet<ServerKey>();
+        var (servers, used) = (new HashSet<ServerKey>(), new HashSet<ObjectKey>());
         foreach (var (cluster, ns) in places)
         {
             foreach (var gateway in _gateways.Values.SelectMany(gateways => gateways))
@@ -58,15 +58,17 @@ internal sealed class GatewayCertificates
                         if (credential.Namespace.Length > 0 && credential.Namespace != ns) continue;
                         var key = KeyOf(cluster, ns, gateway, server, index);
                         servers.Add(key);
-                        Refresh(new(cluster, ns, credential.Name));
+                        Refresh(new(cluster, ns, credential.Name), used);
                         if (_good.GetValueOrDefault(new(cluster, ns, credential.Name))?.Serves(server.Tls!.NeedsCa(index)) == true)
                             _names[key] = credential.Name;
-                        else if (_names.TryGetValue(key, out var last)) Refresh(new(cluster, ns, last));
+                        else if (_names.TryGetValue(key, out var last)) Refresh(new(cluster, ns, last), used);
                     }
                 }
             }
         }
-        Forget(servers);
+        foreach (var gone in _names.Keys.Where(key => !servers.Contains(key)).ToList()) _names.Remove(gone);
+        // Not the name alone counts: what no server names in its namespace is not refreshed there, and would be served when it is out of date.
+        foreach (var gone in _good.Keys.Where(key => !used.Contains(key)).ToList()) _good.Remove(gone);
     }
 
     /// <summary>The scope with, for each server whose own name has nothing usable, the name under which its last good certificate is kept.</summary>
@@ -114,20 +116,13 @@ internal sealed class GatewayCertificates
             ? last
             : tls.Credentials[index].Name;
 
-    private void Refresh(ObjectKey key)
+    private void Refresh(ObjectKey key, HashSet<ObjectKey> used)
     {
+        used.Add(key);
         var (now, before) = (_credentials.GetValueOrDefault(key), _good.GetValueOrDefault(key));
         var ca = GatewayCredentials.CaOf(new(key.Name, ""), name => _credentials.GetValueOrDefault(key with { Name = name.Name }));
         var next = new LastGood(now is { HasPair: true } ? now : before?.Pair, ca is { HasCa: true } ? ca : before?.Ca);
         if (next is not { Pair: null, Ca: null }) _good[key] = next;
-    }
-
-    private void Forget(HashSet<ServerKey> servers)
-    {
-        foreach (var gone in _names.Keys.Where(key => !servers.Contains(key)).ToList()) _names.Remove(gone);
-        var used = _gateways.Values.SelectMany(gateways => gateways).SelectMany(gateway => gateway.Servers)
-            .SelectMany(server => server.Tls?.Credentials ?? []).Select(credential => credential.Name).Concat(_names.Values).ToHashSet(StringComparer.Ordinal);
-        foreach (var gone in _good.Keys.Where(key => !used.Contains(key.Name)).ToList()) _good.Remove(gone);
     }
 
     private static string PlaceOf(ProxyIdentity proxy, NamedCredential credential) => credential.Namespace.Length > 0 ? credential.Namespace : proxy.Namespace;

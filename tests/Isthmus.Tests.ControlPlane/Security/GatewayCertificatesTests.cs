@@ -226,6 +226,41 @@ public sealed class GatewayCertificatesTests
         Assert.Empty(SecurityTests.Credentials(Restart()));
     }
 
+    /// <summary>Only the DestinationRule names the Secret here in the end. One of the same name in another namespace is that of a server.</summary>
+    [Fact]
+    public void What_is_kept_for_a_server_of_another_namespace_is_not_served_here()
+    {
+        Gateway(("front", "shop.example", "SIMPLE"));
+        Put("front", "first");
+        var (certificate, key) = TestCa.SelfSignedPair("far");
+        WriteTo("other", "front", ("tls.crt", certificate), ("tls.key", key));
+        _rig.App("c1", "orders", "10.96.0.10", "10.244.0.1");
+        _rig.Config("""
+            apiVersion: networking.istio.io/v1
+            kind: DestinationRule
+            metadata: {name: orders, namespace: shop}
+            spec: {host: orders, trafficPolicy: {tls: {mode: MUTUAL, credentialName: front} } }
+            ---
+            apiVersion: gateway.networking.k8s.io/v1
+            kind: Gateway
+            metadata: {name: door, namespace: shop}
+            spec: {gatewayClassName: istio, listeners: [{name: https, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: front, namespace: other}] } }]}
+            ---
+            apiVersion: gateway.networking.k8s.io/v1
+            kind: ReferenceGrant
+            metadata: {name: shop, namespace: other}
+            spec: {from: [{group: gateway.networking.k8s.io, kind: Gateway, namespace: shop}], to: [{group: '', kind: Secret}]}
+            """);
+        var gateway = Restart();
+        _rig.Push();
+        Assert.Equal(["kubernetes://front CN=first"], SecurityTests.Credentials(gateway));
+        _rig.Writer.RemoveConfig("c1", "Gateway", MeshRig.Namespace, "front");
+        _rig.Push();
+        Put("front", "second");
+        _rig.Push();
+        Assert.Equal(["kubernetes://front CN=second"], SecurityTests.Credentials(gateway));
+    }
+
     private void Gateway(params (string Credential, string Host, string Mode)[] servers) => _rig.Config($$"""
         apiVersion: networking.istio.io/v1
         kind: Gateway
@@ -242,9 +277,11 @@ public sealed class GatewayCertificatesTests
         Write(name, ("tls.crt", certificate), ("tls.key", key));
     }
 
-    private void Write(string name, params (string Key, string Text)[] data) => _rig.Writer.Put("c1", new Kubernetes.Objects.Secret
+    private void Write(string name, params (string Key, string Text)[] data) => WriteTo(MeshRig.Namespace, name, data);
+
+    private void WriteTo(string ns, string name, params (string Key, string Text)[] data) => _rig.Writer.Put("c1", new Kubernetes.Objects.Secret
     {
-        Metadata = new() { Name = name, Namespace = MeshRig.Namespace },
+        Metadata = new() { Name = name, Namespace = ns },
         Data = data.ToDictionary(item => item.Key, item => Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(item.Text))),
     });
 

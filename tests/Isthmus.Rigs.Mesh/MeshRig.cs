@@ -8,6 +8,7 @@ using Isthmus.Core.Net;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Model;
+using Isthmus.Mesh.Resolve;
 using Isthmus.Wire.Envoy.Clusters;
 using Isthmus.Wire.Envoy.Endpoints;
 using Isthmus.Wire.Envoy.Listeners;
@@ -230,6 +231,22 @@ internal sealed class MeshRig
             foreach (var resource in resources.All) all[$"{type}/{resource.Name}"] = resource.Version;
         }
         return all;
+    }
+
+    /// <summary>The proxy as a control plane serves it that knows nothing from before, and no other proxy.</summary>
+    public static ProxyFeed Alone(ProxyFeed proxy, MeshView mesh)
+    {
+        var publisher = new Publisher(TimeProvider.System);
+        publisher.PublishAll(mesh, null);
+        return Again(proxy, publisher);
+    }
+
+    /// <summary>The proxy, served by another control plane.</summary>
+    public static ProxyFeed Again(ProxyFeed proxy, Publisher publisher)
+    {
+        var again = new ProxyFeed(proxy.Proxy, TimeProvider.System, _ => { });
+        publisher.Join(again);
+        return again;
     }
 
     private static T? Read<T>(ProxyFeed proxy, string type, string name, Func<Google.Protobuf.ByteString, T> parse) where T : class =>

@@ -14,7 +14,6 @@ namespace Isthmus.Graph.Derive;
 internal sealed class GatewayApiDerivation
 {
     private readonly MeshSources _sources;
-    private readonly Live<(string Cluster, string Namespace), ValueList<ReferenceGrant>> _grants;
     private readonly Live<ObjectKey, ValueList<ListenerSet>> _setsOf;
     private readonly Live<string, ValueList<GatewayClass>> _classes;
     private readonly Live<(ObjectRef Owner, string Listener), ValueList<AttachedRoute>> _routesOf;
@@ -22,7 +21,7 @@ internal sealed class GatewayApiDerivation
     public GatewayApiDerivation(MeshSources sources, Discovery discovery)
     {
         _sources = sources;
-        _grants = sources.ReferenceGrants.GroupBy(grant => (grant.Source.Cluster, grant.Namespace), "grants by namespace");
+        Grants = sources.ReferenceGrants.GroupBy(grant => (grant.Source.Cluster, grant.Namespace), "grants by namespace");
         var known = discovery.Of(sources.ApiGateways, gateway => gateway.Source, "discovered gateways of the Gateway API");
         Served = known.Derive((read, gateway) => ControllerOf(read, gateway) is { } controller && GatewayClasses.Deploys(controller)
             ? One(KeyOf(gateway.Source), gateway) : [], "served gateways");
@@ -55,6 +54,9 @@ internal sealed class GatewayApiDerivation
                 ? One(set.Source, Mesh.Resolve.GatewayApi.GatewayStatuses.OfStraySet(set)) : [], "statuses of stray listener sets"),
                     "statuses of listener sets");
     }
+
+    /// <summary>The permissions to refer to objects of a namespace, by its cluster and name.</summary>
+    public Live<(string Cluster, string Namespace), ValueList<ReferenceGrant>> Grants { get; }
 
     /// <summary>The Gateways that proxies of this mesh serve.</summary>
     public Live<ObjectKey, ApiGateway> Served { get; }
@@ -96,7 +98,7 @@ internal sealed class GatewayApiDerivation
     public ListenerReferences ReferencesIn(Reader read, string cluster) => new(
         name => read.Get(_sources.Credentials, new ObjectKey(cluster, name.Namespace, name.Name)),
         name => read.Get(_sources.CaBundles, new ObjectKey(cluster, name.Namespace, name.Name)),
-        ns => read.Get(_grants, (cluster, ns)));
+        ns => read.Get(Grants, (cluster, ns)));
 
     private GatewayStatus StatusOf(Reader read, JudgedListeners judged)
     {

@@ -94,7 +94,7 @@ public sealed class MeshGraph
         AddressNeeds = Unaddressed.Derive(Needs, "address needs");
         BackendTls = new(Sources);
         BackendTraffic = new(Sources);
-        var grants = Sources.ReferenceGrants.GroupBy(grant => (grant.Source.Cluster, grant.Namespace), "grants by namespace");
+        var grants = GatewayApi.Grants;
         var grpc = new GrpcBackends(GatewayApi.Routes, grants);
         var targets = new RouteTargets(GatewayApi.Routes);
         Services = Unaddressed.Derive((read, service) =>
@@ -111,7 +111,7 @@ public sealed class MeshGraph
             .UnionWith(sets.Derive((read, group) => read.Get(ofKube, group[0].Hostname) is { } service
                 && read.Get(ofExports, MultiClusterSettings.HostOf(service.Name, service.Namespace)) is { } host
                 ? One(host.Hostname, endpoints.Gather(read, [MultiClusterHosts.EndpointsOf(host, group)], host)) : [], "endpoints of exports"),
-                "and of exports")
+                "endpoints of objects and exports")
             .UnionWith(podHosts.Derive((read, pod) => One(
                 pod.Service.Hostname, endpoints.Gather(read, [new(pod.Service.Hostname, pod.Endpoints)], pod.Service)), "endpoints of pods"), "endpoints");
         ListedEndpoints = Services.Derive((read, service) => service.Headless || service.Pod is not null

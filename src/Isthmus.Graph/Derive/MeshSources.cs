@@ -110,6 +110,5 @@ internal sealed class WorkloadIndex
 internal sealed class PolicyIndex(MeshSources sources)
 {
     public Live<string, Core.Collections.ValueList<PeerAuthentication>> PeersByNamespace { get; } =
-        sources.PeerAuthentications.GroupBy(policy => policy.Namespace);
-
+        sources.PeerAuthentications.GroupBy(policy => policy.Namespace, "peer authentications by namespace");
 }

@@ -174,14 +174,8 @@ public sealed class IncrementalPushTests
         foreach (var proxy in proxies) AssertAlone(proxy, rig);
     }
 
-    private static void AssertAlone(ProxyFeed proxy, MeshRig rig)
-    {
-        var alone = new Publisher(TimeProvider.System);
-        alone.PublishAll(rig.Mesh.View(), null);
-        var single = new ProxyFeed(proxy.Proxy, TimeProvider.System, _ => { });
-        alone.Join(single);
-        Assert.Equal(MeshRig.Versions(single), MeshRig.Versions(proxy));
-    }
+    private static void AssertAlone(ProxyFeed proxy, MeshRig rig) =>
+        Assert.Equal(MeshRig.Versions(MeshRig.Alone(proxy, rig.Mesh.View())), MeshRig.Versions(proxy));
 
     private static List<ProxyFeed> Connect(MeshRig rig) =>
         [rig.Sidecar("c1"), rig.Sidecar("c1", "a-0", "10.1.0.1"), rig.Sidecar("c2", dnsCapture: false), rig.Sidecar("c1", "guest", "10.1.0.9", ns: "other"),

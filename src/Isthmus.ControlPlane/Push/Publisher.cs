@@ -94,10 +94,10 @@ public sealed class Publisher(TimeProvider time)
             .. PublicationFailures.OfEach(views[true], view => view.UpdateAll(mesh, everything ? null : changes, ruled)),
             .. PublicationFailures.OfEach(views[false], view => view.UpdateAll(mesh, everything ? null : changes, ruled, _siblings.FirstOf(view))),
         ];
-        // Which certificates a gateway needs depends on the rules of the hosts that it sees now.
-        if (everything || !changes!.IsRoutesOnly)
-            foreach (var proxy in _views.Values.Where(view => view.IsGateway).SelectMany(view => view.Proxies)) SetSecrets(proxy);
-        var moved = RefreshOwn(mesh, everything || changes!.Settings ? null : own => changes!.Endpoints.Contains(own));
+        // Which certificates a gateway needs depends on the rules of the hosts that it sees now, even where its clusters stay the same.
+        List<ProxyFeed> moved = everything || !changes!.IsRoutesOnly
+            ? [.. _views.Values.Where(view => view.IsGateway).SelectMany(view => view.Proxies).Where(SetSecrets)] : [];
+        moved.AddRange(RefreshOwn(mesh, everything || changes!.Settings ? null : own => changes!.Endpoints.Contains(own)));
         Offer(moved.Count == 0 ? concerned : [.. concerned, .. moved.Except(concerned)]);
         return bugs;
     }
@@ -246,12 +246,14 @@ public sealed class Publisher(TimeProvider time)
         : (before ?? ResourceSet.Empty)
             .ReplacedBy([EncodedResource.Of(TypeUrls.BootstrapPatch, BootstrapPatches.Name, BootstrapPatches.Of(resolved.Scope.Patches))]);
 
-    private void SetSecrets(ProxyFeed proxy)
+    /// <returns>Whether they are others.</returns>
+    private bool SetSecrets(ProxyFeed proxy)
     {
-        if (proxy.Published is not { } published || proxy.Unproven is not null) return;
+        if (proxy.Published is not { } published || proxy.Unproven is not null) return false;
         // The mesh may be ahead of the certificates: endpoints are published before the rest.
         var inputs = new SecretInputs(_certificates.Version, AccessOf(proxy.Proxy, _mesh!), published.View.Rules.Version);
-        if (published.Secrets is not null && published.SecretsFrom == inputs) return;
+        if (published.Secrets is not null && published.SecretsFrom == inputs) return false;
+        var before = published.Secrets;
         published.Secrets = published.Resolved.Gateway is not { } gateway ? ResourceSet.Empty
             // Before the answer, it gets no list: one without its certificates would be an answer, too.
             : AccessOf(proxy.Proxy, _mesh!) is not { } access ? null
@@ -260,6 +262,7 @@ public sealed class Publisher(TimeProvider time)
                     item => access.IsGranted || IsDeployedFor(item, proxy.Proxy))
                 .Select(item => EncodedResource.Of(TypeUrls.Secret, item.Secret.Name, item.Secret))]);
         published.SecretsFrom = inputs;
+        return !ReferenceEquals(before, published.Secrets);
     }
 
     /// <summary>The namespaces whose certificates a gateway may get: its own, and those that its Gateways name. ClusterTrustBundles have none.</summary>

@@ -261,6 +261,24 @@ public sealed class GatewayCertificatesTests
         Assert.Equal(["kubernetes://front CN=second"], SecurityTests.Credentials(gateway));
     }
 
+    [Fact]
+    public void A_rule_that_goes_takes_along_its_Secret_even_where_no_cluster_was_made_of_it()
+    {
+        Gateway(("front", "shop.example", "SIMPLE"));
+        Put("front", "first");
+        Put("unused", "second");
+        _rig.App("c1", "orders", "10.96.0.10", "10.244.0.1");
+        var gateway = Restart();
+        _rig.Push();
+        _rig.Config("{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: orders, namespace: shop}, spec: {host: orders, trafficPolicy: "
+            + "{portLevelSettings: [{port: {number: 9999}, tls: {mode: MUTUAL, credentialName: unused}}]}}}");
+        _rig.Push();
+        Assert.Equal(["kubernetes://front CN=first", "kubernetes://unused CN=second"], SecurityTests.Credentials(gateway));
+        _rig.Writer.RemoveConfig("c1", "DestinationRule", MeshRig.Namespace, "orders");
+        _rig.Push();
+        Assert.Equal(["kubernetes://front CN=first"], SecurityTests.Credentials(gateway));
+    }
+
     private void Gateway(params (string Credential, string Host, string Mode)[] servers) => _rig.Config($$"""
         apiVersion: networking.istio.io/v1
         kind: Gateway

@@ -183,8 +183,8 @@ public sealed class EveryDerivationTests
             [
                 _live.Sidecar("c1"), _live.Sidecar("c1", "orders-0", "10.1.0.1"), _live.Sidecar("c2", "orders-0", "10.2.0.1"),
                 _live.Sidecar("c1", "guest", "10.1.8.1", ns: "other"), _live.Sidecar("c2", "plain", "10.2.8.1", dnsCapture: false),
-                _live.Router("c1", "eastwest"), _live.Router("c2", "eastwest", sniDnat: true), _live.Router("c1", "front"),
-                _live.Sidecar("c1", "web-0", "10.1.5.1"), _live.Router("c1", "inner"),
+                Router("c1", "eastwest", "none"), _live.Router("c2", "eastwest", sniDnat: true, labels: Labels("eastwest", "none")), Router("c1", "front", "door"),
+                _live.Sidecar("c1", "web-0", "10.1.5.1"), Router("c1", "inner", "front"),
             ]);
             foreach (var proxy in (ProxyFeed[])[_proxies[1], _proxies[5], _proxies[7]]) _proxies.Add(_live.Connect(proxy.Proxy with { Software = Envoy }));
             // What the routers of the rig told.
@@ -192,6 +192,14 @@ public sealed class EveryDerivationTests
             _live.Writer.RemoveSecretAccess(new("c2", "shop", "eastwest"));
             _live.Push();
         }
+
+        private ProxyFeed Router(string cluster, string app, string served) => _live.Router(cluster, app, labels: Labels(app, served));
+
+        /// <summary>As its Pod has them, in the samples.</summary>
+        private static Dictionary<string, string> Labels(string app, string served) => new()
+        {
+            ["app"] = app, ["istio"] = app == "front" ? "ingressgateway" : "eastwest", ["gateway.networking.k8s.io/gateway-name"] = served,
+        };
 
         private void AssertFresh(string when)
         {

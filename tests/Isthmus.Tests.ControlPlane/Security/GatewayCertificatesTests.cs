@@ -267,14 +267,22 @@ public sealed class GatewayCertificatesTests
         Gateway(("front", "shop.example", "SIMPLE"));
         Put("front", "first");
         Put("unused", "second");
-        _rig.App("c1", "orders", "10.96.0.10", "10.244.0.1");
+        _rig.Writer.Put("c1", new Service
+        {
+            Metadata = new() { Name = "names", Namespace = MeshRig.Namespace },
+            Spec = new()
+            {
+                Type = "ClusterIP", ClusterIP = "10.96.0.53", ClusterIPs = ["10.96.0.53"],
+                Ports = { new() { Name = "dns", Port = 53, Protocol = "UDP" } },
+            },
+        });
         var gateway = Restart();
         _rig.Push();
-        _rig.Config("{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: orders, namespace: shop}, spec: {host: orders, trafficPolicy: "
-            + "{portLevelSettings: [{port: {number: 9999}, tls: {mode: MUTUAL, credentialName: unused}}]}}}");
+        _rig.Config("{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: names, namespace: shop}, spec: {host: names, trafficPolicy: "
+            + "{tls: {mode: MUTUAL, credentialName: unused}}}}");
         _rig.Push();
         Assert.Equal(["kubernetes://front CN=first", "kubernetes://unused CN=second"], SecurityTests.Credentials(gateway));
-        _rig.Writer.RemoveConfig("c1", "DestinationRule", MeshRig.Namespace, "orders");
+        _rig.Writer.RemoveConfig("c1", "DestinationRule", MeshRig.Namespace, "names");
         _rig.Push();
         Assert.Equal(["kubernetes://front CN=first"], SecurityTests.Credentials(gateway));
     }

@@ -24,6 +24,16 @@ internal sealed class Credentials
         Write(Key, Keys.ToPem(key));
         Write(Root, CertificateText.Write(root.Certificate));
         Write(Joined, CertificateText.Write(leaf) + Keys.ToPem(key));
+        Write(KeyExchange, """
+            openssl_conf = openssl
+            [openssl]
+            ssl_conf = ssl
+            [ssl]
+            system_default = clients
+            [clients]
+            Groups = X25519
+
+            """);
     }
 
     internal string Directory { get; }
@@ -36,6 +46,9 @@ internal sealed class Credentials
 
     /// <summary>Chain and key in one file, as haproxy needs them.</summary>
     internal string Joined => Path.Combine(Directory, "joined.pem");
+
+    /// <summary>Settings of OpenSSL with which clients offer one key exchange, so that all servers do the same work.</summary>
+    internal string KeyExchange => Path.Combine(Directory, "openssl.cnf");
 
     private static void Write(string path, string text) => File.WriteAllText(path, text);
 }

@@ -39,9 +39,9 @@ internal static partial class WebLoad
     {
         const int processes = 4;
         var begun = Stopwatch.GetTimestamp();
-        var outputs = await Task.WhenAll(Enumerable.Range(0, processes).Select(_ => RunAsync("openssl",
-            ["s_time", "-connect", $"127.0.0.1:{port}", resume ? "-reuse" : "-new", "-www", "/", "-time", $"{duration.TotalSeconds:0}", "-tls1_3", "-cert",
-                credentials.Chain, "-key", credentials.Key, "-CAfile", credentials.Root])));
+        var outputs = await Task.WhenAll(Enumerable.Range(0, processes).Select(_ => RunAsync("env",
+            [$"OPENSSL_CONF={credentials.KeyExchange}", "openssl", "s_time", "-connect", $"127.0.0.1:{port}", resume ? "-reuse" : "-new", "-www", "/", "-time",
+                $"{duration.TotalSeconds:0}", "-tls1_3", "-cert", credentials.Chain, "-key", credentials.Key, "-CAfile", credentials.Root])));
         var elapsed = Stopwatch.GetElapsedTime(begun);
         var (total, resumed) = (0.0, 0.0);
         foreach (var output in outputs)

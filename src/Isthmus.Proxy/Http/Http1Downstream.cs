@@ -43,6 +43,9 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
 
     public override bool IsRequestComplete => _body.IsDone;
 
+    /// <summary>The last that the client gets was sent: what is left is to close the connection.</summary>
+    public bool HasEnded { get; private set; }
+
     /// <summary>Only a tunnel outlives the end of the client's direction.</summary>
     public override bool HasClientLeft => !_isTunnel || _wasReset;
 
@@ -269,7 +272,16 @@ internal sealed class Http1Downstream : DownstreamStream, IDisposable
             if (trailers is not null) HeadWriter.Trailers<Http1Fields>(_writer, trailers);
             _writer.Write("\r\n"u8);
         }
-        return FlushAsync();
+        if (!MustClose || !IsRequestComplete) return FlushAsync();
+        HasEnded = true;
+        return SendLastAsync();
+    }
+
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
+    private async ValueTask SendLastAsync()
+    {
+        await _transport.WriteLastAsync(_writer.Written).ConfigureAwait(false);
+        _writer.Clear();
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]

@@ -59,7 +59,7 @@ internal sealed class HttpServer(HttpParts parts)
             await exchange.RunAsync(action).ConfigureAwait(false);
             if (stream.MustClose || !stream.IsRequestComplete) break;
         }
-        await CloseAsync(connection.Transport).ConfigureAwait(false);
+        if (!stream.HasEnded) await CloseAsync(connection.Transport).ConfigureAwait(false);
     }
 
     /// <summary>The head of a request is part of the whole: the shorter limit of both counts.</summary>

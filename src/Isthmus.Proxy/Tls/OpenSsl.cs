@@ -18,7 +18,8 @@ internal static unsafe partial class OpenSsl
     internal const int Tls12 = 0x0303, Tls13 = 0x0304;
     internal const nint ClientSessionsByCallback = 0x301, ServerSessions = 2;
     internal const ulong IgnoreUnexpectedEof = 1UL << 7, NoTicket = 1UL << 14, CipherServerPreference = 1UL << 22, NoRenegotiation = 1UL << 30;
-    internal const nint EnablePartialWrite = 1, AcceptMovingWriteBuffer = 2, AutoRetry = 4, ReleaseBuffers = 0x10;
+    internal const ulong NoCompressedCertificates = 3UL << 32;     // sent and received; before OpenSSL 3.2 without effect
+    internal const nint EnablePartialWrite = 1, AcceptMovingWriteBuffer = 2, AutoRetry = 4, NoAutoChain = 8, ReleaseBuffers = 0x10;
     internal const int BioRead = 1, BioWrite = 2, BioShouldRetry = 8, BioAllRetryFlags = 0xF;
     internal const int SentAndReceivedShutdown = 3;
     internal const int BioEnd = 2, BioFlush = 11;
@@ -243,6 +244,8 @@ internal static unsafe partial class OpenSsl
 
     [LibraryImport(Ssl, StringMarshalling = StringMarshalling.Utf8)] internal static partial int SSL_CTX_set_cipher_list(ContextHandle context, string names);
 
+    [LibraryImport(Ssl, StringMarshalling = StringMarshalling.Utf8)] internal static partial int SSL_CTX_set_ciphersuites(ContextHandle context, string names);
+
     [LibraryImport(Ssl)] internal static partial int SSL_CTX_set_num_tickets(ContextHandle context, nuint count);
 
     [LibraryImport(Ssl)] internal static partial void SSL_CTX_set_verify(ContextHandle context, int mode, nint callback);
@@ -289,6 +292,8 @@ internal static unsafe partial class OpenSsl
     [LibraryImport(Ssl)] internal static partial void SSL_get0_alpn_selected(ConnectionHandle connection, byte** protocol, uint* length);
 
     [LibraryImport(Ssl)] private static partial nint SSL_get1_peer_certificate(ConnectionHandle connection);
+
+    [LibraryImport(Ssl)] internal static partial int SSL_version(ConnectionHandle connection);
 
     [LibraryImport(Ssl)] internal static partial int SSL_session_reused(ConnectionHandle connection);
 

@@ -32,10 +32,13 @@ internal static unsafe partial class OpenSslChains
     }
 
     /// <summary>Writes the certificates that the peer sent, one after another, as DER; 0 if they need more room.</summary>
-    internal static int EncodeSent(nint verification, Span<byte> into)
+    /// <param name="leafLength">How long the first one is, the peer's own.</param>
+    internal static int EncodeSent(nint verification, Span<byte> into, out int leafLength)
     {
         var sent = X509_STORE_CTX_get0_untrusted(verification);
         var end = 0;
+        leafLength = 0;
+        if (OPENSSL_sk_value(sent, 0) != X509_STORE_CTX_get0_cert(verification)) return 0;
         for (var i = 0; i < OPENSSL_sk_num(sent); i++)
         {
             var certificate = OPENSSL_sk_value(sent, i);
@@ -46,6 +49,7 @@ internal static unsafe partial class OpenSslChains
                 var at = start;
                 end += OpenSsl.i2d_X509(certificate, &at);
             }
+            if (i == 0) leafLength = end;
         }
         return end;
     }

@@ -52,9 +52,13 @@ internal sealed class PeerCertificate
     public static PeerCertificate None { get; } = new();
 
     /// <exception cref="CryptographicException">The bytes are not a certificate.</exception>
-    public static PeerCertificate Of(byte[] der)
+    public static PeerCertificate Of(ReadOnlySpan<byte> der) => Of(der, Fingerprint.Of(der));
+
+    /// <param name="der">The certificate.</param>
+    /// <param name="print">That of the certificate.</param>
+    /// <exception cref="CryptographicException">The bytes are not a certificate.</exception>
+    internal static PeerCertificate Of(ReadOnlySpan<byte> der, Fingerprint print)
     {
-        var print = Fingerprint.Of(der);
         if (Known.TryGetValue(print, out var known)) return known;
         using var certificate = X509CertificateLoader.LoadCertificate(der);
         var read = new PeerCertificate(certificate, print.ToString());

@@ -23,7 +23,7 @@ internal sealed unsafe class TlsConnection : IDisposable
     [ThreadStatic] private static TlsConnection? _active;
 
     private readonly OpenSsl.ConnectionHandle _ssl;
-    private readonly INonBlocking _bytes;
+    private readonly GatheredBytes _bytes;
     private readonly TlsSettings _settings;
     private readonly RootSecret? _roots;
     private readonly string _expected;
@@ -47,7 +47,7 @@ internal sealed unsafe class TlsConnection : IDisposable
         _ssl = OpenSsl.SSL_new(context.Handle);
         TlsContext.Require(!_ssl.IsInvalid, "connection");
         OpenSsl.SetBio(_ssl, BytesMethod);
-        (_context, _bytes, _settings, _roots, _expected, _protocol) = (context, bytes, settings, roots, expected, protocol);
+        (_context, _bytes, _settings, _roots, _expected, _protocol) = (context, new(bytes), settings, roots, expected, protocol);
     }
 
     /// <summary>The client's side of a connection.</summary>
@@ -77,17 +77,19 @@ internal sealed unsafe class TlsConnection : IDisposable
     /// <param name="protocol">The application protocol to select; null for none.</param>
     internal static TlsConnection Server(INonBlocking bytes, TlsSettings settings, CertificateSecret own, RootSecret? roots, string? protocol)
     {
-        var connection = new TlsConnection(TlsContext.For(settings, own, roots, isServer: true), bytes, settings, roots, "", protocol);
+        var connection = new TlsConnection(TlsContext.For(settings, own, roots, isServer: true), bytes, settings, roots, "", protocol) { IsServer = true };
         OpenSsl.SSL_set_accept_state(connection._ssl);
         return connection;
     }
+
+    private bool IsServer { get; init; }
 
     /// <summary>Bytes were received that nobody has read, perhaps of a record that is not complete.</summary>
     internal bool HasPending
     {
         get
         {
-            lock (_ssl) return !_ssl.IsClosed && OpenSsl.SSL_has_pending(_ssl) != 0;
+            lock (_ssl) return !_ssl.IsClosed && (_bytes.HasUnread || OpenSsl.SSL_has_pending(_ssl) != 0);
         }
     }
 
@@ -99,13 +101,16 @@ internal sealed unsafe class TlsConnection : IDisposable
         {
             Enter();
             var done = OpenSsl.SSL_do_handshake(_ssl);
-            if (done == 1)
-            {
-                CheckResumed();
-                return 1;
-            }
-            var needs = Outcome(done);
-            return needs == 0 ? throw new TransportException(TransportFailure.Reset, "the peer closed the connection during the TLS handshake") : needs;
+            // The last that a server of TLS 1.3 writes are sessions to resume. Clients do not wait for them, so they go with its first bytes.
+            var isSent = (done == 1 && IsServer && OpenSsl.SSL_version(_ssl) == OpenSsl.Tls13) || TryFlush();
+            var needs = done == 1 ? 1 : Outcome(done);
+            if (_failure is TransportException lost) throw lost;
+            if (needs == 0) throw new TransportException(TransportFailure.Reset, "the peer closed the connection during the TLS handshake");
+            if (!isSent) return NeedsWrite;
+            if (needs != 1) return needs;
+            _bytes.Complete();
+            CheckResumed();
+            return 1;
         }
     }
 
@@ -153,6 +158,23 @@ internal sealed unsafe class TlsConnection : IDisposable
         }
     }
 
+    /// <summary>What is written from now on waits for <see cref="Flush"/>, so that it goes out together.</summary>
+    internal void Gather()
+    {
+        lock (_ssl) _bytes.Gather();
+    }
+
+    /// <summary>Sends what was gathered: 1 when it was sent.</summary>
+    /// <exception cref="TransportException">The connection failed or was closed.</exception>
+    internal int Flush()
+    {
+        lock (_ssl)
+        {
+            Enter();
+            return _bytes.TryFlush() ? 1 : NeedsWrite;
+        }
+    }
+
     /// <summary>Says that no more will be sent: 1 when it was sent.</summary>
     /// <exception cref="TransportException">The connection failed or was closed.</exception>
     internal int CloseWrite()
@@ -173,6 +195,7 @@ internal sealed unsafe class TlsConnection : IDisposable
             // Otherwise OpenSSL takes the end for an attack, and marks the session as one that must not be resumed.
             OpenSsl.SSL_set_shutdown(_ssl, OpenSsl.SentAndReceivedShutdown);
             _ssl.Dispose();
+            _bytes.Dispose();
         }
     }
 
@@ -183,13 +206,14 @@ internal sealed unsafe class TlsConnection : IDisposable
         var connection = _active!;
         try
         {
-            if (connection._roots is not null && !connection._context.Chains.Verify(verification))
+            var sent = new SentChain(verification, stackalloc byte[SentChain.MostBytes]);
+            if (connection._roots is not null && !connection._context.Chains.Verify(verification, sent.Print))
             {
                 connection._refusal =
                     $"verify_cert_failed:_{OpenSslChains.VerificationError(OpenSslChains.X509_STORE_CTX_get_error(verification)).Replace(' ', '_')}";
                 return 0;
             }
-            connection._peer = PeerCertificate.Of(OpenSsl.Encode(OpenSslChains.X509_STORE_CTX_get0_cert(verification)));
+            connection._peer = PeerCertificate.Of(sent.Leaf, sent.LeafPrint);
             connection._refusal = connection._peer.Refusal(connection._settings, connection._roots, connection._expected);
         }
 #pragma warning disable CA1031 // No exception may cross OpenSSL.
@@ -274,6 +298,20 @@ internal sealed unsafe class TlsConnection : IDisposable
         OpenSsl.BioEnd => _active!._hasEnded ? 1 : 0,
         _ => 0,
     };
+
+    private bool TryFlush()
+    {
+        try
+        {
+            return _bytes.TryFlush();
+        }
+        catch (TransportException e)
+        {
+            // OpenSSL may know a better reason.
+            _failure = e;
+            return true;
+        }
+    }
 
     private void OfferSession(ClientSessions.Server server)
     {

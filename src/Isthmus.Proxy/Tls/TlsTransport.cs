@@ -107,6 +107,16 @@ internal sealed class TlsTransport : Transport
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
+    public override async ValueTask WriteLastAsync(ReadOnlyMemory<byte> bytes)
+    {
+        _tls.Gather();
+        await WriteAsync(bytes).ConfigureAwait(false);
+        for (var needs = _tls.CloseWrite(); needs < 0; needs = _tls.CloseWrite()) await WaitAsync(_bytes, needs).ConfigureAwait(false);
+        for (var needs = _tls.Flush(); needs < 0; needs = _tls.Flush()) await WaitAsync(_bytes, needs).ConfigureAwait(false);
+        if (_inner is not SocketTransport) await _bytes.CloseWriteAsync().ConfigureAwait(false);
+    }
+
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
     public override async ValueTask CloseWriteAsync()
     {
         for (var needs = _tls.CloseWrite(); needs < 0; needs = _tls.CloseWrite()) await WaitAsync(_bytes, needs).ConfigureAwait(false);

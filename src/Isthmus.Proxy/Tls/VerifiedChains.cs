@@ -10,9 +10,6 @@ namespace Isthmus.Proxy.Tls;
 [SupportedOSPlatform("linux")]
 internal sealed class VerifiedChains
 {
-    /// <summary>Longer chains are verified each time.</summary>
-    private const int MostBytes = 8 * 1024;
-
     private const int Most = 1000;
 
     private readonly ConcurrentDictionary<Fingerprint, OpenSsl.CertificateHandle> _known = new();
@@ -21,12 +18,10 @@ internal sealed class VerifiedChains
     internal int Verified { get; private set; }
 
     /// <param name="verification">What OpenSSL asks to verify (X509_STORE_CTX).</param>
-    internal bool Verify(nint verification)
+    /// <param name="sent">The fingerprint of the certificates that the peer sent; null: they are verified each time.</param>
+    internal bool Verify(nint verification, Fingerprint? sent)
     {
-        Span<byte> sent = stackalloc byte[MostBytes];
-        var length = OpenSslChains.EncodeSent(verification, sent);
-        if (length == 0) return OpenSslChains.X509_verify_cert(verification) == 1;
-        var print = Fingerprint.Of(sent[..length]);
+        if (sent is not { } print) return OpenSslChains.X509_verify_cert(verification) == 1;
         if (_known.TryGetValue(print, out var first) && !OpenSslChains.HasExpired(first)) return true;
         if (OpenSslChains.X509_verify_cert(verification) != 1) return false;
         Verified++;

@@ -45,6 +45,8 @@ internal sealed class PrecededTransport : Transport
 
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> bytes) => _inner.WriteAsync(bytes);
 
+    public override ValueTask WriteLastAsync(ReadOnlyMemory<byte> bytes) => _inner.WriteLastAsync(bytes);
+
     public override ValueTask CloseWriteAsync() => _inner.CloseWriteAsync();
 
     public override void Abort(bool reset = false) => _inner.Abort(reset);

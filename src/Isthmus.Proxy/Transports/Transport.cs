@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using Isthmus.Proxy.Loops;
 
 namespace Isthmus.Proxy.Transports;
@@ -31,6 +32,15 @@ internal abstract class Transport
 
     /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
     public abstract ValueTask WriteAsync(ReadOnlyMemory<byte> bytes);
+
+    /// <summary>Sends the last bytes, and what the protocol puts after them, before the caller closes the transport with <see cref="Abort"/>.</summary>
+    /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>
+    [AsyncMethodBuilder(typeof(PooledMethodBuilder))]
+    public virtual async ValueTask WriteLastAsync(ReadOnlyMemory<byte> bytes)
+    {
+        await WriteAsync(bytes).ConfigureAwait(false);
+        await CloseWriteAsync().ConfigureAwait(false);
+    }
 
     /// <summary>Ends the sending direction and leaves the other open.</summary>
     /// <exception cref="TransportException">The peer reset, or the transport was aborted.</exception>

@@ -184,6 +184,45 @@ public sealed class TlsTransportTests : IDisposable
     }
 
     [Fact]
+    public async Task A_server_sends_its_sessions_with_its_first_bytes()
+    {
+        var (client, server, socket) = await RawPairAsync(Settings(SslProtocols.Tls13), Settings(SslProtocols.Tls13));
+        Assert.Equal(0, socket.Available);
+        await server.WriteAsync(new byte[3]);
+        await Eventually.TrueAsync(() => socket.Available > 100);
+        Assert.Equal(3, await client.ReadAsync(new byte[100]));
+        client.Abort();
+        server.Abort();
+    }
+
+    [Theory]
+    [InlineData(SslProtocols.Tls12)]
+    [InlineData(SslProtocols.Tls13)]
+    public async Task The_end_of_TLS_follows_the_last_bytes(SslProtocols version)
+    {
+        var (client, server) = await PairAsync(Settings(version), Settings(version));
+        await server.WriteLastAsync(new byte[7]);
+        server.Abort();
+
+        Assert.Equal(7, await client.ReadAsync(new byte[100]));
+        Assert.Equal(0, await client.ReadAsync(new byte[100]));
+        client.Abort();
+    }
+
+    [Fact]
+    public async Task The_last_bytes_may_be_more_than_the_socket_holds()
+    {
+        var (client, server) = await PairAsync(Settings(), Settings());
+        var last = RandomNumberGenerator.GetBytes(8 << 20);
+        var writing = server.WriteLastAsync(last).AsTask();
+
+        Assert.Equal(SHA256.HashData(last), await ReceiveAsync(client).WaitAsync(Patience, TestContext.Current.CancellationToken));
+        await writing;
+        client.Abort();
+        server.Abort();
+    }
+
+    [Fact]
     public async Task Who_resumes_a_session_must_still_have_an_accepted_name()
     {
         var (near, far) = (Settings(SslProtocols.Tls12), Settings(SslProtocols.Tls12));

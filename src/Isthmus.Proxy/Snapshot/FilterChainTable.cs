@@ -1,4 +1,5 @@
 using System.Net;
+using Isthmus.Core.Collections;
 using Isthmus.Core.Net;
 using Isthmus.Proxy.Tls;
 
@@ -82,50 +83,65 @@ internal sealed class FilterChainTable
         return MatchRest(names.Any, facts);
     }
 
-    private static FilterChainSnapshot? MatchRest(List<FilterChainSnapshot> chains, ConnectionFacts facts)
+    private static FilterChainSnapshot? MatchRest(List<FilterChainSnapshot> chains, in ConnectionFacts facts)
     {
-        var left = Narrow(chains, c => c.Match.TransportProtocol == facts.TransportProtocol, c => c.Match.TransportProtocol.Length == 0);
-        left = ByProtocol(left, facts.ApplicationProtocols);
-        left = ByRange(left, c => c.Match.DirectSourceRanges, facts.DirectSource ?? facts.Source.Address);
-        var isLocal = IPAddress.IsLoopback(facts.Source.Address) || facts.Source.Address.Equals(facts.Destination.Address);
-        left = Narrow(left, c => c.Match.SourceKind == (isLocal ? SourceKind.Local : SourceKind.External), c => c.Match.SourceKind == SourceKind.Any);
-        left = ByRange(left, c => c.Match.SourceRanges, facts.Source.Address);
-        left = Narrow(left, c => c.Match.SourcePorts.Contains(facts.Source.Port), c => c.Match.SourcePorts.IsEmpty);
-        return left.Count > 0 ? left[0] : null;
+        const int few = 32;
+        if (chains.Count == 0) return null;
+        Span<int> left = chains.Count <= few ? stackalloc int[few] : new int[chains.Count];
+        left = left[..chains.Count];
+        for (var i = 0; i < left.Length; i++) left[i] = i;
+        for (var step = Step.Transport; step <= Step.SourcePort && left.Length > 0; step++) left = left[..KeepBest(chains, left, step, facts)];
+        return left.Length > 0 ? chains[left[0]] : null;
     }
 
-    private static List<FilterChainSnapshot> Narrow(List<FilterChainSnapshot> chains, Predicate<FilterChainSnapshot> specific,
-        Predicate<FilterChainSnapshot> open)
-    {
-        if (chains.Count == 0) return chains;
-        var exact = chains.FindAll(specific);
-        return exact.Count > 0 ? exact : chains.FindAll(open);
-    }
+    private enum Step { Transport, Application, DirectSource, SourceKind, Source, SourcePort }
 
-    private static List<FilterChainSnapshot> ByProtocol(List<FilterChainSnapshot> chains, IReadOnlyList<string> protocols)
+    /// <summary>Moves those that match a step most specifically to the front, in their order; returns how many these are.</summary>
+    private static int KeepBest(List<FilterChainSnapshot> chains, Span<int> left, Step step, in ConnectionFacts facts)
     {
-        foreach (var protocol in protocols)
+        var (most, count) = (0, 0);
+        foreach (var index in left)
         {
-            var exact = chains.FindAll(c => c.Match.ApplicationProtocols.Contains(protocol));
-            if (exact.Count > 0) return exact;
+            var rank = Rank(chains[index].Match, step, facts);
+            if (rank < most) continue;
+            if (rank > most) (most, count) = (rank, 0);
+            left[count++] = index;
         }
-        return chains.FindAll(c => c.Match.ApplicationProtocols.IsEmpty);
+        return count;
     }
 
-    private static List<FilterChainSnapshot> ByRange(List<FilterChainSnapshot> chains, Func<FilterChainSnapshot, IReadOnlyList<Cidr>> ranges, IPAddress address)
+    /// <summary>0 for a chain that leaves a step open, more the more specifically it matches, and less if it does not match.</summary>
+    private static int Rank(ChainMatch match, Step step, in ConnectionFacts facts) => step switch
     {
-        if (chains.Count == 0) return chains;
-        int Specificity(FilterChainSnapshot chain)
-        {
-            var list = ranges(chain);
-            if (list.Count == 0) return -1;
-            var best = -2;
-            foreach (var range in list)
-                if (range.Contains(address)) best = Math.Max(best, range.PrefixLength);
-            return best;
-        }
-        var most = chains.Max(Specificity);
-        return most == -2 ? [] : chains.FindAll(c => Specificity(c) == most);
+        Step.Transport => Rank(match.TransportProtocol.Length == 0, match.TransportProtocol == facts.TransportProtocol),
+        Step.Application => RankProtocols(match, facts.ApplicationProtocols),
+        Step.DirectSource => RankRanges(match.DirectSourceRanges, facts.DirectSource ?? facts.Source.Address),
+        Step.SourceKind => Rank(match.SourceKind == SourceKind.Any, match.SourceKind == (IsLocal(facts) ? SourceKind.Local : SourceKind.External)),
+        Step.Source => RankRanges(match.SourceRanges, facts.Source.Address),
+        _ => Rank(match.SourcePorts.IsEmpty, match.SourcePorts.Items.Contains(facts.Source.Port)),
+    };
+
+    private static int Rank(bool isOpen, bool matches) => matches ? 1 : isOpen ? 0 : -1;
+
+    private static bool IsLocal(in ConnectionFacts facts) =>
+        IPAddress.IsLoopback(facts.Source.Address) || facts.Source.Address.Equals(facts.Destination.Address);
+
+    // The client's first protocol that any chain names decides.
+    private static int RankProtocols(ChainMatch match, IReadOnlyList<string> offered)
+    {
+        if (match.ApplicationProtocols.IsEmpty) return 0;
+        for (var i = 0; i < offered.Count; i++)
+            if (match.ApplicationProtocols.Items.Contains(offered[i])) return offered.Count - i;
+        return -1;
+    }
+
+    private static int RankRanges(ValueList<Cidr> ranges, IPAddress address)
+    {
+        if (ranges.IsEmpty) return 0;
+        var best = -1;
+        foreach (var range in ranges)
+            if (range.Contains(address)) best = Math.Max(best, range.PrefixLength + 1);
+        return best;
     }
 
     private static NameNode Node(List<(Cidr? Range, NameNode Names)> ranges, Cidr? range)

@@ -30,7 +30,7 @@ internal static class Program
             case "http2": await HttpBench.RunHttp2Async(args[1], before); return 0;
             case "grpc": await GrpcBench.RunAsync(args[1], before); return 0;
             case "grpc-server": await GrpcBench.ServeAsync(int.Parse(args[1], CultureInfo.InvariantCulture)); return 0;
-            case "handshake": await HandshakeBench.RunFullAsync(args[1]); return 0;
+            case "handshake": await HandshakeBench.RunFullAsync(args[1], before); return 0;
             case "handshake-resumed": await HandshakeBench.RunResumedAsync(args[1]); return 0;
             case "passthrough": await PassThroughBench.RunBytesAsync(args[1]); return 0;
             case "connect": await PassThroughBench.RunConnectionsAsync(args[1], before); return 0;

@@ -72,6 +72,12 @@ internal sealed class ByteReader(Transport transport) : IDisposable
             return;
         }
         if (_end < _buffer.Length) return;
+        if (_start > 0 && _buffer.Length < LargeBuffer)
+        {
+            // A part of the next message behind whole ones: a bulk transfer.
+            Replace(LargeBuffer);
+            return;
+        }
         if (_start > 0)
         {
             _buffer.AsSpan(_start, _end - _start).CopyTo(_buffer);

@@ -60,6 +60,25 @@ public sealed class ByteReaderTests
         Assert.Equal(4096, await reader.FillAsync());
     }
 
+    [Fact]
+    public async Task A_bulk_transfer_of_messages_that_do_not_end_with_a_read_is_read_in_large_pieces_too()
+    {
+        var transport = new SlowTransport { Bytes = [.. Enumerable.Range(0, 100_000).Select(i => (byte)(i % 251))] };
+        using var reader = new ByteReader(transport);
+        var (sizes, at) = (new List<int>(), 0);
+        for (var i = 0; i < 3; i++)
+        {
+            sizes.Add(await reader.FillAsync());
+            // Whole messages of 1,000 bytes.
+            for (; reader.Buffered >= 1000; at += 1000)
+            {
+                Assert.Equal((byte)(at % 251), reader.Span[0]);
+                reader.Consume(1000);
+            }
+        }
+        Assert.Equal([4096, (32 * 1024) - 96, (32 * 1024) - 768], sizes);
+    }
+
     /// <summary>Notes the sizes of all reads.</summary>
     private sealed class SlowTransport : Transport
     {
@@ -92,6 +111,7 @@ public sealed class ByteReaderTests
             if (IsIdle) await _waiting.Task;
             var count = Math.Min(into.Length, Bytes.Length);
             Bytes.AsMemory(0, count).CopyTo(into);
+            Bytes = Bytes[count..];
             return count;
         }
 

@@ -8,6 +8,9 @@ namespace Isthmus.Bench.Proxies;
 /// </summary>
 internal static class Envoy
 {
+    // What Istio's ALPN filter offers to servers. Some refuse a client that offers only what the clusters name.
+    private static readonly string[] OfFilter = ["istio-http/1.1", "istio", "http/1.1"];
+
     private static string? Program => Environment.GetEnvironmentVariable("ENVOY") is { Length: > 0 } program ? program : null;
 
     /// <summary>HTTP as a sidecar has it; none without a program.</summary>
@@ -118,6 +121,9 @@ internal static class Envoy
         if (one.ContainsKey("name")) one.Remove("sds_config");
         if (one["@type"]?.GetValue<string>().EndsWith(".DownstreamTlsContext", StringComparison.Ordinal) == true && !hasTickets)
             one["disable_stateless_session_resumption"] = true;
+        if (one["@type"]?.GetValue<string>().EndsWith(".UpstreamTlsContext", StringComparison.Ordinal) == true
+            && one["common_tls_context"] is JsonObject tls && tls.ContainsKey("alpn_protocols"))
+            tls["alpn_protocols"] = new JsonArray([.. OfFilter.Select(protocol => (JsonNode)protocol)]);
         if (one["retry_host_predicate"] is JsonArray predicates)
             foreach (var predicate in predicates)
                 predicate!["typed_config"] = new JsonObject

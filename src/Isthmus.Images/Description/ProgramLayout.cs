@@ -41,7 +41,9 @@ public static class ProgramLayout
     /// <summary>Settings of the .NET runtime in the image.</summary>
     public static readonly ValueMap<string> Environment = new(
     [
-        .. IsNative ? (KeyValuePair<string, string>[])[] : [new("DOTNET_ROOT", RuntimeDirectory), new("DOTNET_NOLOGO", "1")],
+        // Programs that run for long are compiled once more, by what they have done so far; for a command this would only cost time.
+        .. IsNative ? (KeyValuePair<string, string>[])[]
+            : [new("DOTNET_ROOT", RuntimeDirectory), new("DOTNET_NOLOGO", "1"), new("DOTNET_TieredPGO", "1")],
         // The diagnostics pipe would be in /tmp, which is read-only in most Pods; and nothing may attach to the program.
         new("DOTNET_EnableDiagnostics", "0"),
         // Hexadecimal: 2 MiB. Otherwise, the runtime collects no garbage before it fills the processor's last cache, which may be 100 MiB.

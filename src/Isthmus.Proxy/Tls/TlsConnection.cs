@@ -101,7 +101,7 @@ internal sealed unsafe class TlsConnection : IDisposable
         {
             Enter();
             var done = OpenSsl.SSL_do_handshake(_ssl);
-            // The last that a server of TLS 1.3 writes are sessions to resume. Clients do not wait for them, so they go with its first bytes.
+            // A server of TLS 1.3 ends its handshake with sessions to resume. Clients do not wait for them, so they go with its first bytes.
             var isSent = (done == 1 && IsServer && OpenSsl.SSL_version(_ssl) == OpenSsl.Tls13) || TryFlush();
             var needs = done == 1 ? 1 : Outcome(done);
             if (_failure is TransportException lost) throw lost;

@@ -16,7 +16,7 @@ internal sealed class Downstream(SocketTransport socket, ListenerSnapshot listen
     /// <summary>Where the client wanted to go, before any redirection.</summary>
     public IPEndPoint Destination { get; private set; } = destination;
 
-    /// <summary>The client. Of a proxy that names its own client, that one.</summary>
+    /// <summary>The client; behind a proxy that names its client, that client.</summary>
     public IPEndPoint Source { get; private set; } = source;
 
     /// <summary>The other end of the socket, if that is a proxy.</summary>

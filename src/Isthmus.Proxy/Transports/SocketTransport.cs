@@ -118,7 +118,7 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
         }
     }
 
-    /// <summary>To close a socket ends its direction, too.</summary>
+    /// <summary>Closing a socket ends its direction, too.</summary>
     public override ValueTask WriteLastAsync(ReadOnlyMemory<byte> bytes) => WriteAsync(bytes);
 
     /// <summary>Moves what is there to an empty pipe; 0 at the end of the peer's stream, -1 when there is nothing.</summary>

@@ -16,7 +16,7 @@ internal static class SpanResources
     /// <summary>What a Pod says itself.</summary>
     internal static readonly string[] Annotations = [Name, Namespace, Release, Instance];
 
-    /// <summary>The value of the variable; null if nobody asks, or the Pod's configuration sets it.</summary>
+    /// <summary>The value of the variable; null if the mesh does not ask for it, or the Pod's configuration sets it.</summary>
     internal static string? Of(InjectionInputs inputs)
     {
         if (inputs.ProxyMetadata.Any(variable => variable.Key == Variable) || !IsWanted(inputs.Values.Mesh)) return null;

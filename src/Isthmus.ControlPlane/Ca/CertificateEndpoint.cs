@@ -28,7 +28,7 @@ public sealed partial class CertificateEndpoint(CaState ca, CallerCheck callers,
     /// <summary>Counts requests and certificates.</summary>
     public ControlMetrics Metrics { get; init; } = new();
 
-    /// <summary>Whether the owner of a certificate still exists; null if nobody asks.</summary>
+    /// <summary>Whether the owner of a certificate still exists; null: it is not checked.</summary>
     public AccountCheck? Accounts { get; init; }
 
     public void Map(IEndpointRouteBuilder endpoints) => endpoints.MapUnary(Method, SignAsync, LongestRequest);

@@ -223,7 +223,7 @@ internal sealed class RoutedHosts(IReadOnlySet<string> names)
 
     public bool HasWildcards => _wildcards.Length > 0;
 
-    /// <summary>What is for the names, which are no wildcards.</summary>
+    /// <summary>What is for the names, which are not wildcards.</summary>
     public IEnumerable<T> In<T>(Lazy<ILookup<string, T>> byName) => names.SelectMany(name => byName.Value[name]);
 
     /// <summary>Items by the names for which routes <see cref="Concern(MeshService)">concern</see> them.</summary>

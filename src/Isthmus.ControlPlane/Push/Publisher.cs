@@ -32,7 +32,7 @@ public sealed class Publisher(TimeProvider time)
     /// <summary>When the first of the changes happened that are published now; null if unknown.</summary>
     public DateTimeOffset? ChangedAt { get; set; }
 
-    /// <summary>Sums up what the next publication changes; null if nobody asks.</summary>
+    /// <summary>Sums up what the next publication changes; null: that is not needed.</summary>
     internal PushEffects? Effects { get; set; }
 
     /// <summary>How many times the scope of a proxy was resolved since the start.</summary>

@@ -45,7 +45,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
     public HostRules Rules { get; } = new();
 
     /// <summary>Whether any resource changed since the last call.</summary>
-    /// <param name="effects">Gets the names of the resources that changed; null if nobody asks.</param>
+    /// <param name="effects">Gets the names of the resources that changed; null: they are not needed.</param>
     public bool TakeChange(PushEffects? effects)
     {
         var now = (Clusters, Endpoints, Listeners, Routes, Names);

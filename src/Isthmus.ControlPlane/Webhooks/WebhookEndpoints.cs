@@ -26,7 +26,7 @@ public sealed partial class WebhookEndpoints(Func<InjectorValues> values, Func<s
     /// <summary>Counts questions and answers.</summary>
     public ControlMetrics Metrics { get; init; } = new();
 
-    /// <summary>Remembers who wrote; null if nobody does.</summary>
+    /// <summary>Remembers who wrote; null: that is not kept.</summary>
     public AdmittedWrites? Admitted { get; init; }
 
     /// <summary>The settings of the mesh, whose providers objects name; null if unknown.</summary>

@@ -21,7 +21,7 @@ internal static class ResourceWords
     /// <summary>A host of the mesh without the suffix that all have.</summary>
     internal static string Short(string host) => host.Replace(Suffix, "", StringComparison.Ordinal);
 
-    /// <summary>The subset after the name of a host; all endpoints of a headless host are no part of it.</summary>
+    /// <summary>The subset after the name of a host; "all endpoints" of a headless host is not one.</summary>
     internal static string Part(string subset) => subset.Length > 0 && subset != Subset.Any.Name ? $" {subset}" : "";
 
     private static IEnumerable<ConfigChange> Of(ChangedResource resource) => resource.Type switch

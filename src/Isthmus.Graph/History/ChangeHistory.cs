@@ -100,7 +100,7 @@ public sealed class ChangeHistory(TimeProvider time)
     /// <summary>Notes a change of an object.</summary>
     internal void Note(NotedChange change) => Note(change, isPushed: true);
 
-    /// <summary>Notes a change of an object that is no part of what is pushed to proxies: no push is its effect.</summary>
+    /// <summary>Notes a change of an object that is not pushed to proxies, so that no push is its effect.</summary>
     public void NoteApart(NotedChange change) => Note(change, isPushed: false);
 
     /// <summary>Notes that somebody may have scaled or deleted a workload, as an API server asks: no watch says whether that came about.</summary>

@@ -8,7 +8,7 @@ namespace Isthmus.Graph.Intake;
 
 /// <summary>Passes what watches observe to the graph's writer, in order, one closure for each batch.</summary>
 /// <param name="post">Runs the closure on the writer's thread.</param>
-/// <param name="metrics">Counts what API servers tell; null if nobody counts.</param>
+/// <param name="metrics">Counts what API servers tell; null: that is not counted.</param>
 public sealed class MeshObjects(Func<Action<MeshWriter>, ValueTask> post, ControlMetrics? metrics = null) : IClusterObjects
 {
     // Both are touched by the writer's thread only.
@@ -106,7 +106,7 @@ public sealed class MeshObjects(Func<Action<MeshWriter>, ValueTask> post, Contro
             write);
     }
 
-    // Settings and certificates are no configuration of the mesh.
+    // Settings and certificates do not count as configuration of the mesh.
     private void Count(MeshKind kind, string change)
     {
         if (kind.Place is KindPlace.EveryCluster or KindPlace.ConfigCluster) metrics?.Told(kind.Resource.Kind, kind.Descriptor.IsIstio, change);

@@ -29,7 +29,7 @@ public sealed class MeshWriter
     /// <summary>When each cluster last changed.</summary>
     public ClusterRevisions Revisions { get; } = new();
 
-    /// <summary>What changed; null if nobody remembers.</summary>
+    /// <summary>What changed; null: it is not kept.</summary>
     public ChangeHistory? History { get; init; }
 
     /// <summary>False while an earlier table may still be imported: addresses allocated before that would differ from the

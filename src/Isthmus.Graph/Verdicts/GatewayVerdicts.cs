@@ -15,7 +15,7 @@ namespace Isthmus.Graph.Verdicts;
 
 /// <summary>
 /// What a control plane would say of the objects of the Gateway API, by its own graph, of objects that somebody else has read. Deployments and their
-/// readiness are no part of it. It never changes.
+/// readiness are not part of it. It never changes.
 /// </summary>
 public sealed class GatewayVerdicts
 {

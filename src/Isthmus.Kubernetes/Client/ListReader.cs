@@ -47,7 +47,7 @@ internal sealed class ListReader<T>(ResourceKind kind, Action<T> each)
         {
             ArrayPool<byte>.Shared.Return(buffer);
         }
-        // An empty list without a version comes from a server that is not an API server. It is no reason to forget known
+        // An empty list without a version comes from a server that is not an API server. It is not a reason to forget known
         // objects.
         return _end.ResourceVersion.Length > 0 ? _end
             : throw new HttpRequestException($"the response is not a list of {kind.Plural}: the server is not an API server");

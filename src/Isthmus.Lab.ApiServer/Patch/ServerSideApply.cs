@@ -116,7 +116,7 @@ internal static class ServerSideApply
 
     /// <summary>
     /// kubectl takes over what it applied itself from the client's side before: fields of the last-applied annotation that still have its
-    /// values are no conflicts.
+    /// values are not conflicts.
     /// </summary>
     private static bool IsMigration(JsonObject current, WriteRequest request, IEnumerable<FieldSet> conflicts, MergeType type)
     {

@@ -72,7 +72,7 @@ internal abstract record Schema
     /// <summary>The same shape with rules.</summary>
     public Schema With(params SchemaRule[] rules) => this with { Rules = [.. Rules, .. rules] };
 
-    /// <summary>The same shape, where null is no error.</summary>
+    /// <summary>The same shape, where null is not an error.</summary>
     public Schema OrNull() => this with { IsNullable = true };
 
     public static ObjectSchema Object(params (string Name, Schema Schema)[] fields) =>

@@ -31,7 +31,7 @@ internal static class MetricConfigs
         var isOfIstio = mesh.Software is { IsEnvoy: true, Declares: true };
         if (mesh.ChosenMetrics == MetricChanges.None && !isOfIstio) return null;
         var fields = Fields(mesh.ChosenMetrics);
-        // The host that a client names is no name of a service that a server of the mesh serves.
+        // The host that a client names is not the name of a service that a server of the mesh serves.
         if (isOfIstio && traffic is (Traffic.Inbound or Traffic.Gateway)) fields.Fields["disable_host_header_fallback"] = Value.ForBool(true);
         return Parts.Pack(new TypedStruct { TypeUrl = "type.googleapis.com/stats.PluginConfig", Value = fields });
     }

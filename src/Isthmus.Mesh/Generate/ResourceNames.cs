@@ -43,7 +43,7 @@ public static class ResourceNames
 
     public static string Port(int port) => port.ToString(CultureInfo.InvariantCulture);
 
-    /// <summary>Parses <c>outbound|PORT|SUBSET|HOST</c> or <c>outbound_.PORT_.SUBSET_.HOST</c>. <see cref="Subset.Any"/> is no subset.</summary>
+    /// <summary>Parses <c>outbound|PORT|SUBSET|HOST</c> or <c>outbound_.PORT_.SUBSET_.HOST</c>. <see cref="Subset.Any"/> is not a subset.</summary>
     public static bool TryParseOutbound(string name, out int port, [NotNullWhen(true)] out string? subset, [NotNullWhen(true)] out string? host, out bool sni)
     {
         (port, subset, host) = (0, null, null);

@@ -31,7 +31,7 @@ public readonly record struct InboundHost(string Hostname, string Name, string N
 /// <param name="Security">What it requires of callers; null for nothing.</param>
 public sealed record InboundScope(ValueList<InboundPort> Ports, MtlsMode CatchAll, WorkloadSecurity? Security = null)
 {
-    /// <summary>The host whose endpoints are the workload and its like; null if nobody asks for it.</summary>
+    /// <summary>The host whose endpoints are the workload and its like; null where no setting needs it.</summary>
     public OwnHost? Own { get; init; }
 
     /// <summary>The patches of EnvoyFilters for inbound traffic.</summary>

@@ -73,7 +73,7 @@ public sealed record ServerTls(ServerTlsMode Mode)
     /// <summary>Whether clients are asked for certificates of a CA that the Gateway names.</summary>
     public bool ChecksClients => Mode is ServerTlsMode.Mutual or ServerTlsMode.OptionalMutual;
 
-    /// <summary>What it asks of clients. Where two servers differ in it, a connection to one is no connection to the other.</summary>
+    /// <summary>What it asks of clients. Where two servers differ in it, a connection to one cannot serve as one to the other.</summary>
     public ClientRule Clients => Mode switch
     {
         _ when IsBlocked => ClientRule.None with { Mode = Mode, IsBlocked = true },

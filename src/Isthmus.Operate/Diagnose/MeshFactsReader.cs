@@ -15,7 +15,7 @@ public sealed class MeshFactsReader(string istioNamespace)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(4);
 
-    /// <summary>Reads a cluster. One slow or failed response is no verdict: after it, everything is read again, with more patience.</summary>
+    /// <summary>Reads a cluster. One slow or failed response decides nothing: after it, everything is read again, with more patience.</summary>
     public async Task<ClusterFacts> ReadAsync(string context, ClusterAccess access, CancellationToken stop)
     {
         using var client = new KubeClient(access with { Name = context }, "isthmus-verify");

@@ -9,7 +9,7 @@ namespace Isthmus.Operate.Migration;
 
 /// <summary>What a check reads of one cluster, or of files.</summary>
 /// <param name="GatewayApi">The objects of the Gateway API.</param>
-/// <param name="Operators">The IstioOperators, which are no part of the inventory.</param>
+/// <param name="Operators">The IstioOperators, which the inventory does not have.</param>
 /// <param name="Unknown">What could not be read.</param>
 public sealed record MigrationInput(ClusterInventory Cluster, IReadOnlyList<JsonObject> GatewayApi, IReadOnlyList<JsonObject> Operators,
     IReadOnlyList<HelmRelease> Releases, IReadOnlyList<Problem> Unknown);

@@ -57,7 +57,7 @@ public sealed class MigrationReader(string istioNamespace)
         return [.. found.GroupBy(release => release.Name).Select(one => one.MaxBy(release => release.Number)!)];
     }
 
-    /// <summary>What is no part of the inventory. A kind that the cluster does not define has no objects.</summary>
+    /// <summary>What the inventory does not have. A kind that the cluster does not define has no objects.</summary>
     private static async Task<IReadOnlyList<JsonObject>> ListAsync(KubeClient client, string context, ResourceKind kind, ListOptions options,
         List<Problem> unknown, CancellationToken stop)
     {

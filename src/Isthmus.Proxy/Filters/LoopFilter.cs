@@ -28,7 +28,7 @@ internal sealed class LoopFilter(string name, byte[] id, uint most) : RequestFil
         return default;
     }
 
-    /// <summary>How often a list of networks names one; null: it is no such list.</summary>
+    /// <summary>How often a list of networks names one; null: it is not a list of networks.</summary>
     internal static int? Count(ReadOnlySpan<byte> list, ReadOnlySpan<byte> id)
     {
         var count = 0;

@@ -9,7 +9,7 @@ namespace Isthmus.Proxy.Matching;
 internal static class UriTemplate
 {
     /// <summary>What matches whole paths, without their query.</summary>
-    /// <exception cref="ResourceException">This is no template.</exception>
+    /// <exception cref="ResourceException">The text is not a template.</exception>
     public static TextMatch Match(string template)
     {
         if (!template.StartsWith('/')) throw new ResourceException($"path template '{template}': it must begin with a slash");

@@ -86,7 +86,7 @@ internal static class ClusterDecoder
         };
     }
 
-    /// <summary>The form that DNS clusters have in newer control planes; null if it is no such cluster.</summary>
+    /// <summary>The form that DNS clusters have in newer control planes; null for other clusters.</summary>
     private static DnsCluster? Names(Cluster cluster) => cluster.ClusterType?.TypedConfig is { } type && type.TryRead(out DnsCluster names) ? names : null;
 
     /// <summary>

@@ -11,7 +11,7 @@ internal sealed class EchoFlags
 
     private EchoFlags(string program) => _program = program;
 
-    /// <summary>Arguments that are no flags.</summary>
+    /// <summary>Arguments that are not flags.</summary>
     public List<string> Words { get; } = [];
 
     /// <exception cref="ProblemException">A flag is unknown, or lacks its value.</exception>

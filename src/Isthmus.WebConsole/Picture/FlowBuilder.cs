@@ -64,7 +64,7 @@ internal sealed class FlowBuilder
 
     private bool IsAcross(Call call) => _mesh.Named(call.Source.Cluster) is { } from && _mesh.Named(call.Destination.Cluster) is { } to && from != to;
 
-    /// <summary>Probes of the kubelet, and connections of a proxy to its own application, are no calls of the mesh.</summary>
+    /// <summary>Probes of the kubelet, and connections of a proxy to its own application, are not calls of the mesh.</summary>
     private static bool IsItself(Call call) =>
         call.Destination.Name is "InboundPassthroughCluster" or "BlackHoleCluster"
             || call.Destination.Name.StartsWith("InboundPassthrough", StringComparison.Ordinal);

@@ -51,7 +51,7 @@ internal static class GrpcFraming
     }
 
     /// <summary>The next message; null at a clean end of the stream.</summary>
-    /// <param name="arrives">Called with the length of each message before more than the first part of it is accepted; null if nobody asks.</param>
+    /// <param name="arrives">Called with the length of each message before more than the first part of it is accepted; null to accept any.</param>
     /// <exception cref="GrpcException">The bytes are not a message, or it is larger than <paramref name="limit"/>.</exception>
     public static async ValueTask<T?> ReadAsync<T>(PipeReader input, Func<ReadOnlySequence<byte>, T> parse, int limit, Func<int, ValueTask>? arrives,
         CancellationToken stop)

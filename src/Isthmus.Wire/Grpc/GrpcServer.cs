@@ -128,7 +128,7 @@ public sealed class GrpcReader<T> where T : class, IMessage<T>
     internal ValueTask<T?> ReadAsync(Func<int, ValueTask> arrives, CancellationToken stop) => ReadAsync(_parse, arrives, stop);
 
     /// <summary>The next message, decoded by <paramref name="parse"/>, which throws <see cref="InvalidProtocolBufferException"/>.</summary>
-    /// <param name="arrives">Called with the length of the message before it is accepted; null if nobody asks.</param>
+    /// <param name="arrives">Called with the length of the message before it is accepted; null to accept any.</param>
     internal ValueTask<T?> ReadAsync(Func<ReadOnlySequence<byte>, T> parse, Func<int, ValueTask>? arrives,
         CancellationToken stop) => GrpcFraming.ReadAsync(_input, parse, _limit, arrives, stop);
 }

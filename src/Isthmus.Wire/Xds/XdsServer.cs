@@ -47,7 +47,7 @@ public sealed class XdsServer(IXdsFeeds feeds, XdsServerSettings settings, Rando
     /// <summary>What streams hold of <see cref="XdsLimits.Bytes"/>.</summary>
     public long HeldBytes => _shares.Held;
 
-    /// <summary>Answers questions about the server; null if nobody does.</summary>
+    /// <summary>Answers questions about the server; null: they get no answer.</summary>
     public IXdsDebug? Debug { get; init; }
 
     public void Map(IEndpointRouteBuilder endpoints)

@@ -11,7 +11,7 @@ namespace Isthmus.Explain.Tracing.Steps;
 /// <summary>Finds the endpoints of a destination, with what is known about where each one is.</summary>
 internal sealed class CandidateFinder(TraceFacts facts, TraceCauses causes, TracedCall call)
 {
-    /// <summary>Endpoints that are not ready are no candidates: their Pods tell why.</summary>
+    /// <summary>Endpoints that are not ready are left out: their Pods tell why.</summary>
     public List<EndpointCandidate> Of(ProxyView view, ClusterView cluster) =>
         [.. cluster.Shares(call.Destination, endpoint => view.IsEjected(cluster.Name, endpoint)).Select(one => Place(view, cluster, one.Endpoint, one.Share))];
 

@@ -30,7 +30,7 @@ internal sealed class GatewayStep(TraceFacts facts, TraceRecord record, TraceCau
             return;
         }
         causes.Needs.NeedPods(service.Service.Metadata.Namespace);
-        // Pods that are no gateways get calls as well, and a hop of their own.
+        // Pods that are not gateways get calls as well, and a hop of their own.
         var ready = service.Pods.Where(pod => pod.Status.IsReady).OrderBy(pod => !GatewayStrangers.IsGateway(pod)).ToList();
         var summary = $"{service.Name}, entry point of {place.Network}";
         if (ready.Count == 0)

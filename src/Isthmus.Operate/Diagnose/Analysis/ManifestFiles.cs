@@ -8,7 +8,7 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 
 /// <summary>The objects of files.</summary>
 /// <param name="Origins">Where each object begins, as <c>FILE:LINE</c>, by <c>Kind namespace/name</c>.</param>
-/// <param name="Problems">Documents that are no objects.</param>
+/// <param name="Problems">Documents that are not objects.</param>
 /// <param name="Skipped">Files of directories, and named files, that have other names than manifests.</param>
 public sealed record ManifestFiles(IReadOnlyList<JsonObject> Objects, IReadOnlyDictionary<string, string> Origins, IReadOnlyList<Problem> Problems,
     IReadOnlyList<string> Skipped)

@@ -3,7 +3,7 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
 
-/// <summary>VirtualServices that leave routes to another one, which is not there or is no delegate. Pure.</summary>
+/// <summary>VirtualServices that leave routes to another one, which is not there, or not a delegate. Pure.</summary>
 public static class RouteDelegates
 {
     public static Analyzer Analyzer { get; } = new("virtualservice.DelegateAnalyzer", "Checks that the delegates of VirtualServices exist, and have no hosts",

@@ -129,7 +129,7 @@ internal static class ValuesSchema
         ["values.sidecarInjectorWebhook.injectionURL"] = "set values.istiodRemote.injectionURL",
     };
 
-    /// <summary>Values that are always so: setting them is no mistake.</summary>
+    /// <summary>Values that are always so: setting them is not a mistake.</summary>
     private static readonly HashSet<(string Key, string Value)> Always = [("injectionTemplate", "gateway"), ("controlPlaneSecurityEnabled", "true")];
 
     private const string NotRead = "remove it, unless a control plane of Istio is installed from the same values";

@@ -238,7 +238,25 @@ public sealed class EveryDerivationTests
         {
             Assert.Equal(_nodes.Select(node => node.Name).Distinct(), _nodes.Select(node => node.Name));
             Assert.Empty(_nodes.Where(node => node.Added == 0).Select(node => $"{node.Name} never has an item"));
-            Assert.Empty(_nodes.Where(node => node.Replaced + node.Removed == 0).Select(node => $"{node.Name} never changes"));
+            // By chance, settings may have been told in one way only, and some nodes have but one item, which depends on them.
+            if (_nodes.Exists(NeverChanged)) Vary();
+            Assert.Empty(_nodes.Where(NeverChanged).Select(node => $"{node.Name} never changes"));
+        }
+
+        private static bool NeverChanged(NodeHistory node) => node.Replaced + node.Removed == 0;
+
+        /// <summary>Tells each sample in each way.</summary>
+        private void Vary()
+        {
+            foreach (var sample in Shuffled(_samples))
+            {
+                for (var variant = 1; variant <= MeshSamples.Variants; variant++)
+                {
+                    Put(sample, variant);
+                    Publish();
+                }
+            }
+            AssertFresh("in each way");
         }
 
         private IEnumerable<T> Shuffled<T>(IReadOnlyList<T> items)

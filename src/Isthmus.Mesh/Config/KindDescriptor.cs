@@ -65,6 +65,34 @@ public enum KindUse
     LastKnown = 64,
 }
 
+/// <summary>The parts of a call that objects of a kind decide: where a call fails at one, a change of such an object may be the reason.</summary>
+[Flags]
+public enum CallPart
+{
+    None = 0,
+
+    /// <summary>Which hosts there are, and who sees them.</summary>
+    Hosts = 1,
+
+    /// <summary>Listeners, routes and clusters.</summary>
+    Routes = 2,
+
+    /// <summary>Endpoints, and what is behind them.</summary>
+    Workloads = 4,
+
+    /// <summary>How proxies encrypt, and the certificates of both sides.</summary>
+    Tls = 8,
+
+    /// <summary>Who may call.</summary>
+    Policies = 16,
+
+    /// <summary>What gateways serve.</summary>
+    Gateways = 32,
+
+    /// <summary>The program that answers.</summary>
+    Applications = 64,
+}
+
 /// <summary>What roles may do with a kind, as verbs with spaces between them; empty: nothing.</summary>
 /// <param name="Own">A control plane, in the clusters that it runs in or takes its configuration from.</param>
 /// <param name="Status">The same with the status of objects.</param>
@@ -131,6 +159,9 @@ public sealed record KindDescriptor(string Group, string Kind, string Plural, pa
     public KindNeed Need { get; init; }
 
     public KindUse Uses { get; init; }
+
+    /// <summary>Telemetry, for one, decides nothing of a call.</summary>
+    public CallPart Decides { get; init; }
 
     public KindRights Rights { get; init; } = KindRights.None;
 

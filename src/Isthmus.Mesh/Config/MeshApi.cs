@@ -6,6 +6,7 @@ namespace Isthmus.Mesh.Config;
 public static class MeshApi
 {
     private const string Read = KindRights.Read;
+    private const CallPart OfPods = CallPart.Workloads | CallPart.Tls | CallPart.Applications;
     private static readonly string[] NetworkingVersions = ["v1alpha3", "v1beta1", "v1"], SecurityVersions = ["v1beta1", "v1"];
     private static readonly (string, string, string) Age = ("Age", ".metadata.creationTimestamp", "When the object was created.");
 
@@ -19,6 +20,7 @@ public static class MeshApi
     public static readonly KindDescriptor Namespace = new("", "Namespace", "namespaces", "v1")
     {
         IsNamespaced = false, Place = KindPlace.EveryCluster, Uses = Analysis | Trace | Workloads | BugReport | LastKnown, Rights = KindRights.ReadByAll,
+        Decides = CallPart.Hosts | CallPart.Workloads,
     };
     public static readonly KindDescriptor Node = new("", "Node", "nodes", "v1")
     {
@@ -31,8 +33,12 @@ public static class MeshApi
     public static readonly KindDescriptor Service = new("", "Service", "services", "v1")
     {
         Place = KindPlace.EveryCluster, Uses = Analysis | Trace | Workloads | BugReport | LastKnown, Rights = KindRights.ReadByAll,
+        Decides = CallPart.Hosts | CallPart.Workloads | CallPart.Applications,
     };
-    public static readonly KindDescriptor Endpoints = new("", "Endpoints", "endpoints", "v1") { Uses = BugReport, Rights = KindRights.ReadByAll };
+    public static readonly KindDescriptor Endpoints = new("", "Endpoints", "endpoints", "v1")
+    {
+        Uses = BugReport, Rights = KindRights.ReadByAll, Decides = CallPart.Workloads | CallPart.Tls | CallPart.Applications,
+    };
     public static readonly KindDescriptor EndpointSlice = new("discovery.k8s.io", "EndpointSlice", "endpointslices", "v1")
     {
         Place = KindPlace.EveryCluster, Uses = Trace | BugReport | LastKnown,
@@ -48,22 +54,29 @@ public static class MeshApi
     public static readonly KindDescriptor Deployment = new("apps", "Deployment", "deployments", "v1")
     {
         Uses = AnalysisIfAllowed | Trace | Workloads | BugReport, Rights = new(Read), IsWorkload = true,
+        Decides = OfPods,
     };
     public static readonly KindDescriptor ReplicaSet = new("apps", "ReplicaSet", "replicasets", "v1") { Rights = KindRights.ReadByAll };
     public static readonly KindDescriptor StatefulSet = new("apps", "StatefulSet", "statefulsets", "v1")
     {
         Uses = AnalysisIfAllowed | TraceIfAllowed | BugReport, IsWorkload = true,
+        Decides = OfPods,
     };
     public static readonly KindDescriptor DaemonSet = new("apps", "DaemonSet", "daemonsets", "v1")
     {
         Uses = AnalysisIfAllowed | TraceIfAllowed | BugReport, IsWorkload = true,
+        Decides = OfPods,
     };
 
     // Their rights depend on the installation: see SecretRights, and on what the control plane writes.
-    public static readonly KindDescriptor Secret = new("", "Secret", "secrets", "v1") { Place = KindPlace.CredentialClusters, Need = KindNeed.Nowhere };
+    public static readonly KindDescriptor Secret = new("", "Secret", "secrets", "v1")
+    {
+        Place = KindPlace.CredentialClusters, Need = KindNeed.Nowhere, Decides = CallPart.Tls,
+    };
     public static readonly KindDescriptor ConfigMap = new("", "ConfigMap", "configmaps", "v1")
     {
         Place = KindPlace.HomeNamespace, Uses = AnalysisOfSome | BugReport,
+        Decides = CallPart.Hosts | CallPart.Workloads | CallPart.Tls | CallPart.Policies,
     };
     public static readonly KindDescriptor Event = new("", "Event", "events", "v1") { Uses = BugReport };
 
@@ -72,11 +85,13 @@ public static class MeshApi
     {
         Place = KindPlace.ConfigCluster, Need = KindNeed.Nowhere, Uses = AnalysisIfAllowed | TraceIfAllowed | BugReport,
         Rights = new(Read, Status: "update patch"),
+        Decides = CallPart.Routes | CallPart.Gateways,
     };
     public static readonly KindDescriptor IngressClass = new("networking.k8s.io", "IngressClass", "ingressclasses", "v1", "v1beta1")
     {
         IsNamespaced = false, Place = KindPlace.ConfigCluster, Need = KindNeed.Nowhere, Uses = AnalysisIfAllowed | TraceIfAllowed | BugReport,
         Rights = new(Read),
+        Decides = CallPart.Routes | CallPart.Gateways,
     };
     public static readonly KindDescriptor NetworkPolicy = new("networking.k8s.io", "NetworkPolicy", "networkpolicies", "v1")
     {
@@ -107,6 +122,7 @@ public static class MeshApi
     {
         IsNamespaced = false, IsDiscovered = true, Place = KindPlace.ConfigCluster, Need = KindNeed.Nowhere, Uses = AnalysisIfAllowed | BugReport,
         Rights = new(Read),
+        Decides = CallPart.Tls,
     };
 
     // The group is a setting (MultiClusterSettings). A control plane writes both in its own cluster, and exports in others.
@@ -114,17 +130,20 @@ public static class MeshApi
     {
         Place = KindPlace.EveryCluster, Need = KindNeed.Nowhere, Uses = AnalysisIfAllowed | TraceIfAllowed | BugReport | LastKnown,
         Rights = new($"{Read} create update patch delete", $"{Read} create update patch delete", $"{Read} create delete"),
+        Decides = CallPart.Hosts,
     };
     public static readonly KindDescriptor ServiceImport = new("multicluster.x-k8s.io", "ServiceImport", "serviceimports", "v1beta1", "v1alpha1")
     {
         Place = KindPlace.EveryCluster, Need = KindNeed.Nowhere, Uses = BugReport,
         Rights = new($"{Read} create update patch delete", $"{Read} create update patch delete", Read),
+        Decides = CallPart.Hosts,
     };
 
     public static readonly KindDescriptor Gateway = Networking("Gateway", "gateways", NetworkingVersions) with
     {
         ShortNames = ["gw"], Spec = NetworkingSchemas.Gateway, Reader = of => GatewayReader.Read(of.Source, of.Spec, of.CreatedAt),
         Uses = Analysis | Trace | Workloads | BugReport,
+        Decides = CallPart.Gateways,
     };
     public static readonly KindDescriptor VirtualService = Networking("VirtualService", "virtualservices", NetworkingVersions) with
     {
@@ -134,11 +153,13 @@ public static class MeshApi
             ("Gateways", ".spec.gateways", "The gateways and sidecars that apply these routes."), ("Hosts", ".spec.hosts", "The hosts that are routed."), Age,
         ],
         Uses = Analysis | Trace | ConsoleRules | BugReport, ClaimsHosts = true,
+        Decides = CallPart.Routes | CallPart.Workloads,
     };
     public static readonly KindDescriptor DestinationRule = Networking("DestinationRule", "destinationrules", NetworkingVersions) with
     {
         ShortNames = ["dr"], Spec = NetworkingSchemas.DestinationRule, Reader = of => DestinationRuleReader.Read(of.Source, of.Spec, of.CreatedAt),
         Columns = [("Host", ".spec.host", "The host that the rule is for."), Age], Uses = Analysis | Trace | ConsoleRules | BugReport, ClaimsHosts = true,
+        Decides = CallPart.Routes | CallPart.Workloads | CallPart.Tls,
     };
     public static readonly KindDescriptor ServiceEntry = Networking("ServiceEntry", "serviceentries", NetworkingVersions) with
     {
@@ -149,6 +170,7 @@ public static class MeshApi
             ("Resolution", ".spec.resolution", "How endpoints are found."), Age,
         ],
         Uses = Analysis | Trace | BugReport, ClaimsHosts = true,
+        Decides = CallPart.Hosts | CallPart.Workloads,
     };
 
     // As Pods, they belong to the cluster that has them. Only a cluster that holds configuration must have Istio's definitions.
@@ -158,6 +180,7 @@ public static class MeshApi
         Reader = of => ServiceEntryReader.ReadWorkload(of.Source, of.Spec, of.CreatedAt),
         Columns = [Age, ("Address", ".spec.address", "The address of the workload.")],
         Place = KindPlace.EveryCluster, Need = KindNeed.ConfigCluster, Uses = Analysis | BugReport | LastKnown | Trace,
+        Decides = CallPart.Workloads,
     };
     public static readonly KindDescriptor WorkloadGroup = Networking("WorkloadGroup", "workloadgroups", NetworkingVersions) with
     {
@@ -167,11 +190,13 @@ public static class MeshApi
     public static readonly KindDescriptor Sidecar = Networking("Sidecar", "sidecars", NetworkingVersions) with
     {
         Spec = NetworkingSchemas.Sidecar, Reader = of => SidecarReader.Read(of.Source, of.Spec, of.CreatedAt), Uses = Analysis | Trace | BugReport,
+        Decides = CallPart.Hosts | CallPart.Workloads | CallPart.Tls | CallPart.Policies | CallPart.Applications,
     };
     public static readonly KindDescriptor EnvoyFilter = Networking("EnvoyFilter", "envoyfilters", "v1alpha3") with
     {
         Spec = NetworkingSchemas.EnvoyFilter, Reader = of => EnvoyFilterReader.Read(of.Source, of.Spec, of.CreatedAt),
         Uses = Analysis | TraceIfAllowed | BugReport,
+        Decides = CallPart.Routes | CallPart.Tls | CallPart.Policies | CallPart.Gateways | CallPart.Applications,
     };
     public static readonly KindDescriptor ProxyConfig = Networking("ProxyConfig", "proxyconfigs", "v1beta1") with
     {
@@ -182,15 +207,18 @@ public static class MeshApi
     {
         ShortNames = ["pa"], Spec = SecuritySchemas.PeerAuthentication, Reader = of => PeerAuthenticationReader.Read(of.Source, of.Spec, of.CreatedAt),
         Columns = [("Mode", ".spec.mtls.mode", "The mode of mutual TLS."), Age],
+        Decides = CallPart.Tls | CallPart.Policies,
     };
     public static readonly KindDescriptor AuthorizationPolicy = Policy("AuthorizationPolicy", "authorizationpolicies") with
     {
         ShortNames = ["ap"], Spec = SecuritySchemas.AuthorizationPolicy, Reader = AuthorizationPolicyReader.Read,
         Columns = [("Action", ".spec.action", "What happens to requests that match."), Age],
+        Decides = CallPart.Policies,
     };
     public static readonly KindDescriptor RequestAuthentication = Policy("RequestAuthentication", "requestauthentications") with
     {
         ShortNames = ["ra"], Spec = SecuritySchemas.RequestAuthentication, Reader = of => RequestAuthenticationReader.Read(of.Source, of.Spec, of.CreatedAt),
+        Decides = CallPart.Policies,
     };
 
     // It has a v1, too, which Istio does not store.
@@ -204,6 +232,7 @@ public static class MeshApi
     {
         Spec = ExtensionSchemas.WasmPlugin, NeedsSpec = true, Columns = [Age], Need = KindNeed.Nowhere,
         Reader = WasmPluginReader.Read, NeedsEnvoy = true,
+        Decides = CallPart.Policies,
     };
 
     // A filter may decide who may call, and what the answer is.
@@ -229,7 +258,10 @@ public static class MeshApi
     public static readonly KindDescriptor TcpRoute = RouteOfGatewayApi("TCPRoute", "tcproutes", "v1", "v1alpha2");
     public static readonly KindDescriptor UdpRoute = RouteOfGatewayApi("UDPRoute", "udproutes", "v1", "v1alpha2");
     public static readonly KindDescriptor ListenerSet = OfGatewayApi("ListenerSet", "listenersets", "v1");
-    public static readonly KindDescriptor BackendTlsPolicy = OfGatewayApi("BackendTLSPolicy", "backendtlspolicies", "v1", "v1alpha3");
+    public static readonly KindDescriptor BackendTlsPolicy = OfGatewayApi("BackendTLSPolicy", "backendtlspolicies", "v1", "v1alpha3") with
+    {
+        Decides = CallPart.Routes | CallPart.Gateways | CallPart.Tls,
+    };
     public static readonly KindDescriptor ReferenceGrant = OfGatewayApi("ReferenceGrant", "referencegrants", "v1", "v1beta1") with { Rights = new(Read) };
     public static readonly KindDescriptor BackendTrafficPolicy = OfGatewayApi("XBackendTrafficPolicy", "xbackendtrafficpolicies", "v1alpha1") with
     {
@@ -265,6 +297,12 @@ public static class MeshApi
     /// an installation fit the next version, too.</summary>
     public static readonly IReadOnlyList<string> IstioGroups = [.. Istio.Where(kind => kind.Place != KindPlace.Nowhere).Select(kind => kind.Group).Distinct()];
 
+    /// <summary>The names of the kinds that decide some of these parts of a call.</summary>
+    public static IEnumerable<string> Deciding(CallPart parts) => All.Where(kind => (kind.Decides & parts) != 0).Select(kind => kind.Name);
+
+    /// <summary>Whether objects of a kind make Pods from a template.</summary>
+    public static bool IsWorkload(string kind) => All.Any(known => known.IsWorkload && known.Kind == kind);
+
     /// <summary>The kinds that a command reads.</summary>
     public static IEnumerable<KindDescriptor> For(KindUse use) => All.Where(kind => kind.Has(use));
 
@@ -287,7 +325,7 @@ public static class MeshApi
     private static KindDescriptor OfGatewayApi(string kind, string plural, params string[] versions) => new("gateway.networking.k8s.io", kind, plural, versions)
     {
         Place = KindPlace.ConfigCluster, Need = KindNeed.Nowhere, Uses = AnalysisIfAllowed | TraceIfAllowed | BugReport,
-        Rights = new(Read, Status: "update patch"),
+        Rights = new(Read, Status: "update patch"), Decides = CallPart.Routes | CallPart.Gateways,
     };
 
     private static KindDescriptor RouteOfGatewayApi(string kind, string plural, params string[] versions) =>

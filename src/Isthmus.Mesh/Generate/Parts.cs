@@ -71,9 +71,9 @@ internal static class Parts
     /// <summary>The object that declares routes.</summary>
     public static Value ConfigPath(ObjectRef source) => source.Kind switch
     {
-        "HTTPRoute" or "GRPCRoute" or "TLSRoute" or "TCPRoute"
-            or "UDPRoute" => Value.ForString($"/apis/gateway.networking.k8s.io/v1/namespaces/{source.Namespace}/{source.Kind}/{source.Name}"),
-        _ => ConfigPath(source, "virtual-service"),
+        // Istio makes VirtualServices of Ingress objects.
+        "VirtualService" or "Ingress" => ConfigPath(source, "virtual-service"),
+        _ => Value.ForString($"/apis/gateway.networking.k8s.io/v1/namespaces/{source.Namespace}/{source.Kind}/{source.Name}"),
     };
 
     public static FractionalPercent PerMillion(double percent) =>

@@ -27,6 +27,9 @@ internal static class EffectiveRules
 
     public static readonly IReadOnlyList<KindDescriptor> Kinds = [.. MeshApi.For(KindUse.ConsoleRules)];
 
+    /// <summary>Those of the Gateway API.</summary>
+    private static readonly HashSet<string> Routes = [.. Kinds.Where(kind => kind.IsOfGatewayApi).Select(kind => kind.Kind)];
+
     /// <summary>The rules of one cluster, with what each does.</summary>
     public static IReadOnlyList<RuleRow> Of(string cluster, IEnumerable<JsonObject> objects, RuleSubject subject) =>
         [.. objects.Select(value => (Value: value, Effect: Effect(value, subject))).Where(item => item.Effect.Length > 0)
@@ -65,7 +68,7 @@ internal static class EffectiveRules
                 subject) =>
                 $"{(Text(spec?["action"]) is { Length: > 0 } action ? action : "ALLOW")}, {(spec?["rules"] as JsonArray)?.Count ?? 0} "
                     + $"rules{Scope(ns, spec, subject)}",
-            "HTTPRoute" or "GRPCRoute" or "TLSRoute" or "TCPRoute" or "UDPRoute" => OfRoute(spec, ns, subject),
+            _ when Routes.Contains(kind) => OfRoute(spec, ns, subject),
             _ => "",
         };
     }

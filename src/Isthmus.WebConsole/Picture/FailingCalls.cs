@@ -1,4 +1,5 @@
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 using Isthmus.WebConsole.Reading;
 
 namespace Isthmus.WebConsole.Picture;
@@ -33,7 +34,7 @@ internal sealed record FailingCalls(string From, string To, double Rate, double 
     private static IEnumerable<string> ServicesOf(ProblemRow row, MeshState mesh)
     {
         // Of routes and policies, the message names the host.
-        return row.Problem.Object.Split(' ')[0] is "Service" or "Pod" or "Deployment" or "StatefulSet" or "DaemonSet" ? ObjectServices(row, mesh)
+        return row.Problem.Object.Split(' ')[0] is var kind && (kind is "Service" or "Pod" || MeshApi.IsWorkload(kind)) ? ObjectServices(row, mesh)
             : mesh.Clusters.SelectMany(cluster => cluster.Services).Where(service => row.Mentions(service.Metadata.Namespace, service.Metadata.Name))
                 .Select(service => service.Key).Distinct();
     }
@@ -46,7 +47,7 @@ internal sealed record FailingCalls(string From, string To, double Rate, double 
         {
             "Service" => [name],
             "Pod" => mesh.Clusters.SelectMany(cluster => Behind(cluster, pod => pod.Key == name)),
-            "Deployment" or "StatefulSet" or "DaemonSet" => mesh.Clusters.SelectMany(cluster => Behind(cluster,
+            _ when MeshApi.IsWorkload(kind) => mesh.Clusters.SelectMany(cluster => Behind(cluster,
                 pod => $"{pod.Metadata.Namespace}/{ClusterState.WorkloadOf(pod)}" == name)),
             _ => [],
         };

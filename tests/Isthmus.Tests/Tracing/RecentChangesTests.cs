@@ -3,6 +3,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
 using Isthmus.Explain.Tracing.Judgement;
+using Isthmus.Mesh.Config;
 using Isthmus.Operate.Diagnose.History;
 using Xunit;
 
@@ -52,6 +53,26 @@ public sealed class RecentChangesTests
             At(1, "Gateway", "shop", "front") with { Hosts = [TraceScenario.Fqdn], IsAtGateways = true }];
         Assert.Equal("Gateway front, Service orders", Told(history, hop, "Pod istio-system/gw in c2", "no Gateway selects it", kinds: true));
     }
+
+    /// <summary>No failure here names the object.</summary>
+    [Theory]
+    [InlineData("route", "Ingress", true)]
+    [InlineData("filter chain", "IngressClass", true)]
+    [InlineData("gateway", "Ingress", true)]
+    [InlineData("TLS", "BackendTLSPolicy", false)]
+    [InlineData("policy", "WasmPlugin", false)]
+    public void What_decides_the_part_of_a_call_that_fails_is_told(string hop, string kind, bool isAtGateways)
+    {
+        MeshChange[] history = [At(1, kind, "shop", "decides") with { Hosts = [TraceScenario.Fqdn], IsAtGateways = isAtGateways },
+            At(1, "Telemetry", "shop", "does not") with { Hosts = [TraceScenario.Fqdn] }];
+        Assert.Equal("decides", Told(history, hop, "cluster x"));
+    }
+
+    /// <summary>Pods and slices change as endpoints.</summary>
+    [Fact]
+    public void Every_kind_that_control_planes_read_decides_some_part_of_a_call_or_is_known_to_decide_none() => Assert.Equal(
+        ["Node", "Pod", "EndpointSlice", "ProxyConfig", "Telemetry"],
+        MeshApi.All.Where(kind => kind is { IsRefused: false, Place: not KindPlace.Nowhere, Decides: CallPart.None }).Select(kind => kind.Name));
 
     /// <summary>A gateway's own Service and the backend of a route are neither the host that is called nor the caller.</summary>
     [Fact]

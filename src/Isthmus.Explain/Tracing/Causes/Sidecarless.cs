@@ -81,7 +81,7 @@ internal readonly record struct Sidecarless(string Object, string Field, string 
         var kubectl = $"kubectl --context={cluster.Context} -n {pod.Metadata.Namespace}";
         return kind switch
         {
-            "Deployment" or "StatefulSet" or "DaemonSet" => $"{kubectl} rollout restart {kind.ToLowerInvariant()}/{owner}",
+            _ when MeshApi.IsWorkload(kind) => $"{kubectl} rollout restart {kind.ToLowerInvariant()}/{owner}",
             "Pod" => $"create {kind} {owner} again",
             _ => $"{kubectl} delete pod {pod.Metadata.Name}: its {kind} makes another one",
         };

@@ -21,15 +21,13 @@ internal static partial class RecentChanges
 
     /// <summary>What makes Pods.</summary>
     internal static readonly string[] Templates = [.. MeshApi.All.Where(kind => kind.IsWorkload).Select(kind => kind.Kind)];
-    private static readonly string[] Hosts = ["Service", "ServiceEntry", "ServiceExport", "ServiceImport", "Sidecar", "Namespace", "ConfigMap"];
-    private static readonly string[] OfGatewayApi = [.. MeshApi.All.Where(kind => kind.IsOfGatewayApi).Select(kind => kind.Name)];
-    private static readonly string[] Routes = ["VirtualService", "DestinationRule", "EnvoyFilter", .. OfGatewayApi, .. Hosts];
-    private static readonly string[] Workloads = ["Endpoints", "Service", "DestinationRule", "ServiceEntry", "WorkloadEntry", "Sidecar", "Cluster", "ConfigMap",
-        "Namespace", "VirtualService", .. Templates];
-    private static readonly string[] Tls = ["PeerAuthentication", "DestinationRule", "EnvoyFilter", "ConfigMap", "Secret", "Cluster", "Endpoints", "Sidecar",
-        .. Templates];
-    private static readonly string[] Policies = ["AuthorizationPolicy", "RequestAuthentication", "PeerAuthentication", "EnvoyFilter", "ConfigMap", "Sidecar"];
-    private static readonly string[] Gateways = ["Gateway", .. OfGatewayApi, .. Workloads, "EnvoyFilter"];
+
+    // No object says which clusters there are, and that changes, too.
+    private const string Cluster = "Cluster";
+
+    private static readonly string[] Hosts = Deciding(CallPart.Hosts), Routes = Deciding(CallPart.Hosts | CallPart.Routes),
+        Workloads = [.. Deciding(CallPart.Workloads), Cluster], Tls = [.. Deciding(CallPart.Tls), Cluster], Policies = Deciding(CallPart.Policies),
+        Gateways = [.. Deciding(CallPart.Workloads | CallPart.Gateways), Cluster];
 
     /// <summary>The changes that may be the reason: those of the objects that the failure names first, and the latest first.</summary>
     internal static IReadOnlyList<MeshChange> For(CallTrace trace, CallPath path, MeshHistory history)
@@ -42,7 +40,7 @@ internal static partial class RecentChanges
         var touched = newest.Where(change => !named.Contains(change) && path.Names(change) && DidSomething(change));
         var isByGateway = trace.Hops.Any(hop => hop.Name.StartsWith("gateway", StringComparison.Ordinal));
         // A call from outside finds the listeners, chains and routes that Gateways open.
-        string[] kinds = isByGateway && KindsFor(failure) == Routes ? [.. Routes, "Gateway"] : KindsFor(failure);
+        string[] kinds = isByGateway && KindsFor(failure) == Routes ? [.. Routes, .. Deciding(CallPart.Gateways)] : KindsFor(failure);
         // Where an object is known to be the cause, settings of the whole mesh are not.
         var isOther = Cause().Match(failure.Problem?.Object ?? "") is { Success: true } cause && cause.Groups[1].Value is not ("ConfigMap" or "Pod");
         var others = newest.Where(change => kinds.Contains(change.Kind) && DidSomething(change) && (isByGateway || !change.IsAtGateways)
@@ -68,7 +66,7 @@ internal static partial class RecentChanges
     private static bool DidSomething(MeshChange change) => change switch
     {
         { ReadyEndpoints: { } ready } => ready.After < ready.Before || ready.Fewest < ready.Before,
-        { Kind: "Cluster" } => change.Verb is "lost" or "left",
+        { Kind: Cluster } => change.Verb is "lost" or "left",
         _ => change.Proxies is null or > 0 && change.Verb != "invalid",
     };
 
@@ -90,11 +88,13 @@ internal static partial class RecentChanges
         "service" or "endpoints" or "capacity" or "workload" => Workloads,
         "TLS" => Tls,
         "policy" => Policies,
-        "inbound" => [.. Tls, .. Policies, "Service"],
-        "application" => ["Endpoints", "Service", "EnvoyFilter", "Sidecar", .. Templates],
+        "inbound" => [.. Tls, .. Policies, MeshApi.Service.Name],
+        "application" => Deciding(CallPart.Applications),
         var gateway when gateway.StartsWith("gateway", StringComparison.Ordinal) || gateway is "SNI" or "port" => Gateways,
         // Only the call itself failed: whatever concerns it may be the reason.
         "call" => [.. Gateways, .. Policies, .. Routes],
         _ => [],
     };
+
+    private static string[] Deciding(CallPart parts) => [.. MeshApi.Deciding(parts)];
 }

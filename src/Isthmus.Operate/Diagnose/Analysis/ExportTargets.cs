@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Mesh.Config;
 using Isthmus.Operate.Inventory;
 
 namespace Isthmus.Operate.Diagnose.Analysis;
@@ -8,8 +9,6 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>Objects that are exported to namespaces which no cluster has, and so have no effect there. Pure.</summary>
 public static class ExportTargets
 {
-    private static readonly string[] Kinds = ["VirtualService", "DestinationRule", "ServiceEntry"];
-
     public static Analyzer Analyzer { get; } = new("export.NamespaceAnalyzer", "Checks that the namespaces exist to which objects are exported",
         [IstioCodes.ReferencedResourceNotFound], ["Namespace"], mesh =>
     {
@@ -18,7 +17,7 @@ public static class ExportTargets
             .Concat(["default", WellKnown.SystemNamespace, "kube-system"]).ToHashSet(StringComparer.Ordinal);
         return
             from cluster in mesh.Readable
-            from value in Kinds.SelectMany(cluster.Objects)
+            from value in MeshApi.Istio.SelectMany(kind => cluster.Objects(kind.Name))
             from target in (value["spec"]?["exportTo"] as JsonArray ?? []).Index()
             let ns = target.Item?.ToString() ?? ""
             where ns is not ("" or "*" or "." or "~") && !known.Contains(ns) && mesh.ReadsAll

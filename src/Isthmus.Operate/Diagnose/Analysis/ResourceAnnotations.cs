@@ -46,8 +46,8 @@ public static class ResourceAnnotations
     private static IEnumerable<Finding> Check(ClusterInventory cluster) =>
         cluster.Namespaces.SelectMany(ns => Check(cluster, "Namespace", $"Namespace {ns.Metadata.Name}", "", ns.Metadata.Annotations))
         .Concat(cluster.Services.SelectMany(service => Check(cluster, "Service", $"Service {service.Key}", "", service.Metadata.Annotations)))
-        .Concat(((string[])["Deployment", "StatefulSet", "DaemonSet"])
-            .SelectMany(kind => cluster.Objects(kind).SelectMany(value => Check(cluster, kind, ClusterInventory.NameOf(value), "", Texts(value)))))
+        .Concat(WorkloadTemplate.Kinds
+            .SelectMany(kind => cluster.Objects(kind.Name).SelectMany(value => Check(cluster, kind.Kind, ClusterInventory.NameOf(value), "", Texts(value)))))
         .Concat(cluster.Objects(MeshApi.ApiGateway.Name).SelectMany(gateway => CheckGateway(cluster, gateway)))
         .Concat(cluster.Templates.SelectMany(template => Check(cluster, "Pod", template.FullName, "spec.template.", template.Annotations)))
         // Other Pods have the annotations of their templates.
@@ -86,7 +86,7 @@ public static class ResourceAnnotations
                         "set proxyStatsMatcher in the annotation proxy.istio.io/config");
                 if (kind != "Pod")
                     yield return IstioCodes.MisplacedAnnotation.At(cluster, name, path, $"has no effect on a {kind}: it is for Pods",
-                        kind is "Deployment" or "StatefulSet" or "DaemonSet"
+                        MeshApi.IsWorkload(kind)
                             ? "move it to spec.template.metadata.annotations"
                             : "remove it, or move it to the Pods");
                 // Others write it on Pods that they capture.

@@ -9,7 +9,8 @@ using Isthmus.Wire.Xds;
 
 namespace Isthmus.Bench;
 
-/// <summary>What one changed HTTPRoute of a Gateway costs the publisher, without streams, for few and for many routes of ListenerSets.</summary>
+/// <summary>What one changed HTTPRoute or VirtualService of a Gateway costs the publisher, without streams, and HTTPRoutes for few and for many routes of
+/// ListenerSets.</summary>
 internal static class RoutesBench
 {
     internal const int RoutesOfSet = 16;
@@ -22,8 +23,34 @@ internal static class RoutesBench
         Console.WriteLine("routes   ListenerSets   first state: CPU ms   one changed route: CPU ms   allocated KiB   bytes for the proxy   one route "
             + "more: CPU ms   one changed Service: CPU ms");
         var (few, many) = (Measure(1000), Measure(40_000));
+        MeasureVirtualServices(1000);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"routes-40000-ratio: {many.Changed / few.Changed:0.00} (a changed route)   {many.Added / few.Added:0.00} (a route more)"));
+    }
+
+    /// <summary>As many VirtualServices of four routes each, at a Gateway of Istio.</summary>
+    private static void MeasureVirtualServices(int hosts)
+    {
+        var rig = new MeshRig("c1");
+        rig.App("c1", "app", "10.96.1.1", "10.244.1.1");
+        rig.Service("c1", "front", "10.96.0.20", target: 80);
+        rig.Config("{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: front, namespace: shop}, spec: {selector: {app: front}, "
+            + "servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]}}");
+        for (var host = 0; host < hosts; host++) VirtualService(rig, host, "a");
+        rig.Push();
+        var proxy = rig.Router("c1", "front");
+        var (stream, bytes) = (ScopesBench.Subscribe(proxy.Snapshot!), 0);
+        for (var change = 0; change < WarmUp; change++) Change(change % hosts, $"w{change}");
+        GC.Collect();
+        var changed = Measured(change => Change(change * 7 % hosts, $"c{change}"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{hosts} VirtualServices of four routes, one changed: CPU ms {changed:0.000}   bytes for the proxy {bytes}"));
+
+        void Change(int host, string mark)
+        {
+            VirtualService(rig, host, mark);
+            bytes = Deliver(rig, proxy, stream);
+        }
     }
 
     private static (double Changed, double Added) Measure(int routes)
@@ -54,15 +81,38 @@ internal static class RoutesBench
         void Change(int route, string mark)
         {
             Route(rig, route, mark, sets);
-            rig.Push();
-            bytes = 0;
-            foreach (var answer in stream.Update(proxy.Snapshot!))
-            {
-                bytes += answer.CalculateSize();
-                stream.Receive(new() { TypeUrl = answer.TypeUrl, ResponseNonce = answer.Nonce });
-            }
-            if (bytes == 0) throw new InvalidOperationException("the change does not reach the proxy");
+            bytes = Deliver(rig, proxy, stream);
         }
+    }
+
+    /// <returns>The bytes that the proxy gets.</returns>
+    private static int Deliver(MeshRig rig, ProxyFeed proxy, DeltaStream stream)
+    {
+        rig.Push();
+        var bytes = 0;
+        foreach (var answer in stream.Update(proxy.Snapshot!))
+        {
+            bytes += answer.CalculateSize();
+            stream.Receive(new() { TypeUrl = answer.TypeUrl, ResponseNonce = answer.Nonce });
+        }
+        return bytes > 0 ? bytes : throw new InvalidOperationException("the change does not reach the proxy");
+    }
+
+    private static void VirtualService(MeshRig rig, int host, string mark)
+    {
+        static JsonObject Rule(string path, string mark) => new()
+        {
+            ["match"] = new JsonArray(new JsonObject { ["uri"] = new JsonObject { ["prefix"] = path } }),
+            ["headers"] = new JsonObject { ["response"] = new JsonObject { ["set"] = new JsonObject { ["x-mark"] = mark } } },
+            ["route"] = new JsonArray(new JsonObject { ["destination"] = new JsonObject { ["host"] = "app" } }),
+        };
+        var item = Item("VirtualService", $"h{host}", new()
+        {
+            ["hosts"] = new JsonArray($"h{host}.example.com"), ["gateways"] = new JsonArray("front"),
+            ["http"] = new JsonArray(Rule("/a", "a"), Rule("/b", "b"), Rule("/c", "c"), Rule("/", mark)),
+        });
+        item["apiVersion"] = "networking.istio.io/v1";
+        rig.Writer.PutConfig("c1", item);
     }
 
     /// <returns>The CPU milliseconds of each.</returns>

@@ -28,7 +28,8 @@ public sealed class NewestServerTests : IAsyncLifetime
          ports: [{name: http, port: 80}], endpoints: [{addresses: [10.1.2.3]}]}
         ---
         {apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: istio-sidecar-injector, labels: {app: sidecar-injector}}, webhooks: [
-          {name: rev.namespace.sidecar-injector.istio.io, clientConfig: {service: {name: istiod, namespace: istio-system, path: /inject}, caBundle: YQ==}, admissionReviewVersions: [v1], sideEffects: None}]}
+          {name: rev.namespace.sidecar-injector.istio.io, clientConfig: {service: {name: istiod, namespace: istio-system, path: /inject}, caBundle: YQ==},
+           admissionReviewVersions: [v1], sideEffects: None}]}
         ---
         {apiVersion: v1, kind: Service, metadata: {name: istiod, namespace: istio-system, labels: {app: istiod}}, spec: {ports: [{name: https, port: 443}]}}
         """;

@@ -16,7 +16,8 @@ public sealed class CaptureDecisionTests
     private const string InMesh = """
         metadata: {name: web, namespace: shop, annotations: {sidecar.istio.io/status: "{}"}}
         spec:
-          initContainers: [{name: istio-validation, args: [istio-iptables, -p, "15001", -i, "*", -b, "*", --run-validation, --skip-rule-apply], env: [{name: ISTIO_META_DNS_CAPTURE, value: "true"}, {name: X, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]}]
+          initContainers: [{name: istio-validation, args: [istio-iptables, -p, "15001", -i, "*", -b, "*", --run-validation, --skip-rule-apply],
+             env: [{name: ISTIO_META_DNS_CAPTURE, value: "true"}, {name: X, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]}]
           containers: [{name: web}, {name: istio-proxy}]
         """;
 

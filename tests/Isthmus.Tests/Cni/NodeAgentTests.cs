@@ -100,7 +100,8 @@ public sealed class NodeAgentTests : IAsyncLifetime
             pod["spec"]!["automountServiceAccountToken"] = false;
             await _client.CreateAsync(Kinds.Pod, pod, Stop);
             await _client.PatchAsync(Kinds.Pod, "default", pod["metadata"]!["name"]!.ToString(), (JsonObject)JsonNode.Parse("""
-                {"status": {"podIP": "192.0.2.7", "initContainerStatuses": [{"name": "istio-validation", "image": "i", "imageID": "", "ready": false, "restartCount": 1, "state": {"waiting": {}}, "lastState": {"terminated": {"exitCode": 126}}}]}}
+                {"status": {"podIP": "192.0.2.7", "initContainerStatuses": [{"name": "istio-validation", "image": "i", "imageID": "", "ready": false,
+                    "restartCount": 1, "state": {"waiting": {}}, "lastState": {"terminated": {"exitCode": 126}}}]}}
                 """)!, PatchType.Merge, Stop, "status");
         }
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Stop);

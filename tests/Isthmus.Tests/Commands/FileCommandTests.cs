@@ -9,13 +9,20 @@ public sealed class FileCommandTests : IDisposable
 {
     private const string Dump = """
         {"configs": [
-          {"@type": "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump", "bootstrap": {"node": {"id": "sidecar~1.2.3.4~web.shop~shop.svc", "metadata": {"ISTIO_VERSION": "1.14.6"}, "user_agent_build_version": {"version": {"major_number": 1, "minor_number": 22, "patch": 2}}}}},
+          {"@type": "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump",
+           "bootstrap": {"node": {"id": "sidecar~1.2.3.4~web.shop~shop.svc", "metadata": {"ISTIO_VERSION": "1.14.6"},
+             "user_agent_build_version": {"version": {"major_number": 1, "minor_number": 22, "patch": 2}}}}},
           {"@type": "type.googleapis.com/envoy.admin.v3.ClustersConfigDump", "dynamic_active_clusters": [{"cluster": {"name": "outbound|80|v1|web.shop.svc.cluster.local", "type": "EDS"}}]},
-          {"@type": "type.googleapis.com/envoy.admin.v3.ListenersConfigDump", "dynamic_listeners": [{"name": "virtualInbound", "active_state": {"listener": {"name": "virtualInbound", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 15006}}, "filter_chains": [
+          {"@type": "type.googleapis.com/envoy.admin.v3.ListenersConfigDump",
+           "dynamic_listeners": [{"name": "virtualInbound",
+             "active_state": {"listener": {"name": "virtualInbound", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 15006}},
+               "filter_chains": [
             {"filters": [{"typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC", "rules": {"policies": {"ns[shop]-policy[open]-rule[0]": {}}}}}]}]}}}]},
           {"@type": "type.googleapis.com/envoy.admin.v3.RoutesConfigDump"},
           {"@type": "type.googleapis.com/envoy.admin.v3.SecretsConfigDump"},
-          {"@type": "type.googleapis.com/envoy.admin.v3.EcdsConfigDump", "ecds_filters": [{"ecds_filter": {"@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig", "name": "shop.filter", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"}}}]}]}
+          {"@type": "type.googleapis.com/envoy.admin.v3.EcdsConfigDump",
+           "ecds_filters": [{"ecds_filter": {"@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig", "name": "shop.filter",
+              "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"}}}]}]}
         """;
 
     private readonly string _directory = Directory.CreateTempSubdirectory("isthmus-files-").FullName;

@@ -113,13 +113,15 @@ public sealed class DumpTests : IDisposable
         """[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump.DynamicCluster","cluster":{"@type":"type.googleapis.com/envoy.config.cluster.v3.Cluster","name":"fixed"}}]""",
         "&mask=cluster.name")]
     [InlineData("resource=dynamic_active_clusters",
-        """[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump.DynamicCluster","version_info":""},{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump.DynamicCluster","version_info":""}]""",
+        """[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump.DynamicCluster","version_info":""},"""
+            + """{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump.DynamicCluster","version_info":""}]""",
         "&mask=version_info")]
     [InlineData("resource=static_listeners", "[]", "")]
     [InlineData("mask=dynamic_warming_clusters.cluster.name,bootstrap.node.id", """
         [{"@type":"type.googleapis.com/envoy.admin.v3.BootstrapConfigDump","bootstrap":{"node":{"id":"sidecar~1.2.3.4~p.n~n.svc"}}},
         {"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump","dynamic_warming_clusters":[{"cluster":{"@type":"type.googleapis.com/envoy.config.cluster.v3.Cluster","name":"waits"}}]},
-        {"@type":"type.googleapis.com/envoy.admin.v3.ListenersConfigDump"},{"@type":"type.googleapis.com/envoy.admin.v3.RoutesConfigDump"},{"@type":"type.googleapis.com/envoy.admin.v3.SecretsConfigDump"},{"@type":"type.googleapis.com/envoy.admin.v3.EcdsConfigDump"}]
+        {"@type":"type.googleapis.com/envoy.admin.v3.ListenersConfigDump"},{"@type":"type.googleapis.com/envoy.admin.v3.RoutesConfigDump"},
+        {"@type":"type.googleapis.com/envoy.admin.v3.SecretsConfigDump"},{"@type":"type.googleapis.com/envoy.admin.v3.EcdsConfigDump"}]
         """, "")]
     public async Task Resource_mask_and_name_select_as_in_Envoy(string query, string expected, string mask)
     {

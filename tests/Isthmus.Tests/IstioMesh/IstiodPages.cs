@@ -59,21 +59,26 @@ internal sealed class IstiodPages
     internal ConcurrentQueue<string> Asked { get; } = new();
 
     private static string Proxies => """
-        [{"cluster_id":"$CLUSTER","proxy":"web-5d9-w1.shop","proxy_type":"sidecar","istio_version":"$VERSION","cluster_sent":"n1","cluster_acked":"n1","listener_sent":"n2","listener_acked":"n2","route_sent":"n3","route_acked":"n3","endpoint_sent":"n4","endpoint_acked":"n4",
+        [{"cluster_id":"$CLUSTER","proxy":"web-5d9-w1.shop","proxy_type":"sidecar","istio_version":"$VERSION","cluster_sent":"n1","cluster_acked":"n1",
+          "listener_sent":"n2","listener_acked":"n2","route_sent":"n3","route_acked":"n3","endpoint_sent":"n4","endpoint_acked":"n4",
           "resources":{"type.googleapis.com/envoy.config.cluster.v3.Cluster":{"sent":"n1","acked":"n1","sentTime":"2026-11-27T10:00:00Z"}}},
-         {"cluster_id":"$CLUSTER","proxy":"sleep-8b4-s1.shop","proxy_type":"sidecar","istio_version":"$VERSION","cluster_sent":"n1","cluster_acked":"n1","listener_sent":"n5","listener_acked":"n2","route_sent":"n3","route_acked":"n3","endpoint_sent":"n4","endpoint_acked":"n4",
+         {"cluster_id":"$CLUSTER","proxy":"sleep-8b4-s1.shop","proxy_type":"sidecar","istio_version":"$VERSION","cluster_sent":"n1","cluster_acked":"n1",
+          "listener_sent":"n5","listener_acked":"n2","route_sent":"n3","route_acked":"n3","endpoint_sent":"n4","endpoint_acked":"n4",
           "resources":{"type.googleapis.com/envoy.config.cluster.v3.Cluster":{"sent":"n1","acked":"n1","sentTime":"2026-11-27T10:00:00Z"},
            "type.googleapis.com/envoy.config.listener.v3.Listener":{"sent":"n5","acked":"n2","sentTime":"2026-11-27T10:00:00Z"}}},
-         {"cluster_id":"$CLUSTER","proxy":"istio-ingressgateway-6f5-g1.istio-system","proxy_type":"router","istio_version":"$VERSION","cluster_sent":"n1","cluster_acked":"n1","listener_sent":"n7","listener_acked":"n6","endpoint_sent":"n4","endpoint_acked":"n4",
+         {"cluster_id":"$CLUSTER","proxy":"istio-ingressgateway-6f5-g1.istio-system","proxy_type":"router","istio_version":"$VERSION","cluster_sent":"n1",
+          "cluster_acked":"n1","listener_sent":"n7","listener_acked":"n6","endpoint_sent":"n4","endpoint_acked":"n4",
           "resources":{"type.googleapis.com/envoy.config.cluster.v3.Cluster":{"sent":"n1","acked":"n1","sentTime":"2026-11-27T10:00:00Z"},
-           "type.googleapis.com/envoy.config.listener.v3.Listener":{"sent":"n7","acked":"n6","sentTime":"2026-11-27T10:00:00Z","lastError":"Error adding/updating listener(s) 0.0.0.0_8080: no such filter"}}}]
+           "type.googleapis.com/envoy.config.listener.v3.Listener":{"sent":"n7","acked":"n6","sentTime":"2026-11-27T10:00:00Z",
+            "lastError":"Error adding/updating listener(s) 0.0.0.0_8080: no such filter"}}}]
         """;
 
     private const string Clients =
         """{"totalClients":3,"clients":[{"connectionId":"web-5d9-w1.shop-1","connectedAt":"2026-11-27T10:00:00Z","address":"10.1.0.3:4000"}]}""";
 
     private static string Shards(string cluster, string web) => $$$"""
-        {"web.shop.svc.cluster.local":{"shop":{"Shards":{"Kubernetes/{{{cluster}}}":[{"Labels":{"app":"web"},"Addresses":["{{{web}}}"],"ServicePortName":"http","EndpointPort":8080,"TLSMode":"istio","Namespace":"shop","WorkloadName":"web","HealthStatus":1,"NodeName":"node"}]},"ServiceAccounts":{} } } }
+        {"web.shop.svc.cluster.local":{"shop":{"Shards":{"Kubernetes/{{{cluster}}}":[{"Labels":{"app":"web"},"Addresses":["{{{web}}}"],"ServicePortName":"http",
+              "EndpointPort":8080,"TLSMode":"istio","Namespace":"shop","WorkloadName":"web","HealthStatus":1,"NodeName":"node"}]},"ServiceAccounts":{} } } }
         """;
 
     internal async Task ServeAsync(Socket socket, CancellationToken stop)

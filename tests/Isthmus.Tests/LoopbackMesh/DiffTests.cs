@@ -79,7 +79,8 @@ public sealed class DiffTests(LoopbackMeshRig mesh)
             kind: PeerAuthentication
             metadata: {name: locked, namespace: foreseen}
             spec: {selector: {matchLabels: {app: called}}, mtls: {mode: STRICT}}
-            """, "called.foreseen | ~ requests are now denied, except those that AuthorizationPolicy foreseen/known (rule 0) allows", "+ AuthorizationPolicy foreseen/known (rule 0) allows requests from spiffe://cluster.local/ns/other/sa/friend",
+            """, "called.foreseen | ~ requests are now denied, except those that AuthorizationPolicy foreseen/known (rule 0) allows",
+            "+ AuthorizationPolicy foreseen/known (rule 0) allows requests from spiffe://cluster.local/ns/other/sa/friend",
             "~ plain text is no longer accepted on port 5000: callers need mutual TLS");
         Assert.DoesNotContain("caller.foreseen", denial, StringComparison.Ordinal);
         const string nobody = "called.foreseen | ~ requests are now denied: AuthorizationPolicy foreseen/nobody allows nobody";

@@ -77,7 +77,8 @@ public sealed class GatewayTraceTests(LoopbackMeshRig mesh, FaultyServices servi
           hosts: [$claimed.example.com]
           gateways: [istio-system/$door]
           http:
-          - {name: admins, match: [{uri: {prefix: /hello}, headers: {'@request.auth.claims.group': {exact: admin}}}], route: [{destination: {host: $both.$ns.svc.cluster.local, port: {number: 18081}}}]}
+          - {name: admins, match: [{uri: {prefix: /hello}, headers: {'@request.auth.claims.group': {exact: admin}}}],
+             route: [{destination: {host: $both.$ns.svc.cluster.local, port: {number: 18081}}}]}
           - {name: guarded, match: [{uri: {prefix: /guarded}}], route: [{destination: {host: $tokened.$ns.svc.cluster.local}}]}
           - {name: others, match: [{uri: {prefix: /hello}}], redirect: {uri: /login}}
           - {name: staff, match: [{uri: {prefix: /staff}, headers: {'@request.auth.claims.group': {exact: admin}}}], redirect: {uri: /desk}}

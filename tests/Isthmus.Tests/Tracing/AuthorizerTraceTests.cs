@@ -16,7 +16,8 @@ public sealed class AuthorizerTraceTests
     private const string Callers = """
 
         ---
-        {apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: callers, namespace: shop}, spec: {selector: {matchLabels: {app: authz}}, rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/frontend]}}]}]}}
+        {apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: callers, namespace: shop},
+         spec: {selector: {matchLabels: {app: authz}}, rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/frontend]}}]}]}}
         """;
 
     [Fact]
@@ -121,11 +122,15 @@ public sealed class AuthorizerTraceTests
         var provider = setting.Length > 0 ? $", {setting}" : "";
         scenario.One += "\n---\n" + Service + """
             ---
-            {apiVersion: v1, kind: Pod, metadata: {name: authz-1, namespace: shop, labels: {app: authz}}, spec: {containers: [{name: web, ports: [{containerPort: 8080}]}, {name: istio-proxy}]}, status: {phase: Running, podIP: 10.1.0.8, conditions: [{type: Ready, status: "True"}]}}
+            {apiVersion: v1, kind: Pod, metadata: {name: authz-1, namespace: shop, labels: {app: authz}},
+             spec: {containers: [{name: web, ports: [{containerPort: 8080}]}, {name: istio-proxy}]},
+             status: {phase: Running, podIP: 10.1.0.8, conditions: [{type: Ready, status: "True"}]}}
             ---
-            {apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: "extensionProviders: [{name: authz, envoyExtAuthzHttp: {service: authz.shop.svc.cluster.local, port: 8000<provider>}}]"}}
+            {apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system},
+             data: {mesh: "extensionProviders: [{name: authz, envoyExtAuthzHttp: {service: authz.shop.svc.cluster.local, port: 8000<provider>}}]"}}
             ---
-            {apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: ask, namespace: shop}, spec: {selector: {matchLabels: {app: orders}}, action: CUSTOM, provider: {name: authz}, rules: [{}]}}
+            {apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: ask, namespace: shop},
+             spec: {selector: {matchLabels: {app: orders}}, action: CUSTOM, provider: {name: authz}, rules: [{}]}}
             """.Replace("<provider>", provider, StringComparison.Ordinal);
         var (own, callers) = (JsonNode.Parse(scenario.Callee)!, JsonNode.Parse(scenario.Client.Replace("outbound|80||orders", "outbound|8000||authz",
             StringComparison.Ordinal).Replace("10.1.0.5", "10.1.0.8", StringComparison.Ordinal).Replace("orders;shop;orders;v1", "authz;shop;authz;v1",

@@ -131,7 +131,10 @@ public sealed class ChangedRequestTests
         scenario.One += $$$"""
 
             ---
-            {apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: orders, namespace: shop}, spec: {parentRefs: [{group: "", kind: Service, name: orders}], rules: [{matches: [{path: {value: /old}}], {{{remove}}}, backendRefs: [{name: orders, port: 80}]}, {{{{remove}}}, backendRefs: [{name: orders, port: 80}]}] } }
+            {apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: orders, namespace: shop},
+             spec: {parentRefs: [{group: "", kind: Service, name: orders}],
+              rules: [{matches: [{path: {value: /old}}], {{{remove}}}, backendRefs: [{name: orders, port: 80}]},
+               {{{{remove}}}, backendRefs: [{name: orders, port: 80}]}] } }
             """;
         var problem = scenario.Walk().Failure!.Problem!;
         Assert.Equal(("HTTPRoute shop/orders in c1", "spec.rules[1].filters[*].requestHeaderModifier.remove"), (problem.Object, problem.Path));
@@ -143,7 +146,9 @@ public sealed class ChangedRequestTests
         scenario.One += $$"""
 
             ---
-            {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: orders, namespace: shop}, spec: {hosts: [orders.shop.svc.cluster.local], http: [{match: [{uri: {prefix: {{prefix}} } }], {{change}}, route: [{destination: {host: orders} }] }] } }
+            {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: orders, namespace: shop},
+             spec: {hosts: [orders.shop.svc.cluster.local],
+              http: [{match: [{uri: {prefix: {{prefix}} } }], {{change}}, route: [{destination: {host: orders} }] }] } }
             """;
         return scenario.Walk($"http://orders{(prefix == "/" ? "" : "/api/status")}").Failure!.Problem!;
     }

@@ -434,7 +434,9 @@ public sealed class ClusterTrialTests
             + (more.Length > 0 ? $"\n---\n{more}" : ""), "c1").OfType<JsonObject>());
 
     private static string Entry(string ports, string network) => $$$"""
-        {apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: vm, namespace: shop}, spec: {hosts: [vm.example.com], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 8080, name: http, protocol: HTTP}], workloadSelector: {labels: {app: vm} } } }
+        {apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: vm, namespace: shop},
+         spec: {hosts: [vm.example.com], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 8080, name: http, protocol: HTTP}],
+          workloadSelector: {labels: {app: vm} } } }
         ---
         {apiVersion: networking.istio.io/v1, kind: WorkloadEntry, metadata: {name: vm, namespace: shop}, spec: {address: 10.1.9.9, labels: {app: vm}, ports: {{{ports}}}, {{{network}}} } }
         """;

@@ -23,26 +23,47 @@ public sealed class ConnectionTrialTests
     private const string Patch = """
 
         ---
-        {apiVersion: networking.istio.io/v1alpha3, kind: EnvoyFilter, metadata: {name: limits, namespace: shop}, spec: {configPatches: [{applyTo: NETWORK_FILTER, match: {context: SIDECAR_INBOUND, listener: {filterChain: {filter: {name: envoy.filters.network.tcp_proxy}}}}, patch: {operation: MERGE, value: {name: envoy.filters.network.tcp_proxy, typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, idle_timeout: 1s}}}}]}}
+        {apiVersion: networking.istio.io/v1alpha3, kind: EnvoyFilter, metadata: {name: limits, namespace: shop},
+         spec: {configPatches: [{applyTo: NETWORK_FILTER,
+            match: {context: SIDECAR_INBOUND, listener: {filterChain: {filter: {name: envoy.filters.network.tcp_proxy}}}},
+            patch: {operation: MERGE, value: {name: envoy.filters.network.tcp_proxy,
+              typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, idle_timeout: 1s}}}}]}}
         """;
 
     /// <summary>An ingress gateway of c2, which serves <c>orders</c> with TLS.</summary>
     private const string Entrance = """
 
         ---
-        {apiVersion: v1, kind: Pod, metadata: {name: ing, namespace: istio-system, labels: {istio: ingress}}, spec: {containers: [{name: istio-proxy, args: [proxy, router]}]}, status: {phase: Running, podIP: 10.1.0.11, conditions: [{type: Ready, status: "True"}]}}
+        {apiVersion: v1, kind: Pod, metadata: {name: ing, namespace: istio-system, labels: {istio: ingress}},
+         spec: {containers: [{name: istio-proxy, args: [proxy, router]}]},
+         status: {phase: Running, podIP: 10.1.0.11, conditions: [{type: Ready, status: "True"}]}}
         ---
-        {apiVersion: v1, kind: Service, metadata: {name: ingress, namespace: istio-system}, spec: {clusterIP: 10.96.0.9, selector: {istio: ingress}, ports: [{name: https, port: 443, targetPort: 8443}]}, status: {loadBalancer: {ingress: [{ip: 172.18.2.9}]}}}
+        {apiVersion: v1, kind: Service, metadata: {name: ingress, namespace: istio-system},
+         spec: {clusterIP: 10.96.0.9, selector: {istio: ingress}, ports: [{name: https, port: 443, targetPort: 8443}]},
+         status: {loadBalancer: {ingress: [{ip: 172.18.2.9}]}}}
         ---
-        {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: ingress-1, namespace: istio-system, labels: {kubernetes.io/service-name: ingress}}, ports: [{name: https, port: 8443}], endpoints: [{addresses: [10.1.0.11], targetRef: {kind: Pod, name: ing}}]}
+        {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice,
+         metadata: {name: ingress-1, namespace: istio-system, labels: {kubernetes.io/service-name: ingress}}, ports: [{name: https, port: 8443}],
+         endpoints: [{addresses: [10.1.0.11], targetRef: {kind: Pod, name: ing}}]}
         ---
-        {apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: partner, namespace: istio-system}, spec: {selector: {istio: ingress}, servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: [orders], tls: {mode: SIMPLE, credentialName: partner}}]}}
+        {apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: partner, namespace: istio-system},
+         spec: {selector: {istio: ingress}, servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: [orders],
+            tls: {mode: SIMPLE, credentialName: partner}}]}}
         """;
 
     private const string EntranceDump = """
-        {"config_dump": {"configs": [{"@type": "x.ListenersConfigDump", "dynamic_listeners": [{"active_state": {"listener": {"name": "0.0.0.0_8443", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 8443}}, "traffic_direction": "OUTBOUND", "listener_filters": [{"name": "envoy.filters.listener.tls_inspector"}],
-          "filter_chains": [{"filter_chain_match": {"server_names": ["orders"]}, "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", "common_tls_context": {"tls_certificate_sds_secret_configs": [{"name": "kubernetes://partner"}]}}},
-           "filters": [{"name": "http", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", "stat_prefix": "x", "route_config": {"name": "r", "virtual_hosts": [{"name": "any", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "direct_response": {"status": 200}}]}]},
+        {"config_dump": {"configs": [{"@type": "x.ListenersConfigDump",
+            "dynamic_listeners": [{"active_state": {"listener": {"name": "0.0.0.0_8443",
+                "address": {"socket_address": {"address": "0.0.0.0", "port_value": 8443}}, "traffic_direction": "OUTBOUND",
+                "listener_filters": [{"name": "envoy.filters.listener.tls_inspector"}],
+          "filter_chains": [{"filter_chain_match": {"server_names": ["orders"]},
+            "transport_socket": {"name": "envoy.transport_sockets.tls",
+             "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+              "common_tls_context": {"tls_certificate_sds_secret_configs": [{"name": "kubernetes://partner"}]}}},
+           "filters": [{"name": "http",
+             "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+              "stat_prefix": "x", "route_config": {"name": "r",
+               "virtual_hosts": [{"name": "any", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "direct_response": {"status": 200}}]}]},
             "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}]}}]}]}}}]}]},
          "clusters": {}, "pod": {"listening": ["0.0.0.0:8443"]}}
         """;
@@ -142,13 +163,16 @@ public sealed class ConnectionTrialTests
         var cluster = client["config_dump"]!["configs"]![0]!["dynamic_active_clusters"]![1]!["cluster"]!.AsObject();
         cluster.Remove("transport_socket_matches");
         cluster["transport_socket"] = JsonNode.Parse($$$"""
-            {"name": "envoy.transport_sockets.tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", "common_tls_context": {}, "sni": "{{{sni}}}"}}
+            {"name": "envoy.transport_sockets.tls",
+             "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", "common_tls_context": {},
+              "sni": "{{{sni}}}"}}
             """);
         cluster["metadata"] = JsonNode.Parse(
             """{"filter_metadata": {"istio": {"config": "/apis/networking.istio.io/v1alpha3/namespaces/shop/destination-rule/orders"}}}""");
         if (sni.Length == 0)
             cluster["typed_extension_protocol_options"] = JsonNode.Parse("""
-                {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions", "upstream_http_protocol_options": {"auto_sni": true}, "explicit_http_config": {"http_protocol_options": {}}}}
+                {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                  "upstream_http_protocol_options": {"auto_sni": true}, "explicit_http_config": {"http_protocol_options": {}}}}
                 """);
         scenario.Client = client.ToJsonString();
         scenario.Call = code.Length == 0 ? null : new("GET /", false, 503, 40, "172.18.2.9:443", "UF,URX", "connection_reset", []);
@@ -195,7 +219,9 @@ public sealed class ConnectionTrialTests
         scenario.Two += $$"""
 
             ---
-            {apiVersion: v1, kind: Service, metadata: {name: lb, namespace: shop}, spec: {type: LoadBalancer, clusterIP: 10.96.0.19, selector: {app: orders}, ports: [{name: http, port: 80, targetPort: 8080}]}, status: {loadBalancer: {ingress: [{ip: 172.18.2.8}]} } }
+            {apiVersion: v1, kind: Service, metadata: {name: lb, namespace: shop},
+             spec: {type: LoadBalancer, clusterIP: 10.96.0.19, selector: {app: orders}, ports: [{name: http, port: 80, targetPort: 8080}]},
+             status: {loadBalancer: {ingress: [{ip: 172.18.2.8}]} } }
             ---
             {apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: all, namespace: shop}, spec: {mtls: {mode: {{mode}} } } }
             """;
@@ -210,9 +236,12 @@ public sealed class ConnectionTrialTests
     private const string Exposed = """
 
         ---
-        {apiVersion: v1, kind: Service, metadata: {name: lb, namespace: shop}, spec: {type: LoadBalancer, clusterIP: 10.96.0.19, selector: {app: orders}, ports: [{name: http, port: 80, targetPort: 8080, nodePort: 31080}]}, status: {loadBalancer: {ingress: [{ip: 172.18.2.8}]}}}
+        {apiVersion: v1, kind: Service, metadata: {name: lb, namespace: shop},
+         spec: {type: LoadBalancer, clusterIP: 10.96.0.19, selector: {app: orders}, ports: [{name: http, port: 80, targetPort: 8080, nodePort: 31080}]},
+         status: {loadBalancer: {ingress: [{ip: 172.18.2.8}]}}}
         ---
-        {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: lb-1, namespace: shop, labels: {kubernetes.io/service-name: lb}}, ports: [{name: http, port: 8080}], endpoints: [{addresses: [10.1.0.5], targetRef: {kind: Pod, name: orders-b}}]}
+        {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: lb-1, namespace: shop, labels: {kubernetes.io/service-name: lb}},
+         ports: [{name: http, port: 8080}], endpoints: [{addresses: [10.1.0.5], targetRef: {kind: Pod, name: orders-b}}]}
         ---
         {apiVersion: v1, kind: Pod, metadata: {name: other, namespace: istio-system}, spec: {containers: [{name: web}]}, status: {phase: Running, podIP: 10.1.0.12, hostIP: 172.18.0.3}}
         """;
@@ -257,7 +286,8 @@ public sealed class ConnectionTrialTests
         scenario.Two += Exposed + """
 
             ---
-            {apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: callers, namespace: shop}, spec: {rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/buyer]}}]}]}}
+            {apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: callers, namespace: shop},
+             spec: {rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/buyer]}}]}]}}
             """;
         scenario.CalleeThere = Permissive(scenario.CalleeThere).Replace("\"http_filters\": [", "\"http_filters\": [" + AuthorizerTraceTests.Rbac,
             StringComparison.Ordinal);
@@ -339,7 +369,8 @@ public sealed class ConnectionTrialTests
         scenario.One += $$"""
 
             ---
-            {apiVersion: v1, kind: Service, metadata: {name: a-metrics, namespace: shop}, spec: {clusterIP: 10.96.0.20, selector: {app: orders}, ports: [{name: {{name}}, port: 9090, targetPort: 8080}]} }
+            {apiVersion: v1, kind: Service, metadata: {name: a-metrics, namespace: shop},
+             spec: {clusterIP: 10.96.0.20, selector: {app: orders}, ports: [{name: {{name}}, port: 9090, targetPort: 8080}]} }
             ---
             {apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: gets, namespace: shop}, spec: {rules: [{to: [{operation: {methods: [GET]} }]}]} }
             """;

@@ -8,7 +8,8 @@ public sealed class EjectionCauseTests
     private const string OfGateway = """
 
         ---
-        {apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: ew, namespace: istio-system}, spec: {selector: {matchLabels: {istio: eastwest}}, rules: [{from: [{source: {namespaces: [shop]}}]}]}}
+        {apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: ew, namespace: istio-system},
+         spec: {selector: {matchLabels: {istio: eastwest}}, rules: [{from: [{source: {namespaces: [shop]}}]}]}}
         """;
 
     [Theory]

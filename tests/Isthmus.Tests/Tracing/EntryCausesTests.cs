@@ -14,7 +14,8 @@ public sealed class EntryCausesTests
 {
     private const string Gateway = "apiVersion: gateway.networking.k8s.io/v1, kind: Gateway", Pods =
         """
-        {apiVersion: v1, kind: Pod, metadata: {name: front, namespace: edge, labels: {app: front, gateway.networking.k8s.io/gateway-name: front}}, spec: {containers: [{name: istio-proxy}]}, status: {phase: Running}}
+        {apiVersion: v1, kind: Pod, metadata: {name: front, namespace: edge, labels: {app: front, gateway.networking.k8s.io/gateway-name: front}},
+         spec: {containers: [{name: istio-proxy}]}, status: {phase: Running}}
         ---
         {apiVersion: v1, kind: Service, metadata: {name: front, namespace: edge}, spec: {selector: {app: front}, ports: [{name: http, port: 80}, {name: https, port: 443}]}}
         """;
@@ -68,7 +69,8 @@ public sealed class EntryCausesTests
         chain.Remove("filter_chain_match");
         chain["transport_socket"] = JsonNode.Parse($$$$$$"""
             {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", "require_client_certificate": true, "common_tls_context": {
-             "tls_certificate_sds_secret_configs": [{"name": "default"}], "combined_validation_context": {"default_validation_context": {}, "validation_context_sds_secret_config": {"name": "{{{{{{root}}}}}}"}}}}}
+             "tls_certificate_sds_secret_configs": [{"name": "default"}],
+             "combined_validation_context": {"default_validation_context": {}, "validation_context_sds_secret_config": {"name": "{{{{{{root}}}}}}"}}}}}
             """);
         configs.Add(JsonNode.Parse(scenario.Client)!["config_dump"]!["configs"]!.AsArray().Last()!.DeepClone());
         scenario.Gateway = page.ToJsonString();
@@ -248,7 +250,8 @@ public sealed class EntryCausesTests
             ---
             {apiVersion: v1, kind: Pod, metadata: {name: other, namespace: edge, labels: {istio: other}}, spec: {containers: [{name: istio-proxy}]}, status: {phase: Running}}
             ---
-            {apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: shop, namespace: edge}, spec: {selector: { {{{selector}}} }, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*.example.com']}]}}
+            {apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: shop, namespace: edge},
+             spec: {selector: { {{{selector}}} }, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*.example.com']}]}}
             """;
         var facts = scenario.Facts("shop.example.com");
         facts = new(facts.Clusters, new("c1", "edge", "door"), facts.Target, facts.Now);

@@ -96,9 +96,13 @@ public sealed class EntryEndpointTests
         scenario.One += $$"""
 
             ---
-            {apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: legacy, namespace: shop}, spec: {hosts: [legacy.example], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}], workloadSelector: {labels: {app: legacy} } } }
+            {apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: legacy, namespace: shop},
+             spec: {hosts: [legacy.example], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}],
+              workloadSelector: {labels: {app: legacy} } } }
             ---
-            {apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: own, namespace: taken}, spec: {hosts: [own.example], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}], workloadSelector: {labels: {app: legacy} } } }
+            {apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: own, namespace: taken},
+             spec: {hosts: [own.example], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}],
+              workloadSelector: {labels: {app: legacy} } } }
             ---
             """ + (kind == "Pod"
                 ? $"\n{{apiVersion: v1, kind: Pod, metadata: {{name: legacy, namespace: {ns}, labels: {{{labels}}}}}, "
@@ -134,7 +138,9 @@ public sealed class EntryEndpointTests
         scenario.One = scenario.One.Replace("{name: web, ports: [{containerPort: 8080}]}, {name: istio-proxy}", "{name: web}", StringComparison.Ordinal) + $$"""
 
             ---
-            {apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: ext, namespace: shop}, spec: {hosts: [ext.example], location: MESH_EXTERNAL, resolution: {{(endpoints.Contains("net", StringComparison.Ordinal) ? "DNS" : "STATIC")}}, ports: [{number: 80, name: http, protocol: HTTP, targetPort: 8443}], {{endpoints}} } }
+            {apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: ext, namespace: shop},
+             spec: {hosts: [ext.example], location: MESH_EXTERNAL, resolution: {{(endpoints.Contains("net", StringComparison.Ordinal) ? "DNS" : "STATIC")}},
+              ports: [{number: 80, name: http, protocol: HTTP, targetPort: 8443}], {{endpoints}} } }
             """;
         return scenario;
     }

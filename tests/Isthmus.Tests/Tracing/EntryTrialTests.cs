@@ -251,7 +251,8 @@ public sealed class EntryTrialTests
         scenario.One += $$"""
 
             ---
-            {apiVersion: v1, kind: Pod, metadata: {name: door, namespace: edge, labels: {istio: door, gateway.networking.k8s.io/gateway-name: front} }, spec: {containers: [{name: istio-proxy, volumeMounts: {{mounts}} }], volumes: {{volumes}} }, status: {phase: Running} }
+            {apiVersion: v1, kind: Pod, metadata: {name: door, namespace: edge, labels: {istio: door, gateway.networking.k8s.io/gateway-name: front} },
+             spec: {containers: [{name: istio-proxy, volumeMounts: {{mounts}} }], volumes: {{volumes}} }, status: {phase: Running} }
             ---
             {apiVersion: v1, kind: Service, metadata: {name: door, namespace: edge}, spec: {selector: {istio: door}, ports: [{name: http, port: 80}, {name: https, port: 443}]} }
             ---

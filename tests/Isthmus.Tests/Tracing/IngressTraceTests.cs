@@ -154,7 +154,8 @@ public sealed class IngressTraceTests
             ---
             {apiVersion: v1, kind: Pod, metadata: {name: front, namespace: istio-system, labels: {istio: ingressgateway}}, spec: {containers: [{name: istio-proxy}]}, status: {phase: Running} }
             ---
-            {apiVersion: v1, kind: Service, metadata: {name: istio-ingressgateway, namespace: istio-system}, spec: {selector: {istio: ingressgateway}, ports: [{name: http, port: 80, targetPort: 8080}]}}
+            {apiVersion: v1, kind: Service, metadata: {name: istio-ingressgateway, namespace: istio-system},
+             spec: {selector: {istio: ingressgateway}, ports: [{name: http, port: 80, targetPort: 8080}]}}
             ---
             {apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: istio}, spec: {controller: {{{IngressSettings.Controller}}} }}
             ---

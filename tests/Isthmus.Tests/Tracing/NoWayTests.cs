@@ -155,7 +155,8 @@ public sealed class NoWayTests
             ---
             {apiVersion: v1, kind: Service, metadata: {name: orders, namespace: store}, spec: {clusterIP: 10.96.0.6, selector: {app: orders}, ports: [{name: http, port: 80}]}}
             ---
-            {apiVersion: v1, kind: Pod, metadata: {name: orders-x, namespace: store, labels: {app: orders}}, spec: {containers: [{name: web}]}, status: {phase: Running, podIP: 10.1.0.8, conditions: [{type: Ready, status: "{{{{ready}}}}"}]}}
+            {apiVersion: v1, kind: Pod, metadata: {name: orders-x, namespace: store, labels: {app: orders}}, spec: {containers: [{name: web}]},
+             status: {phase: Running, podIP: 10.1.0.8, conditions: [{type: Ready, status: "{{{{ready}}}}"}]}}
             """;
         var problem = scenario.Walk(target).Failure!.Problem!;
         Assert.Equal(("ISM2049", "Service shop/orders in c1"), (problem.Code, problem.Object));
@@ -163,7 +164,8 @@ public sealed class NoWayTests
         Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);
 
         static string Of(string yaml) => string.Join("---",
-            yaml.Replace("selector: {app: orders}", "selector: {app: gone}", StringComparison.Ordinal).Split("---").Where(one => !one.Contains("kind: Deployment, metadata: {name: orders", StringComparison.Ordinal)));
+            yaml.Replace("selector: {app: orders}", "selector: {app: gone}", StringComparison.Ordinal).Split("---")
+                .Where(one => !one.Contains("kind: Deployment, metadata: {name: orders", StringComparison.Ordinal)));
     }
 
     /// <summary>The caller's proxy knows the gateway of the other network, and that knows no Pod.</summary>

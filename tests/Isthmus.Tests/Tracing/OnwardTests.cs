@@ -16,7 +16,8 @@ public sealed class OnwardTests
     private const string Egress = """
 
         ---
-        {apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: egress, namespace: shop}, spec: {selector: {app: orders}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}]}}
+        {apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: egress, namespace: shop},
+         spec: {selector: {app: orders}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}]}}
         """;
 
     /// <summary>The gateway is not at fault, whatever the call meets.</summary>
@@ -67,7 +68,8 @@ public sealed class OnwardTests
         scenario.One = scenario.One.Replace(", {name: istio-proxy, env: [{name: ISTIO_META_CLUSTER_ID, value: c1}]}]", "]", StringComparison.Ordinal) + """
 
             ---
-            {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: orders-1, namespace: shop, labels: {kubernetes.io/service-name: orders}}, ports: [{name: http, port: 8080}], endpoints: [{addresses: [10.1.0.5], targetRef: {kind: Pod, name: orders-a}}]}
+            {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: orders-1, namespace: shop, labels: {kubernetes.io/service-name: orders}},
+             ports: [{name: http, port: 8080}], endpoints: [{addresses: [10.1.0.5], targetRef: {kind: Pod, name: orders-a}}]}
             """;
         var trace = scenario.Walk(Host);
         Assert.True(trace.Succeeds, trace.Failure?.Problem?.ToString());

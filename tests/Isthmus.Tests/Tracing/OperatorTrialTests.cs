@@ -340,7 +340,8 @@ public sealed class OperatorTrialTests
             "{containers: [{name: istio-proxy, args: [proxy, router], env: [{name: ISTIO_META_NETWORK", StringComparison.Ordinal) + """
 
             ---
-            {apiVersion: v1, kind: Pod, metadata: {name: app, namespace: istio-system, labels: {istio: eastwest}}, spec: {containers: [{name: web}]}, status: {phase: Running, podIP: 10.1.0.8, conditions: [{type: Ready, status: "True"}]}}
+            {apiVersion: v1, kind: Pod, metadata: {name: app, namespace: istio-system, labels: {istio: eastwest}}, spec: {containers: [{name: web}]},
+             status: {phase: Running, podIP: 10.1.0.8, conditions: [{type: Ready, status: "True"}]}}
             """;
         var trace = scenario.Walk();
         var hop = Assert.Single(trace.Hops, hop => hop.Problem?.Code == "ISM1556");
@@ -386,7 +387,8 @@ public sealed class OperatorTrialTests
     public void A_host_outside_that_leads_to_a_workload_of_the_mesh_is_told(string spec, string owner, string path)
     {
         var facts = Facts($$$"""
-            {apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: store, namespace: shop}, {{{spec}}}, hosts: [store.example.com], resolution: DNS, ports: [{number: 80, name: http, protocol: HTTP}]}}
+            {apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: store, namespace: shop}, {{{spec}}}, hosts: [store.example.com],
+             resolution: DNS, ports: [{number: 80, name: http, protocol: HTTP}]}}
             """, "store.example.com");
         var cluster = facts.Home;
         var pod = cluster.Pods.First(one => one.Metadata.Name == "orders-a");
@@ -400,7 +402,10 @@ public sealed class OperatorTrialTests
         var facts = Facts("""
             {apiVersion: v1, kind: Service, metadata: {name: late, namespace: shop}, spec: {selector: {app: late}, ports: [{name: http, port: 80}]}}
             ---
-            {apiVersion: v1, kind: Pod, metadata: {name: late, namespace: shop, labels: {app: late}}, spec: {containers: [{name: web}, {name: istio-proxy, env: [{name: PROXY_CONFIG, value: '{"discoveryAddress": "istiod.istio-systen.svc:15012"}'}]}]}, status: {phase: Running, containerStatuses: [{name: web, ready: true}, {name: istio-proxy, ready: false, state: {running: {}}}]}}
+            {apiVersion: v1, kind: Pod, metadata: {name: late, namespace: shop, labels: {app: late}},
+             spec: {containers: [{name: web}, {name: istio-proxy,
+                env: [{name: PROXY_CONFIG, value: '{"discoveryAddress": "istiod.istio-systen.svc:15012"}'}]}]},
+             status: {phase: Running, containerStatuses: [{name: web, ready: true}, {name: istio-proxy, ready: false, state: {running: {}}}]}}
             """, "late");
         var causes = new TraceCauses(facts, new TraceNeeds(facts));
         var problem = causes.Availability.Empty(new(facts.Home, facts.Home.Service("shop", "late")!), 80);
@@ -413,7 +418,10 @@ public sealed class OperatorTrialTests
     public void A_control_plane_whose_Service_is_gone_is_told()
     {
         var facts = Facts("""
-            {apiVersion: v1, kind: Pod, metadata: {name: late, namespace: shop, labels: {app: late}}, spec: {containers: [{name: web}, {name: istio-proxy, env: [{name: PROXY_CONFIG, value: '{"discoveryAddress": "istiod.istio-system.svc:15012"}'}]}]}, status: {phase: Running, containerStatuses: [{name: web, ready: true}, {name: istio-proxy, ready: false, state: {running: {}}}]}}
+            {apiVersion: v1, kind: Pod, metadata: {name: late, namespace: shop, labels: {app: late}},
+             spec: {containers: [{name: web}, {name: istio-proxy,
+                env: [{name: PROXY_CONFIG, value: '{"discoveryAddress": "istiod.istio-system.svc:15012"}'}]}]},
+             status: {phase: Running, containerStatuses: [{name: web, ready: true}, {name: istio-proxy, ready: false, state: {running: {}}}]}}
             """, "late");
         var problem = UnreadyPods.Of(facts.Home, facts.Home.Pods.Single(pod => pod.Metadata.Name == "late"));
         Assert.Equal(("ISM2003", "Service istio-system/istiod in c1"), (problem.Code, problem.Object));
@@ -466,9 +474,11 @@ public sealed class OperatorTrialTests
         var facts = Facts($$$"""
             {apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: front, namespace: edge}, spec: {gatewayClassName: istio, {{{listeners}}} }}
             ---
-            {apiVersion: gateway.networking.k8s.io/v1{{{(kind == "TCPRoute" ? "alpha2" : "")}}}, kind: {{{kind}}}, metadata: {name: front, namespace: shop}, spec: { {{{parents}}}, {{{hosts}}}rules: [{backendRefs: [{name: orders, port: 80}]}]}}
+            {apiVersion: gateway.networking.k8s.io/v1{{{(kind == "TCPRoute" ? "alpha2" : "")}}}, kind: {{{kind}}}, metadata: {name: front, namespace: shop},
+             spec: { {{{parents}}}, {{{hosts}}}rules: [{backendRefs: [{name: orders, port: 80}]}]}}
             ---
-            {apiVersion: v1, kind: Pod, metadata: {name: front, namespace: edge, labels: {gateway.networking.k8s.io/gateway-name: front}}, spec: {containers: [{name: istio-proxy}]}, status: {phase: Running}}
+            {apiVersion: v1, kind: Pod, metadata: {name: front, namespace: edge, labels: {gateway.networking.k8s.io/gateway-name: front}},
+             spec: {containers: [{name: istio-proxy}]}, status: {phase: Running}}
             """, "shop.example.com", new("c1", "edge", "front"));
         var problem = new ApiEntryCauses(facts, new CallerConfig(facts), new(facts, new(facts), new CallerConfig(facts))).Unrouted("shop.example.com", 80);
         Assert.Equal((code, owner, path), (problem?.Code ?? "", problem?.Object ?? "", problem?.Path ?? ""));

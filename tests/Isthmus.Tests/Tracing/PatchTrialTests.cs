@@ -54,7 +54,8 @@ public sealed class PatchTrialTests
         scenario.One += "\n---\n{apiVersion: networking.istio.io/v1alpha3, kind: EnvoyFilter, metadata: {name: limits, namespace: shop}, spec: {configPatches: "
             + "[{applyTo: HTTP_FILTER, match: {context: SIDECAR_INBOUND, listener: {filterChain: {filter: {name: "
             + "envoy.filters.network.http_connection_manager}}}}, patch: {operation: INSERT_BEFORE, value: {name: envoy.filters.http.ratelimit, "
-            + "typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.ratelimit.v3.RateLimit, domain: d, failure_mode_deny: true, rate_limit_service: {grpc_service: {envoy_grpc: {cluster_name: "
+            + "typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.ratelimit.v3.RateLimit, domain: d, "
+            + "failure_mode_deny: true, rate_limit_service: {grpc_service: {envoy_grpc: {cluster_name: "
             + $"'{cluster}'}}}}}}}}}}}}}}]}}}}";
         var problem = scenario.Walk().Failure?.Problem;
         Assert.Equal(("ISM2094", "EnvoyFilter shop/limits in c1"), (problem?.Code, problem?.Object));

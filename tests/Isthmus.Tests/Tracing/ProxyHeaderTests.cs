@@ -64,7 +64,8 @@ public sealed class ProxyHeaderTests
         scenario.One = scenario.One.Replace(", {name: istio-proxy, env: [{name: ISTIO_META_CLUSTER_ID, value: c1}]}]", "]", StringComparison.Ordinal) + """
 
             ---
-            {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: orders-1, namespace: shop, labels: {kubernetes.io/service-name: orders}}, ports: [{name: http, port: 8080}], endpoints: [{addresses: [10.1.0.5], targetRef: {kind: Pod, name: orders-a}}]}
+            {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: orders-1, namespace: shop, labels: {kubernetes.io/service-name: orders}},
+             ports: [{name: http, port: 8080}], endpoints: [{addresses: [10.1.0.5], targetRef: {kind: Pod, name: orders-a}}]}
             """;
         scenario.Callee = scenario.Callee.Replace("\"listener_filters\": [", $"\"listener_filters\": [{Filter}, ", StringComparison.Ordinal);
         var hop = Assert.Single(scenario.Walk("orders.shop").Hops, one => one.Name == "connection");

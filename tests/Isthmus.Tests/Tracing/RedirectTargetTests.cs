@@ -7,8 +7,10 @@ namespace Isthmus.Tests.Tracing;
 /// <summary>A redirect to https of a route at a gateway, which takes TLS for the host or does not (tests/operator-faults.tsv).</summary>
 public sealed class RedirectTargetTests
 {
-    private const string Secure = "tls: {mode: SIMPLE, credentialName: door}", Own =
-        "{apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: door, namespace: shop}, spec: {selector: {app: buyer}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [orders]}SERVER]}}";
+    private const string Secure = "tls: {mode: SIMPLE, credentialName: door}", Own = """
+        {apiVersion: networking.istio.io/v1, kind: Gateway, metadata: {name: door, namespace: shop},
+         spec: {selector: {app: buyer}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [orders]}SERVER]}}
+        """;
 
     [Theory]
     [InlineData("\"https_redirect\": true", "", "sends requests to https://orders, and no Gateway of these Pods has a server with TLS for this host at port 443")]

@@ -222,9 +222,11 @@ public sealed class RemedyChoiceTests
                 ---
                 {apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: front, namespace: edge}, spec: {gatewayClassName: istio, listeners: [{{{listener}}}]}}
                 ---
-                {apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: front, namespace: shop}, spec: {parentRefs: [{{{parents}}}], hostnames: [shop.example.com], rules: [{backendRefs: [{name: orders, port: 80}]}]}}
+                {apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: front, namespace: shop},
+                 spec: {parentRefs: [{{{parents}}}], hostnames: [shop.example.com], rules: [{backendRefs: [{name: orders, port: 80}]}]}}
                 ---
-                {apiVersion: v1, kind: Pod, metadata: {name: front, namespace: edge, labels: {gateway.networking.k8s.io/gateway-name: front}}, spec: {containers: [{name: istio-proxy}]}, status: {phase: Running}}
+                {apiVersion: v1, kind: Pod, metadata: {name: front, namespace: edge, labels: {gateway.networking.k8s.io/gateway-name: front}},
+                 spec: {containers: [{name: istio-proxy}]}, status: {phase: Running}}
                 """;
             var facts = scenario.Facts("shop.example.com");
             facts = new(facts.Clusters, new("c1", "edge", "front"), facts.Target, facts.Now);
@@ -243,7 +245,8 @@ public sealed class RemedyChoiceTests
             ---
             {apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: front, namespace: edge}, spec: {gatewayClassName: istio, listeners: [{name: web, port: 8443, protocol: HTTP}]}}
             ---
-            {apiVersion: v1, kind: Pod, metadata: {name: front, namespace: edge, labels: {gateway.networking.k8s.io/gateway-name: front}}, spec: {containers: [{name: istio-proxy}]}, status: {phase: Running}}
+            {apiVersion: v1, kind: Pod, metadata: {name: front, namespace: edge, labels: {gateway.networking.k8s.io/gateway-name: front}},
+             spec: {containers: [{name: istio-proxy}]}, status: {phase: Running}}
             """;
         var facts = scenario.Facts("shop.example.com");
         facts = new(facts.Clusters, new("c1", "edge", "front"), facts.Target, facts.Now);

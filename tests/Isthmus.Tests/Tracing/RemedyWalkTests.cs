@@ -133,14 +133,19 @@ public sealed class RemedyWalkTests
     }
 
     internal const string Pod = "\n---\n" + """
-        {apiVersion: v1, kind: Pod, metadata: {name: orders-a, namespace: shop, labels: {app: orders, version: v1}}, spec: {containers: [{name: web, ports: [{containerPort: 8080}]}, {name: istio-proxy}]}, status: {phase: Running, podIP: 10.1.0.5, conditions: [{type: Ready, status: "True"}]}}
+        {apiVersion: v1, kind: Pod, metadata: {name: orders-a, namespace: shop, labels: {app: orders, version: v1}},
+         spec: {containers: [{name: web, ports: [{containerPort: 8080}]}, {name: istio-proxy}]},
+         status: {phase: Running, podIP: 10.1.0.5, conditions: [{type: Ready, status: "True"}]}}
         """;
 
     private const string Istiod = "\n---\n" + """
-        {apiVersion: v1, kind: Pod, metadata: {name: istiod-x, namespace: istio-system, labels: {app: istiod}}, spec: {containers: [{name: discovery}]}, status: {phase: Running, podIP: 10.1.0.7, conditions: [{type: Ready, status: "True"}]}}
+        {apiVersion: v1, kind: Pod, metadata: {name: istiod-x, namespace: istio-system, labels: {app: istiod}}, spec: {containers: [{name: discovery}]},
+         status: {phase: Running, podIP: 10.1.0.7, conditions: [{type: Ready, status: "True"}]}}
         """;
 
     private const string GlobalEntry = "\n---\n" + """
-        {apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: orders-global, namespace: shop}, spec: {hosts: [orders.shop.global], location: MESH_INTERNAL, resolution: STATIC, addresses: [240.0.0.9], ports: [{number: 80, name: http, protocol: HTTP}], endpoints: [{address: 172.18.2.1, ports: {http: 15443}}]}}
+        {apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: orders-global, namespace: shop},
+         spec: {hosts: [orders.shop.global], location: MESH_INTERNAL, resolution: STATIC, addresses: [240.0.0.9],
+          ports: [{number: 80, name: http, protocol: HTTP}], endpoints: [{address: 172.18.2.1, ports: {http: 15443}}]}}
         """;
 }

@@ -88,7 +88,9 @@ public sealed class RouteTrialTests
             ---
             {apiVersion: v1, kind: Service, metadata: {name: front, namespace: istio-system}, spec: {type: NodePort, selector: {istio: eastwest}, ports: [{name: https, port: 443, targetPort: 443}]}}
             ---
-            { {{{Api}}}, kind: Gateway, metadata: {name: front, namespace: istio-system}, spec: {gatewayClassName: istio, addresses: [{type: Hostname, value: front.istio-system.svc.cluster.local}], listeners: [{name: https, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: hello, namespace: certs}]}}]}}
+            { {{{Api}}}, kind: Gateway, metadata: {name: front, namespace: istio-system},
+             spec: {gatewayClassName: istio, addresses: [{type: Hostname, value: front.istio-system.svc.cluster.local}],
+              listeners: [{name: https, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: hello, namespace: certs}]}}]}}
             """;
         scenario.Gateway = scenario.Gateway.Replace("15443", "443", StringComparison.Ordinal)
             .Replace($"\"cluster\": \"{TraceScenario.Sni}\"", "\"cluster\": \"BlackHoleCluster\"", StringComparison.Ordinal);
@@ -263,7 +265,8 @@ public sealed class RouteTrialTests
         scenario.One += $$$"""
 
             ---
-            {apiVersion: v1, kind: Pod, metadata: {name: front, namespace: edge, labels: {app: front, gateway.networking.k8s.io/gateway-name: front}}, spec: {containers: [{name: istio-proxy}]}, status: {phase: Running} }
+            {apiVersion: v1, kind: Pod, metadata: {name: front, namespace: edge, labels: {app: front, gateway.networking.k8s.io/gateway-name: front}},
+             spec: {containers: [{name: istio-proxy}]}, status: {phase: Running} }
             ---
             {apiVersion: v1, kind: Service, metadata: {name: front, namespace: edge}, spec: {selector: {app: front}, ports: [{name: http, port: 80}]}}
             ---

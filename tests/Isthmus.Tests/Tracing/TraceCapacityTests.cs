@@ -65,7 +65,8 @@ public sealed class TraceCapacityTests
         scenario.Two += """
 
             ---
-            {apiVersion: apps/v1, kind: Deployment, metadata: {name: adrift, namespace: shops}, spec: {replicas: 1, selector: {matchLabels: {app: adrift}}, template: {metadata: {labels: {app: adrift}}}}}
+            {apiVersion: apps/v1, kind: Deployment, metadata: {name: adrift, namespace: shops},
+             spec: {replicas: 1, selector: {matchLabels: {app: adrift}}, template: {metadata: {labels: {app: adrift}}}}}
             """ + there;
         var facts = scenario.Facts("adrift");
         var service = facts.Host("adrift.shop")!.Services[0];

@@ -297,7 +297,8 @@ public sealed class TraceOutcomeTests
                 + "[orders.shop.svc.cluster.local], http: [{fault: {abort: {httpStatus: 500, percentage: {value: 100}}}, route: [{destination: {host: "
                 + "orders}}]}]}}";
         scenario.Client = Changed(scenario.Client, "0.0.0.0_80", listener => listener["filter_chains"] = JsonNode.Parse("""
-            [{"filters": [{"name": "tcp", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "x", "cluster": "outbound|80||orders.shop.svc.cluster.local"}}]}]
+            [{"filters": [{"name": "tcp", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+                 "stat_prefix": "x", "cluster": "outbound|80||orders.shop.svc.cluster.local"}}]}]
             """));
         var trace = scenario.Walk("grpc://orders:80");
         Assert.True(trace.Succeeds, TraceText.Write(trace, details: true));

@@ -114,8 +114,10 @@ public sealed class TraceRunTests
             "/api/v1/namespaces/shop/services/front" => StandInAnswer.Ok(Front),
             "/apis/gateway.networking.k8s.io/v1/gateways" => List("""{"metadata": {"name": "entrance", "namespace": "shop"}, "spec": {"gatewayClassName": "istio"} }"""),
             "/apis/apps/v1/namespaces/shop/deployments/caller" =>
-                StandInAnswer.Ok(
-                    """{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "caller", "namespace": "shop"}, "spec": {<replicas>"selector": {"matchLabels": {"app": "caller"}}}}""".Replace("<replicas>", IsScaledToZero ? "\"replicas\": 0, " : "", StringComparison.Ordinal)),
+                StandInAnswer.Ok($$"""
+                    {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "caller", "namespace": "shop"},
+                     "spec": { {{(IsScaledToZero ? "\"replicas\": 0, " : "")}} "selector": {"matchLabels": {"app": "caller"} } } }
+                    """),
             var other when other.Split('/')[^1] is "caller" or "entrance" or "exit" => StandInAnswer.Refused(404, "NotFound", "not found"),
             _ => List(""),
         };

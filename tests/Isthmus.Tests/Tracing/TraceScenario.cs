@@ -12,6 +12,7 @@ using Isthmus.Kubernetes.Yaml;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Inventory;
 using Isthmus.Reports;
+using Isthmus.Testing;
 using Isthmus.Wire.Tls;
 
 namespace Isthmus.Tests.Tracing;
@@ -27,23 +28,34 @@ internal sealed class TraceScenario
     internal static readonly DateTimeOffset Now = new(2026, 6, 1, 0, 0, 0, TimeSpan.Zero);
     private static readonly Issuer Root = NewRoot("mesh"), OtherRoot = NewRoot("other");
 
-    internal string One { get; set; } = Common("n1") + """
+    internal string One { get; set; } = Common("n1") + LongLines.Joined("""
         ---
-        {apiVersion: v1, kind: Pod, metadata: {name: buyer, namespace: shop, labels: {app: buyer}}, spec: {containers: [{name: web}, {name: istio-proxy, env: [{name: ISTIO_META_CLUSTER_ID, value: c1}]}], initContainers: [{name: istio-init, args: [istio-iptables, -p, "15001", -i, "*", -x, "", -b, "*", -d, "15090"]}]}, status: {phase: Running, podIP: 10.1.0.2}}
+        {apiVersion: v1, kind: Pod, metadata: {name: buyer, namespace: shop, labels: {app: buyer}}, \
+        spec: {containers: [{name: web}, {name: istio-proxy, env: [{name: ISTIO_META_CLUSTER_ID, value: c1}]}], \
+        initContainers: [{name: istio-init, args: [istio-iptables, -p, "15001", -i, "*", -x, "", -b, "*", -d, "15090"]}]}, \
+        status: {phase: Running, podIP: 10.1.0.2}}
         ---
-        {apiVersion: v1, kind: Pod, metadata: {name: orders-a, namespace: shop, labels: {app: orders, version: v1}}, spec: {containers: [{name: web, ports: [{containerPort: 8080}]}, {name: istio-proxy}]}, status: {phase: Running, podIP: 10.1.0.5, conditions: [{type: Ready, status: "True"}]}}
-        """;
+        {apiVersion: v1, kind: Pod, metadata: {name: orders-a, namespace: shop, labels: {app: orders, version: v1}}, \
+        spec: {containers: [{name: web, ports: [{containerPort: 8080}]}, {name: istio-proxy}]}, \
+        status: {phase: Running, podIP: 10.1.0.5, conditions: [{type: Ready, status: "True"}]}}
+        """);
 
-    internal string Two { get; set; } = Common("n2") + """
+    internal string Two { get; set; } = Common("n2") + LongLines.Joined("""
         ---
-        {apiVersion: v1, kind: Pod, metadata: {name: orders-b, namespace: shop, labels: {app: orders, version: v1}}, spec: {containers: [{name: web, ports: [{containerPort: 8080}]}, {name: istio-proxy, env: [{name: ISTIO_META_CLUSTER_ID, value: c2}]}]}, status: {phase: Running, podIP: 10.1.0.5, conditions: [{type: Ready, status: "True"}]}}
+        {apiVersion: v1, kind: Pod, metadata: {name: orders-b, namespace: shop, labels: {app: orders, version: v1}}, \
+        spec: {containers: [{name: web, ports: [{containerPort: 8080}]}, {name: istio-proxy, env: [{name: ISTIO_META_CLUSTER_ID, value: c2}]}]}, \
+        status: {phase: Running, podIP: 10.1.0.5, conditions: [{type: Ready, status: "True"}]}}
         ---
-        {apiVersion: v1, kind: Pod, metadata: {name: gw, namespace: istio-system, labels: {istio: eastwest}}, spec: {containers: [{name: istio-proxy, env: [{name: ISTIO_META_NETWORK, value: n2}]}]}, status: {phase: Running, podIP: 10.1.0.9, conditions: [{type: Ready, status: "True"}]}}
+        {apiVersion: v1, kind: Pod, metadata: {name: gw, namespace: istio-system, labels: {istio: eastwest}}, \
+        spec: {containers: [{name: istio-proxy, env: [{name: ISTIO_META_NETWORK, value: n2}]}]}, \
+        status: {phase: Running, podIP: 10.1.0.9, conditions: [{type: Ready, status: "True"}]}}
         ---
-        {apiVersion: v1, kind: Service, metadata: {name: east, namespace: istio-system, labels: {topology.istio.io/network: n2}}, spec: {selector: {istio: eastwest}, ports: [{name: tls, port: 15443, targetPort: 15443}]}, status: {loadBalancer: {ingress: [{ip: 172.18.2.1}]}}}
+        {apiVersion: v1, kind: Service, metadata: {name: east, namespace: istio-system, labels: {topology.istio.io/network: n2}}, \
+        spec: {selector: {istio: eastwest}, ports: [{name: tls, port: 15443, targetPort: 15443}]}, status: {loadBalancer: {ingress: [{ip: 172.18.2.1}]}}}
         ---
-        {apiVersion: networking.istio.io/v1beta1, kind: Gateway, metadata: {name: cross, namespace: istio-system}, spec: {selector: {istio: eastwest}, servers: [{port: {number: 15443, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: ["*.local"]}]}}
-        """;
+        {apiVersion: networking.istio.io/v1beta1, kind: Gateway, metadata: {name: cross, namespace: istio-system}, \
+        spec: {selector: {istio: eastwest}, servers: [{port: {number: 15443, name: tls, protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: ["*.local"]}]}}
+        """);
 
     internal string Client { get; set; } = Fill("""
         {"config_dump": {"configs": [
@@ -55,15 +67,26 @@ internal sealed class TraceScenario
           {"@type": "x.EndpointsConfigDump", "dynamic_endpoint_configs": [{"endpoint_config": {"cluster_name": "outbound|80||<fqdn>", "endpoints": [{"locality": {}, "lb_endpoints": [
             <endpoint>, <endpoint2>]}]}}]},
           {"@type": "x.ListenersConfigDump", "dynamic_listeners": [
-            {"active_state": {"listener": {"name": "virtualOutbound", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 15001}}, "use_original_dst": true, "traffic_direction": "OUTBOUND", "filter_chains": [<tcp>]}}},
-            {"active_state": {"listener": {"name": "0.0.0.0_80", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 80}}, "bind_to_port": false, "traffic_direction": "OUTBOUND", "filter_chains": [<http>]}}}]},
+            {"active_state": {"listener": {"name": "virtualOutbound", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 15001}}, \
+        "use_original_dst": true, "traffic_direction": "OUTBOUND", "filter_chains": [<tcp>]}}},
+            {"active_state": {"listener": {"name": "0.0.0.0_80", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 80}}, \
+        "bind_to_port": false, "traffic_direction": "OUTBOUND", "filter_chains": [<http>]}}}]},
           {"@type": "x.RoutesConfigDump", "dynamic_route_configs": [{"route_config": {"name": "80", "virtual_hosts": [
-            {"name": "<fqdn>:80", "domains": ["orders", "orders.shop", "<fqdn>"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "outbound|80||<fqdn>"}, "name": "default", "metadata": {"filter_metadata": {"istio": {"config": "/apis/networking.istio.io/v1alpha3/namespaces/shop/virtual-service/orders"}}}}]},
+            {"name": "<fqdn>:80", "domains": ["orders", "orders.shop", "<fqdn>"], \
+        "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "outbound|80||<fqdn>"}, "name": "default", \
+        "metadata": {"filter_metadata": {"istio": {"config": "/apis/networking.istio.io/v1alpha3/namespaces/shop/virtual-service/orders"}}}}]},
             {"name": "allow_any", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "PassthroughCluster"}}]}]}}]},
           <secrets>]},
          "clusters": {"cluster_statuses": []},
          "pod": {"listening": [], "dns_capture": true, "name": {"host": "orders", "name": "<fqdn>", "addresses": ["10.96.0.5"], "by": "sidecar"}}}
-        """, ("<fqdn>", Fqdn), ("<tls>", Tls("UpstreamTlsContext", ", \"sni\": \"" + Sni + "\"", "istio", "{\"exact\": \"spiffe://cluster.local/ns/shop/sa/orders\"}")), ("<endpoint>", Endpoint("10.1.0.5", 8080, "orders;shop;orders;v1;c1")), ("<endpoint2>", Endpoint("172.18.2.1", 15443, ";;;;c1")), ("<tcp>", Tcp("PassthroughCluster", "")), ("<http>", Http("\"rds\": {\"route_config_name\": \"80\"}", "")), ("<secrets>", Secrets(Root, "buyer")));
+        """,
+        ("<fqdn>", Fqdn),
+        ("<tls>", Tls("UpstreamTlsContext", ", \"sni\": \"" + Sni + "\"", "istio", "{\"exact\": \"spiffe://cluster.local/ns/shop/sa/orders\"}")),
+        ("<endpoint>", Endpoint("10.1.0.5", 8080, "orders;shop;orders;v1;c1")),
+        ("<endpoint2>", Endpoint("172.18.2.1", 15443, ";;;;c1")),
+        ("<tcp>", Tcp("PassthroughCluster", "")),
+        ("<http>", Http("\"rds\": {\"route_config_name\": \"80\"}", "")),
+        ("<secrets>", Secrets(Root, "buyer")));
 
     /// <summary>The caller's proxy with no endpoint in c2.</summary>
     internal string ClientOfOne => Client.Replace(", " + Endpoint("172.18.2.1", 15443, ";;;;c1"), "", StringComparison.Ordinal);
@@ -72,7 +95,8 @@ internal sealed class TraceScenario
         {"config_dump": {"configs": [
           {"@type": "x.ClustersConfigDump", "dynamic_active_clusters": [{"cluster": {"name": "<sni>", "type": "EDS", "eds_cluster_config": {"service_name": "<sni>"}}}]},
           {"@type": "x.EndpointsConfigDump", "dynamic_endpoint_configs": [{"endpoint_config": {"cluster_name": "<sni>", "endpoints": [{"locality": {}, "lb_endpoints": [<endpoint>]}]}}]},
-          {"@type": "x.ListenersConfigDump", "dynamic_listeners": [{"active_state": {"listener": {"name": "0.0.0.0_15443", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 15443}}, "listener_filters": [{"name": "envoy.filters.listener.tls_inspector"}],
+          {"@type": "x.ListenersConfigDump", "dynamic_listeners": [{"active_state": {"listener": {"name": "0.0.0.0_15443", \
+        "address": {"socket_address": {"address": "0.0.0.0", "port_value": 15443}}, "listener_filters": [{"name": "envoy.filters.listener.tls_inspector"}],
             "filter_chains": [<tcp>]}}}]}]},
          "clusters": {}, "pod": {"listening": ["0.0.0.0:15443"]}}
         """, ("<sni>", Sni), ("<endpoint>", Endpoint("10.1.0.5", 8080, "orders;shop;orders;v1;c2")), ("<tcp>", Tcp(Sni, "\"filter_chain_match\": {\"server_names\": [\"" + Sni + "\"]}, ")));
@@ -193,7 +217,8 @@ internal sealed class TraceScenario
     internal static string Envoy(string inspection)
     {
         const string bootstrap =
-            """{"@type": "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump", "bootstrap": {"node": {"user_agent_name": "envoy", "user_agent_build_version": {"version": {"major_number": 1, "minor_number": 28, "patch": 3}}}}}, """;
+            """{"@type": "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump", "bootstrap": """
+                + """{"node": {"user_agent_name": "envoy", "user_agent_build_version": {"version": {"major_number": 1, "minor_number": 28, "patch": 3}}}}}, """;
         var page = JsonNode.Parse(inspection.Replace("\"configs\": [", $"\"configs\": [{bootstrap}", StringComparison.Ordinal))!.AsObject();
         page.Remove("pod");
         return page.ToJsonString();
@@ -207,9 +232,12 @@ internal sealed class TraceScenario
     private static string Common(string network) => Fill("""
         {apiVersion: v1, kind: Namespace, metadata: {name: istio-system, labels: {topology.istio.io/network: <network>}}}
         ---
-        {apiVersion: apps/v1, kind: Deployment, metadata: {name: istiod, namespace: istio-system, labels: {app: istiod}}, spec: {replicas: 1, selector: {matchLabels: {app: istiod}}, template: {spec: {containers: [{name: discovery, env: [{name: CLUSTER_ID, value: <network2>}]}]}}}}
+        {apiVersion: apps/v1, kind: Deployment, metadata: {name: istiod, namespace: istio-system, labels: {app: istiod}}, \
+        spec: {replicas: 1, selector: {matchLabels: {app: istiod}}, \
+        template: {spec: {containers: [{name: discovery, env: [{name: CLUSTER_ID, value: <network2>}]}]}}}}
         ---
-        {apiVersion: v1, kind: Pod, metadata: {name: istiod-x, namespace: istio-system, labels: {app: istiod}}, spec: {containers: [{name: discovery}]}, status: {phase: Running, podIP: 10.1.0.7, conditions: [{type: Ready, status: "True"}]}}
+        {apiVersion: v1, kind: Pod, metadata: {name: istiod-x, namespace: istio-system, labels: {app: istiod}}, spec: {containers: [{name: discovery}]}, \
+        status: {phase: Running, podIP: 10.1.0.7, conditions: [{type: Ready, status: "True"}]}}
         ---
         {apiVersion: apps/v1, kind: Deployment, metadata: {name: orders, namespace: shop}, spec: {replicas: 1, template: {metadata: {labels: {app: orders, version: v1}}}}}
         ---
@@ -221,19 +249,23 @@ internal sealed class TraceScenario
         Fill("""
         {"config_dump": {"configs": [
           {"@type": "x.ClustersConfigDump", "dynamic_active_clusters": [{"cluster": {"name": "inbound|8080||", "type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED"}}]},
-          {"@type": "x.ListenersConfigDump", "dynamic_listeners": [{"active_state": {"listener": {"name": "virtualInbound", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 15006}}, "traffic_direction": "INBOUND",
+          {"@type": "x.ListenersConfigDump", "dynamic_listeners": [{"active_state": {"listener": {"name": "virtualInbound", \
+        "address": {"socket_address": {"address": "0.0.0.0", "port_value": 15006}}, "traffic_direction": "INBOUND",
             "listener_filters": [{"name": "envoy.filters.listener.tls_inspector"}, {"name": "envoy.filters.listener.http_inspector"}],
             "filter_chains": [<http>]}}}]},
           <secrets>]},
          "clusters": {}, "pod": {"listening": ["0.0.0.0:8080", "0.0.0.0:15006"]}}
-        """, ("<http>", Http("\"route_config\": {\"name\": \"inbound|8080||\", \"virtual_hosts\": [{\"name\": \"any\", \"domains\": [\"*\"], \"routes\": [{\"match\": {\"prefix\": \"/\"}, \"route\": {\"cluster\": \"inbound|8080||\"}}]}]}",
+        """, ("<http>", Http("\"route_config\": {\"name\": \"inbound|8080||\", \"virtual_hosts\": [{\"name\": \"any\", \"domains\": [\"*\"], "
+                    + "\"routes\": [{\"match\": {\"prefix\": \"/\"}, \"route\": {\"cluster\": \"inbound|8080||\"}}]}]}",
                 "\"name\": \"0.0.0.0_8080\", \"filter_chain_match\": {\"destination_port\": 8080, \"transport_protocol\": \"tls\", \"application_protocols\": "
                     + "[\"istio\"]}, \"transport_socket\": "
                     + Tls("DownstreamTlsContext", ", \"require_client_certificate\": true", "h2", "{\"prefix\": \"spiffe://cluster.local/\"}") + ", ")),
                 ("<secrets>", Secrets(issuer, account, until, domain, below)));
 
     private static string Tls(string type, string more, string alpn, string peer) => Fill("""
-        {"name": "envoy.transport_sockets.tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.<type>", "common_tls_context": {"alpn_protocols": ["<alpn>"], "tls_certificate_sds_secret_configs": [{"name": "default"}],
+        {"name": "envoy.transport_sockets.tls", \
+        "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.<type>", \
+        "common_tls_context": {"alpn_protocols": ["<alpn>"], "tls_certificate_sds_secret_configs": [{"name": "default"}],
          "combined_validation_context": {"default_validation_context": {"match_subject_alt_names": [<peer>]}, "validation_context_sds_secret_config": {"name": "ROOTCA"}}}<more>}}
         """, ("<type>", type), ("<alpn>", alpn), ("<peer>", peer), ("<more>", more));
 
@@ -242,12 +274,15 @@ internal sealed class TraceScenario
         """, ("<more>", more), ("<cluster>", cluster));
 
     private static string Http(string routes, string more) => Fill("""
-        {<more>"filters": [{"name": "http", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", "stat_prefix": "x", <routes>,
+        {<more>"filters": [{"name": "http", \
+        "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", \
+        "stat_prefix": "x", <routes>,
          "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}]}}]}
         """, ("<more>", more), ("<routes>", routes));
 
     private static string Endpoint(string address, int port, string workload) => Fill("""
-        {"endpoint": {"address": {"socket_address": {"address": "<address>", "port_value": <port>}}}, "metadata": {"filter_metadata": {"istio": {"workload": "<workload>"}, "envoy.transport_socket_match": {"tlsMode": "istio"}}}}
+        {"endpoint": {"address": {"socket_address": {"address": "<address>", "port_value": <port>}}}, \
+        "metadata": {"filter_metadata": {"istio": {"workload": "<workload>"}, "envoy.transport_socket_match": {"tlsMode": "istio"}}}}
         """, ("<address>", address), ("<port>", port.ToString(CultureInfo.InvariantCulture)), ("<workload>", workload));
 
     /// <param name="below">The CA between the root and the leaf; null: there is none.</param>
@@ -261,7 +296,8 @@ internal sealed class TraceScenario
             Convert.ToBase64String(Encoding.UTF8.GetBytes(string.Join('\n', certificates.Select(certificate => certificate.ExportCertificatePem()))));
         return Fill("""
             {"@type": "x.SecretsConfigDump", "dynamic_active_secrets": [
-              {"secret": {"name": "default", "tls_certificate": {"certificate_chain": {"inline_bytes": "<base64>"}}}}, {"secret": {"name": "ROOTCA", "validation_context": {"trusted_ca": {"inline_bytes": "<base642>"}}}}]}
+              {"secret": {"name": "default", "tls_certificate": {"certificate_chain": {"inline_bytes": "<base64>"}}}}, \
+            {"secret": {"name": "ROOTCA", "validation_context": {"trusted_ca": {"inline_bytes": "<base642>"}}}}]}
             """, ("<base64>", Base64(chain)), ("<base642>", Base64(issuer.Certificate)));
     }
 
@@ -269,6 +305,7 @@ internal sealed class TraceScenario
 
     private static string Fill(string template, params ReadOnlySpan<(string Token, string Value)> values)
     {
+        template = LongLines.Joined(template);
         foreach (var (token, value) in values) template = template.Replace(token, value, StringComparison.Ordinal);
         return template;
     }

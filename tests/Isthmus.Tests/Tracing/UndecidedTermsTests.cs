@@ -23,7 +23,8 @@ public sealed class UndecidedTermsTests
             ---
             {apiVersion: v1, kind: Service, metadata: {name: front, namespace: istio-system}, spec: {type: NodePort, selector: {istio: eastwest}, ports: [{name: https, port: 443, targetPort: 15443}]}}
             ---
-            {apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: office, namespace: istio-system}, spec: {selector: {matchLabels: {istio: eastwest}}, rules: [{ {{{rule}}} }]}}
+            {apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: office, namespace: istio-system},
+             spec: {selector: {matchLabels: {istio: eastwest}}, rules: [{ {{{rule}}} }]}}
             """;
         var page = JsonNode.Parse(scenario.Gateway)!;
         var chain = page["config_dump"]!["configs"]![2]!["dynamic_listeners"]![0]!["active_state"]!["listener"]!["filter_chains"]![0]!.AsObject();

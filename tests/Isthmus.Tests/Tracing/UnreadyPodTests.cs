@@ -328,12 +328,10 @@ public sealed class UnreadyPodTests
     public void What_the_environment_of_a_container_names_and_does_not_exist_is_named(string said, string owner, string path, string message, string remedy)
     {
         var cluster = ClusterObjects.From("c1", YamlText.ParseAll($$"""
-            apiVersion: v1
-            kind: Pod
-            metadata:
-              {name: web-1, namespace: shop, labels: {pod-template-hash: abc}, ownerReferences: [{kind: ReplicaSet, name: web-abc, controller: true}] }
-            spec: {containers: [{name: web}] }
-            status: {phase: Pending, containerStatuses: [{name: web, ready: false, state: {waiting: {reason: CreateContainerConfigError, message: '{{said.Replace("'", "''", StringComparison.Ordinal)}}'} } }] }
+            {apiVersion: v1, kind: Pod, spec: {containers: [{name: web}] },
+             metadata: {name: web-1, namespace: shop, labels: {pod-template-hash: abc}, ownerReferences: [{kind: ReplicaSet, name: web-abc, controller: true}] },
+             status: {phase: Pending, containerStatuses: [{name: web, ready: false,
+               state: {waiting: {reason: CreateContainerConfigError, message: '{{said.Replace("'", "''", StringComparison.Ordinal)}}'} } }] } }
             """, "c1").OfType<JsonObject>());
         var problem = UnreadyPods.Of(cluster, cluster.Pods.Single());
         Assert.Equal(("ISM2047", owner, path), (problem.Code, problem.Object, problem.Path));
@@ -479,7 +477,8 @@ public sealed class UnreadyPodTests
             kind: Pod
             metadata: {name: orders-5d4-x, namespace: shop, labels: {app: orders, pod-template-hash: 5d4}, ownerReferences: [{kind: ReplicaSet, name: orders-5d4, controller: true}]}
             spec: {initContainers: {{{containers}}}, containers: [{name: web}{{{proxy}}}]}
-            status: {phase: Pending, initContainerStatuses: [{name: {{{running}}}, state: {running: {startedAt: '2026-06-01T00:00:00Z'} } }, {name: other, state: {waiting: {reason: PodInitializing} } }]}
+            status: {phase: Pending, initContainerStatuses: [{name: {{{running}}}, state: {running: {startedAt: '2026-06-01T00:00:00Z'} } },
+               {name: other, state: {waiting: {reason: PodInitializing} } }]}
             """;
         var cluster = ClusterObjects.From("c1", YamlText.ParseAll(pod, "c1").OfType<JsonObject>());
         var problem = UnreadyPods.Of(cluster, cluster.Pods[0]);

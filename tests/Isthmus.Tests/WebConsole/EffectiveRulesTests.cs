@@ -15,8 +15,13 @@ public sealed class EffectiveRulesTests
     private static IReadOnlyList<RuleRow> Rows(string cluster, params string[] objects) =>
         EffectiveRules.Of(cluster, objects.Select(text => (JsonObject)YamlText.ParseAll(text, "test")[0]), Orders);
 
-    private static string Object(string kind, string spec, string name = "one", string ns = "shop") =>
-        $"{{apiVersion: {(kind.EndsWith("Rule", StringComparison.Ordinal) || kind.EndsWith("Service", StringComparison.Ordinal) ? "networking" : "security")}.istio.io/v1beta1, kind: {kind}, metadata: {{name: {name}, namespace: {ns}, uid: u}}, spec: {spec}, status: {{}}}}";
+    private static string Object(string kind, string spec, string name = "one", string ns = "shop")
+    {
+        var group = kind.EndsWith("Rule", StringComparison.Ordinal) || kind.EndsWith("Service", StringComparison.Ordinal) ? "networking" : "security";
+        return $$"""
+            {apiVersion: {{group}}.istio.io/v1beta1, kind: {{kind}}, metadata: {name: {{name}}, namespace: {{ns}}, uid: u}, spec: {{spec}}, status: {} }
+            """;
+    }
 
     [Theory]
     [InlineData("VirtualService", "{hosts: [orders], http: []}", "shop", "routes calls of the service")]
@@ -73,7 +78,10 @@ public sealed class EffectiveRulesTests
     public void What_a_control_plane_knows_of_an_endpoint_has_an_age(string cluster, string address, string known)
     {
         var shards = StrictJson.Parse(
-            """{"Kubernetes/c1": [{"Address": "10.0.0.3", "Health": "Healthy"}], "Kubernetes/c2": [{"Address": "10.0.0.1", "Health": "Healthy"}], "Kubernetes/c3": [{"Address": "10.0.0.2", "Health": "Unhealthy"}]}""",
+            """
+            {"Kubernetes/c1": [{"Address": "10.0.0.3", "Health": "Healthy"}], "Kubernetes/c2": [{"Address": "10.0.0.1", "Health": "Healthy"}],
+             "Kubernetes/c3": [{"Address": "10.0.0.2", "Health": "Unhealthy"}]}
+            """,
             ControlPlaneReports.Default.ShardsOfHost);
         var clusters = StrictJson.Parse("""[{"id": "c2", "source": "live"}, {"id": "c3", "source": "memory", "confirmed": "2026-06-01T00:00:00Z"}]""",
             ControlPlaneReports.Default.Watched);
@@ -93,7 +101,8 @@ public sealed class EffectiveRulesTests
         var page = JsonNode.Parse(
             """
             {"web.shop.svc.cluster.local": {"other": {"Shards": {}, "ServiceAccounts": {}}, "shop": {"Shards": {"Kubernetes/c1": [
-              {"Addresses": ["10.0.0.3", "fd00::3"], "HealthStatus": 1, "Locality": {"Label": "r/z/", "ClusterID": "c1"}, "Labels": null}, {"Addresses": ["10.0.0.4"], "HealthStatus": 2}, {"Addresses": ["10.0.0.5"]}]}, "ServiceAccounts": {}}}}
+              {"Addresses": ["10.0.0.3", "fd00::3"], "HealthStatus": 1, "Locality": {"Label": "r/z/", "ClusterID": "c1"}, "Labels": null},
+              {"Addresses": ["10.0.0.4"], "HealthStatus": 2}, {"Addresses": ["10.0.0.5"]}]}, "ServiceAccounts": {}}}}
             """)!;
         var shards = EndpointKnowledge.ShardsOf(page, "web.shop.svc.cluster.local", "shop");
         Assert.Equal(known, new EndpointKnowledge("c1", shards, [], new(2026, 6, 1, 0, 1, 30, TimeSpan.Zero)).Of("c1", address));

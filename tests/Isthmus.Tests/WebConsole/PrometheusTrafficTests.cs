@@ -25,7 +25,11 @@ public sealed class PrometheusTrafficTests
 
     /// <summary>A row for calls from buyer in c1 to orders in c2.</summary>
     private static string Row(string reporter, string value, string more = "", string protocol = "http") =>
-        $$"""{"metric": {"reporter": "{{reporter}}", "source_workload": "buyer", "source_workload_namespace": "shop", "source_cluster": "c1", "destination_service_name": "orders", "destination_service_namespace": "shop", "destination_cluster": "c2", "request_protocol": "{{protocol}}"{{more}}}, "value": [1780000000.1, "{{value}}"]}""";
+        $$"""
+        {"metric": {"reporter": "{{reporter}}", "source_workload": "buyer", "source_workload_namespace": "shop", "source_cluster": "c1",
+          "destination_service_name": "orders", "destination_service_namespace": "shop", "destination_cluster": "c2",
+          "request_protocol": "{{protocol}}"{{more}}}, "value": [1780000000.1, "{{value}}"]}
+        """;
 
     private static string Vector(params string[] rows) =>
         $$$"""{"status": "success", "data": {"resultType": "vector", "result": [{{{string.Join(",", rows)}}}]}}""";

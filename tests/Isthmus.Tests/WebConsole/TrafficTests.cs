@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Isthmus.Testing;
 using Isthmus.WebConsole.Traffic;
 using Xunit;
 
@@ -11,7 +12,14 @@ public sealed class TrafficTests
     private static readonly DateTimeOffset Start = new(2026, 6, 1, 0, 0, 0, TimeSpan.Zero);
 
     private static string Labels(string reporter, string code, string more = "") =>
-        $$"""{reporter="{{reporter}}",source_workload="buyer",source_workload_namespace="shop",source_principal="spiffe://cluster.local/ns/shop/sa/buyer",source_cluster="c1",destination_workload="orders-v1",destination_principal="{{(reporter == "source" ? "unknown" : "spiffe://cluster.local/ns/shop/sa/orders")}}",destination_cluster="c2",destination_service="orders.shop.svc.cluster.local",destination_service_name="orders",destination_service_namespace="shop",request_protocol="http",response_code="{{code}}",grpc_response_status="",response_flags="{{(code == "200" ? "-" : "UF")}}",connection_security_policy="{{(reporter == "source" ? "unknown" : "mutual_tls")}}"{{more}}}""";
+        LongLines.Joined($$"""
+            {reporter="{{reporter}}",source_workload="buyer",source_workload_namespace="shop",source_principal="spiffe://cluster.local/ns/shop/sa/buyer",\
+            source_cluster="c1",destination_workload="orders-v1",\
+            destination_principal="{{(reporter == "source" ? "unknown" : "spiffe://cluster.local/ns/shop/sa/orders")}}",destination_cluster="c2",\
+            destination_service="orders.shop.svc.cluster.local",destination_service_name="orders",destination_service_namespace="shop",\
+            request_protocol="http",response_code="{{code}}",grpc_response_status="",response_flags="{{(code == "200" ? "-" : "UF")}}",\
+            connection_security_policy="{{(reporter == "source" ? "unknown" : "mutual_tls")}}"{{more}}}
+            """);
 
     private static async Task<IReadOnlyDictionary<Call, CallTotals>> ReadAsync(ProxyCounters counters, string text) =>
         await counters.ReadAsync(new SlowStream(Encoding.UTF8.GetBytes(text)), TestContext.Current.CancellationToken);
@@ -45,15 +53,17 @@ public sealed class TrafficTests
     [Fact]
     public async Task Labels_may_have_quotation_marks_and_lines_of_any_other_form_are_skipped()
     {
-        var text = """
-            istio_tcp_connections_opened_total{reporter="destination",source_workload="a\"b\\c,d=\"e",destination_service_name="db",destination_service_namespace="data",destination_cluster="c1",request_protocol="tcp",connection_security_policy="none"} 3
-            istio_tcp_sent_bytes_total{reporter="destination",source_workload="a\"b\\c,d=\"e",destination_service_name="db",destination_service_namespace="data",destination_cluster="c1",request_protocol="tcp",connection_security_policy="none"} 1000
+        var text = LongLines.Joined("""
+            istio_tcp_connections_opened_total{reporter="destination",source_workload="a\"b\\c,d=\"e",destination_service_name="db",destination_service_namespace="data",\
+            destination_cluster="c1",request_protocol="tcp",connection_security_policy="none"} 3
+            istio_tcp_sent_bytes_total{reporter="destination",source_workload="a\"b\\c,d=\"e",destination_service_name="db",destination_service_namespace="data",\
+            destination_cluster="c1",request_protocol="tcp",connection_security_policy="none"} 1000
             istio_requests_total{reporter="source",destination_service_name="unknown"} 5
             istio_requests_total 5
             istio_requests_total{reporter="source",destination_service_name="db"} many
             istio_build{component="proxy"} 1
             nonsense
-            """ + "\n";
+            """) + "\n";
         var (call, sums) = Assert.Single(await ReadAsync(new(), text));
         Assert.Equal(("a\"b\\c,d=\"e", "tcp"), (call.Source.Name, call.Protocol));
         Assert.Equal((3, 1000, false), (sums.Connections, sums.Bytes, sums.IsMutualTls));

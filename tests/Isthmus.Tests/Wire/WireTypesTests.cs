@@ -48,7 +48,8 @@ public sealed class WireTypesTests
           {"@type":"type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext","sni":"outbound_.80_._.shop.sample.svc.cluster.local","common_tls_context":{
            "alpn_protocols":["istio-peer-exchange","istio"],
            "tls_certificate_sds_secret_configs":[{"name":"default"}],
-           "combined_validation_context":{"default_validation_context":{"match_subject_alt_names":[{"exact":"spiffe://cluster.local/ns/sample/sa/shop"}]},"validation_context_sds_secret_config":{"name":"ROOTCA"}}}}}}],
+           "combined_validation_context":{"default_validation_context":{"match_subject_alt_names":[{"exact":"spiffe://cluster.local/ns/sample/sa/shop"}]},
+            "validation_context_sds_secret_config":{"name":"ROOTCA"}}}}}}],
          "filters":[{"name":"istio.metadata_exchange","typed_config":{"@type":"type.googleapis.com/envoy.tcp.metadataexchange.config.MetadataExchange","protocol":"istio-peer-exchange"}}]}
         """)]
     public void Cluster_as_others_write_it_reads_strictly_and_writes_the_same(string json) => RoundTrip<Cluster>(json);
@@ -58,13 +59,16 @@ public sealed class WireTypesTests
         {"name":"0.0.0.0_15443","address":{"socket_address":{"address":"0.0.0.0","port_value":15443}},
          "listener_filters":[{"name":"envoy.filters.listener.tls_inspector","typed_config":{"@type":"type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"}}],
          "filter_chains":[{"filter_chain_match":{"server_names":["outbound_.80_._.shop.sample.svc.cluster.local"],"application_protocols":["istio","istio-http/1.1"]},
-          "filters":[{"name":"envoy.filters.network.tcp_proxy","typed_config":{"@type":"type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy","stat_prefix":"x","cluster":"x"}}]}]}
+          "filters":[{"name":"envoy.filters.network.tcp_proxy",
+            "typed_config":{"@type":"type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy","stat_prefix":"x","cluster":"x"}}]}]}
         """)]
     [InlineData("""
         {"name":"0.0.0.0_80","address":{"socket_address":{"address":"0.0.0.0","port_value":80}},"traffic_direction":"OUTBOUND",
          "filter_chains":[{"filters":[{"name":"envoy.filters.network.http_connection_manager","typed_config":{
-          "@type":"type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager","stat_prefix":"outbound_0.0.0.0_80","rds":{"config_source":{"ads":{}},"route_config_name":"80"},
-          "http_filters":[{"name":"istio.alpn","typed_config":{"@type":"type.googleapis.com/istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig","alpn_override":[{"upstream_protocol":"HTTP11","alpn_override":["istio-http/1.1"]}]}},
+          "@type":"type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager","stat_prefix":"outbound_0.0.0.0_80",
+          "rds":{"config_source":{"ads":{}},"route_config_name":"80"},
+          "http_filters":[{"name":"istio.alpn","typed_config":{"@type":"type.googleapis.com/istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig",
+             "alpn_override":[{"upstream_protocol":"HTTP11","alpn_override":["istio-http/1.1"]}]}},
            {"name":"istio.stats","typed_config":{"@type":"type.googleapis.com/udpa.type.v1.TypedStruct","type_url":"type.googleapis.com/stats.PluginConfig","value":{"debug":"false"}}},
            {"name":"envoy.filters.http.router","typed_config":{"@type":"type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}]}}]}]}
         """)]

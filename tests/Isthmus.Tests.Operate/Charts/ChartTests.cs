@@ -217,7 +217,8 @@ public sealed class ChartTests
     {
         var objects = await ObjectsAsync(new ChartRelease("gateway", "istio-ingress", "ingress", Json("""
             {"name": "front", "labels": {"istio": "edge", "team": "a"}, "service": {"type": "NodePort", "ports": [{"name": "http", "port": 80, "nodePort": 30080}], "annotations": {"a": "b"}},
-             "imagePullPolicy": "Never", "imagePullSecrets": [{"name": "regcred"}], "env": {"X": 1}, "tolerations": [{"operator": "Exists"}], "priorityClassName": "high", "podAnnotations": {"p": "q"}, "rbac": {"enabled": false}}
+             "imagePullPolicy": "Never", "imagePullSecrets": [{"name": "regcred"}], "env": {"X": 1}, "tolerations": [{"operator": "Exists"}],
+             "priorityClassName": "high", "podAnnotations": {"p": "q"}, "rbac": {"enabled": false}}
             """)));
         Assert.Equal(["Deployment front", "Service front", "ServiceAccount front"],
             objects.Select(value => $"{value["kind"]} {value["metadata"]!["name"]}").Order(StringComparer.Ordinal));

@@ -256,7 +256,10 @@ public sealed class DebugRequestsTests : IAsyncLifetime
     {
         using var http = new HttpClient(new HttpClientHandler { ServerCertificateCustomValidationCallback = (_, _, _, _) => true });
         const string review =
-            """{"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": {"uid": "", "namespace": "shop", "object": {"metadata": {"name": "web"}, "spec": {"containers": [{"name": "web", "image": "any"}]}}}}""";
+            """
+            {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1",
+             "request": {"uid": "", "namespace": "shop", "object": {"metadata": {"name": "web"}, "spec": {"containers": [{"name": "web", "image": "any"}]}}}}
+            """;
         using var content = new StringContent(review, Encoding.UTF8, "application/json");
         using var answer = await http.PostAsync(new Uri($"https://127.0.0.1:{_ports[3].Number}/inject"), content, Stop);
         var response = JsonNode.Parse(await answer.Content.ReadAsStringAsync(Stop))!["response"]!;

@@ -13,7 +13,10 @@ public sealed class InjectionListTests
         var list = InjectionList.Of(
             [
                 (Hook("plain", "default",
-                    """[{"namespaceSelector": {"matchLabels": {"istio-injection": "enabled"}}, "objectSelector": {"matchExpressions": [{"key": "sidecar.istio.io/inject", "operator": "NotIn", "values": ["false"]}]}}]"""),
+                    """
+                    [{"namespaceSelector": {"matchLabels": {"istio-injection": "enabled"}},
+                      "objectSelector": {"matchExpressions": [{"key": "sidecar.istio.io/inject", "operator": "NotIn", "values": ["false"]}]}}]
+                    """),
                     "hub/proxy:1"),
                 (Hook("canary", "next",
                     """[{"namespaceSelector": {"matchLabels": {"istio.io/rev": "next"}}}, {"namespaceSelector": {}, "objectSelector": {"matchLabels": {"istio.io/rev": "next"}}}]"""),

@@ -139,8 +139,11 @@ public sealed class MeshFactsReaderTests
     {
         var ready = only == "/portforward"; // Otherwise nobody asks it.
         var planes = """
-            {"deployments": {"metadata": {"name": "istiod", "namespace": "istio-system"}, "spec": {"selector": {"matchLabels": {"app": "istiod"}}, "template": {"spec": {"containers": [{"env": [{"name": "CLUSTER_ID", "value": "c1"}]}]}}}},
-             "pods": {"metadata": {"name": "istiod-1", "namespace": "istio-system", "labels": {"app": "istiod"}}, "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "<ready>"}]}},
+            {"deployments": {"metadata": {"name": "istiod", "namespace": "istio-system"},
+              "spec": {"selector": {"matchLabels": {"app": "istiod"}},
+               "template": {"spec": {"containers": [{"env": [{"name": "CLUSTER_ID", "value": "c1"}]}]}}}},
+             "pods": {"metadata": {"name": "istiod-1", "namespace": "istio-system", "labels": {"app": "istiod"}},
+              "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "<ready>"}]}},
              "istio-system": {"metadata": {"name": "istio-system"}}}
             """.Replace("<ready>", ready ? "True" : "False", StringComparison.Ordinal);
         var known = only.Length == 0 ? [] : JsonNode.Parse(planes)!.AsObject();

@@ -19,8 +19,11 @@ public sealed class PolicyTableTests
                 {"typed_config": { HTTP, "rules": {"action": "DENY", "policies": {"ns[shop]-policy[closed]-rule[0]": {}, "ns[shop]-policy[closed]-rule[1]": {}}} }},
                 {"typed_config": { HTTP, "rules": {"policies": {"ns[shop]-policy[open]-rule[0]": {}}}, "shadow_rules": {"policies": {"ns[istio-system]-policy[tried]-rule[0]": {}}} }},
                 {"typed_config": { HTTP, "shadow_rules": {"action": "DENY", "policies": {"istio-ext-authz-ns[shop]-policy[asked]-rule[0]": {}}}, "shadow_rules_stat_prefix": "istio_ext_authz_" }},
-                {"typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz", "http_service": {"server_uri": {"cluster": "outbound|8000||authz.shop.svc.cluster.local"}}, "filter_enabled_metadata": {"path": [{"key": "istio_ext_authz_shadow_effective_policy_id"}]} }}]}},
-              {"name": "c", "typed_config": { TCP, "rules": {"action": "DENY", "policies": {"istio-ext-authz-ns[shop]-policy[asked]-rule[0]": {}, "istio-ext-authz-ns[shop]-policy[lost]-rule[0]": {}}} }}]}
+                {"typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
+                  "http_service": {"server_uri": {"cluster": "outbound|8000||authz.shop.svc.cluster.local"}},
+                  "filter_enabled_metadata": {"path": [{"key": "istio_ext_authz_shadow_effective_policy_id"}]} }}]}},
+              {"name": "c", "typed_config": { TCP, "rules": {"action": "DENY",
+                 "policies": {"istio-ext-authz-ns[shop]-policy[asked]-rule[0]": {}, "istio-ext-authz-ns[shop]-policy[lost]-rule[0]": {}}} }}]}
             """;
         var listener = Listener("""{"name": "virtualInbound", "filter_chains": [CHAIN, CHAIN], "default_filter_chain": CHAIN}""".Replace("CHAIN", chain,
             StringComparison.Ordinal));

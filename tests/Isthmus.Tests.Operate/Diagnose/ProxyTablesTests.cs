@@ -37,7 +37,10 @@ public sealed class ProxyTablesTests
         var roots = Convert.ToBase64String(Encoding.UTF8.GetBytes(CertificateText.Write([one.Certificate, other.Certificate])));
         var dump = new ConfigDump(
             JsonNode.Parse(
-                $$$"""{"configs": [{"@type": "type.googleapis.com/envoy.admin.v3.SecretsConfigDump.DynamicSecret", "secret": {"name": "ROOTCA", "validation_context": {"trusted_ca": {"inline_bytes": "{{{roots}}}"} } } } ]}""")!);
+                $$$"""
+                {"configs": [{"@type": "type.googleapis.com/envoy.admin.v3.SecretsConfigDump.DynamicSecret",
+                   "secret": {"name": "ROOTCA", "validation_context": {"trusted_ca": {"inline_bytes": "{{{roots}}}"} } } } ]}
+                """)!);
         var (_, rows) = ProxyTables.Secrets(dump, now);
         Assert.Equal([("ROOTCA", "CA", "false", "2029-12-31T00:00:00Z"), ("ROOTCA", "CA", "true", "2030-01-10T00:00:00Z")],
             rows.Select(row => (row[0], row[1], row[3], row[5])));

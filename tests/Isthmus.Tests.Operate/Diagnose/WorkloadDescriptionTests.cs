@@ -10,15 +10,18 @@ namespace Isthmus.Tests.Operate.Diagnose;
 public sealed class WorkloadDescriptionTests
 {
     private const string Objects = """
-        {apiVersion: v1, kind: Pod, metadata: {name: web-1, namespace: shop, labels: {app: web, version: v1}}, spec: {containers: [{name: web, ports: [{name: main, containerPort: 8080}]}, {name: istio-proxy}]}}
+        {apiVersion: v1, kind: Pod, metadata: {name: web-1, namespace: shop, labels: {app: web, version: v1}},
+         spec: {containers: [{name: web, ports: [{name: main, containerPort: 8080}]}, {name: istio-proxy}]}}
         ---
         {apiVersion: v1, kind: Pod, metadata: {name: bare, namespace: shop, labels: {app: bare}}, spec: {containers: [{name: web}]}}
         ---
-        {apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop}, spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: main}, {name: tcp-db, port: 81, targetPort: lost}]}}
+        {apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop},
+         spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: main}, {name: tcp-db, port: 81, targetPort: lost}]}}
         ---
         {apiVersion: v1, kind: Service, metadata: {name: other, namespace: shop}, spec: {selector: {app: other}, ports: [{port: 80}]}}
         ---
-        {apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: rule, namespace: shop}, spec: {host: web, trafficPolicy: {tls: {mode: DISABLE}}, subsets: [{name: one, labels: {version: v1}}, {name: two, labels: {version: v2}}]}}
+        {apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: rule, namespace: shop},
+         spec: {host: web, trafficPolicy: {tls: {mode: DISABLE}}, subsets: [{name: one, labels: {version: v1}}, {name: two, labels: {version: v2}}]}}
         ---
         {apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: elsewhere, namespace: shop}, spec: {host: other}}
         ---
@@ -69,7 +72,8 @@ public sealed class WorkloadDescriptionTests
         const string there = """
             {apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop}, spec: {selector: {app: web}, ports: [{name: http, port: 88}]}}
             ---
-            {apiVersion: v1, kind: Pod, metadata: {name: web-9, namespace: shop, labels: {app: web}}, spec: {containers: [{name: web}, {name: istio-proxy}]}, status: {phase: Running, conditions: [{type: Ready, status: "True"}]}}
+            {apiVersion: v1, kind: Pod, metadata: {name: web-9, namespace: shop, labels: {app: web}}, spec: {containers: [{name: web}, {name: istio-proxy}]},
+             status: {phase: Running, conditions: [{type: Ready, status: "True"}]}}
             ---
             {apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: open, namespace: shop}, spec: {mtls: {mode: DISABLE}}}
             """;

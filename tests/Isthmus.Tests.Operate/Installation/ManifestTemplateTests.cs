@@ -29,7 +29,10 @@ public sealed class ManifestTemplateTests
     public void Items_of_lists_get_proxies(string kind)
     {
         var injected = Inject(
-            $$"""{apiVersion: v1, kind: {{kind}}, items: [{apiVersion: v1, kind: Service, metadata: {name: a} }, {apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {template: {spec: {containers: [{name: web}] } } } }] }""");
+            $$"""
+            {apiVersion: v1, kind: {{kind}}, items: [{apiVersion: v1, kind: Service, metadata: {name: a} },
+              {apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {template: {spec: {containers: [{name: web}] } } } }] }
+            """);
         Assert.Equal(["Service", "Deployment"], injected["items"]!.AsArray().Select(item => item!["kind"]!.ToString()));
         Assert.Equal("a", injected["items"]![1]!["spec"]!["template"]!["metadata"]!["labels"]!["service.istio.io/canonical-name"]!.ToString());
     }

@@ -45,7 +45,8 @@ public sealed class PodSecurityTests
         Assert.Equal("istio-validation", first["name"]!.ToString());
         Assert.Equal(["--run-validation", "--skip-rule-apply"], first["args"]!.AsArray().TakeLast(2).Select(arg => arg!.ToString()));
         Assert.Equal(
-            """{"capabilities":{"drop":["ALL"]},"privileged":false,"runAsUser":1337,"runAsGroup":1337,"runAsNonRoot":true,"readOnlyRootFilesystem":true,"allowPrivilegeEscalation":false,"seccompProfile":{"type":"RuntimeDefault"}}""",
+            """{"capabilities":{"drop":["ALL"]},"privileged":false,"runAsUser":1337,"runAsGroup":1337,"runAsNonRoot":true,"readOnlyRootFilesystem":true"""
+                + ""","allowPrivilegeEscalation":false,"seccompProfile":{"type":"RuntimeDefault"}}""",
             first["securityContext"]!.ToJsonString());
         // Istio's own agent reads these.
         var annotations = pod["metadata"]!["annotations"]!;

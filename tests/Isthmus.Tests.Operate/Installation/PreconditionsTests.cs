@@ -122,7 +122,10 @@ public sealed class PreconditionsTests
         var agents = new Dictionary<string, (int, string)>
         {
             ["/apis/apps/v1/daemonsets"] = (200,
-                $$$$"""{"metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":"istio-cni-node","namespace":"{{{{ns}}}}"},"spec":{"template":{"spec":{"containers":[{"image":"{{{{image}}}}"} ] } } } } ] }"""),
+                $$$$"""
+                {"metadata":{"resourceVersion":"1"},"items":[{"metadata":{"name":"istio-cni-node","namespace":"{{{{ns}}}}"},
+                   "spec":{"template":{"spec":{"containers":[{"image":"{{{{image}}}}"} ] } } } } ] }
+                """),
         };
         var refused = await RefusedAsync(agents, "components.cni.enabled=true");
         Assert.True(message.Length == 0 ? refused.Length == 0 : refused.Contains(message, StringComparison.Ordinal), refused);

@@ -66,7 +66,8 @@ public sealed class MeshRemovalTests : IAsyncLifetime
             """), Stop);
         // The mesh's own, of a kind that stays.
         await client.CreateAsync(Policies, Parse("""
-            {"apiVersion": "security.istio.io/v1beta1", "kind": "AuthorizationPolicy", "metadata": {"name": "ours", "namespace": "shop", "annotations": {"isthmus.internal/mesh": "ours"} }, "spec": {} }
+            {"apiVersion": "security.istio.io/v1beta1", "kind": "AuthorizationPolicy",
+             "metadata": {"name": "ours", "namespace": "shop", "annotations": {"isthmus.internal/mesh": "ours"} }, "spec": {} }
             """), Stop);
 
         var removal = Removal(links, purges: false);

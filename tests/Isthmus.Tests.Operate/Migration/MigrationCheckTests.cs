@@ -164,7 +164,8 @@ public sealed class MigrationCheckTests : IDisposable
     public void Values_of_Istios_gateway_chart_are_compared_with_those_of_ours()
     {
         var report = Check(Release("front", "gateway", 1, """
-            {"name": "front", "kind": "DaemonSet", "service": {"type": "NodePort", "clusterIP": "", "ipFamilyPolicy": "PreferDualStack"}, "autoscaling": {"enabled": false}, "labels": {"istio.io/dataplane-mode": "none"},
+            {"name": "front", "kind": "DaemonSet", "service": {"type": "NodePort", "clusterIP": "", "ipFamilyPolicy": "PreferDualStack"},
+             "autoscaling": {"enabled": false}, "labels": {"istio.io/dataplane-mode": "none"},
              "additionalContainers": [], "initContainers": [{"name": "wait"}], "dnsConfig": {}, "minReadySeconds": 5, "global": {"networkPolicy": {"enabled": true}}}
             """, "deployed"));
         Assert.Equal(["initContainers ", "kind DaemonSet", "minReadySeconds 5", "service.ipFamilyPolicy PreferDualStack"],
@@ -271,7 +272,10 @@ public sealed class MigrationCheckTests : IDisposable
             apiVersion: apps/v1
             kind: Deployment
             metadata: {name: web, namespace: shop}
-            spec: {selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}, annotations: {sidecar.istio.io/bootstrapOverride: b, proxy.istio.io/config: "{concurrency: 2, statNameLength: 100, runtimeValues: {a: b}}" } }, spec: { {{{Pod}}} } } }
+            spec: {selector: {matchLabels: {app: web}},
+              template: {metadata: {labels: {app: web},
+                annotations: {sidecar.istio.io/bootstrapOverride: b, proxy.istio.io/config: "{concurrency: 2, statNameLength: 100, runtimeValues: {a: b}}" } },
+               spec: { {{{Pod}}} } } }
             ---
             apiVersion: v1
             kind: Pod
@@ -286,7 +290,10 @@ public sealed class MigrationCheckTests : IDisposable
             apiVersion: apps/v1
             kind: Deployment
             metadata: {name: istiod, namespace: istio-system}
-            spec: {selector: {matchLabels: {app: istiod}}, template: {metadata: {labels: {app: istiod}}, spec: {containers: [{name: discovery, image: "docker.io/istio/pilot:1.31.0", env: [{name: REVISION, value: x}, {name: PILOT_SEND_UNHEALTHY_ENDPOINTS, value: "true"}, {name: COMPLIANCE_POLICY, value: fips-140-2}]}]} } }
+            spec: {selector: {matchLabels: {app: istiod}},
+              template: {metadata: {labels: {app: istiod}},
+               spec: {containers: [{name: discovery, image: "docker.io/istio/pilot:1.31.0",
+                  env: [{name: REVISION, value: x}, {name: PILOT_SEND_UNHEALTHY_ENDPOINTS, value: "true"}, {name: COMPLIANCE_POLICY, value: fips-140-2}]}]} } }
             """);
         Assert.Equal(
         [
@@ -326,7 +333,10 @@ public sealed class MigrationCheckTests : IDisposable
     private static string Release(string name, string chart, int number, string values, string status = "superseded")
     {
         var release =
-            $$$"""{"name": "{{{name}}}", "namespace": "istio-system", "version": {{{number}}}, "info": {"status": "{{{status}}}"}, "chart": {"metadata": {"name": "{{{chart}}}", "version": "1.31.0"}}, "config": {{{values}}}}""";
+            $$$"""
+            {"name": "{{{name}}}", "namespace": "istio-system", "version": {{{number}}}, "info": {"status": "{{{status}}}"},
+             "chart": {"metadata": {"name": "{{{chart}}}", "version": "1.31.0"}}, "config": {{{values}}}}
+            """;
         using var packed = new MemoryStream();
         using (var gzip = new GZipStream(packed, CompressionMode.Compress)) gzip.Write(Encoding.UTF8.GetBytes(release));
         var data = Convert.ToBase64String(Encoding.ASCII.GetBytes(Convert.ToBase64String(packed.ToArray())));

@@ -19,7 +19,8 @@ public sealed class DefinitionJoinTests
     private const string Rule = """
         apiVersion: apiextensions.k8s.io/v1
         kind: CustomResourceDefinition
-        metadata: {name: destinationrules.networking.istio.io, labels: {app: istio-pilot, chart: istio, heritage: Tiller, release: istio-base}, annotations: {helm.sh/resource-policy: keep, meta.helm.sh/release-name: istio-base} }
+        metadata: {name: destinationrules.networking.istio.io, labels: {app: istio-pilot, chart: istio, heritage: Tiller, release: istio-base},
+          annotations: {helm.sh/resource-policy: keep, meta.helm.sh/release-name: istio-base} }
         spec:
           group: networking.istio.io
           names: {kind: DestinationRule, listKind: DestinationRuleList, plural: destinationrules, singular: destinationrule, shortNames: [dr], categories: [istio-io]}

@@ -18,17 +18,21 @@ internal static class IstioObjects
     private static string Text(string revision, string suffix) => $$"""
         {apiVersion: v1, kind: ServiceAccount, metadata: {name: istiod{{suffix}}, namespace: istio-system, labels: {app: istiod, istio.io/rev: {{revision}}, {{Labels}} } } }
         ---
-        {apiVersion: v1, kind: ServiceAccount, metadata: {name: istio-reader-service-account, namespace: istio-system, labels: {app: istio-reader, istio.io/rev: {{revision}}, release: istio, operator.istio.io/component: Base} } }
+        {apiVersion: v1, kind: ServiceAccount, metadata: {name: istio-reader-service-account, namespace: istio-system,
+          labels: {app: istio-reader, istio.io/rev: {{revision}}, release: istio, operator.istio.io/component: Base} } }
         ---
-        {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: istio-reader-clusterrole{{suffix}}-istio-system, labels: {app: istio-reader, istio.io/rev: {{revision}}, {{Labels}} } }, rules: [] }
+        {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole,
+         metadata: {name: istio-reader-clusterrole{{suffix}}-istio-system, labels: {app: istio-reader, istio.io/rev: {{revision}}, {{Labels}} } }, rules: [] }
         ---
-        {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: istiod-clusterrole{{suffix}}-istio-system, labels: {app: istiod, istio.io/rev: {{revision}}, {{Labels}} } }, rules: [] }
+        {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole,
+         metadata: {name: istiod-clusterrole{{suffix}}-istio-system, labels: {app: istiod, istio.io/rev: {{revision}}, {{Labels}} } }, rules: [] }
         ---
         {apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: istiod{{suffix}}, namespace: istio-system, labels: {app: istiod, istio.io/rev: {{revision}}, {{Labels}} } }, rules: [] }
         ---
         {apiVersion: v1, kind: ConfigMap, metadata: {name: istio{{suffix}}, namespace: istio-system, labels: {istio.io/rev: {{revision}}, {{Labels}} } }, data: {mesh: "trustDomain: cluster.local"} }
         ---
-        {apiVersion: v1, kind: ConfigMap, metadata: {name: istio-sidecar-injector{{suffix}}, namespace: istio-system, labels: {istio.io/rev: {{revision}}, {{Labels}} } }, data: {values: "{}", config: "templates: {}"} }
+        {apiVersion: v1, kind: ConfigMap, metadata: {name: istio-sidecar-injector{{suffix}}, namespace: istio-system,
+          labels: {istio.io/rev: {{revision}}, {{Labels}} } }, data: {values: "{}", config: "templates: {}"} }
         ---
         apiVersion: v1
         kind: Service
@@ -42,7 +46,8 @@ internal static class IstioObjects
           selector: {matchLabels: {app: istiod, istio.io/rev: {{revision}} } }
           template:
             metadata: {labels: {app: istiod, istio.io/rev: {{revision}}, sidecar.istio.io/inject: "false"} }
-            spec: {containers: [{name: discovery, image: "docker.io/istio/pilot:1.24.0", args: [discovery, "--domain", cluster.local], env: [{name: REVISION, value: {{revision}} }, {name: PILOT_CERT_PROVIDER, value: istiod}]}]}
+            spec: {containers: [{name: discovery, image: "docker.io/istio/pilot:1.24.0", args: [discovery, "--domain", cluster.local],
+                env: [{name: REVISION, value: {{revision}} }, {name: PILOT_CERT_PROVIDER, value: istiod}]}]}
         ---
         apiVersion: admissionregistration.k8s.io/v1
         kind: MutatingWebhookConfiguration
@@ -71,12 +76,26 @@ internal static class IstioObjects
         apiVersion: admissionregistration.k8s.io/v1
         kind: ValidatingWebhookConfiguration
         metadata: {name: istiod-default-validator, labels: {app: istiod, istio: istiod, istio.io/rev: {{revision}}, release: istio} }
-        webhooks: [{name: validation.istio.io, clientConfig: {service: {name: istiod{{suffix}}, namespace: istio-system, path: /validate, port: 443}, caBundle: "LS0=" }, rules: [{operations: [CREATE, UPDATE], apiGroups: [networking.istio.io], apiVersions: ["*"], resources: ["*"]}], failurePolicy: Ignore, sideEffects: None, admissionReviewVersions: [v1], objectSelector: {matchExpressions: [{key: istio.io/rev, operator: DoesNotExist}]} }]
+        webhooks:
+        - name: validation.istio.io
+          clientConfig: {service: {name: istiod{{suffix}}, namespace: istio-system, path: /validate, port: 443}, caBundle: "LS0=" }
+          rules: [{operations: [CREATE, UPDATE], apiGroups: [networking.istio.io], apiVersions: ["*"], resources: ["*"]}]
+          failurePolicy: Ignore
+          sideEffects: None
+          admissionReviewVersions: [v1]
+          objectSelector: {matchExpressions: [{key: istio.io/rev, operator: DoesNotExist}]}
         ---
         apiVersion: admissionregistration.k8s.io/v1
         kind: ValidatingWebhookConfiguration
         metadata: {name: istio-validator{{suffix}}-istio-system, labels: {app: istiod, istio: istiod, istio.io/rev: {{revision}}, {{Labels}} } }
-        webhooks: [{name: rev.validation.istio.io, clientConfig: {service: {name: istiod{{suffix}}, namespace: istio-system, path: /validate, port: 443}, caBundle: "LS0=" }, rules: [{operations: [CREATE, UPDATE], apiGroups: [networking.istio.io], apiVersions: ["*"], resources: ["*"]}], failurePolicy: Ignore, sideEffects: None, admissionReviewVersions: [v1], objectSelector: {matchExpressions: [{key: istio.io/rev, operator: In, values: [{{revision}}]}]} }]
+        webhooks:
+        - name: rev.validation.istio.io
+          clientConfig: {service: {name: istiod{{suffix}}, namespace: istio-system, path: /validate, port: 443}, caBundle: "LS0=" }
+          rules: [{operations: [CREATE, UPDATE], apiGroups: [networking.istio.io], apiVersions: ["*"], resources: ["*"]}]
+          failurePolicy: Ignore
+          sideEffects: None
+          admissionReviewVersions: [v1]
+          objectSelector: {matchExpressions: [{key: istio.io/rev, operator: In, values: [{{revision}}]}]}
         """;
 
     /// <summary>A gateway whose Pods are not injected.</summary>

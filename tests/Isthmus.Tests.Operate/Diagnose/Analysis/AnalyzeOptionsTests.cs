@@ -45,7 +45,10 @@ public sealed class AnalyzeOptionsTests : IDisposable
         Assert.Equal(findings,
             Isthmus.Operate.Diagnose.Analysis.Analysis.Run(
                 [Cluster(
-                    $$"""{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop, annotations: {galley.istio.io/analyze-suppress: "{{codes}}" } }, spec: {sessionAffinity: ClientIP} }""")])
+                    $$"""
+                    {apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop, annotations: {galley.istio.io/analyze-suppress: "{{codes}}" } },
+                     spec: {sessionAffinity: ClientIP} }
+                    """)])
                 .Count(finding => finding.Problem.Code == "ISM1411"));
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Text;
 using Isthmus.Operate.Diagnose.Analysis;
+using Isthmus.Testing;
 
 namespace Isthmus.Tests.Operate.Diagnose.Analysis;
 
@@ -9,7 +10,8 @@ internal static class AnalyzePage
     /// <summary>A paragraph of the page, in one line.</summary>
     private const string OfGatewayApi =
         "**The Gateway API**: Gateways, ListenerSets, routes and policies are judged by the rules of control planes. A message says what a control "
-        + "plane writes into the status of the object, and names the field. Objects whose class belongs to another controller are left alone. A Gateway of the Gateway API is called `Gateway.gateway.networking.k8s.io`, because Istio has a kind of that name, too. These "
+        + "plane writes into the status of the object, and names the field. Objects whose class belongs to another controller are left alone. "
+        + "A Gateway of the Gateway API is called `Gateway.gateway.networking.k8s.io`, because Istio has a kind of that name, too. These "
         + "analyzers run whatever kinds could be read, and never call missing what was not read.";
 
     private const string Introduction = """
@@ -29,15 +31,25 @@ internal static class AnalyzePage
         Each message has a level, a code, the object with its cluster (or its file and line), the field, and a remedy:
 
         ```
-        Error [IST0101] (VirtualService shop/web cluster1) spec.http[0].route[0].destination.host: Referenced host not found: "wev.shop.svc.cluster.local": no cluster has it as a Service or ServiceEntry, so requests get 503
+        Error [IST0101] (VirtualService shop/web cluster1) spec.http[0].route[0].destination.host: Referenced host not found: "wev.shop.svc.cluster.local": no \
+        cluster has it as a Service or ServiceEntry, so requests get 503
           → did you mean "web"?
         ```
 
-        - **Clusters**: without `--contexts` or `--context`, all contexts of the kubeconfig are analyzed together. `--remote-contexts` adds clusters to that of `--context`, as in istioctl. A host exists if one cluster has it. Istio's objects apply to the cluster that they are in, and to clusters without a control plane of their own.
-        - **Clusters that were not read**: if one cannot be read, is left out by `--contexts` although control planes here read it, or may exist because the remote secrets, which tell the clusters of a mesh, cannot be read, the analysis does not say what that cluster could disprove: that Services, hosts, their ports or Pods, subsets, backends of routes, ServiceAccounts, namespaces, networks or localities are missing. Of references of routes, it then repeats what the control plane says in their status. Warnings name the clusters left out, and those whose remote secrets may not be read.
-        - **Files**: they are added to the objects of the current context's cluster, and replace those of the same names. With `--use-kube=false`, analyzers are skipped for which the files lack a kind, because those objects are probably in the cluster; `-v` lists them. So they are where the API server refuses to list Deployments, ServiceAccounts, webhooks or Ingress objects.
-        - **Exit status**: 79 if a message has at least the level of `--failure-threshold` (by default `Error`), as in istioctl, but in every output format. 1 if a file cannot be read, unless `--ignore-unknown` is given.
-        - **Suppressing**: `--suppress "CODE=KIND NAME.NAMESPACE"` (`*` matches any characters; may be repeated), or the annotation `galley.istio.io/analyze-suppress` on the object, with codes separated by commas, or `*`.
+        - **Clusters**: without `--contexts` or `--context`, all contexts of the kubeconfig are analyzed together. `--remote-contexts` adds clusters to that \
+        of `--context`, as in istioctl. A host exists if one cluster has it. Istio's objects apply to the cluster that they are in, and to clusters without a \
+        control plane of their own.
+        - **Clusters that were not read**: if one cannot be read, is left out by `--contexts` although control planes here read it, or may exist because the \
+        remote secrets, which tell the clusters of a mesh, cannot be read, the analysis does not say what that cluster could disprove: that Services, hosts, \
+        their ports or Pods, subsets, backends of routes, ServiceAccounts, namespaces, networks or localities are missing. Of references of routes, it then \
+        repeats what the control plane says in their status. Warnings name the clusters left out, and those whose remote secrets may not be read.
+        - **Files**: they are added to the objects of the current context's cluster, and replace those of the same names. With `--use-kube=false`, analyzers \
+        are skipped for which the files lack a kind, because those objects are probably in the cluster; `-v` lists them. So they are where the API server \
+        refuses to list Deployments, ServiceAccounts, webhooks or Ingress objects.
+        - **Exit status**: 79 if a message has at least the level of `--failure-threshold` (by default `Error`), as in istioctl, but in every output format. 1 \
+        if a file cannot be read, unless `--ignore-unknown` is given.
+        - **Suppressing**: `--suppress "CODE=KIND NAME.NAMESPACE"` (`*` matches any characters; may be repeated), or the annotation \
+        `galley.istio.io/analyze-suppress` on the object, with codes separated by commas, or `*`.
         - **Output**: `-o log` (the default), `table`, `json`, `yaml`, or `sarif` (SARIF 2.1.0). `--output-threshold` hides lower levels.
         - `--meshConfigFile` replaces the MeshConfig of all clusters. `--timeout` limits the time to read clusters.
 
@@ -65,7 +77,7 @@ internal static class AnalyzePage
 
     internal static string Print()
     {
-        var page = new StringBuilder(Introduction);
+        var page = new StringBuilder(LongLines.Joined(Introduction));
         page.Append("\n| code | name | level | meaning | remedy |\n|---|---|---|---|---|\n");
         foreach (var code in AnalysisCodes.All) page.Append($"| {code.Code} | {code.Name} | {code.Severity} | {code.Meaning} | {code.Remedy} |\n");
         page.Append(

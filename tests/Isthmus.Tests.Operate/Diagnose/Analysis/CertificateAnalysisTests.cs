@@ -260,7 +260,10 @@ public sealed class CertificateAnalysisTests : IDisposable
         ]);
         var bundle = kind == "no bundle" ? "" : Convert.ToBase64String(Encoding.UTF8.GetBytes(CertificateText.Write(_root.Certificate)));
         var configuration = Json(
-            $$$"""{"kind": "MutatingWebhookConfiguration", "metadata": {"name": "injector"}, "webhooks": [{"clientConfig": {"caBundle": "{{{bundle}}}", "service": {"name": "istiod", "namespace": "istio-system"} } } ]}""");
+            $$$"""
+            {"kind": "MutatingWebhookConfiguration", "metadata": {"name": "injector"},
+             "webhooks": [{"clientConfig": {"caBundle": "{{{bundle}}}", "service": {"name": "istiod", "namespace": "istio-system"} } } ]}
+            """);
         var all = WebhookCertificates.Of(cluster, [configuration], [new("istio-system", "istiod-1", [leaf])], Now).ToList();
         var webhook = Assert.Single(all, one => one.Role == CertificateRole.WebhookBundle);
         Assert.StartsWith(fault, webhook.Fault, StringComparison.Ordinal);

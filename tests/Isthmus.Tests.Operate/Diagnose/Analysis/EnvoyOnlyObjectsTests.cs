@@ -1,3 +1,4 @@
+using Isthmus.Testing;
 using Xunit;
 using static Isthmus.Tests.Operate.Diagnose.Analysis.MeshText;
 
@@ -92,7 +93,10 @@ public sealed class EnvoyOnlyObjectsTests
     {
         var pod = Proxied("web-1", $"image: isthmus, env: [{{name: PROXY_CONFIG, value: '{text}'}}]");
         var injector =
-            $$"""{apiVersion: v1, kind: ConfigMap, metadata: {name: istio-sidecar-injector, namespace: istio-system}, data: {values: '{{text.Replace("binaryPath", "sidecarInjectorWebhook", StringComparison.Ordinal)}}'} }""";
+            LongLines.Joined($$"""
+                {apiVersion: v1, kind: ConfigMap, metadata: {name: istio-sidecar-injector, namespace: istio-system}, \
+                data: {values: '{{text.Replace("binaryPath", "sidecarInjectorWebhook", StringComparison.Ordinal)}}'} }
+                """);
         Assert.Contains(Analyze(Join(Namespace("shop"), pod, injector, Plugin)), finding => finding.Problem is { Code: Code, Object: "WasmPlugin shop/auth" }
             && finding.Problem.Message.EndsWith(": shop/web-1", StringComparison.Ordinal));
     }

@@ -1,3 +1,4 @@
+using Isthmus.Testing;
 using static Isthmus.Tests.Operate.Diagnose.Analysis.MeshText;
 
 namespace Isthmus.Tests.Operate.Diagnose.Analysis;
@@ -221,7 +222,11 @@ internal static class GatewayApiCases
     private static string Encrypted => Fronted.Replace("{name: http, port: 80}", "{name: https, port: 80}", StringComparison.Ordinal);
 
     private static string Definition(string plural, string release, string version) =>
-        $$"""{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: {{plural}}.{{Group}}, annotations: { {{Group}}/bundle-version: {{release}} } }, spec: {versions: [{name: {{version}}, served: true}] } }""";
+        LongLines.Joined($$"""
+            {apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, \
+            metadata: {name: {{plural}}.{{Group}}, annotations: { {{Group}}/bundle-version: {{release}} } }, \
+            spec: {versions: [{name: {{version}}, served: true}] } }
+            """);
 
     private static string Served => Workload("shop", "front-istio-1", $"{Group}/gateway-name: front", "containers: [{name: istio-proxy, image: proxy}]");
 

@@ -5,6 +5,7 @@ using Isthmus.Mesh.Config;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Inventory;
+using Isthmus.Testing;
 
 namespace Isthmus.Tests.Operate.Diagnose.Analysis;
 
@@ -30,11 +31,18 @@ internal static class MeshText
         Workload(ns, name, labels, "containers: [{name: app, image: app}]", status);
 
     internal static string Workload(string ns, string name, string labels, string spec, string status = "") =>
-        $$"""{apiVersion: v1, kind: Pod, metadata: {name: {{name}}, namespace: {{ns}}, labels: { {{labels}} } }, spec: { {{spec}} }, status: {phase: Running, conditions: [{type: Ready, status: "{{(status.Length > 0 ? "False" : "True")}}"}]{{(status.Length > 0 ? ", " : "")}}{{status}} } }""";
+        LongLines.Joined($$"""
+            {apiVersion: v1, kind: Pod, metadata: {name: {{name}}, namespace: {{ns}}, labels: { {{labels}} } }, spec: { {{spec}} }, \
+            status: {phase: Running, \
+            conditions: [{type: Ready, status: "{{(status.Length > 0 ? "False" : "True")}}"}]{{(status.Length > 0 ? ", " : "")}}{{status}} } }
+            """);
 
     internal static string Deployment(string ns, string name, string labels, string spec = "containers: [{name: app, image: app}]", string annotations = "",
         int replicas = 1) =>
-        $$"""{apiVersion: apps/v1, kind: Deployment, metadata: {name: {{name}}, namespace: {{ns}} }, spec: {replicas: {{replicas}}, template: {metadata: {labels: { {{labels}} }, annotations: { {{annotations}} } }, spec: { {{spec}} } } } }""";
+        LongLines.Joined($$"""
+            {apiVersion: apps/v1, kind: Deployment, metadata: {name: {{name}}, namespace: {{ns}} }, \
+            spec: {replicas: {{replicas}}, template: {metadata: {labels: { {{labels}} }, annotations: { {{annotations}} } }, spec: { {{spec}} } } } }
+            """);
 
     internal static string Service(string ns, string name, string selector, string ports = "{name: http, port: 80}", string more = "") =>
         $$"""{apiVersion: v1, kind: Service, metadata: {name: {{name}}, namespace: {{ns}} }, spec: {clusterIP: 10.0.0.1, selector: { {{selector}} }, ports: [{{ports}}] {{more}} } }""";

@@ -1,3 +1,4 @@
+using Isthmus.Testing;
 using static Isthmus.Tests.Operate.Diagnose.Analysis.MeshText;
 
 namespace Isthmus.Tests.Operate.Diagnose.Analysis;
@@ -176,9 +177,12 @@ internal static class MultiClusterCases
     private static string Limiting(string name) =>
         Istio("DestinationRule", "shop", name, "host: web, trafficPolicy: {connectionPool: {tcp: {idleTimeout: 9s}}}");
 
-    private static string Route(string destination) =>
-        Istio("VirtualService", "shop", "route",
-            $$"""hosts: [web], http: [{route: [{destination: {host: {{destination.Split(',')[0]}} }{{(destination.Contains(',', StringComparison.Ordinal) ? destination[destination.IndexOf(',', StringComparison.Ordinal)..] : "")}} }] }]""");
+    private static string Route(string destination)
+    {
+        var host = destination.Split(',')[0];
+        var more = destination[host.Length..];
+        return Istio("VirtualService", "shop", "route", $$"""hosts: [web], http: [{route: [{destination: {host: {{host}} }{{more}} }] }]""");
+    }
 
     private static string Name => Service("shop", "api", "app: api");
 
@@ -200,5 +204,9 @@ internal static class MultiClusterCases
     private static string Mtls(string mode) => Istio("PeerAuthentication", "shop", "mtls", $$"""mtls: {mode: {{mode}}}""");
 
     private static string Networks(string registry) =>
-        $$"""{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: 'trustDomain: cluster.local', meshNetworks: '{networks: {n2: {endpoints: [{fromRegistry: {{registry}} }], gateways: [{address: 203.0.113.1, port: 15443}]} } }'} }""";
+        LongLines.Joined($$"""
+            {apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, \
+            data: {mesh: 'trustDomain: cluster.local', \
+            meshNetworks: '{networks: {n2: {endpoints: [{fromRegistry: {{registry}} }], gateways: [{address: 203.0.113.1, port: 15443}]} } }'} }
+            """);
 }

@@ -1,3 +1,4 @@
+using Isthmus.Testing;
 using static Isthmus.Tests.Operate.Diagnose.Analysis.MeshText;
 
 namespace Isthmus.Tests.Operate.Diagnose.Analysis;
@@ -13,7 +14,10 @@ internal static class RoutingCases
         Pod("shop", "other-1", "app: other"));
 
     private static string Allocated(string addresses) =>
-        $$"""{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: db, namespace: shop}, spec: {hosts: [db.example], ports: [{number: 3306, name: tcp, protocol: TCP}], resolution: NONE}, status: {addresses: {{addresses}} } }""";
+        LongLines.Joined($$"""
+            {apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: db, namespace: shop}, \
+            spec: {hosts: [db.example], ports: [{number: 3306, name: tcp, protocol: TCP}], resolution: NONE}, status: {addresses: {{addresses}} } }
+            """);
 
     private const string A = "match: [{uri: {prefix: /a} }], route: [{destination: {host: web} }]";
 

@@ -1,3 +1,4 @@
+using Isthmus.Testing;
 using static Isthmus.Tests.Operate.Diagnose.Analysis.MeshText;
 
 namespace Isthmus.Tests.Operate.Diagnose.Analysis;
@@ -192,7 +193,11 @@ internal static class SilentFaultCases
         "{apiVersion: v1, kind: Service, metadata: {name: istiod, namespace: istio-system}, spec: {clusterIP: 10.0.0.9, ports: [{name: https, port: 443}] } }";
 
     private static string Injector(string revision) =>
-        $$"""{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: injector}, webhooks: [{name: rev.namespace.sidecar-injector.istio.io, clientConfig: {service: {namespace: istio-system, name: istiod} }, namespaceSelector: {matchExpressions: [{key: istio.io/rev, operator: In, values: [{{revision}}] }] } }] }""";
+        LongLines.Joined($$"""
+            {apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: injector}, \
+            webhooks: [{name: rev.namespace.sidecar-injector.istio.io, clientConfig: {service: {namespace: istio-system, name: istiod} }, \
+            namespaceSelector: {matchExpressions: [{key: istio.io/rev, operator: In, values: [{{revision}}] }] } }] }
+            """);
 
     private static string Job(string proxy, string app) =>
         Pod("shop", "import-x", "job: import", status: $"containerStatuses: [{{name: istio-proxy, state: {{ {proxy} }} }}, {{name: app, state: {{ {app} }} }}]")

@@ -1,3 +1,4 @@
+using Isthmus.Testing;
 using static Isthmus.Tests.Operate.Diagnose.Analysis.MeshText;
 
 namespace Isthmus.Tests.Operate.Diagnose.Analysis;
@@ -10,7 +11,10 @@ internal static class WorkloadCases
         """{apiVersion: v1, kind: ConfigMap, metadata: {name: istio-sidecar-injector, namespace: istio-system}, data: {values: '{"sidecarInjectorWebhook": {"enableNamespacesByDefault": true} }'} }""";
 
     private static string Injector(string client) =>
-        $$"""{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: istio-sidecar-injector}, webhooks: [{name: rev.namespace.sidecar-injector.istio.io, clientConfig: {{client}} }] }""";
+        LongLines.Joined($$"""
+            {apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: istio-sidecar-injector}, \
+            webhooks: [{name: rev.namespace.sidecar-injector.istio.io, clientConfig: {{client}} }] }
+            """);
 
     /// <summary>An injector that wants another label of namespaces, beside that of injection.</summary>
     private const string Demanding = "{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: demanding}, "
@@ -245,7 +249,10 @@ internal static class WorkloadCases
     ];
 
     private static string InjectorMap(string suffix, string tag) =>
-        $$$"""{apiVersion: v1, kind: ConfigMap, metadata: {name: istio-sidecar-injector{{{suffix}}}, namespace: istio-system}, data: {values: '{"global": {"hub": "hub.example", "tag": "{{{tag}}}"} }'} }""";
+        LongLines.Joined($$$"""
+            {apiVersion: v1, kind: ConfigMap, metadata: {name: istio-sidecar-injector{{{suffix}}}, namespace: istio-system}, \
+            data: {values: '{"global": {"hub": "hub.example", "tag": "{{{tag}}}"} }'} }
+            """);
 
     private static string Proxied(string name, string image, string annotations = "") =>
         Workload("shop", name, "app: web", $"containers: [{{name: app, image: app}}, {{name: istio-proxy, image: '{image}'}}]")
@@ -305,7 +312,11 @@ internal static class WorkloadCases
         Join(Root, Namespace("shop"), Deployment("shop", "web", "app: web"), Service("shop", "web", "app: web", one), Service("shop", "more", "app: web", two));
 
     private static string Webhook(string name, string label, string service) =>
-        $$"""{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: {{name}} }, webhooks: [{name: namespace.sidecar-injector.istio.io, clientConfig: {service: {namespace: istio-system, name: {{service}} } }, namespaceSelector: {matchLabels: {istio-injection: {{label}} } } }] }""";
+        LongLines.Joined($$"""
+            {apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: {{name}} }, \
+            webhooks: [{name: namespace.sidecar-injector.istio.io, clientConfig: {service: {namespace: istio-system, name: {{service}} } }, \
+            namespaceSelector: {matchLabels: {istio-injection: {{label}} } } }] }
+            """);
 
     private static string Paused(string paused, int updated) =>
         $"{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: api{(paused == "true" ? "" : "-2")}, namespace: shop}}, spec: {{replicas: 1, paused: {paused}, "

@@ -21,7 +21,10 @@ public sealed class MeshHistoryTests
         MeshChange.Read(StrictJson.Parse(line, ControlPlaneReports.Default.ChangeReport), "istiod-1", cluster);
 
     private static MeshChange Endpoints(int before, int fewest, int after) => Read(
-        $$$"""{"cluster": "c1", "kind": "Endpoints", "name": "orders", "verb": "changed", "endpoints": {"before": {"ready": {{{before}}} }, "fewest": {"ready": {{{fewest}}} }, "after": {"ready": {{{after}}} } } }""");
+        $$$"""
+        {"cluster": "c1", "kind": "Endpoints", "name": "orders", "verb": "changed",
+         "endpoints": {"before": {"ready": {{{before}}} }, "fewest": {"ready": {{{fewest}}} }, "after": {"ready": {{{after}}} } } }
+        """);
 
     /// <summary>Only a control plane that is not of Isthmus keeps none. What another one remembers is missing.</summary>
     [Fact]
@@ -134,7 +137,8 @@ public sealed class MeshHistoryTests
 
         static string Deployment(string app, string field, string time) => $$$"""
             {"metadata": {"name": "orders-v1", "namespace": "shop", "managedFields": [
-             {"manager": "kubectl", "subresource": "scale", "time": "2026-11-22T{{{time}}}Z", "fieldsV1": {"f:spec": {"{{{field}}}": {} } } } ] }, "spec": {"replicas": 0, "template": {"metadata": {"labels": {"app": "{{{app}}}" } } } } }
+             {"manager": "kubectl", "subresource": "scale", "time": "2026-11-22T{{{time}}}Z", "fieldsV1": {"f:spec": {"{{{field}}}": {} } } } ] },
+             "spec": {"replicas": 0, "template": {"metadata": {"labels": {"app": "{{{app}}}" } } } } }
             """;
     }
 
@@ -149,7 +153,8 @@ public sealed class MeshHistoryTests
         var at = new DateTimeOffset(2026, 11, 22, 8, 1, 0, TimeSpan.Zero);
         var deployment = (JsonObject)JsonNode.Parse($$$"""
             {"metadata": {"name": "orders", "namespace": "shop", "creationTimestamp": "2026-11-22T{{{made}}}Z", "managedFields": [
-             {"manager": "kubectl", "time": "2026-11-22T08:01:00Z", "fieldsV1": {"f:spec": {"{{{field}}}": {} } } } ] }, "spec": {"replicas": 0, "template": {"metadata": {"labels": {"app": "orders" } } } } }
+             {"manager": "kubectl", "time": "2026-11-22T08:01:00Z", "fieldsV1": {"f:spec": {"{{{field}}}": {} } } } ] },
+             "spec": {"replicas": 0, "template": {"metadata": {"labels": {"app": "orders" } } } } }
             """)!;
         var objects = new WorkloadObjects([], [new("Deployment", deployment)],
             [new("Deployment", "orders", DateTimeOffset.Parse($"2026-11-22T{revised}Z", System.Globalization.CultureInfo.InvariantCulture))]);
@@ -214,7 +219,8 @@ public sealed class MeshHistoryTests
             KubeJson.Of<Service>())!;
         var workload = (JsonObject)JsonNode.Parse($$$"""
             {"metadata": {"name": "orders-v1", "namespace": "shop", "managedFields": [
-             {"manager": "kubectl", "time": "2026-11-22T07:59:30Z", "fieldsV1": {"f:spec": {"{{{field}}}": {} } } } ] }, "spec": {"replicas": 0, "template": {"metadata": {"labels": {"app": "orders" } } } } }
+             {"manager": "kubectl", "time": "2026-11-22T07:59:30Z", "fieldsV1": {"f:spec": {"{{{field}}}": {} } } } ] },
+             "spec": {"replicas": 0, "template": {"metadata": {"labels": {"app": "orders" } } } } }
             """)!;
         var named = WorkloadWrites.Name(change, new([service], [new(kind, workload)], [new(revisionOf, "orders-v1", at.AddSeconds(-29))]));
         Assert.Equal(("kubectl", cause), (named.FieldManager, named.Cause));

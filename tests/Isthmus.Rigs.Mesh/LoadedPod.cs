@@ -32,7 +32,9 @@ internal static class LoadedPod
                     ["kubectl.kubernetes.io/default-container"] = "app", ["prometheus.io/path"] = "/stats/prometheus", ["prometheus.io/port"] = "15020",
                     ["prometheus.io/scrape"] = "true",
                     ["sidecar.istio.io/status"] =
-                        """{"initContainers":["istio-init"],"containers":["istio-proxy"],"volumes":["workload-socket","credential-socket","workload-certs","istio-envoy","istio-data","istio-podinfo","istio-token","istiod-ca-cert"],"imagePullSecrets":null,"revision":"default"}""",
+                        """{"initContainers":["istio-init"],"containers":["istio-proxy"]"""
+                            + ""","volumes":["workload-socket","credential-socket","workload-certs","istio-envoy","istio-data","istio-podinfo","istio-token","istiod-ca-cert"]"""
+                            + ""","imagePullSecrets":null,"revision":"default"}""",
                 },
                 ["ownerReferences"] = new JsonArray(new JsonObject
                 {

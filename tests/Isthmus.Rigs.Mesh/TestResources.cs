@@ -11,8 +11,10 @@ internal static class TestResources
         """
         "access_log": [{"name": "envoy.access_loggers.file", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
           "path": "log", "log_format": {"text_format_source": {"inline_string":
-          "\"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %UPSTREAM_TRANSPORT_FAILURE_REASON% %UPSTREAM_HOST% %UPSTREAM_CLUSTER% %DOWNSTREAM_LOCAL_ADDRESS% %REQUESTED_SERVER_NAME%\n"}} }}]
-        """;
+          "\"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%
+        """
+            + " %UPSTREAM_TRANSPORT_FAILURE_REASON% %UPSTREAM_HOST% %UPSTREAM_CLUSTER% %DOWNSTREAM_LOCAL_ADDRESS% %REQUESTED_SERVER_NAME%"
+            + """\n"}} }}]""";
 
     internal const string TlsInspector =
         """{"name": "envoy.filters.listener.tls_inspector", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"}}""";
@@ -21,7 +23,11 @@ internal static class TestResources
     internal const string MeshProtocols = """["istio", "istio-peer-exchange", "istio-http/1.0", "istio-http/1.1", "istio-h2"]""";
 
     internal static string Tcp(string cluster) =>
-        $$$"""{"name": "envoy.filters.network.tcp_proxy", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "{{{cluster}}}", "cluster": "{{{cluster}}}", {{{AccessLog}}} }}""";
+        $$$"""
+        {"name": "envoy.filters.network.tcp_proxy",
+         "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "{{{cluster}}}",
+          "cluster": "{{{cluster}}}", {{{AccessLog}}} }}
+        """;
 
     internal static string Http(string routes, string more) =>
         $$$"""
@@ -60,7 +66,9 @@ internal static class TestResources
            {"name": "tlsMode-istio", "match": {"tlsMode": "istio"}, "transport_socket": {"name": "envoy.transport_sockets.tls", "typed_config": {
              "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", "sni": "{{{sni}}}",
              "common_tls_context": {"alpn_protocols": ["istio-peer-exchange", "istio"], {{{Secrets(Exact(identity))}}} }} }},
-           {"name": "tlsMode-disabled", "match": {}, "transport_socket": {"name": "envoy.transport_sockets.raw_buffer", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"}} }]}
+           {"name": "tlsMode-disabled", "match": {},
+            "transport_socket": {"name": "envoy.transport_sockets.raw_buffer",
+             "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer"}} }]}
         """;
 
     internal static string RawCluster(string name) =>
@@ -117,7 +125,9 @@ internal static class TestResources
 
     internal static string InlineRoute(string cluster) =>
         $$$"""
-        "route_config": {"name": "{{{cluster}}}", "virtual_hosts": [{"name": "inbound", "domains": ["*"], "routes": [{"name": "default", "match": {"prefix": "/"}, "route": {"cluster": "{{{cluster}}}", "timeout": "0s"}}]}]}
+        "route_config": {"name": "{{{cluster}}}",
+         "virtual_hosts": [{"name": "inbound", "domains": ["*"],
+           "routes": [{"name": "default", "match": {"prefix": "/"}, "route": {"cluster": "{{{cluster}}}", "timeout": "0s"}}]}]}
         """;
 
     private const string AnyMember = """{"prefix": "spiffe://cluster.local/"}""";

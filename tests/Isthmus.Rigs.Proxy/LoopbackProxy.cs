@@ -125,7 +125,9 @@ internal sealed class LoopbackProxy : IDisposable
     {
         Apply(TypeUrls.Listener, [WireTypes.Strict.Parse<Listener>($$$"""
             {"name": "tcp", "traffic_direction": "OUTBOUND", "address": {"socket_address": {"address": "127.0.0.1", "port_value": {{{port.Number}}} } },
-             "filter_chains": [{"filter_chain_match": {{{match}}}, "filters": [{"name": "tcp", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "tcp", "cluster": "{{{cluster}}}" {{{more}}} } }] }] }
+             "filter_chains": [{"filter_chain_match": {{{match}}},
+               "filters": [{"name": "tcp", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+                  "stat_prefix": "tcp", "cluster": "{{{cluster}}}" {{{more}}} } }] }] }
             """)], m => ((Listener)m).Name);
         Assert.Empty(Plane.ListenerFailures);
     }
@@ -135,7 +137,9 @@ internal sealed class LoopbackProxy : IDisposable
     {
         Apply(TypeUrls.Listener, [WireTypes.Strict.Parse<Listener>($$$"""
             {"name": "virtualOutbound", "use_original_dst": true, "traffic_direction": "OUTBOUND", "address": {"socket_address": {"address": "127.0.0.1", "port_value": {{{port.Number}}} } },
-             "filter_chains": [{"filters": [{"name": "tcp", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "tcp", "cluster": "{{{cluster}}}"} }] }] }
+             "filter_chains": [{"filters": [{"name": "tcp",
+                 "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "tcp",
+                  "cluster": "{{{cluster}}}"} }] }] }
             """)], m => ((Listener)m).Name);
         Assert.Empty(Plane.ListenerFailures);
     }

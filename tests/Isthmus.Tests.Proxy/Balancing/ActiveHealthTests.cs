@@ -106,7 +106,9 @@ public sealed class ActiveHealthTests
     public void The_one_host_of_a_logical_name_stays_what_it_was_when_its_address_changes()
     {
         var cluster = State($$"""
-            {"name": "a", "type": "LOGICAL_DNS", "load_assignment": {"endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "shop.example", "port_value": 80} } } }]}]}, {{Checked}} }
+            {"name": "a", "type": "LOGICAL_DNS",
+             "load_assignment": {"endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "shop.example", "port_value": 80} } } }]}]},
+             {{Checked}} }
             """);
         cluster.Update(Assignment(1));
         cluster.Health!.Record(cluster.Hosts.All[0], CheckResult.Passed);

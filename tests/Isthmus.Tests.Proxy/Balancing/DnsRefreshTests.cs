@@ -50,7 +50,11 @@ public sealed class DnsRefreshTests
     [Theory]
     [InlineData(""" "type": "LOGICAL_DNS", "dns_lookup_family": "ALL" """)]
     [InlineData(
-        """ "cluster_type": {"name": "envoy.cluster.dns", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.clusters.dns.v3.DnsCluster", "dns_lookup_family": "ALL", "all_addresses_in_single_endpoint": true} } """)]
+        """
+        "cluster_type": {"name": "envoy.cluster.dns",
+         "typed_config": {"@type": "type.googleapis.com/envoy.extensions.clusters.dns.v3.DnsCluster", "dns_lookup_family": "ALL",
+          "all_addresses_in_single_endpoint": true} }
+        """)]
     public async Task All_addresses_of_a_name_are_those_of_one_host_the_families_by_turns(string type)
     {
         using var stop = new CancellationTokenSource();

@@ -16,7 +16,8 @@ internal static class PeerSettings
 
     private static readonly string Tokens = $$$"""
         {"name": "envoy.filters.http.jwt_authn", "typed_config": {"@type": "{{{Filter}}}jwt_authn.v3.JwtAuthentication",
-          "providers": {"p": {"issuer": "bank", "audiences": ["money"], "forward": true, "payload_in_metadata": "payload", "local_jwks": {"inline_string": "{{{Keys.Replace("\"", "\\\"", StringComparison.Ordinal)}}}"} } },
+          "providers": {"p": {"issuer": "bank", "audiences": ["money"], "forward": true, "payload_in_metadata": "payload",
+            "local_jwks": {"inline_string": "{{{Keys.Replace("\"", "\\\"", StringComparison.Ordinal)}}}"} } },
           "rules": [{"match": {"prefix": "/"}, "requires": {"requires_any": {"requirements": [{"provider_name": "p"}, {"allow_missing": {} }] } } }] } },
         """;
 
@@ -217,7 +218,10 @@ internal static class PeerSettings
     /// <param name="fields">Of its edits.</param>
     /// <param name="more">Fields of the filter, each followed by a comma.</param>
     private static string Mutations(string name, string fields, string more = "", bool isOff = false) =>
-        $$$"""{"name": "{{{name}}}", "disabled": {{{(isOff ? "true" : "false")}}}, "typed_config": {"@type": "{{{Filter}}}header_mutation.v3.HeaderMutation", {{{more}}} "mutations": { {{{fields}}} } } },""";
+        $$$"""
+        {"name": "{{{name}}}", "disabled": {{{(isOff ? "true" : "false")}}},
+         "typed_config": {"@type": "{{{Filter}}}header_mutation.v3.HeaderMutation", {{{more}}} "mutations": { {{{fields}}} } } },
+        """;
 
     /// <summary>What a level adds to a header_mutation filter: its name to a request field and to one of the response.</summary>
     private static string OfLevel(string level) => $$$"""

@@ -16,7 +16,10 @@ public sealed class LocalReplyKindsTests
 
     /// <summary>Counts the messages of gRPC, which a local reply has none of.</summary>
     private const string Counting =
-        $$$"""{"name": "envoy.filters.http.grpc_stats", "typed_config": {"@type": "{{{Extensions}}}grpc_stats.v3.FilterConfig", "emit_filter_state": true} }, {"name": "istio.stats", "typed_config": {"@type": "type.googleapis.com/stats.PluginConfig"} },""";
+        $$$"""
+        {"name": "envoy.filters.http.grpc_stats", "typed_config": {"@type": "{{{Extensions}}}grpc_stats.v3.FilterConfig", "emit_filter_state": true} },
+        {"name": "istio.stats", "typed_config": {"@type": "type.googleapis.com/stats.PluginConfig"} },
+        """;
 
     [Theory]
     [InlineData("direct", 204)]
@@ -40,15 +43,26 @@ public sealed class LocalReplyKindsTests
         {
             "policy" => $$$"""{"name": "rbac", "typed_config": {"@type": "{{{Extensions}}}rbac.v3.RBAC", "rules": {} } },""",
             "token" =>
-                $$$"""{"name": "jwt", "typed_config": {"@type": "{{{Extensions}}}jwt_authn.v3.JwtAuthentication", "providers": {"p": {"issuer": "i", "local_jwks": {"inline_string": "{\"keys\": []}"} } }, "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "p"} }] } },""",
+                $$$"""
+                {"name": "jwt", "typed_config": {"@type": "{{{Extensions}}}jwt_authn.v3.JwtAuthentication",
+                  "providers": {"p": {"issuer": "i", "local_jwks": {"inline_string": "{\"keys\": []}"} } },
+                  "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "p"} }] } },
+                """,
             "fault" =>
                 $$$"""{"name": "fault", "typed_config": {"@type": "{{{Extensions}}}fault.v3.HTTPFault", "abort": {"http_status": 418, "percentage": {"numerator": 100} } } },""",
             "limit" =>
-                $$$"""{"name": "limit", "typed_config": {"@type": "{{{Extensions}}}local_ratelimit.v3.LocalRateLimit", "stat_prefix": "l", "token_bucket": {"max_tokens": 1, "tokens_per_fill": 1, "fill_interval": "3600s"}, "filter_enabled": {"default_value": {"numerator": 100} }, "filter_enforced": {"default_value": {"numerator": 100} } } },""",
+                $$$"""
+                {"name": "limit", "typed_config": {"@type": "{{{Extensions}}}local_ratelimit.v3.LocalRateLimit", "stat_prefix": "l",
+                  "token_bucket": {"max_tokens": 1, "tokens_per_fill": 1, "fill_interval": "3600s"}, "filter_enabled": {"default_value": {"numerator": 100} },
+                  "filter_enforced": {"default_value": {"numerator": 100} } } },
+                """,
             "lacking" =>
                 $$$"""{"name": "future", "typed_config": {"@type": "type.googleapis.com/xds.type.v3.TypedStruct", "type_url": "{{{Extensions}}}lua.v3.Lua", "value": {} } },""",
             "authorizer away" =>
-                $$$"""{"name": "authz", "typed_config": {"@type": "{{{Extensions}}}ext_authz.v3.ExtAuthz", "http_service": {"server_uri": {"uri": "http://a", "cluster": "empty", "timeout": "5s"} } } },""",
+                $$$"""
+                {"name": "authz", "typed_config": {"@type": "{{{Extensions}}}ext_authz.v3.ExtAuthz",
+                  "http_service": {"server_uri": {"uri": "http://a", "cluster": "empty", "timeout": "5s"} } } },
+                """,
             _ => "",
         };
         var route = kind switch

@@ -97,7 +97,9 @@ public sealed class UnknownTransportTests
         using var proxy = new LoopbackProxy([Static("near", origin.Port, "{}")], """ "route": {"cluster": "near"} """);
         using var port = new ReservedPort();
         var cluster = WireTypes.Strict.Parse<Isthmus.Wire.Envoy.Clusters.Cluster>("""
-            {"name": "main_internal", "type": "STATIC", "load_assignment": {"cluster_name": "main_internal", "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"envoy_internal_address": {"server_listener_name": "main_internal"} } } }] }] },
+            {"name": "main_internal", "type": "STATIC",
+             "load_assignment": {"cluster_name": "main_internal",
+              "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"envoy_internal_address": {"server_listener_name": "main_internal"} } } }] }] },
              "transport_socket": {"name": "internal_upstream", "typed_config": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": "unknown"} } }
             """);
         var tunnel = WireTypes.Strict.Parse<Listener>($$$"""

@@ -164,7 +164,8 @@ public sealed class TokenCheckTests : IDisposable
         const string Token =
             "eyJhbGciOiJFZERTQSIsImtpZCI6ImVkIn0.eyJpc3MiOiJodHRwczovL2FjY291bnRzLmV4YW1wbGUiLCJzdWIiOiJhbm4ifQ.0tDU5WOgUldzdF52C4vBNmXmlMIdbU0ut47YZJOUWgrWfHc2QgDnx8dC4FqBhQWowjg-xhSForYL89I3vqw-BQ";
         var check = new TokenCheck(WireTypes.Strict.Parse<JwtAuthentication>($$$"""
-            {"providers": {"p": {"issuer": "{{{Issuer}}}", "local_jwks": {"inline_string": "{\"keys\": [{\"kty\": \"OKP\", \"crv\": \"Ed25519\", \"alg\": \"EdDSA\", \"kid\": \"ed\", \"x\": \"{{{key}}}\"}]}"} } },
+            {"providers": {"p": {"issuer": "{{{Issuer}}}", "local_jwks": {"inline_string":
+               "{\"keys\": [{\"kty\": \"OKP\", \"crv\": \"Ed25519\", \"alg\": \"EdDSA\", \"kid\": \"ed\", \"x\": \"{{{key}}}\"}]}"} } },
              "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "p"} }]}
             """));
         var verdict = await DecideAsync(check, Request(Token));
@@ -183,7 +184,11 @@ public sealed class TokenCheckTests : IDisposable
 
     [Fact]
     public void Keys_for_other_purposes_and_weak_ones_are_left_out() => Assert.Equal(0, JsonWebKeys.Parse(
-        """{"keys": [{"kty": "RSA", "use": "enc", "n": "AQAB", "e": "AQAB"}, {"kty": "RSA", "n": "AQAB", "e": "AQAB"}, {"kty": "EC", "crv": "P-1", "x": "AQ", "y": "AQ"}, {"kty": "oct", "k": "AQ"}, {"kty": "OKP", "crv": "Ed25519", "x": "AQ"}, {"kty": "OKP", "crv": "X25519", "x": "Xq2M5BLvHt-w8379rLlRzDe1MtRESUxKQc6dLbe2TX8"}, 7]}"""u8.ToArray())!.Count);
+        """
+        {"keys": [{"kty": "RSA", "use": "enc", "n": "AQAB", "e": "AQAB"}, {"kty": "RSA", "n": "AQAB", "e": "AQAB"},
+          {"kty": "EC", "crv": "P-1", "x": "AQ", "y": "AQ"}, {"kty": "oct", "k": "AQ"}, {"kty": "OKP", "crv": "Ed25519", "x": "AQ"},
+          {"kty": "OKP", "crv": "X25519", "x": "Xq2M5BLvHt-w8379rLlRzDe1MtRESUxKQc6dLbe2TX8"}, 7]}
+        """u8.ToArray())!.Count);
 
     private async Task RefusedAsync(string token, string failure, int status = 401)
     {

@@ -49,7 +49,8 @@ public sealed class HealthCheckDecoderTests
             Decode(
                 $$"""  "health_checks": [{ {{Whole}}, "unhealthy_interval": "5s", "no_traffic_interval": "7s", "tcp_health_check": {} }] """).HealthCheck!.Intervals);
         var all = Decode($$"""
-              "health_checks": [{ {{Whole}}, "unhealthy_interval": "5s", "unhealthy_edge_interval": "6s", "healthy_edge_interval": "7s", "no_traffic_interval": "8s", "no_traffic_healthy_interval": "9s",
+              "health_checks": [{ {{Whole}}, "unhealthy_interval": "5s", "unhealthy_edge_interval": "6s", "healthy_edge_interval": "7s",
+                "no_traffic_interval": "8s", "no_traffic_healthy_interval": "9s",
                 "initial_jitter": "3s", "interval_jitter": "4s", "interval_jitter_percent": 50, "reuse_connection": false, "always_log_health_check_failures": true, "tcp_health_check": {} }]
             """).HealthCheck!;
         Assert.Equal(Seconds(2, 5, 6, 7, 8, 9) with { InitialJitter = TimeSpan.FromSeconds(3), Jitter = TimeSpan.FromSeconds(4), JitterPercent = 50 },

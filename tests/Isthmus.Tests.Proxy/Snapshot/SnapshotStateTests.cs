@@ -213,7 +213,8 @@ public sealed class SnapshotStateTests
         _state.Published += _ => published.TrySetResult();
         Apply<Cluster>(TypeUrls.Cluster, """
             {"name": "d", "type": "STRICT_DNS", "dns_refresh_rate": "60s", "load_assignment": {"endpoints": [{"lb_endpoints": [
-              {"endpoint": {"address": {"socket_address": {"address": "shop.example", "port_value": 80}}}}, {"endpoint": {"address": {"socket_address": {"address": "10.9.9.9", "port_value": 81}}}}]}]}}
+              {"endpoint": {"address": {"socket_address": {"address": "shop.example", "port_value": 80}}}},
+              {"endpoint": {"address": {"socket_address": {"address": "10.9.9.9", "port_value": 81}}}}]}]}}
             """);
         Assert.Empty(_state.Current.Clusters);
         _resolver.Answer.SetResult();
@@ -231,7 +232,8 @@ public sealed class SnapshotStateTests
     {
         Apply<Cluster>(TypeUrls.Cluster, $$"""{"name": "any-name", "type": "{{type}}" {{more}} }""");
         Apply<Listener>(TypeUrls.Listener, """
-            {"name": "l", "traffic_direction": "OUTBOUND", "listener_filters_timeout": "0s", "address": {"socket_address": {"address": "127.0.0.1", "port_value": 1}}, "filter_chains": [{"filters": [{"name": "t", "typed_config": {
+            {"name": "l", "traffic_direction": "OUTBOUND", "listener_filters_timeout": "0s",
+             "address": {"socket_address": {"address": "127.0.0.1", "port_value": 1}}, "filter_chains": [{"filters": [{"name": "t", "typed_config": {
               "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "t", "cluster": "any-name"}}]}]}
             """);
         Assert.Equal(TimeSpan.FromSeconds(seconds), new Inspector(_state, TimeProvider.System).Patience(_state.Current.Listeners["l"]));
@@ -258,8 +260,11 @@ public sealed class SnapshotStateTests
     private static string Eds(string name, string more = "") =>
         $$"""{"name": "{{name}}", "type": "EDS", "eds_cluster_config": {"eds_config": {"ads": {} } } {{more}} }""";
 
-    private static string Endpoints(string name, params int[] ports) =>
-        $$"""{"cluster_name": "{{name}}", "endpoints": [{"lb_endpoints": [{{string.Join(',', ports.Select(p => $$"""{"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": {{p}} } } } }"""))}}] }] }""";
+    private static string Endpoints(string name, params int[] ports)
+    {
+        var hosts = ports.Select(port => $$"""{"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": {{port}} } } } }""");
+        return $$"""{"cluster_name": "{{name}}", "endpoints": [{"lb_endpoints": [{{string.Join(',', hosts)}}] }] }""";
+    }
 
     private static string Route(string name, string regex) =>
         $$"""{"name": "{{name}}", "virtual_hosts": [{"name": "v", "domains": ["*"], "routes": [{"match": {"safe_regex": {"regex": "{{regex}}"} }, "route": {"cluster": "c"} }] }] }""";

@@ -105,7 +105,10 @@ public sealed class WarmingTests
         Gen.Constant(new Event("20 s", run => run.Wait())));
 
     private static NamedResource Cluster(string name, int seconds, string secret = "") => Resource<Cluster>(TypeUrls.Cluster, name,
-        $$"""{"name": "{{name}}", "type": "EDS", "connect_timeout": "{{seconds}}s", "eds_cluster_config": {"eds_config": {"ads": {} } } {{(secret.Length > 0 ? $", {Tls("Upstream", secret)}" : "")}} }""");
+        $$"""
+        {"name": "{{name}}", "type": "EDS", "connect_timeout": "{{seconds}}s",
+         "eds_cluster_config": {"eds_config": {"ads": {} } } {{(secret.Length > 0 ? $", {Tls("Upstream", secret)}" : "")}} }
+        """);
 
     private static NamedResource Checked(string name, int seconds) => Resource<Cluster>(TypeUrls.Cluster, name,
         $$"""
@@ -114,7 +117,10 @@ public sealed class WarmingTests
         """);
 
     private static NamedResource Named(string name, int seconds) => Resource<Cluster>(TypeUrls.Cluster, name,
-        $$"""{"name": "{{name}}", "type": "STRICT_DNS", "connect_timeout": "{{seconds}}s", "load_assignment": {"endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "shop.example", "port_value": 80} } } }]}]} }""");
+        $$"""
+        {"name": "{{name}}", "type": "STRICT_DNS", "connect_timeout": "{{seconds}}s",
+         "load_assignment": {"endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "shop.example", "port_value": 80} } } }]}]} }
+        """);
 
     private static NamedResource Endpoints(string name, int port) => Resource<ClusterLoadAssignment>(TypeUrls.Endpoints, name,
         $$"""{"cluster_name": "{{name}}", "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": {{port}} } } } }]}]}""");
@@ -126,7 +132,9 @@ public sealed class WarmingTests
         $$"""
         {"name": "{{name}}", "address": {"socket_address": {"address": "127.0.0.1", "port_value": 1} }, "filter_chains": [{"filters": [{"name": "h", "typed_config": {
           "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", "rds": {"route_config_name": "{{route}}"},
-          "http_filters": [{"name": "router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"} }]} }] {{(secret.Length > 0 ? $", {Tls("Downstream", secret)}" : "")}} }]}
+          "http_filters": [{"name": "router",
+            "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"} }]} }]
+          {{(secret.Length > 0 ? $", {Tls("Downstream", secret)}" : "")}} }]}
         """);
 
     private static string Tls(string side, string secret) => $$"""

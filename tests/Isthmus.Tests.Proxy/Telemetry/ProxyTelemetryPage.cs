@@ -3,6 +3,7 @@ using System.Text;
 using Isthmus.Proxy.Admin;
 using Isthmus.Proxy.Agent;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Testing;
 
 namespace Isthmus.Tests.Proxy.Telemetry;
 
@@ -128,13 +129,16 @@ internal static class ProxyTelemetryPage
         var page = new StringBuilder("""
             # Telemetry of proxies
 
-            What sidecars and gateways tell about the traffic: metrics, operators of access logs, and attributes of spans. The names are Istio's and Envoy's, so that dashboards and queries for them work. For the metrics of the control plane, see [control-plane-metrics.md](control-plane-metrics.md).
+            What sidecars and gateways tell about the traffic: metrics, operators of access logs, and attributes of spans. The names are Istio's and Envoy's, \
+            so that dashboards and queries for them work. For the metrics of the control plane, see [control-plane-metrics.md](control-plane-metrics.md).
 
             This page is generated from the proxy. `./test --accept` writes it, and a test fails if it is out of date.
 
             ## Metrics
 
-            Prometheus finds them by the annotations `prometheus.io/scrape`, `prometheus.io/port` and `prometheus.io/path` that injection sets: port 15020, path `/stats/prometheus`. One scrape has the metrics of the proxy, of its agent and, if the Pod had such annotations of its own (and `enablePrometheusMerge` is not `false`), of the application. The proxy fetches the latter inside the Pod, so mutual TLS does not stand in the way.
+            Prometheus finds them by the annotations `prometheus.io/scrape`, `prometheus.io/port` and `prometheus.io/path` that injection sets: port 15020, \
+            path `/stats/prometheus`. One scrape has the metrics of the proxy, of its agent and, if the Pod had such annotations of its own (and \
+            `enablePrometheusMerge` is not `false`), of the application. The proxy fetches the latter inside the Pod, so mutual TLS does not stand in the way.
 
             ### Istio's standard metrics
 
@@ -148,21 +152,29 @@ internal static class ProxyTelemetryPage
         foreach (var (name, meaning) in Labels) Row(page, name, meaning);
         page.Append(CultureInfo.InvariantCulture, $$"""
 
-            Histograms have Envoy's buckets. The annotation `sidecar.istio.io/statsHistogramBuckets` of a Pod changes them, for example `{"istiocustom": [1, 5, 10, 50, 100, 500, 1000, 5000, 10000]}`, or `istiocustom.istio_request_bytes` for one of them. `reportingInterval` of a Telemetry says how often open connections and calls are counted.
+            Histograms have Envoy's buckets. The annotation `sidecar.istio.io/statsHistogramBuckets` of a Pod changes them, for example `{"istiocustom": [1, \
+            5, 10, 50, 100, 500, 1000, 5000, 10000]}`, or `istiocustom.istio_request_bytes` for one of them. `reportingInterval` of a Telemetry says how often \
+            open connections and calls are counted.
 
             ### Bounds
 
-            What a peer tells of itself (`x-envoy-peer-metadata`, and the exchange of metadata over TCP) counts only if its certificate proves an identity of the mesh, and names the same namespace and, if told, the same service account. In plain text, and for others, only the identity is counted. Texts are cut at {{PeerMetadataText.MostOfText}} characters, values of tags at {{MetricRules.MostOfTag}} bytes.
+            What a peer tells of itself (`x-envoy-peer-metadata`, and the exchange of metadata over TCP) counts only if its certificate proves an identity of \
+            the mesh, and names the same namespace and, if told, the same service account. In plain text, and for others, only the identity is counted. Texts \
+            are cut at {{PeerMetadataText.MostOfText}} characters, values of tags at {{MetricRules.MostOfTag}} bytes.
 
             A proxy keeps {{MeshMetrics.MostSeries:N0}} series. What peers and clients choose makes fewer of them:
 
             | bound | beyond it |
             |---|---|
-            | {{PeerClaims.MostOfIdentity}} different workloads that one identity tells of | `source_workload`, `source_app`, `source_version`, `source_canonical_service`, `source_canonical_revision` and `source_cluster` (or those of the destination) are `overflow`; namespace and principal are what the certificate proves |
+            | {{PeerClaims.MostOfIdentity}} different workloads that one identity tells of | `source_workload`, `source_app`, `source_version`, \
+            `source_canonical_service`, `source_canonical_revision` and `source_cluster` (or those of the destination) are `overflow`; namespace and principal \
+            are what the certificate proves |
             | {{MeshMetrics.MostToldSeries:N0}} series with what peers tell, or with tags of a Telemetry | new ones have `overflow` in place of it |
             | {{MeshMetrics.MostSeries:N0}} series | what is new is counted in one series, whose labels are all `overflow` but for `reporter` |
 
-            `envoy_isthmus_metric_series_overflows_total` counts how often that happens. Hosts, paths, methods and server names of clients are in no label unless a Telemetry puts them there (`tagOverrides`). A scrape is written piece by piece; a family of metrics that cannot be read is missing in it, and takes no other with it.
+            `envoy_isthmus_metric_series_overflows_total` counts how often that happens. Hosts, paths, methods and server names of clients are in no label \
+            unless a Telemetry puts them there (`tagOverrides`). A scrape is written piece by piece; a family of metrics that cannot be read is missing in it, \
+            and takes no other with it.
 
             ### The process
 
@@ -177,7 +189,10 @@ internal static class ProxyTelemetryPage
 
             ### Clusters
 
-            The label `cluster_name` names the cluster, for example `outbound|80||web.shop.svc.cluster.local`. Like Istio's, proxies leave these out of scrapes unless they are selected: with `proxyStatsMatcher` in ProxyConfig, or with an annotation of the Pod, for example `sidecar.istio.io/statsInclusionPrefixes: cluster.outbound` (also `statsInclusionSuffixes` and `statsInclusionRegexps`). `/stats` of the admin port has all of them, as `cluster.NAME.STATISTIC`.
+            The label `cluster_name` names the cluster, for example `outbound|80||web.shop.svc.cluster.local`. Like Istio's, proxies leave these out of \
+            scrapes unless they are selected: with `proxyStatsMatcher` in ProxyConfig, or with an annotation of the Pod, for example \
+            `sidecar.istio.io/statsInclusionPrefixes: cluster.outbound` (also `statsInclusionSuffixes` and `statsInclusionRegexps`). `/stats` of the admin \
+            port has all of them, as `cluster.NAME.STATISTIC`.
 
             | metric | type | meaning |
             |---|---|---|
@@ -197,7 +212,10 @@ internal static class ProxyTelemetryPage
 
             ### Listeners and connection managers
 
-            Of the listeners and connection managers that had connections. The label `listener_address` has the address of the listener, for example `0.0.0.0_15006`; the label `http_conn_manager_prefix` has the prefix of the connection manager, for example `outbound_0.0.0.0_80`. Scrapes have `downstream_cx_active`, and those that are selected as above, for example by `sidecar.istio.io/statsInclusionPrefixes: listener,http`. `/stats` of the admin port has all of them, as `listener.ADDRESS.STATISTIC` and `http.PREFIX.STATISTIC`.
+            Of the listeners and connection managers that had connections. The label `listener_address` has the address of the listener, for example \
+            `0.0.0.0_15006`; the label `http_conn_manager_prefix` has the prefix of the connection manager, for example `outbound_0.0.0.0_80`. Scrapes have \
+            `downstream_cx_active`, and those that are selected as above, for example by `sidecar.istio.io/statsInclusionPrefixes: listener,http`. `/stats` of \
+            the admin port has all of them, as `listener.ADDRESS.STATISTIC` and `http.PREFIX.STATISTIC`.
 
             | metric | type | meaning |
             |---|---|---|
@@ -244,12 +262,14 @@ internal static class ProxyTelemetryPage
 
             | statistics | why |
             |---|---|
-            | `upstream_cx_connect_ms`, `upstream_cx_length_ms`, `upstream_rq_time`, `downstream_rq_time`, `downstream_cx_length_ms` | Histograms for each cluster and listener take much memory. `istio_request_duration_milliseconds` has the times of requests, with both ends of the call. |
+            | `upstream_cx_connect_ms`, `upstream_cx_length_ms`, `upstream_rq_time`, `downstream_rq_time`, `downstream_cx_length_ms` | Histograms for each \
+            cluster and listener take much memory. `istio_request_duration_milliseconds` has the times of requests, with both ends of the call. |
             | `upstream_rq_200` and others with a whole status, `internal.*`, `external.*`, `canary.*`, `zone.*`, `vhost.*` | `istio_requests_total` has the status. |
             | `upstream_rq_cancelled`, `upstream_rq_tx_reset` | Requests that the client or the proxy gave up are counted by reason (`isthmus_ended_*`). |
             | `upstream_flow_control_*`, `*_bytes_buffered` | The proxy does not count what its buffers hold. |
             | `lb_*` | The page `/clusters` of the admin port shows what each host got. |
-            | `update_*`, `cluster_manager.cds.*`, `listener_manager.lds.*`, `http.*.rds.*`, `control_plane.*` | Control planes count what they send and what is rejected (`pilot_xds_pushes`, `pilot_total_xds_rejects`); `isthmus_resources_rejected` is what this proxy rejects now. |
+            | `update_*`, `cluster_manager.cds.*`, `listener_manager.lds.*`, `http.*.rds.*`, `control_plane.*` | Control planes count what they send and what \
+            is rejected (`pilot_xds_pushes`, `pilot_total_xds_rejects`); `isthmus_resources_rejected` is what this proxy rejects now. |
             | `circuit_breakers.high.*`, `circuit_breakers.default.cx_pool_open` | Istio sets limits for the default priority only, and none for pools. |
             | `health_check.degraded` | Hosts are healthy or not; there is nothing between. |
             | `listener.*.http.*` | The statistics `http.*` are by prefix, and a prefix names its listener. |
@@ -267,7 +287,7 @@ internal static class ProxyTelemetryPage
                 + "`istio.namespace`, `istio.cluster_id` and `istio.mesh_id`; a Telemetry or MeshConfig adds more (`customTags`).\n\n| attribute | value "
                 + "|\n|---|---|\n");
         foreach (var (name, meaning) in Attributes) Row(page, name, meaning);
-        return page.ToString();
+        return LongLines.Joined(page.ToString());
     }
 
     private static string Type(bool isGauge) => isGauge ? "gauge" : "counter";

@@ -305,9 +305,11 @@ public sealed class ConnectionLimitTests
     private static LoopbackProxy Named(TestCa ca, bool http2) => new([LoopbackProxy.Cluster("up", more: $$"""
         , "circuit_breakers": {"thresholds": [{"max_connections": 1}]}
         , "transport_socket": {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", "common_tls_context": {
-            {{(http2 ? "\"alpn_protocols\": [\"h2\"], " : "")}} "combined_validation_context": {"default_validation_context": {}, "validation_context_sds_secret_config": {"name": "file-root:/ca"} } } } }
+            {{(http2 ? "\"alpn_protocols\": [\"h2\"], " : "")}} "combined_validation_context": {"default_validation_context": {},
+             "validation_context_sds_secret_config": {"name": "file-root:/ca"} } } } }
         , "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-            "upstream_http_protocol_options": {"auto_sni": true, "auto_san_validation": true}, "explicit_http_config": { {{(http2 ? "\"http2_protocol_options\"" : "\"http_protocol_options\"")}}: {} } } }
+            "upstream_http_protocol_options": {"auto_sni": true, "auto_san_validation": true},
+            "explicit_http_config": { {{(http2 ? "\"http2_protocol_options\"" : "\"http_protocol_options\"")}}: {} } } }
         """)], ToUp, secrets: new Roots(ca));
 
     private static async Task<(HttpStatusCode Status, string Body)> GetAsync(LoopbackProxy proxy, string host, int number)

@@ -15,7 +15,10 @@ public sealed class FaultDelayTests
     public async Task A_request_waits_for_all_of_its_delay_even_if_timers_fire_early()
     {
         const string fault =
-            """{"name": "envoy.filters.http.fault", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault", "delay": {"fixed_delay": "0.2s", "percentage": {"numerator": 100} } } },""";
+            """
+            {"name": "envoy.filters.http.fault", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault",
+              "delay": {"fixed_delay": "0.2s", "percentage": {"numerator": 100} } } },
+            """;
         using var proxy = new LoopbackProxy([], """ "direct_response": {"status": 200} """, fault, time: new EarlyTimers());
         using var client = new HttpClient();
         // The first call takes longer in any case.

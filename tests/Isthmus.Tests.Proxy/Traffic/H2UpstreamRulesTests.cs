@@ -155,7 +155,9 @@ public sealed class H2UpstreamRulesTests
         using var leaving = new ScriptedH2Server(Empty, _ => Frame(H2Frame.GoAway, H2Flags.None, 0, new byte[8]));
         using var staying = new ScriptedH2Server(Empty, id => Head(id, ":status 204", Whole));
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up", http2: true, more: """, "lb_policy": "ROUND_ROBIN" """)], """
-            "route": {"cluster": "up", "timeout": "0s", "retry_policy": {"retry_on": "refused-stream", "num_retries": 3, "retry_host_predicate": [{"name": "envoy.retry_host_predicates.previous_hosts"}]} }
+            "route": {"cluster": "up", "timeout": "0s",
+             "retry_policy": {"retry_on": "refused-stream", "num_retries": 3,
+              "retry_host_predicate": [{"name": "envoy.retry_host_predicates.previous_hosts"}]} }
             """);
         proxy.Endpoints("up", leaving.Port, staying.Port);
         Assert.Equal(["204", "204", "204"], await AskInTurnAsync(proxy, 3));

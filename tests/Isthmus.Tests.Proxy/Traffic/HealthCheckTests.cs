@@ -109,7 +109,10 @@ public sealed class HealthCheckTests
             await using var origin = await CheckedOrigin.StartAsync("a", protocol);
             using var proxy = Proxy(false,
                 Check(
-                    $$""" "reuse_connection": {{(reuse ? "true" : "false")}}, "http_health_check": {"path": "/health", "codec_client_type": "{{(protocol == HttpProtocols.Http2 ? "HTTP2" : "HTTP1")}}"} """));
+                    $$"""
+                    "reuse_connection": {{(reuse ? "true" : "false")}},
+                    "http_health_check": {"path": "/health", "codec_client_type": "{{(protocol == HttpProtocols.Http2 ? "HTTP2" : "HTTP1")}}"}
+                    """));
             proxy.Endpoints("up", origin.Port);
             await Eventually.TrueAsync(() => origin.Checks.Count >= 5);
             await HealthyAsync(proxy, 1);
@@ -270,7 +273,8 @@ public sealed class HealthCheckTests
         origin.Status = 500;
         using var proxy = new LoopbackProxy([$$"""
             {"name": "up", "type": "STATIC", {{Check(OnHealth)}}, "load_assignment": {"endpoints": [{"lb_endpoints": [
-              {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": {{origin.Port}} } }, "health_check_config": {"port_value": {{checks.Port}}, "hostname": "own.example"} } },
+              {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": {{origin.Port}} } },
+                "health_check_config": {"port_value": {{checks.Port}}, "hostname": "own.example"} } },
               {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 1} }, "health_check_config": {"disable_active_health_check": true} } }]}]} }
             """], """ "route": {"cluster": "up"} """);
         await Eventually.TrueAsync(() => proxy.Plane.State.Current.Clusters.GetValueOrDefault("up") is { HealthyHosts: 2 });

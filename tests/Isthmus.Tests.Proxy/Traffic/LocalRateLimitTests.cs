@@ -94,7 +94,8 @@ public sealed class LocalRateLimitTests
             {{Bucket(1000)}}, {{On}}, "enable_x_ratelimit_headers": "DRAFT_VERSION_03",
             "descriptors": [{"entries": [{"key": "user", "value": "ann"}, {"key": "way", "value": "front"}], "token_bucket": {"max_tokens": 2, "fill_interval": "3600s"} }]
             """), route: """
-            , "route": {"cluster": "o", "rate_limits": [{"actions": [{"request_headers": {"header_name": "x-user", "descriptor_key": "user"} }, {"generic_key": {"descriptor_key": "way", "descriptor_value": "front"} }] }] }
+            , "route": {"cluster": "o", "rate_limits": [{"actions": [{"request_headers": {"header_name": "x-user", "descriptor_key": "user"} },
+                {"generic_key": {"descriptor_key": "way", "descriptor_value": "front"} }] }] }
             """);
         using var first = await SendAsync(proxy, "x-user: ann");
         Assert.Equal(["2", "1"], [first.Headers.GetValues("x-ratelimit-limit").Single(), first.Headers.GetValues("x-ratelimit-remaining").Single()]);
@@ -122,7 +123,10 @@ public sealed class LocalRateLimitTests
     public async Task Filters_run_in_their_order()
     {
         const string fault =
-            """{"name": "envoy.filters.http.fault", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault", "abort": {"http_status": 418, "percentage": {"numerator": 100} } } },""";
+            """
+            {"name": "envoy.filters.http.fault", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault",
+              "abort": {"http_status": 418, "percentage": {"numerator": 100} } } },
+            """;
         using var before = Proxy(1, Filter($"{Bucket(1)}, {On}") + fault);
         Assert.Equal([418, 429], await StatusesAsync(before, 2));
         using var after = Proxy(1, fault + Filter($"{Bucket(1)}, {On}"));
@@ -137,8 +141,8 @@ public sealed class LocalRateLimitTests
     [InlineData("\"token_bucket\": {\"max_tokens\": 1, \"tokens_per_fill\": 0, \"fill_interval\": \"1s\"}", "tokens_per_fill must be greater than 0")]
     public void A_filter_that_cannot_be_used_is_rejected(string field, string reason)
     {
-        var json =
-            $$$"""{"stat_prefix": "in", "rds": {"route_config_name": "r"}, "http_filters": [{{{Filter(field).TrimEnd(',').Replace("\"stat_prefix\": \"in\", \"stat_prefix\"", "\"stat_prefix\"", StringComparison.Ordinal)}}}]}""";
+        var filter = Filter(field).TrimEnd(',').Replace("\"stat_prefix\": \"in\", \"stat_prefix\"", "\"stat_prefix\"", StringComparison.Ordinal);
+        var json = $$$"""{"stat_prefix": "in", "rds": {"route_config_name": "r"}, "http_filters": [{{{filter}}}]}""";
         Assert.Contains(reason, Assert.Throws<ResourceException>(() => HttpDecoder.Decode(WireTypes.Strict.Parse<HttpConnectionManager>(json), [])).Message,
             StringComparison.Ordinal);
     }

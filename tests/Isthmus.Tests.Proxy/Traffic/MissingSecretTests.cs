@@ -167,6 +167,9 @@ public sealed class MissingSecretTests : IDisposable
         _port.Dispose();
     }
 
+    private static string Roots(string secret) =>
+        $$""", "combined_validation_context": {"default_validation_context": {}, "validation_context_sds_secret_config": {"name": "{{secret}}"} }""";
+
     private void Listen(params (string Host, string Certificate, string Root)[] servers) => Listen("l", servers);
 
     private void Listen(string name, params (string Host, string Certificate, string Root)[] servers)
@@ -177,7 +180,7 @@ public sealed class MissingSecretTests : IDisposable
              "transport_socket": {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
                "require_client_certificate": {{{(server.Root.Length > 0 ? "true" : "false")}}},
                "common_tls_context": {"tls_certificate_sds_secret_configs": [{"name": "{{{server.Certificate}}}" {{{_servers}}} }]
-                 {{{(server.Root.Length > 0 ? $", \"combined_validation_context\": {{\"default_validation_context\": {{}}, \"validation_context_sds_secret_config\": {{\"name\": \"{server.Root}\"}} }}" : "")}}} } } } }
+                 {{{(server.Root.Length > 0 ? Roots(server.Root) : "")}}} } } } }
             """);
         var listener = WireTypes.Strict.Parse<Listener>($$$"""
             {"name": "{{{name}}}", "address": {"socket_address": {"address": "127.0.0.1", "port_value": {{{_port.Number}}} } },

@@ -175,7 +175,8 @@ public sealed class PeerExchangeTests : IDisposable
         Put(_server, Upstream("up", ((IPEndPoint)_application.LocalEndpoint).Port, ""));
         Put(_server, Listener("in", "INBOUND", _serverPort.Number, Inspector, exchanges ? Exchange + "," : "", $$"""
             , "filter_chain_match": {"transport_protocol": "tls"}, "transport_socket": {"name": "tls", "typed_config": {"@type": "{{Tls}}.DownstreamTlsContext", "require_client_certificate": true,
-              "common_tls_context": {"alpn_protocols": ["istio-peer-exchange", "h2", "http/1.1"], "tls_certificate_sds_secret_configs": [{"name": "default"}], "validation_context": {"trust_chain_verification": "ACCEPT_UNTRUSTED"} } } }
+              "common_tls_context": {"alpn_protocols": ["istio-peer-exchange", "h2", "http/1.1"], "tls_certificate_sds_secret_configs": [{"name": "default"}],
+               "validation_context": {"trust_chain_verification": "ACCEPT_UNTRUSTED"} } } }
             """));
     }
 
@@ -191,7 +192,8 @@ public sealed class PeerExchangeTests : IDisposable
     {
         Put(_client, Upstream("up", port, $$"""
             {{(exchanges ? Filters : "")}}, "transport_socket": {"name": "tls", "typed_config": {"@type": "{{Tls}}.UpstreamTlsContext", "sni": "x",
-              "common_tls_context": {"alpn_protocols": ["istio-peer-exchange", "istio"], "tls_certificate_sds_secret_configs": [{"name": "default"}], "validation_context": {"trust_chain_verification": "ACCEPT_UNTRUSTED"} } } }
+              "common_tls_context": {"alpn_protocols": ["istio-peer-exchange", "istio"], "tls_certificate_sds_secret_configs": [{"name": "default"}],
+               "validation_context": {"trust_chain_verification": "ACCEPT_UNTRUSTED"} } } }
             """));
         Put(_client, Listener("out", "OUTBOUND", _clientPort.Number, "", "", ""));
     }
@@ -204,7 +206,9 @@ public sealed class PeerExchangeTests : IDisposable
     private static Listener Listener(string name, string direction, int port, string inspector, string filter, string more) =>
         WireTypes.Strict.Parse<Listener>($$"""
         {"name": "{{name}}", "traffic_direction": "{{direction}}", "address": {"socket_address": {"address": "127.0.0.1", "port_value": {{port}}} }, "listener_filters": [{{inspector}}],
-         "filter_chains": [{"filters": [{{filter}} {"name": "t", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "t", "cluster": "up"} }] {{more}} }] }
+         "filter_chains": [{"filters": [{{filter}} {"name": "t",
+             "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "t",
+              "cluster": "up"} }] {{more}} }] }
         """);
 
     private static void Put(DataPlane plane, Cluster cluster) => Put(plane, TypeUrls.Cluster, cluster.Name, cluster);

@@ -43,7 +43,10 @@ public sealed class RouteFilterTests
     };
 
     private const string Limit =
-        $$$"""{"@type": "{{{Extensions}}}local_ratelimit.v3.LocalRateLimit", "stat_prefix": "l", "token_bucket": {"max_tokens": 1, "fill_interval": "3600s"}, "filter_enabled": {"default_value": {"numerator": 100} }, "filter_enforced": {"default_value": {"numerator": 100} } }""";
+        $$$"""
+        {"@type": "{{{Extensions}}}local_ratelimit.v3.LocalRateLimit", "stat_prefix": "l", "token_bucket": {"max_tokens": 1, "fill_interval": "3600s"},
+         "filter_enabled": {"default_value": {"numerator": 100} }, "filter_enforced": {"default_value": {"numerator": 100} } }
+        """;
 
     /// <summary>An authorizer at a cluster that is not there.</summary>
     private static string Check => $$$"""

@@ -220,7 +220,8 @@ public sealed class TimeLimitTests
         clock = new ManualClock();
         var options = $$"""
             , "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-              "common_http_protocol_options": {"max_stream_duration": "{{attempt}}", "max_connection_duration": "{{age}}"}, "explicit_http_config": { {{(isHttp2 ? "\"http2_protocol_options\"" : "\"http_protocol_options\"")}}: {} } } }
+              "common_http_protocol_options": {"max_stream_duration": "{{attempt}}", "max_connection_duration": "{{age}}"},
+              "explicit_http_config": { {{(isHttp2 ? "\"http2_protocol_options\"" : "\"http_protocol_options\"")}}: {} } } }
             """;
         return new LoopbackProxy([LoopbackProxy.Cluster("up", more: options)], route, more: listener, time: clock);
     }

@@ -66,7 +66,8 @@ internal static class ApiPage
             """ + Legend + """
 
 
-            This page is generated from the schemas. `./test --accept` writes it, and a test fails if it is out of date, or if a field of a schema has no sample. [limits.md](limits.md) says how what works differs from Istio.
+            This page is generated from the schemas. `./test --accept` writes it, and a test fails if it is out of date, or if a field of a schema has no \
+            sample. [limits.md](limits.md) says how what works differs from Istio.
 
             """);
         foreach (var kind in ApiFields.All.GroupBy(field => field.Kind)) Table(page, kind.Key, "field", kind.SelectMany(Rows).Distinct());
@@ -83,7 +84,7 @@ internal static class ApiPage
                     Since = SinceOf(Annotated, known.Name),
                 }));
         GatewayApiPage.AppendTo(page);
-        return page.ToString();
+        return LongLines.Joined(page.ToString());
     }
 
     /// <summary>The row of a field, and those of the fields below it that share its answer.</summary>

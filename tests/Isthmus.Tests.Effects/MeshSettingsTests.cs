@@ -86,7 +86,8 @@ public sealed class MeshSettingsTests
                 apiVersion: networking.istio.io/v1
                 kind: ServiceEntry
                 metadata: {name: far, namespace: shop}
-                spec: {hosts: [far.example], ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC, endpoints: [{address: 192.0.2.1, labels: {version: v1}}, {address: 192.0.2.2, labels: {version: v2}}]}
+                spec: {hosts: [far.example], ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC,
+                  endpoints: [{address: 192.0.2.1, labels: {version: v1}}, {address: 192.0.2.2, labels: {version: v2}}]}
                 """);
             var feed = rig.Sidecar("c1");
             rig.Push();

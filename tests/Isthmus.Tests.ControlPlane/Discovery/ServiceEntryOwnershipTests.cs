@@ -308,7 +308,8 @@ public sealed class ServiceEntryOwnershipTests
         apiVersion: networking.istio.io/v1
         kind: ServiceEntry
         metadata: {name: "{{host}}", namespace: {{ns}}, creationTimestamp: "{{created}}"}
-        spec: {hosts: ["{{host}}"], addresses: [{{string.Join(", ", addresses.Split(", ").Select(address => $"\"{address}\""))}}], ports: [{ {{port}} }], resolution: STATIC, location: MESH_INTERNAL, endpoints: [{address: {{endpoint}} }] }
+        spec: {hosts: ["{{host}}"], addresses: [{{string.Join(", ", addresses.Split(", ").Select(address => $"\"{address}\""))}}], ports: [{ {{port}} }],
+          resolution: STATIC, location: MESH_INTERNAL, endpoints: [{address: {{endpoint}} }] }
         """;
 
     private List<Problem> Claims() => [.. _rig.Mesh.ForeignClaims.Items.Values.SelectMany(item => item.Problems)];

@@ -73,7 +73,8 @@ public sealed class AttachmentTests
     public void Parents_of_others_are_left_alone_and_one_that_comes_later_takes_the_route()
     {
         var rig = new GatewayApiRig("""
-            {apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: r, namespace: infra}, spec: {parentRefs: [{name: door}, {name: door, group: example.com}, {name: door, group: "", kind: Service}]} }
+            {apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: r, namespace: infra},
+             spec: {parentRefs: [{name: door}, {name: door, group: example.com}, {name: door, group: "", kind: Service}]} }
             """);
         Assert.Empty(rig.Route("r").Parents);
         rig.Apply(Gateway("{name: l, port: 80, protocol: HTTP}"));

@@ -116,7 +116,8 @@ public sealed class CertificateTests
     {
         var rig = new GatewayApiRig(Gateway("{name: own}")).Certificate("shop", "own");
         rig.Apply("""
-            {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: v, namespace: shop}, spec: {hosts: [a.com], gateways: [shop/door~https], http: [{route: [{destination: {host: x}}]}]} }
+            {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: v, namespace: shop},
+             spec: {hosts: [a.com], gateways: [shop/door~https], http: [{route: [{destination: {host: x}}]}]} }
             """);
         Assert.Equal("shop/door~https", Assert.Single(rig.Mesh.Mesh.GatewayObjects.Items.Values).FullName);
         Assert.Empty(rig.Mesh.Mesh.Sources.VirtualServices.Items);

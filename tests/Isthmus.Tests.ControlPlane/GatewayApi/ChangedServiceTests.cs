@@ -68,7 +68,8 @@ public sealed class ChangedServiceTests
                 """); break;
             case 8: rig.Config($$"""
                 {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: v{{number}}, namespace: {{(number < 2 ? "shop" : "other")}}},
-                 spec: {hosts: [{{(number % 2 == 0 ? "app1.shop.svc.cluster.local" : "claimed.example")}}], gateways: [shop/owna, shop/ownc], http: [{route: [{destination: {host: app{{to}}.shop.svc.cluster.local} }]}]} }
+                 spec: {hosts: [{{(number % 2 == 0 ? "app1.shop.svc.cluster.local" : "claimed.example")}}], gateways: [shop/owna, shop/ownc],
+                   http: [{route: [{destination: {host: app{{to}}.shop.svc.cluster.local} }]}]} }
                 """); break;
             default: rig.Config($$"""
                 {apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: e{{number}}, namespace: {{(number % 2 == 0 ? "shop" : "other")}}},

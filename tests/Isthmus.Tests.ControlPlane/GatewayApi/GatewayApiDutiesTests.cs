@@ -319,7 +319,8 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
         var rights = new ResourceKind("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", false);
         await CreateAsync(rights, """
             metadata: {name: old}, rules: [{apiGroups: [coordination.k8s.io], resources: [leases], verbs: ['*']},
-              {apiGroups: [apiextensions.k8s.io, gateway.networking.k8s.io], resources: ['*'], verbs: [get, list, watch]}, {apiGroups: [''], resources: [configmaps, services], verbs: [get, list, watch]}]
+              {apiGroups: [apiextensions.k8s.io, gateway.networking.k8s.io], resources: ['*'], verbs: [get, list, watch]},
+              {apiGroups: [''], resources: [configmaps, services], verbs: [get, list, watch]}]
             """);
         await CreateAsync(Kinds.ClusterRoleBinding,
             "metadata: {name: old}, roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: old}, subjects: [{apiGroup: "
@@ -419,7 +420,8 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
 
     private Task DefineAsync(string kind, string plural, bool isNamespaced, string bundle = "") => CreateAsync(Kinds.CustomResourceDefinition, $$"""
         metadata: {name: {{plural}}.gateway.networking.k8s.io, annotations: {gateway.networking.k8s.io/bundle-version: "{{bundle}}", api-approved.kubernetes.io: unapproved} },
-        spec: {group: gateway.networking.k8s.io, scope: {{(isNamespaced ? "Namespaced" : "Cluster")}}, names: {kind: {{kind}}, plural: {{plural}}, singular: {{kind.ToLowerInvariant()}}, listKind: {{kind}}List},
+        spec: {group: gateway.networking.k8s.io, scope: {{(isNamespaced ? "Namespaced" : "Cluster")}},
+          names: {kind: {{kind}}, plural: {{plural}}, singular: {{kind.ToLowerInvariant()}}, listKind: {{kind}}List},
           versions: [{name: v1, served: true, storage: true, subresources: {status: {} }, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true} } }]}
         """);
 

@@ -12,7 +12,8 @@ public sealed class ListenerSetTests
         ---
         {apiVersion: v1, kind: Namespace, metadata: {name: team, labels: {edge: "yes"} } }
         ---
-        {apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: door, namespace: infra}, spec: {gatewayClassName: istio, listeners: [{{listeners}}]{{(allowed.Length == 0 ? "" : $", allowedListeners: {{namespaces: {{{allowed}}} }}")}} } }
+        {apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: door, namespace: infra},
+         spec: {gatewayClassName: istio, listeners: [{{listeners}}]{{(allowed.Length == 0 ? "" : $", allowedListeners: {{namespaces: {{{allowed}}} }}")}} } }
 
         """;
 
@@ -83,7 +84,8 @@ public sealed class ListenerSetTests
             ---
             {apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: r, namespace: team}, spec: {parentRefs: [{kind: ListenerSet, name: extra}]}}
             ---
-            {apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: r, namespace: infra}, spec: {parentRefs: [{kind: ListenerSet, name: extra, namespace: team}, {name: door, sectionName: l}, {name: door}]}}
+            {apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: r, namespace: infra},
+             spec: {parentRefs: [{kind: ListenerSet, name: extra, namespace: team}, {name: door, sectionName: l}, {name: door}]}}
             """);
         Assert.Equal("l: *", rig.Attached("r", "team"));
         Assert.Equal("NotAllowedByListeners; NoMatchingParent; own: a.com", rig.Attached("r"));

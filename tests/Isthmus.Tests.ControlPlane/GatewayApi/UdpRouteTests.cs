@@ -20,7 +20,8 @@ public sealed class UdpRouteTests
             {apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: door, namespace: shop},
              spec: {gatewayClassName: istio, listeners: [{name: dns, port: 5300, protocol: UDP}, {name: idle, port: 5301, protocol: UDP}]} }
             ---
-            {apiVersion: gateway.networking.k8s.io/v1, kind: UDPRoute, metadata: {name: r, namespace: shop}, spec: {parentRefs: [{name: door, sectionName: dns}], rules: [{backendRefs: [{name: names, port: 53}]}]} }
+            {apiVersion: gateway.networking.k8s.io/v1, kind: UDPRoute, metadata: {name: r, namespace: shop},
+             spec: {parentRefs: [{name: door, sectionName: dns}], rules: [{backendRefs: [{name: names, port: 53}]}]} }
             """);
         Put(rig, "names", "10.96.0.53", 53);
         Put(rig, "door", "10.96.0.5", 5300, 5301);

@@ -91,7 +91,8 @@ public sealed class WrittenStatusTests
             {listeners: [{name: a, attachedRoutes: 1, conditions: []}, {name: b, attachedRoutes: 1, conditions: [{type: Accepted, status: "True", lastTransitionTime: "2020-01-01T00:00:00Z"}]}]}
             """), Now)!;
         Assert.Equal(
-            """[{"attachedRoutes":7,"name":"b","conditions":[{"lastTransitionTime":"2020-01-01T00:00:00Z","message":"","observedGeneration":1,"reason":"Accepted","status":"True","type":"Accepted"}],"supportedKinds":[{"group":"gateway.networking.k8s.io","kind":"HTTPRoute"}]}]""",
+            """[{"attachedRoutes":7,"name":"b","conditions":[{"lastTransitionTime":"2020-01-01T00:00:00Z","message":"","observedGeneration":1"""
+                + ""","reason":"Accepted","status":"True","type":"Accepted"}],"supportedKinds":[{"group":"gateway.networking.k8s.io","kind":"HTTPRoute"}]}]""",
             changes["listeners"]!.ToJsonString());
         Assert.Equal("""[{"routability":"","type":"IPAddress","value":"192.0.2.1"}]""", changes["addresses"]!.ToJsonString());
         Assert.False(changes.ContainsKey("attachedListenerSets"));

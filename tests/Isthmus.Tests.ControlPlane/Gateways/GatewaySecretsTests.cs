@@ -51,7 +51,8 @@ public sealed class GatewaySecretsTests : IAsyncLifetime
         await CreateAsync(Kinds.Role, "edge",
             """{"metadata": {"name": "sds"}, "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch"]}]}""");
         await CreateAsync(Kinds.RoleBinding, "edge", """
-            {"metadata": {"name": "sds"}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "sds"}, "subjects": [{"kind": "ServiceAccount", "name": "front", "namespace": "edge"}]}
+            {"metadata": {"name": "sds"}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "sds"},
+             "subjects": [{"kind": "ServiceAccount", "name": "front", "namespace": "edge"}]}
             """);
         // Of the same name, so that the wrong one would be noticed.
         foreach (var ns in (string[])["istio-system", "edge"])

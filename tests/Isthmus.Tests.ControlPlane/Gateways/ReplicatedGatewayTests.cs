@@ -120,7 +120,8 @@ public sealed class ReplicatedGatewayTests
             apiVersion: networking.istio.io/v1alpha3
             kind: ServiceEntry
             metadata: {name: orders, namespace: istio-system}
-            spec: {hosts: [orders.shop.global], location: MESH_INTERNAL, ports: [{name: http, number: 80, protocol: http}], resolution: DNS, addresses: [240.0.0.3], endpoints: [{address: orders.shop.svc.cluster.local}]}
+            spec: {hosts: [orders.shop.global], location: MESH_INTERNAL, ports: [{name: http, number: 80, protocol: http}], resolution: DNS,
+              addresses: [240.0.0.3], endpoints: [{address: orders.shop.svc.cluster.local}]}
             """);
         var caller = rig.Sidecar("c1", ns: "istio-system");
         rig.Push();

@@ -189,7 +189,11 @@ public sealed class HistoryStoreTests : IAsyncLifetime
     }
 
     [Theory]
-    [InlineData("""{"since": "2026-11-22T08:00:00Z", "changes": [null, {"first": "2026-11-22T08:00:00Z", "last": "2026-11-22T08:00:00Z", "name": "rule", "verb": "created", "hosts": [null], "resources": {"clusters": null}}]}""", "rule")]
+    [InlineData("""
+        {"since": "2026-11-22T08:00:00Z", "changes": [null,
+          {"first": "2026-11-22T08:00:00Z", "last": "2026-11-22T08:00:00Z", "name": "rule", "verb": "created", "hosts": [null],
+           "resources": {"clusters": null}}]}
+        """, "rule")]
     [InlineData("""{"since": "2026-11-22T08:00:00Z"}""", "")]
     [InlineData("null", "")]
     [InlineData("no JSON", "")]

@@ -92,19 +92,36 @@ public sealed class SnapshotCodecTests
         """{"cluster":"east","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[{"source":{"cluster":"east","kind":"Namespace","namespace":"","name":"n"},"network":null,"labels":{}}]}""",
         "another version or damaged")]
     [InlineData(
-        """{"cluster":"east","services":[],"slices":[{"source":{"cluster":"east","kind":"EndpointSlice","namespace":"n","name":"s"},"service":"s","addresses":[{"address":"1.2.3.4","health":7,"pod":null,"node":"","zone":"","hostname":""}],"ports":{}}],"pods":[],"nodes":[],"namespaces":[]}""",
+        """
+        {"cluster":"east","services":[],"slices":[{"source":{"cluster":"east","kind":"EndpointSlice","namespace":"n","name":"s"},"service":"s",
+           "addresses":[{"address":"1.2.3.4","health":7,"pod":null,"node":"","zone":"","hostname":""}],"ports":{}}],"pods":[],"nodes":[],"namespaces":[]}
+        """,
         "another version or damaged")]
     [InlineData(
-        """{"cluster":"east","services":[],"slices":[{"source":{"cluster":"east","kind":"EndpointSlice","namespace":"n","name":"s"},"service":"s","addresses":[{"address":"there","health":"Ready","pod":null,"node":"","zone":"","hostname":""}],"ports":{}}],"pods":[],"nodes":[],"namespaces":[]}""",
+        """
+        {"cluster":"east","services":[],"slices":[{"source":{"cluster":"east","kind":"EndpointSlice","namespace":"n","name":"s"},"service":"s",
+           "addresses":[{"address":"there","health":"Ready","pod":null,"node":"","zone":"","hostname":""}],"ports":{}}],"pods":[],"nodes":[],"namespaces":[]}
+        """,
         "not an IP address")]
     [InlineData(
-        """{"cluster":"east","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[],"workloads":[{"source":{"cluster":"west","kind":"WorkloadEntry","namespace":"n","name":"w"},"endpoint":{"address":"192.0.2.1","ports":{},"labels":{},"network":"","locality":"","weight":1,"serviceAccount":""},"createdAt":1}]}""",
+        """
+        {"cluster":"east","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[],
+         "workloads":[{"source":{"cluster":"west","kind":"WorkloadEntry","namespace":"n","name":"w"},
+           "endpoint":{"address":"192.0.2.1","ports":{},"labels":{},"network":"","locality":"","weight":1,"serviceAccount":""},"createdAt":1}]}
+        """,
         "does not belong")]
     [InlineData(
-        """{"cluster":"east","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[],"workloads":[{"source":{"cluster":"east","kind":"WorkloadEntry","namespace":"n","name":"w"},"endpoint":{"address":"192.0.2.1","ports":{"http":70000},"labels":{},"network":"","locality":"","weight":1,"serviceAccount":""},"createdAt":1}]}""",
+        """
+        {"cluster":"east","services":[],"slices":[],"pods":[],"nodes":[],"namespaces":[],
+         "workloads":[{"source":{"cluster":"east","kind":"WorkloadEntry","namespace":"n","name":"w"},
+           "endpoint":{"address":"192.0.2.1","ports":{"http":70000},"labels":{},"network":"","locality":"","weight":1,"serviceAccount":""},"createdAt":1}]}
+        """,
         "70000 is not a valid port")]
     [InlineData(
-        """{"cluster":"east","services":[],"slices":[{"source":{"cluster":"east","kind":"EndpointSlice","namespace":"n","name":"s"},"service":"s","addresses":[],"ports":{"http":70000}}],"pods":[],"nodes":[],"namespaces":[]}""",
+        """
+        {"cluster":"east","services":[],"slices":[{"source":{"cluster":"east","kind":"EndpointSlice","namespace":"n","name":"s"},"service":"s","addresses":[],
+           "ports":{"http":70000}}],"pods":[],"nodes":[],"namespaces":[]}
+        """,
         "70000 is not a valid port")]
     public void Content_that_is_not_ours_is_refused_with_the_reason(string text, string words)
     {

@@ -195,10 +195,12 @@ public sealed class SharedResourcesTests
                     break;
                 case 2:
                     var action = random.Next(2) == 0 ? "" : ", outboundTrafficPolicy: {mode: REGISTRY_ONLY}";
-                    _rig.Config(
-                        $"{{apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {{name: default, namespace: team-{random.Next(4)}}}, spec: {{egress: [{{hosts: ['{(random.Next(2) == 0 ? "*" : "./*")}', 'shop/orders.shop.svc.cluster.local']}}]{action}}}}}".Replace(
-                            "'*'",
-                        "'*/*'", StringComparison.Ordinal));
+                    var team = random.Next(4);
+                    var hosts = random.Next(2) == 0 ? "*/*" : "./*";
+                    _rig.Config($$"""
+                        {apiVersion: networking.istio.io/v1, kind: Sidecar, metadata: {name: default, namespace: team-{{team}} },
+                         spec: {egress: [{hosts: ['{{hosts}}', 'shop/orders.shop.svc.cluster.local']}]{{action}} } }
+                        """);
                     break;
                 case 3: _rig.App("c1", "stock", "10.96.0.11", [.. Enumerable.Range(1, random.Next(1, 4)).Select(i => $"10.244.2.{i}")]); break;
                 case 4:

@@ -254,7 +254,10 @@ public sealed class RunningControlPlaneTests : IAsyncLifetime
         await InjectAsync("/inject", "");
         await AskAsync("/validate",
             JsonNode.Parse(
-                """{"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "a"}, "spec": {"selector": {"a": "b"}, "servers": [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]}}""")!);
+                """
+                {"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "a"},
+                 "spec": {"selector": {"a": "b"}, "servers": [{"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]}]}}
+                """)!);
         await AskAsync("/validate",
             JsonNode.Parse(
                 """{"apiVersion": "networking.istio.io/v1beta1", "kind": "Gateway", "metadata": {"name": "a"}, "spec": {"servers": [{"hosts": ["a b"]}]}}""")!);

@@ -168,7 +168,8 @@ public sealed class GatewayCertificatesTests
         apiVersion: networking.istio.io/v1
         kind: Gateway
         metadata: {name: front, namespace: shop}
-        spec: {selector: {app: eastwest}, servers: [{port: {number: 15443, name: https, protocol: HTTPS}, hosts: [shop.example], tls: {mode: SIMPLE, credentialNames: [{{string.Join(", ", names)}}] } } ] }
+        spec: {selector: {app: eastwest}, servers: [{port: {number: 15443, name: https, protocol: HTTPS}, hosts: [shop.example],
+            tls: {mode: SIMPLE, credentialNames: [{{string.Join(", ", names)}}] } } ] }
         """);
 
     [Theory]
@@ -294,7 +295,11 @@ public sealed class GatewayCertificatesTests
         spec:
           selector: {app: eastwest}
           servers:
-        {{string.Join('\n', servers.Select((server, i) => $"  - {{port: {{number: 15443, name: https-{i}, protocol: HTTPS}}, hosts: [{server.Host}], tls: {{mode: {server.Mode}, credentialName: {server.Credential}}}}}"))}}
+        {{string.Join('\n', servers.Select((server, i) => $$"""
+              - port: {number: 15443, name: https-{{i}}, protocol: HTTPS}
+                hosts: [{{server.Host}}]
+                tls: {mode: {{server.Mode}}, credentialName: {{server.Credential}} }
+            """))}}
         """);
 
     private void Put(string name, string subject)

@@ -64,7 +64,8 @@ public sealed class LocalityLabelTests
             kind: ServiceEntry
             metadata: {name: api, namespace: shop}
             spec: {hosts: [api.example.com], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS, endpoints: [
-              {address: us.example.com, locality: us/a, labels: {tier: iron} }, {address: b.example.com, locality: eu/b, labels: {tier: iron} }, {address: gold.example.com, locality: us/c, labels: {tier: gold} }]}
+              {address: us.example.com, locality: us/a, labels: {tier: iron} }, {address: b.example.com, locality: eu/b, labels: {tier: iron} },
+              {address: gold.example.com, locality: us/c, labels: {tier: gold} }]}
             ---
             apiVersion: networking.istio.io/v1
             kind: DestinationRule

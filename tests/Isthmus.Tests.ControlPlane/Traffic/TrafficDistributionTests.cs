@@ -58,7 +58,8 @@ public sealed class TrafficDistributionTests
             apiVersion: networking.istio.io/v1
             kind: ServiceEntry
             metadata: {name: far, namespace: shop, annotations: {networking.istio.io/traffic-distribution: "{{own}}"} }
-            spec: {hosts: [far.example], ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC, endpoints: [{address: 192.0.2.1, locality: r1/z1}, {address: 192.0.2.2, locality: r2/z1}]}
+            spec: {hosts: [far.example], ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC,
+              endpoints: [{address: 192.0.2.1, locality: r1/z1}, {address: 192.0.2.2, locality: r2/z1}]}
             """);
         Assert.Equal(prefers ? "192.0.2.1 0, 192.0.2.2 1" : "192.0.2.1 0, 192.0.2.2 0", Priorities(rig, feed, "outbound|80||far.example"));
     }

@@ -158,7 +158,8 @@ public sealed class QuicTests : IDisposable
 
     private static Service Door(bool hasUdp) => YamlText.Parse($$"""
         metadata: {name: door, namespace: shop}
-        spec: {clusterIP: 10.96.0.91, clusterIPs: [10.96.0.91], selector: {app: door}, ports: [{name: https, port: 443, targetPort: 8443}{{(hasUdp ? ", {name: http3, port: 443, targetPort: 8443, protocol: UDP}" : "")}}]}
+        spec: {clusterIP: 10.96.0.91, clusterIPs: [10.96.0.91], selector: {app: door},
+          ports: [{name: https, port: 443, targetPort: 8443}{{(hasUdp ? ", {name: http3, port: 443, targetPort: 8443, protocol: UDP}" : "")}}]}
         """, "service")!.Deserialize(KubeJson.Of<Service>())!;
 
     private static string Base64(string text) => Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(text));
@@ -198,7 +199,8 @@ public sealed class QuicTests : IDisposable
         config["@type"] = $"type.googleapis.com/envoy.extensions.transport_sockets.{transport}";
         return """
             {"name": "NAME", "type": "STATIC", "connect_timeout": "1s",
-             "load_assignment": {"cluster_name": "NAME", "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"protocol": "LAYER", "address": "127.0.0.1", "port_value": 8443}}}}]}]},
+             "load_assignment": {"cluster_name": "NAME", "endpoints": [{"lb_endpoints": [
+               {"endpoint": {"address": {"socket_address": {"protocol": "LAYER", "address": "127.0.0.1", "port_value": 8443}}}}]}]},
              "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions", "explicit_http_config": {"PROTOCOL": {}}}},
              "transport_socket": {"name": "envoy.transport_sockets.KIND", "typed_config": CONFIG}}

@@ -98,7 +98,8 @@ public sealed class EnvoyFilterTests
                 operation: INSERT_BEFORE
                 value:
                   name: envoy.filters.network.local_ratelimit
-                  typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit, stat_prefix: tcp, token_bucket: {max_tokens: 2, fill_interval: 3600s}{{field}} }
+                  typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.network.local_ratelimit.v3.LocalRateLimit, stat_prefix: tcp,
+                    token_bucket: {max_tokens: 2, fill_interval: 3600s}{{field}} }
             """), origin.Port, 1);
         Assert.Empty(gateway.Rig.Mesh.Sources.Problems.Items);
         var answered = 0;
@@ -329,7 +330,10 @@ public sealed class EnvoyFilterTests
               patch: {operation: MERGE, value: {connect_timeout: 7s} }
             - applyTo: LISTENER
               match: {context: ANY}
-              patch: {operation: ADD, value: {name: extra, address: {socket_address: {address: 127.0.0.1, port_value: 8999} }, filter_chains: [{filters: [{name: envoy.filters.network.tcp_proxy, typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: extra, cluster: BlackHoleCluster} }] }] } }
+              patch: {operation: ADD, value: {name: extra, address: {socket_address: {address: 127.0.0.1, port_value: 8999} },
+                 filter_chains: [{filters: [{name: envoy.filters.network.tcp_proxy,
+                     typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: extra,
+                      cluster: BlackHoleCluster} }] }] } }
             """, selector: false));
         var feed = rig.Sidecar("c1", "web-0", "10.244.0.1");
         rig.Push();

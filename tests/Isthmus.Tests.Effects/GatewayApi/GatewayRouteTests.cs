@@ -247,7 +247,10 @@ public sealed class GatewayRouteTests
     private static async Task<string> MarkAsync(ApiGatewayProxy proxy, string host, string path = "/") => (await proxy.CallAsync(host, path)).Body;
 
     private static string Marked(string mark, string path = "/") =>
-        $$"""{matches: [{path: {type: PathPrefix, value: {{path}} } }], filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: mark, value: {{mark}} }]} }], backendRefs: [{name: web, port: 80}]}""";
+        $$"""
+        {matches: [{path: {type: PathPrefix, value: {{path}} } }],
+         filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: mark, value: {{mark}} }]} }], backendRefs: [{name: web, port: 80}]}
+        """;
 
     private static string Route(string name, string parent, string rules, string more = "", string kind = "HTTPRoute", string ns = "shop",
         string age = "2026-01-01T00:00:00Z") =>

@@ -39,10 +39,18 @@ public sealed class AccessLogTests
     /// <summary>Filters as other control planes send them.</summary>
     [Theory]
     [InlineData(
-        """{"extension_filter": {"name": "envoy.access_loggers.extension_filters.cel", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter", "expression": "response.code >= 400"}}}""",
+        """
+        {"extension_filter": {"name": "envoy.access_loggers.extension_filters.cel",
+          "typed_config": {"@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+           "expression": "response.code >= 400"}}}
+        """,
         true)]
     [InlineData(
-        """{"and_filter": {"filters": [{"response_flag_filter": {"flags": ["UF"]}}, {"extension_filter": {"name": "cel", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter", "expression": "request.method == 'GET'"}}}]}}""",
+        """
+        {"and_filter": {"filters": [{"response_flag_filter": {"flags": ["UF"]}},
+           {"extension_filter": {"name": "cel", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter",
+              "expression": "request.method == 'GET'"}}}]}}
+        """,
         true)]
     [InlineData(
         """{"or_filter": {"filters": [{"response_flag_filter": {"flags": ["NR"]}}, {"status_code_filter": {"comparison": {"op": "LE", "value": {"default_value": 502, "runtime_key": "a"}}}}]}}""",

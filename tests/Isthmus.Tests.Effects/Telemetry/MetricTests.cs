@@ -26,7 +26,8 @@ public sealed class MetricTests
     {
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, context => context.Response.WriteAsync("ok"));
         using var gateway = new GuardedGateway("", Telemetry("""
-            {match: {metric: REQUEST_COUNT}, tagOverrides: {path: {value: request.url_path}, response_code: {operation: REMOVE}, source_app: {value: "'edge'"}, gone: {value: "request.headers['none']"}}},
+            {match: {metric: REQUEST_COUNT}, tagOverrides: {path: {value: request.url_path}, response_code: {operation: REMOVE}, source_app: {value: "'edge'"},
+              gone: {value: "request.headers['none']"}}},
             {match: {metric: REQUEST_SIZE}, disabled: true}
             """), origin.Port, origin.Port);
         await gateway.CallAsync("/a?1");
@@ -77,7 +78,9 @@ public sealed class MetricTests
             await context.Response.Body.WriteAsync(new byte[10]);
         });
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], """ "route": {"cluster": "up"} """, $$"""
-            {"name": "envoy.filters.http.grpc_stats", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.grpc_stats.v3.FilterConfig", "emit_filter_state": {{(counts ? "true" : "false")}}} },
+            {"name": "envoy.filters.http.grpc_stats",
+             "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.grpc_stats.v3.FilterConfig",
+              "emit_filter_state": {{(counts ? "true" : "false")}}} },
             """);
         proxy.Endpoints("up", origin.Port);
         using var client = new HttpClient();
@@ -367,7 +370,10 @@ public sealed class MetricTests
     private static MetricRules Rules()
     {
         var config = WireTypes.Strict.Parse<PluginConfig>(
-            """{"disable_host_header_fallback": true, "metrics": [{"name": "requests_total", "dimensions": {"host": "request.host"}, "tags_to_remove": ["response_flags"]}, {"name": "request_bytes", "drop": true}]}""");
+            """
+            {"disable_host_header_fallback": true, "metrics": [{"name": "requests_total", "dimensions": {"host": "request.host"},
+               "tags_to_remove": ["response_flags"]}, {"name": "request_bytes", "drop": true}]}
+            """);
         return new(config, []);
     }
 

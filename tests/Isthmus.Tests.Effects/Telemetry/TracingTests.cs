@@ -27,11 +27,20 @@ public sealed class TracingTests
     /// <summary>A gateway, configured by Istio's objects, calls a workload through its sidecar, configured as a real istiod would do it.</summary>
     [Theory]
     [InlineData(Zipkin,
-        """{"name": "z", "typed_config": {"@type": "type.googleapis.com/envoy.config.trace.v3.ZipkinConfig", "collector_cluster": "collector", "collector_endpoint": "/api/v2/spans", "collector_endpoint_version": "HTTP_JSON", "trace_id_128bit": true}}""")]
+        """
+        {"name": "z", "typed_config": {"@type": "type.googleapis.com/envoy.config.trace.v3.ZipkinConfig", "collector_cluster": "collector",
+          "collector_endpoint": "/api/v2/spans", "collector_endpoint_version": "HTTP_JSON", "trace_id_128bit": true}}
+        """)]
     [InlineData(Http,
-        """{"name": "o", "typed_config": {"@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig", "service_name": "web.shop", "http_service": {"http_uri": {"uri": "http://authorizer.example:8000/v1/traces", "cluster": "collector", "timeout": "3s"}}}}""")]
+        """
+        {"name": "o", "typed_config": {"@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig", "service_name": "web.shop",
+          "http_service": {"http_uri": {"uri": "http://authorizer.example:8000/v1/traces", "cluster": "collector", "timeout": "3s"}}}}
+        """)]
     [InlineData(Grpc,
-        """{"name": "o", "typed_config": {"@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig", "service_name": "web.shop", "grpc_service": {"envoy_grpc": {"cluster_name": "collector"}}}}""")]
+        """
+        {"name": "o", "typed_config": {"@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig", "service_name": "web.shop",
+          "grpc_service": {"envoy_grpc": {"cluster_name": "collector"}}}}
+        """)]
     public async Task Spans_of_a_gateway_and_a_sidecar_line_up(string provider, string sidecars)
     {
         await using var collector = await TraceCollector.StartAsync(provider == Grpc ? HttpProtocols.Http2 : HttpProtocols.Http1);
@@ -85,9 +94,11 @@ public sealed class TracingTests
         await using var collector = await TraceCollector.StartAsync(HttpProtocols.Http1);
         await using var origin = await EchoAsync();
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("app"), LoopbackProxy.Cluster("collector")], """ "route": {"cluster": "app"} """, more: """
-            "tracing": {"random_sampling": {"value": 100}, "provider": {"name": "o", "typed_config": {"@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig", "service_name": "web.shop",
+            "tracing": {"random_sampling": {"value": 100},
+             "provider": {"name": "o", "typed_config": {"@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig", "service_name": "web.shop",
               "http_service": {"http_uri": {"uri": "http://authorizer.example:8000/v1/traces", "cluster": "collector", "timeout": "3s"} },
-              "resource_detectors": [{"name": "d", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.tracers.opentelemetry.resource_detectors.v3.DynatraceResourceDetectorConfig"} }]} } },
+              "resource_detectors": [{"name": "d",
+                "typed_config": {"@type": "type.googleapis.com/envoy.extensions.tracers.opentelemetry.resource_detectors.v3.DynatraceResourceDetectorConfig"} }]} } },
             """, files: file => file == "/var/lib/dynatrace/enrichment/dt_metadata.properties" ? "service.name=detected\nhost.name=node-1\n" : null);
         proxy.Endpoints("app", origin.Port);
         proxy.Endpoints("collector", collector.Port);

@@ -115,7 +115,8 @@ public sealed class GlobalRateLimitTests
     }
 
     private const string Actions = """
-        [{actions: [{request_headers: {header_name: ':path', descriptor_key: path}}, {request_headers: {header_name: x-user, descriptor_key: user, skip_if_absent: true}}, {generic_key: {descriptor_value: all}}]},
+        [{actions: [{request_headers: {header_name: ':path', descriptor_key: path}},
+           {request_headers: {header_name: x-user, descriptor_key: user, skip_if_absent: true}}, {generic_key: {descriptor_value: all}}]},
          {actions: [{remote_address: {}}, {masked_remote_address: {v4_prefix_mask_len: 24}}]},
          {actions: [{header_value_match: {descriptor_key: way, descriptor_value: front, headers: [{name: x-way, string_match: {exact: front}}]}}]},
          {actions: [{query_parameters: {query_parameter_name: user, descriptor_key: query}}]},

@@ -29,10 +29,7 @@ public sealed class KernelInterfaceTests
             typeof(DescriptorMessage).GetNestedType("Rights", BindingFlags.NonPublic)!];
         var layouts = types
             .OrderBy(type => type.Name, StringComparer.Ordinal)
-            .Select(
-                type =>
-                    $"{type.Name} {Marshal.SizeOf(type)}: "
-                        + $"{string.Join(' ', type.GetFields(BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public).Select(field => $"{field.Name}@{Marshal.OffsetOf(type, field.Name)}"))}");
+            .Select(type => $"{type.Name} {Marshal.SizeOf(type)}: {string.Join(' ', Offsets(type))}");
         Assert.Equal(
         [
             "IoVector 16: Base@0 Length@8",
@@ -60,4 +57,8 @@ public sealed class KernelInterfaceTests
     }
 
     private static Type Pointed(Type type) => type.IsPointer || type.IsByRef ? Pointed(type.GetElementType()!) : type;
+
+    private static IEnumerable<string> Offsets(Type type) =>
+        type.GetFields(BindingFlags.Instance | BindingFlags.NonPublic | BindingFlags.Public)
+            .Select(field => $"{field.Name}@{Marshal.OffsetOf(type, field.Name)}");
 }

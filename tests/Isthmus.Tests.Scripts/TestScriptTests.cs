@@ -49,17 +49,20 @@ public sealed class TestScriptTests : IDisposable
     public async Task The_last_lines_tell_why_a_test_failed()
     {
         Write("tools/compile", "exit 0");
-        Write("programs/dotnet", """
+        Write("programs/dotnet", LongLines.Joined("""
             case $1 in */Isthmus.Tests.Architecture.dll) ;; *) echo 'Total: 0, Errors: 0, Failed: 0, Skipped: 0'; exit ;; esac
             while [ $# -gt 1 ]; do [ "$1" != -xml ] || report=$2; shift; done
             cat >"$report" <<'END'
-            <assemblies><assembly><collection><test id="1" name="Shop.Sells" result="Pass" time="0.1" type="Shop" method="Sells"/><test id="2" name="Shop.Buys(from: &quot;A &amp; B&quot;)" result="Fail" time="0.1" type="Shop" method="Buys"><failure exception-type="E"><message><![CDATA[Expected: 1 < 2
-            Actual: none]]></message><stack-trace><![CDATA[   at Shop.Buys()]]></stack-trace></failure></test><test id="3" name="Shop.Pays" result="Pass" time="0.1" type="Shop" method="Pays"/></collection></assembly></assemblies>
+            <assemblies><assembly><collection><test id="1" name="Shop.Sells" result="Pass" time="0.1" type="Shop" method="Sells"/>\
+            <test id="2" name="Shop.Buys(from: &quot;A &amp; B&quot;)" result="Fail" time="0.1" type="Shop" method="Buys">\
+            <failure exception-type="E"><message><![CDATA[Expected: 1 < 2
+            Actual: none]]></message><stack-trace><![CDATA[   at Shop.Buys()]]></stack-trace></failure></test>\
+            <test id="3" name="Shop.Pays" result="Pass" time="0.1" type="Shop" method="Pays"/></collection></assembly></assemblies>
             END
             echo 'a long log'
             echo '   Tests  Total: 3, Errors: 0, Failed: 1, Skipped: 0'
             exit 1
-            """);
+            """));
         using var run = Process.Start(new ProcessStartInfo(Path.Combine(_directory, "test"), ["--fast"])
         {
             WorkingDirectory = _directory,

@@ -34,7 +34,10 @@ public sealed class ImageArchiveTests : IDisposable
         string Entry(Digest digest, string architecture, string annotations = "") =>
             $$"""{"digest": "{{digest}}", "platform": {"os": "linux", "architecture": "{{architecture}}"}, "annotations": { {{annotations}} } }""";
         var inner = Blob(
-            $$"""{"manifests": [{{Entry(ours.Digest, "amd64")}}, {{Entry(theirs.Digest, "arm64")}}, {{Entry(theirs.Digest, "unknown", "\"vnd.docker.reference.type\": \"attestation-manifest\"")}}]}""");
+            $$"""
+            {"manifests": [{{Entry(ours.Digest, "amd64")}}, {{Entry(theirs.Digest, "arm64")}},
+              {{Entry(theirs.Digest, "unknown", "\"vnd.docker.reference.type\": \"attestation-manifest\"")}}]}
+            """);
         using var archive = Open(("oci-layout", "{}"),
             ("index.json", $$"""{"manifests": [{"digest": "{{inner.Digest}}", "annotations": {"io.containerd.image.name": "a:1"} }]}"""),
             (inner.Path, inner.Text), (ours.Path, ours.Text), (theirs.Path, theirs.Text), (config.Path, config.Text));

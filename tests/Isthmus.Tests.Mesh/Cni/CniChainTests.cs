@@ -23,11 +23,16 @@ namespace Isthmus.Tests.Mesh.Cni;
 public sealed class CniChainTests : IAsyncLifetime
 {
     private const string List =
-        """{"cniVersion": "1.0.0", "name": "pods", "plugins": [{"type": "bridge", "bridge": "cni0", "isGateway": true, "ipam": {"type": "host-local", "dataDir": "{D}", "ranges": [[{"subnet": "10.22.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}""";
+        """
+        {"cniVersion": "1.0.0", "name": "pods", "plugins": [{"type": "bridge", "bridge": "cni0", "isGateway": true,
+           "ipam": {"type": "host-local", "dataDir": "{D}", "ranges": [[{"subnet": "10.22.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
+        """;
 
     private const string Pod = """
         {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop", "uid": "u1", "annotations": {"sidecar.istio.io/status": "{}"}},
-         "spec": {"initContainers": [{"name": "istio-validation", "args": ["istio-iptables", "-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", "-i", "*", "-x", "", "-b", "*", "-d", "15090", "--run-validation", "--skip-rule-apply"]}],
+         "spec": {"initContainers": [{"name": "istio-validation",
+            "args": ["istio-iptables", "-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", "-i", "*", "-x", "", "-b", "*", "-d", "15090",
+             "--run-validation", "--skip-rule-apply"]}],
           "containers": [{"name": "web"}, {"name": "istio-proxy"}]}}
         """;
 

@@ -87,7 +87,12 @@ public sealed class EnvoyWasmTests
           place=$(curl -sSi -X POST $to/blobs/uploads/ | tr -d '\r' | awk 'tolower($1) == "location:" {print $2}')
           curl -sSf -X PUT -H 'content-type: application/octet-stream' --data-binary @$part "$place&digest=sha256:$(sum $part)"
         done
-        printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.module.wasm.config.v1+json","digest":"sha256:%s","size":2},"layers":[{"mediaType":"application/vnd.module.wasm.content.layer.v1+wasm","digest":"sha256:%s","size":%s}]}' "$(sum config)" "$(sum module)" "$(stat -c %s module)" > manifest
+        layer='"mediaType":"application/vnd.module.wasm.content.layer.v1+wasm"'
+        {
+          printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",'
+          printf '"config":{"mediaType":"application/vnd.module.wasm.config.v1+json","digest":"sha256:%s","size":2},' "$(sum config)"
+          printf '"layers":[{%s,"digest":"sha256:%s","size":%s}]}' "$layer" "$(sum module)" "$(stat -c %s module)"
+        } > manifest
         curl -sSf -X PUT -H 'content-type: application/vnd.oci.image.manifest.v1+json' --data-binary @manifest $to/manifests/v1
         echo "manifest: $(sum manifest)"
         """;

@@ -120,7 +120,9 @@ public sealed class MixedMeshTests
         {
             var heard = await ExpectAsync(shell, $$"""
                 for try in $(seq 60); do
-                  heard=$(kubectl --context={{caller}} -n mixed exec deploy/tide -c caller -- sh -c 'for i in $(seq 20); do curl -sS -m 5 tide.mixed:5000/hello || echo; done' | grep -o 'in-cluster[0-9]*' | sort -u | paste -sd' ')
+                  heard=$(kubectl --context={{caller}} -n mixed exec deploy/tide -c caller -- \
+                    sh -c 'for i in $(seq 20); do curl -sS -m 5 tide.mixed:5000/hello || echo; done' \
+                    | grep -o 'in-cluster[0-9]*' | sort -u | paste -sd' ')
                   [ "$(echo $heard | wc -w)" = {{answering.Length}} ] && break
                   sleep 1
                 done

@@ -124,7 +124,10 @@ public sealed class ClientTests(ClientRig rig) : IClassFixture<ClientRig>
             let text = '';
             output.on('data', data => text += data);
             const status = await new Promise((resolve, reject) =>
-              new k8s.Exec(config).exec('default', 'web', 'web', ['sh', '-c', 'read word; echo got $word; exit 7'], output, new PassThrough(), PassThrough.from(['hello\n']), false, resolve).catch(reject));
+              new k8s.Exec(config)
+                .exec('default', 'web', 'web', ['sh', '-c', 'read word; echo got $word; exit 7'], output, new PassThrough(),
+                  PassThrough.from(['hello\n']), false, resolve)
+                .catch(reject));
             console.log('exec', text.trim(), status.reason, status.details.causes[0].message);
 
             const server = net.createServer(socket => new k8s.PortForward(config).portForward('default', 'web', [8080], socket, null, socket));

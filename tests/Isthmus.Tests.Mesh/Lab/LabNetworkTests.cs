@@ -17,7 +17,17 @@ public sealed class LabNetworkTests
           containers:
           - name: echo
             image: host.lab.internal/rootfs
-            command: [python3, -c, "import http.server,socketserver\nclass H(http.server.BaseHTTPRequestHandler):\n  def do_GET(self):\n    b=(NAME+' '+self.client_address[0]+'\\n').encode()\n    self.send_response(200);self.send_header('Content-Length',str(len(b)));self.end_headers();self.wfile.write(b)\nNAME='CLUSTER'\nsocketserver.ThreadingTCPServer(('',8080),H).serve_forever()"]
+            command:
+            - python3
+            - -c
+            - |
+              import http.server,socketserver
+              class H(http.server.BaseHTTPRequestHandler):
+                def do_GET(self):
+                  b=(NAME+' '+self.client_address[0]+'\n').encode()
+                  self.send_response(200);self.send_header('Content-Length',str(len(b)));self.end_headers();self.wfile.write(b)
+              NAME='CLUSTER'
+              socketserver.ThreadingTCPServer(('',8080),H).serve_forever()
         ---
         apiVersion: v1
         kind: Service

@@ -193,7 +193,10 @@ public sealed class LabTests
         {
             Names = ["example.com/tiny:1"],
             Config =
-                """{"Entrypoint": ["/bin/sh", "-c", "echo hello from $WHO as $(/bin/busybox id -u) in $(/bin/busybox pwd); exec /bin/busybox sleep 1000"], "Env": ["WHO=nobody"], "User": "33", "WorkingDir": "/work"}""",
+                """
+                {"Entrypoint": ["/bin/sh", "-c", "echo hello from $WHO as $(/bin/busybox id -u) in $(/bin/busybox pwd); exec /bin/busybox sleep 1000"],
+                 "Env": ["WHO=nobody"], "User": "33", "WorkingDir": "/work"}
+                """,
             Layers = [TestImage.Layer(TestImage.File("bin/busybox", ImagePodTests.BusyBox(), 0b111_101_101), TestImage.Link("bin/sh", "busybox"))],
         }.WriteDocker(archive);
         Assert.Contains("Loaded example.com/tiny:1: ", (await rig.IsthmusAsync("lab", "image", "load", archive)).Expect(0), StringComparison.Ordinal);

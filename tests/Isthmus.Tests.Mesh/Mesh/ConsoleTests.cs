@@ -137,8 +137,11 @@ public sealed class ConsoleTests(MeshRig mesh) : IDisposable
         return await output;
     }
 
-    private static string Memory(int process) =>
-        $"{File.ReadLines($"/proc/{process}/smaps_rollup").Where(line => line.StartsWith("Pss:", StringComparison.Ordinal)).Sum(line => long.Parse(line[4..^2], CultureInfo.InvariantCulture)) / 1024} MiB";
+    private static string Memory(int process)
+    {
+        var sizes = File.ReadLines($"/proc/{process}/smaps_rollup").Where(line => line.StartsWith("Pss:", StringComparison.Ordinal));
+        return $"{sizes.Sum(line => long.Parse(line[4..^2], CultureInfo.InvariantCulture)) / 1024} MiB";
+    }
 
     private static string Folder([CallerFilePath] string path = "") => Path.GetDirectoryName(path)!;
 }

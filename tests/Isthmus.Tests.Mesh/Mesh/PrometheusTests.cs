@@ -218,7 +218,8 @@ public sealed class PrometheusTests(PlacedMeshRig mesh) : IDisposable
             text.Append(CultureInfo.InvariantCulture, $$"""
                 - job_name: {{cluster}}
                   scheme: https
-                  tls_config: {ca_file: {{Decoded(cluster, server, "certificate-authority-data")}}, cert_file: {{Decoded(cluster, user, "client-certificate-data")}}, key_file: {{Decoded(cluster, user, "client-key-data")}} }
+                  tls_config: {ca_file: {{Decoded(cluster, server, "certificate-authority-data")}},
+                    cert_file: {{Decoded(cluster, user, "client-certificate-data")}}, key_file: {{Decoded(cluster, user, "client-key-data")}} }
                   static_configs:
 
                 """);

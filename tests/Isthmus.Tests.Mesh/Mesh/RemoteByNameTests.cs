@@ -30,7 +30,8 @@ public sealed class RemoteByNameTests
         EOF
         kubectl --context=cluster2 create namespace istio-system
         kubectl --context=cluster2 annotate namespace istio-system topology.istio.io/controlPlaneClusters=cluster1
-        isthmus install -y --context=cluster2 --revision blue --set profile=remote $COMMON --set values.global.multiCluster.clusterName=cluster2 --set values.global.remotePilotAddress=front.names.svc.cluster.local
+        isthmus install -y --context=cluster2 --revision blue --set profile=remote $COMMON \
+          --set values.global.multiCluster.clusterName=cluster2 --set values.global.remotePilotAddress=front.names.svc.cluster.local
         isthmus create-remote-secret --context=cluster2 --name=cluster2 | kubectl --context=cluster1 apply -f -
         """;
 

@@ -99,7 +99,8 @@ public sealed class MeshFileTests
     {
         await ExpectAsync(shell, 0, "No difference", "isthmus mesh diff -f mesh.yaml");
         await ExpectAsync(shell, 0, "", """
-            kubectl --context=cluster1 -n istio-system patch deployment istiod --type=json -p '[{"op": "add", "path": "/spec/template/spec/containers/0/env/-", "value": {"name": "EXTRA", "value": "1"}}]'
+            kubectl --context=cluster1 -n istio-system patch deployment istiod --type=json \
+              -p '[{"op": "add", "path": "/spec/template/spec/containers/0/env/-", "value": {"name": "EXTRA", "value": "1"}}]'
             kubectl --context=cluster1 -n istio-system delete secret istio-remote-secret-cluster2
             kubectl --context=cluster2 label namespace istio-system topology.istio.io/network=elsewhere --overwrite
             """);

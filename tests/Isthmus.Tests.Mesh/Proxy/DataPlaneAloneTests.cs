@@ -331,7 +331,10 @@ public sealed class DataPlaneAloneTests
         private void LoadGateway()
         {
             string Chain(int port) =>
-                $$$"""{"filter_chain_match": {"server_names": ["outbound_.{{{port}}}_._.{{{Host}}}"], "application_protocols": {{{MeshProtocols}}} }, "filters": [{{{Tcp($"outbound_.{port}_._.{Host}")}}}]}""";
+                $$$"""
+                {"filter_chain_match": {"server_names": ["outbound_.{{{port}}}_._.{{{Host}}}"], "application_protocols": {{{MeshProtocols}}} },
+                 "filters": [{{{Tcp($"outbound_.{port}_._.{Host}")}}}]}
+                """;
             Gateway.Load(
                 Array(RawCluster($"outbound_.8000_._.{Host}"), RawCluster($"outbound_.7000_._.{Host}")),
                 Array(Endpoints($"outbound_.8000_._.{Host}", "10.244.0.10:8000"), Endpoints($"outbound_.7000_._.{Host}", "10.244.0.10:7000")),
@@ -355,13 +358,19 @@ public sealed class DataPlaneAloneTests
                 Array(
                     $$$"""
                     {"name": "virtualInbound", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 15006}}, "traffic_direction": "INBOUND",
-                     "listener_filters": [{"name": "envoy.filters.listener.original_dst", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.original_dst.v3.OriginalDst"}}, {{{TlsInspector}}}, {{{HttpInspector}}}],
+                     "listener_filters": [{"name": "envoy.filters.listener.original_dst",
+                       "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.original_dst.v3.OriginalDst"}}, {{{TlsInspector}}},
+                      {{{HttpInspector}}}],
                      "listener_filters_timeout": "0s", "continue_on_listener_filters_timeout": true,
                      "filter_chains": [
-                       {"name": "virtualInbound", "filter_chain_match": {"prefix_ranges": [{"address_prefix": "0.0.0.0", "prefix_len": 0}], "transport_protocol": "raw_buffer"}, "filters": [{{{Tcp("InboundPassthroughClusterIpv4")}}}]},
-                       {"name": "0.0.0.0_8000", "filter_chain_match": {"destination_port": 8000, "transport_protocol": "tls", "application_protocols": {{{MeshProtocols}}} }, "filters": [{{{Http8000()}}}], {{{ServerTls("h2", "http/1.1")}}} },
+                       {"name": "virtualInbound", "filter_chain_match": {"prefix_ranges": [{"address_prefix": "0.0.0.0", "prefix_len": 0}],
+                         "transport_protocol": "raw_buffer"}, "filters": [{{{Tcp("InboundPassthroughClusterIpv4")}}}]},
+                       {"name": "0.0.0.0_8000", "filter_chain_match": {"destination_port": 8000, "transport_protocol": "tls",
+                         "application_protocols": {{{MeshProtocols}}} }, "filters": [{{{Http8000()}}}], {{{ServerTls("h2", "http/1.1")}}} },
                        {"name": "0.0.0.0_8000", "filter_chain_match": {"destination_port": 8000, "transport_protocol": "raw_buffer"}, "filters": [{{{Http8000()}}}]},
-                       {"name": "0.0.0.0_7000", "filter_chain_match": {"destination_port": 7000, "transport_protocol": "tls", "application_protocols": {{{MeshProtocols}}} }, "filters": [{{{Tcp("inbound|7000||")}}}], {{{ServerTls("istio-peer-exchange", "h2", "http/1.1")}}} },
+                       {"name": "0.0.0.0_7000", "filter_chain_match": {"destination_port": 7000, "transport_protocol": "tls",
+                         "application_protocols": {{{MeshProtocols}}} }, "filters": [{{{Tcp("inbound|7000||")}}}],
+                        {{{ServerTls("istio-peer-exchange", "h2", "http/1.1")}}} },
                        {"name": "0.0.0.0_7000", "filter_chain_match": {"destination_port": 7000, "transport_protocol": "tls"}, "filters": [{{{Tcp("inbound|7000||")}}}]},
                        {"name": "0.0.0.0_7000", "filter_chain_match": {"destination_port": 7000, "transport_protocol": "raw_buffer"}, "filters": [{{{Tcp("inbound|7000||")}}}]}]}
                     """));

@@ -56,7 +56,8 @@ public sealed class PolicyAdmissionTests : IDisposable
     public async Task Variables_are_evaluated_when_they_are_used_and_see_each_other()
     {
         await PolicyAsync("""
-            "variables": [{"name": "label", "expression": "object.metadata.labels.team"}, {"name": "known", "expression": "variables.label in ['a', 'b']"}, {"name": "loop", "expression": "variables.loop"}],
+            "variables": [{"name": "label", "expression": "object.metadata.labels.team"}, {"name": "known", "expression": "variables.label in ['a', 'b']"},
+             {"name": "loop", "expression": "variables.loop"}],
             "validations": [{"expression": "variables.known"}]
             """);
         await BindAsync(""" "validationActions": ["Warn"] """);
@@ -89,9 +90,16 @@ public sealed class PolicyAdmissionTests : IDisposable
         await _rig.PutAsync(Resources.Namespaces, """{"metadata": {"name": "n", "labels": {"judged": "yes"}}}""");
         await _rig.PutAsync(Resources.Namespaces, """{"metadata": {"name": "free"}}""");
         await PolicyAsync(
-            """ "matchConditions": [{"name": "not-mine", "expression": "request.userInfo.username != 'nobody' && object.metadata.name != 'skipped'"}], "validations": [{"expression": "namespaceObject.metadata.name != 'n'"}] """);
+            """
+            "matchConditions": [{"name": "not-mine", "expression": "request.userInfo.username != 'nobody' && object.metadata.name != 'skipped'"}],
+            "validations": [{"expression": "namespaceObject.metadata.name != 'n'"}]
+            """);
         await BindAsync(
-            """ "validationActions": ["Warn"], "matchResources": {"namespaceSelector": {"matchLabels": {"judged": "yes"}}, "objectSelector": {"matchLabels": {"a": "b"}}, "excludeResourceRules": [{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*"], "resourceNames": ["spared"]}]} """);
+            """
+            "validationActions": ["Warn"], "matchResources": {"namespaceSelector": {"matchLabels": {"judged": "yes"}},
+             "objectSelector": {"matchLabels": {"a": "b"}},
+             "excludeResourceRules": [{"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*"], "resourceNames": ["spared"]}]}
+            """);
         Assert.Single(await JudgeAsync("""{"metadata": {"name": "x", "labels": {"a": "b"}}}"""));
         Assert.Empty(await JudgeAsync("""{"metadata": {"name": "x", "labels": {"a": "c"}}}"""));
         Assert.Empty(await JudgeAsync("""{"metadata": {"name": "skipped", "labels": {"a": "b"}}}"""));
@@ -116,14 +124,20 @@ public sealed class PolicyAdmissionTests : IDisposable
     [Fact]
     public async Task Definitions_are_kept_from_going_back()
     {
-        await _rig.PutAsync(Resources.AdmissionPolicies, """
-            {"metadata": {"name": "p"}, "spec": {"matchConstraints": {"resourceRules": [{"apiGroups": ["apiextensions.k8s.io"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["*"]}]},
+        const string Channel = "oldObject == null || object.metadata.annotations['channel'] == 'standard' "
+            + "|| (has(oldObject.metadata.annotations) && oldObject.metadata.annotations['channel'] == 'experimental')";
+        await _rig.PutAsync(Resources.AdmissionPolicies, $$$"""
+            {"metadata": {"name": "p"}, "spec": {"matchConstraints": {"resourceRules": [{"apiGroups": ["apiextensions.k8s.io"], "apiVersions": ["v1"],
+                 "operations": ["CREATE", "UPDATE"], "resources": ["*"]}]},
               "validations": [
-                {"expression": "oldObject == null || object.metadata.annotations['channel'] == 'standard' || (has(oldObject.metadata.annotations) && oldObject.metadata.annotations['channel'] == 'experimental')"},
+                {"expression": "{{{Channel}}}"},
                 {"expression": "has(object.metadata.annotations) && object.metadata.annotations.exists(k, k == 'version') && !matches(object.metadata.annotations['version'], 'v1.[0-5].\\\\d+')"}]}}
             """);
         await BindAsync(
-            """ "validationActions": ["Deny"], "matchResources": {"resourceRules": [{"apiGroups": ["apiextensions.k8s.io"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["customresourcedefinitions"]}]} """);
+            """
+            "validationActions": ["Deny"], "matchResources": {"resourceRules": [{"apiGroups": ["apiextensions.k8s.io"], "apiVersions": ["v1"],
+               "operations": ["CREATE", "UPDATE"], "resources": ["customresourcedefinitions"]}]}
+            """);
         await DefineAsync("v1.6.1", "standard", null);
         await DefineAsync("v1.6.2", "standard", "standard");
         await DefineAsync("v1.6.2", "standard", "experimental");

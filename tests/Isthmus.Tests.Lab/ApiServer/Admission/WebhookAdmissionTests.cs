@@ -301,7 +301,10 @@ public sealed class WebhookAdmissionTests : IAsyncLifetime
         var hook = (JsonObject)JsonNode.Parse(
             $$$"""{"name": "a.hook.test", "clientConfig": {"service": {"namespace": "system", "name": "hook", "port": 443, "path": "/check"}, "caBundle": "{{{_ca}}}"}}""")!;
         var defaults =
-            """{"rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "scope": "*"}], "failurePolicy": "Fail", "sideEffects": "None", "timeoutSeconds": 30, "admissionReviewVersions": ["v1"]}""";
+            """
+            {"rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "scope": "*"}], "failurePolicy": "Fail",
+             "sideEffects": "None", "timeoutSeconds": 30, "admissionReviewVersions": ["v1"]}
+            """;
         foreach (var (key, value) in JsonNode.Parse($"{{{fields}}}")!.AsObject()) hook[key] = value?.DeepClone();
         foreach (var (key, value) in JsonNode.Parse(defaults)!.AsObject())
             if (!hook.ContainsKey(key)) hook[key] = value?.DeepClone();

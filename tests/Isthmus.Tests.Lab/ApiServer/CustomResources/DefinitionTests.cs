@@ -78,7 +78,10 @@ public sealed class DefinitionTests : IDisposable
     {
         var kind = _rig.Kind(Resources.ExtensionsGroup, "v1", "customresourcedefinitions");
         var o = (JsonObject)JsonNode.Parse(
-            """{"metadata": {"name": "wrong"}, "spec": {"group": "lab.test", "scope": "X", "names": {"plural": "things", "kind": "Thing"}, "versions": [{"name": "v1", "served": true, "storage": false}]}}""")!;
+            """
+            {"metadata": {"name": "wrong"}, "spec": {"group": "lab.test", "scope": "X", "names": {"plural": "things", "kind": "Thing"},
+              "versions": [{"name": "v1", "served": true, "storage": false}]}}
+            """)!;
         kind.Strategy.PrepareForCreate(o, _rig.Write(kind));
         kind.Strategy.Default(o);
         Assert.Equal(
@@ -99,7 +102,9 @@ public sealed class DefinitionTests : IDisposable
         foreach (var version in versions)
         {
             o["spec"]!["versions"]!.AsArray().Add(JsonNode.Parse("""
-                {"name": "VERSION", "served": true, "storage": false, "schema": {"openAPIV3Schema": {"type": "object", "description": "VERSION", "properties": {"spec": {"type": "object", "x-kubernetes-validations": [
+                {"name": "VERSION", "served": true, "storage": false,
+                 "schema": {"openAPIV3Schema": {"type": "object", "description": "VERSION",
+                   "properties": {"spec": {"type": "object", "x-kubernetes-validations": [
                   {"rule": "has(self.a)"}, {"rule": "self.a +", "message": "m"}, {"rule": " "}, {"rule": "true", "messageExpression": "'x"}]}}}}}
                 """.Replace("VERSION", version, StringComparison.Ordinal))!);
         }
@@ -132,7 +137,8 @@ public sealed class DefinitionTests : IDisposable
     {
         var kind = _rig.Kind(Resources.AdmissionGroup, "v1", "validatingadmissionpolicies");
         var o = (JsonObject)JsonNode.Parse("""
-            {"metadata": {"name": "p"}, "spec": {"variables": [{"name": "v", "expression": "object.spec"}], "validations": [{"expression": "variables.v.replicas <= 5"}, {"expression": "object.spec."}]}}
+            {"metadata": {"name": "p"}, "spec": {"variables": [{"name": "v", "expression": "object.spec"}],
+              "validations": [{"expression": "variables.v.replicas <= 5"}, {"expression": "object.spec."}]}}
             """)!;
         Assert.Equal(
             ["spec.validations[1].expression: Invalid value: \"object.spec.\": compilation failed: ERROR: <input>:1:13: Syntax error: mismatched input '<EOF>' "

@@ -30,7 +30,10 @@ public sealed class SchemaTests
     public void Unknown_fields_are_dropped_and_named()
     {
         var o = Parse(
-            """{"apiVersion": "v1", "spec": {"unknown": 1, "free": {"any": 1}, "map": {"x": "y"}, "servers": [{"name": "x", "bogus": 1}], "embedded": {"kind": "K", "metadata": {"name": "e", "nonsense": 1}, "rest": 1}}, "bogus": true}""");
+            """
+            {"apiVersion": "v1", "spec": {"unknown": 1, "free": {"any": 1}, "map": {"x": "y"}, "servers": [{"name": "x", "bogus": 1}],
+              "embedded": {"kind": "K", "metadata": {"name": "e", "nonsense": 1}, "rest": 1}}, "bogus": true}
+            """);
         var dropped = new List<string>();
         Pruning.Prune(o, Schema, dropped);
         Assert.Equal(

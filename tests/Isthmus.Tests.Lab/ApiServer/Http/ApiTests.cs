@@ -254,7 +254,10 @@ public class ApiTests(RunningApiServer server) : IClassFixture<RunningApiServer>
     {
         var sets = $"/apis/apps/v1/namespaces/{await server.NamespaceAsync()}/statefulsets";
         const string set =
-            """{"metadata":{"name":"a"},"spec":{"serviceName":"a","selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"}]}},"volumeClaimTemplates":[{"kind":"PersistentVolumeClaim","apiVersion":"v1","metadata":{"name":"d"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Mi"}}}}]}}""";
+            """{"metadata":{"name":"a"},"spec":{"serviceName":"a","selector":{"matchLabels":{"a":"b"}}"""
+                + ""","template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"}]}}"""
+                + ""","volumeClaimTemplates":[{"kind":"PersistentVolumeClaim","apiVersion":"v1","metadata":{"name":"d"}"""
+                + ""","spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Mi"}}}}]}}""";
         Assert.Equal(201, (await server.SendAsync("POST", $"{sets}?fieldValidation=Strict", set)).Code);
         var patched = await server.SendAsync("PATCH", $"{sets}/a?fieldValidation=Strict", """{"spec":{"template":{"metadata":{"labels":{"x":"y"}}}}}""",
             "application/strategic-merge-patch+json");

@@ -34,7 +34,8 @@ public sealed class BuiltInRulesTests : IDisposable
         Assert.Equal("""{"fieldPath":"metadata.name","apiVersion":"v1"}""",
             Json.Objects(container["env"]).Single().At("valueFrom", "fieldRef")!.ToJsonString());
         Assert.Equal(
-            """[{"name":"a","emptyDir":{}},{"name":"d","projected":{"sources":[{"serviceAccountToken":{"path":"t","expirationSeconds":3600}}],"defaultMode":420}},{"name":"f","hostPath":{"path":"/x","type":""}}]""",
+            """[{"name":"a","emptyDir":{}},{"name":"d","projected":{"sources":[{"serviceAccountToken":{"path":"t","expirationSeconds":3600}}]"""
+                + ""","defaultMode":420}},{"name":"f","hostPath":{"path":"/x","type":""}}]""",
             pod.At("spec", "volumes")!.ToJsonString());
         Assert.Equal(30, Json.Whole(pod.At("spec", "terminationGracePeriodSeconds")));
     }
@@ -42,7 +43,10 @@ public sealed class BuiltInRulesTests : IDisposable
     [Theory]
     [InlineData("", "pods", """{"spec": {}}""", "spec.containers: Required value")]
     [InlineData("", "pods",
-        """{"spec": {"restartPolicy": "Maybe", "containers": [{"name": "A B", "ports": [{"containerPort": 99999}], "resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}}, {"image": "x"}]}}""",
+        """
+        {"spec": {"restartPolicy": "Maybe", "containers": [{"name": "A B", "ports": [{"containerPort": 99999}],
+            "resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}}, {"image": "x"}]}}
+        """,
         "spec.containers[0].name: Invalid value: \"A B\": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start "
             + "and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
         "spec.containers[0].image: Required value",
@@ -67,7 +71,11 @@ public sealed class BuiltInRulesTests : IDisposable
         "spec.containers[0].restartPolicy: Forbidden: may not be set for non-init containers",
         "spec.initContainers[0].restartPolicy: Unsupported value: \"Never\": supported values: \"Always\"")]
     [InlineData("", "pods",
-        """{"spec": {"containers": [{"name": "c", "image": "x"}], "initContainers": [{"name": "i", "image": "x", "startupProbe": {"exec": {"command": ["a"]}}, "lifecycle": {"preStop": {"exec": {"command": ["a"]}}}}]}}""",
+        """
+        {"spec": {"containers": [{"name": "c", "image": "x"}],
+          "initContainers": [{"name": "i", "image": "x", "startupProbe": {"exec": {"command": ["a"]}},
+            "lifecycle": {"preStop": {"exec": {"command": ["a"]}}}}]}}
+        """,
         "spec.initContainers[0].startupProbe: Forbidden: may not be set for init containers without restartPolicy=Always",
         "spec.initContainers[0].lifecycle: Forbidden: may not be set for init containers without restartPolicy=Always")]
     [InlineData("", "pods",

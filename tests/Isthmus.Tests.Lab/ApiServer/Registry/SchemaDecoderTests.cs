@@ -46,7 +46,9 @@ public class SchemaDecoderTests
     public void Decoding_what_was_decoded_changes_nothing()
     {
         const string json =
-            """{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","labels":{"x":"y"},"creationTimestamp":"2026-01-01T00:00:00Z"},"spec":{"containers":[{"name":"c","resources":{"limits":{"cpu":"100m"}},"livenessProbe":{"httpGet":{"port":"http"}}}],"volumes":[{"name":"v","emptyDir":{}}]},"status":{"phase":"Pending"}}""";
+            """{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","labels":{"x":"y"},"creationTimestamp":"2026-01-01T00:00:00Z"}"""
+                + ""","spec":{"containers":[{"name":"c","resources":{"limits":{"cpu":"100m"}},"livenessProbe":{"httpGet":{"port":"http"}}}]"""
+                + ""","volumes":[{"name":"v","emptyDir":{}}]},"status":{"phase":"Pending"}}""";
         var problems = new List<string>();
         Assert.Equal(json, SchemaDecoder.Decode(Encoding.UTF8.GetBytes(json), Pod, problems).ToJsonString());
         Assert.Empty(problems);

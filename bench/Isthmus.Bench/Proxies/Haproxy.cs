@@ -5,6 +5,10 @@ namespace Isthmus.Bench.Proxies;
 /// <summary>haproxy, with one thread. It writes each line of its log at once: it has no buffer for a log in a file.</summary>
 internal static class Haproxy
 {
+    private const string LogFormat =
+        "[%T] \"%HM %HU %HV\" %ST %ts via_upstream - \"-\" %U %B %Ta %Tr \"%[capture.req.hdr(0)]\" \"%[capture.req.hdr(1)]\" \"%ID\" "
+            + "\"%[capture.req.hdr(2)]\" \"%si:%sp\" app %bi:%bp %fi:%fp %ci:%cp";
+
     /// <summary>HTTP, with or without TLS.</summary>
     internal static async Task<Contender> StartAsync(ProxyRig rig, Wiring wiring)
     {
@@ -39,7 +43,7 @@ internal static class Haproxy
               unique-id-header x-request-id
               http-request set-header x-forwarded-proto http
               http-request set-header host app unless { req.hdr(host) -m found }
-              log-format '[%T] "%HM %HU %HV" %ST %ts via_upstream - "-" %U %B %Ta %Tr "%[capture.req.hdr(0)]" "%[capture.req.hdr(1)]" "%ID" "%[capture.req.hdr(2)]" "%si:%sp" app %bi:%bp %fi:%fp %ci:%cp {{(wiring.TlsFromClients ? "%[ssl_fc_sni]" : "-")}} default'
+              log-format '{{LogFormat}} {{(wiring.TlsFromClients ? "%[ssl_fc_sni]" : "-")}} default'
               capture request header x-forwarded-for len 64
               capture request header user-agent len 64
               capture request header host len 64

@@ -17,7 +17,10 @@ internal sealed record OwnResources(IReadOnlyList<string> Clusters, IReadOnlyLis
         if (wiring.Http2)
         {
             cluster["typed_extension_protocol_options"] = JsonNode.Parse(
-                """{"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions", "explicit_http_config": {"http2_protocol_options": {}}}}""");
+                """
+                {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                  "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions", "explicit_http_config": {"http2_protocol_options": {}}}}
+                """);
         }
         var http = Http(wiring.Inbound ? InlineRoute("app") : RouteToApp,
             "\"use_remote_address\": false, \"generate_request_id\": true, \"http_protocol_options\": {\"accept_http_10\": true, \"default_host_for_http_10\": "
@@ -31,7 +34,8 @@ internal sealed record OwnResources(IReadOnlyList<string> Clusters, IReadOnlyLis
             [Endpoints("app", (wiring.TlsToServer ? "+" : "") + wiring.Server), Endpoints("collector", wiring.Server)],
         [
             WithLog(log, $$$"""
-            {"name": "http", "address": {"socket_address": {"address": "{{{wiring.Host}}}", "port_value": {{{port}}}}}, "traffic_direction": "{{{(wiring.Inbound ? "INBOUND" : "OUTBOUND")}}}", {{{filters}}}
+            {"name": "http", "address": {"socket_address": {"address": "{{{wiring.Host}}}", "port_value": {{{port}}}}},
+             "traffic_direction": "{{{(wiring.Inbound ? "INBOUND" : "OUTBOUND")}}}", {{{filters}}}
              "filter_chains": [{{{{tls}}} "filters": [{{{http}}}]}]}
             """),
         ]);

@@ -61,9 +61,13 @@ internal sealed class GatewayPart(ProxyScope scope, GatewayScope gateway)
     /// <returns>False: everything has to be made anew.</returns>
     public bool TryUpdate(MeshView view, MeshChanges changes, IReadOnlyCollection<string> services, Func<string, MeshService?> visible)
     {
-        if (changes.RoutedGateways.Any(_tables.Has)) return false;
-        if (view.Mesh.HostsAreOwned) _claimed.UnionWith(changes.RoutedHosts.Where(at => _tables.Has(at.Gateway)).Select(at => at.Host));
-        return !services.Any(service => Concerns(view, service, visible(service))) && _tables.TryUpdate(view, changes.RoutedHosts, services);
+        var listed = _tables.TakeListed(view, changes.RoutedGateways);
+        if (view.Mesh.HostsAreOwned)
+        {
+            _claimed.UnionWith(changes.RoutedHosts.Where(at => _tables.Has(at.Gateway)).Select(at => at.Host));
+            _claimed.UnionWith(listed.SelectMany(change => change.Named));
+        }
+        return !services.Any(service => Concerns(view, service, visible(service))) && _tables.TryUpdate(view, changes.RoutedHosts, listed, services);
     }
 
     /// <summary>Whether a changed Service makes listeners anew, or other routes apply.</summary>

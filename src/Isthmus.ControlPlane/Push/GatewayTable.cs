@@ -27,7 +27,7 @@ internal sealed class GatewayTable(GatewayRouteTable plan, RouteDestinations des
     private sealed record Entry(ImmutableArray<ServerRoutes> Routes, ValueMap<DestinationShape> Shapes, HostPlace Place, EncodedPart Part);
 
     /// <summary>Gives it these routes, and no others.</summary>
-    /// <param name="of">The routes of a Gateway, the oldest first.</param>
+    /// <param name="of">The routes of a Gateway.</param>
     /// <param name="shapesOf">What is known of the hosts that routes lead to.</param>
     public void Replace(Func<string, IEnumerable<RouteSet>> of, Func<IEnumerable<RouteSet>, ValueMap<DestinationShape>> shapesOf)
     {
@@ -35,7 +35,7 @@ internal sealed class GatewayTable(GatewayRouteTable plan, RouteDestinations des
         foreach (var name in plan.OwnNames.Concat(plan.Foreigners)) all[name] = [];
         foreach (var (server, gateway) in plan.Gateways.Index())
         {
-            foreach (var routes in of(gateway).Select(set => new ServerRoutes(server, set)))
+            foreach (var routes in RoutesInOrder(of(gateway).Select(set => new ServerRoutes(server, set))))
                 foreach (var name in plan.NamesOf(routes)) all[name] = [.. all.GetValueOrDefault(name, []), routes];
         }
         foreach (var gone in _hosts.Keys.Where(name => !all.ContainsKey(name)).ToList())
@@ -61,17 +61,29 @@ internal sealed class GatewayTable(GatewayRouteTable plan, RouteDestinations des
         FillEmpty();
     }
 
-    /// <summary>Gives a host other routes at one server.</summary>
-    /// <param name="routes">Null: none.</param>
-    public void Set(string host, int server, RouteSet? routes, Func<IEnumerable<RouteSet>, ValueMap<DestinationShape>> shapesOf)
+    /// <summary>Gives it other routes at some servers: only the hosts that these are for, or were, can be others then.</summary>
+    public void Apply(IEnumerable<(int Server, RouteChange Change)> changes, Func<IEnumerable<RouteSet>, ValueMap<DestinationShape>> shapesOf)
+    {
+        var touched = new Dictionary<string, List<ServerRoutes>>(StringComparer.Ordinal);
+        foreach (var (server, change) in changes)
+        {
+            if (change.Before is { } before)
+                foreach (var name in plan.NamesOf(new(server, before))) Touched(name).Remove(new(server, before));
+            if (change.Now is { } now)
+                foreach (var name in plan.NamesOf(new(server, now))) Touched(name).Add(new(server, now));
+        }
+        foreach (var (name, routes) in touched) Set(name, [.. RoutesInOrder(routes)], shapesOf);
+
+        List<ServerRoutes> Touched(string name) =>
+            touched.TryGetValue(name, out var routes) ? routes : touched[name] = [.. _hosts.GetValueOrDefault(name)?.Routes ?? []];
+    }
+
+    private void Set(string host, ImmutableArray<ServerRoutes> routes, Func<IEnumerable<RouteSet>, ValueMap<DestinationShape>> shapesOf)
     {
         var known = _hosts.GetValueOrDefault(host);
-        var others = (known?.Routes ?? []).Where(item => item.Server != server).ToList();
-        if (routes is not null && plan.NamesOf(new(server, routes)).Contains(host, StringComparer.Ordinal)) others.Add(new(server, routes));
-        ImmutableArray<ServerRoutes> all = [.. others.OrderBy(item => item.Server)];
-        var shapes = all.IsEmpty ? default : shapesOf(all.Select(item => item.Routes));
-        if (known is not null && AreSame(known.Routes, all) && known.Shapes == shapes) return;
-        var made = Make(host, all, shapes);
+        var shapes = routes.IsEmpty ? default : shapesOf(routes.Select(item => item.Routes));
+        if (known is not null && AreSame(known.Routes, routes) && known.Shapes == shapes) return;
+        var made = Make(host, routes, shapes);
         Keep(host, made);
         if (known is not null && made?.Place == known.Place) Exchange(known, made);
         else
@@ -152,6 +164,10 @@ internal sealed class GatewayTable(GatewayRouteTable plan, RouteDestinations des
         _parts.RemoveAt(at);
         _hash = unchecked(_hash - entry.Part.Hash);
     }
+
+    /// <summary>The servers in their order, and at each the oldest first.</summary>
+    private static IEnumerable<ServerRoutes> RoutesInOrder(IEnumerable<ServerRoutes> routes) => routes.OrderBy(item => item.Server)
+        .ThenBy(item => item.Routes.CreatedAt).ThenBy(item => item.Routes.Source).ThenBy(item => item.Routes.Hosts[0], StringComparer.Ordinal);
 
     private static bool AreSame(ImmutableArray<ServerRoutes> a, ImmutableArray<ServerRoutes> b) =>
         a.Length == b.Length && a.Zip(b).All(pair => pair.First.Server == pair.Second.Server

@@ -7,13 +7,14 @@ using Isthmus.Wire.Xds;
 
 namespace Isthmus.ControlPlane.Push;
 
-/// <summary>The route tables of a gateway scope. A changed HTTPRoute or GRPCRoute costs the virtual hosts that it is part of, and a changed Service those that
-/// route to it, not their tables.</summary>
+/// <summary>The route tables of a gateway scope. Changed routes cost the virtual hosts that they are part of, and a changed Service those that route to it,
+/// not their tables.</summary>
 internal sealed class GatewayTables(ProxyScope scope, GatewayScope gateway)
 {
     private readonly Dictionary<GatewayHost, Settled> _settled = [];
     // Where the servers of each Gateway are.
     private readonly Dictionary<string, List<(GatewayTable Table, int Server)>> _places = new(StringComparer.Ordinal);
+    private readonly ListedRoutes _listed = new(scope, gateway);
     private List<GatewayTable> _tables = [];
     private RouteDestinations _destinations = new();
     private MeshConfig? _mesh;
@@ -36,39 +37,42 @@ internal sealed class GatewayTables(ProxyScope scope, GatewayScope gateway)
         var hosts = view.HostsOf(gateway).ToHashSet();
         foreach (var gone in _settled.Keys.Where(at => !hosts.Contains(at)).ToList()) _settled.Remove(gone);
         foreach (var at in hosts) Settle(view, at);
+        _listed.Reset(view, inputs.Routings);
         var routes = _settled.Values.Select(item => item.Routes).Concat(inputs.Routings)
             .SelectMany(routing => routing.Gateways.Distinct().Select(name => (name, routing))).ToLookup(item => item.name, item => item.routing,
                 StringComparer.Ordinal);
-        foreach (var table in _tables) table.Replace(server => Ordered(routes[server]), set => view.ShapesOf(set, null, scope));
+        foreach (var table in _tables) table.Replace(server => routes[server], set => view.ShapesOf(set, null, scope));
         Encode(_tables);
     }
 
-    /// <summary>Whether servers of a Gateway have tables here.</summary>
+    /// <summary>Whether it is one of the scope's Gateways.</summary>
     public bool Has(string gateway) => _places.ContainsKey(gateway);
 
-    /// <summary>Routes of the Gateway API changed for some hosts, and Services, and nothing else.</summary>
+    /// <summary>Finds which routes of VirtualServices and Ingress objects are others, once: <see cref="TryUpdate"/> or <see cref="Update"/> has to
+    /// follow.</summary>
+    /// <param name="gateways">Where some are.</param>
+    public IReadOnlyList<RouteChange> TakeListed(MeshView view, IEnumerable<string> gateways) => _listed.Take(view, gateways.Where(_places.ContainsKey));
+
+    /// <summary>Routes changed, and Services, and nothing else.</summary>
+    /// <param name="changed">The hosts whose routes of the Gateway API are others.</param>
+    /// <param name="listed">What <see cref="TakeListed"/> has found.</param>
     /// <returns>False: routes are part of listeners.</returns>
-    public bool TryUpdate(MeshView view, IReadOnlyCollection<GatewayHost> changed, IReadOnlyCollection<string> services)
+    public bool TryUpdate(MeshView view, IReadOnlyCollection<GatewayHost> changed, IReadOnlyList<RouteChange> listed, IReadOnlyCollection<string> services)
     {
         // Before other routes lead to them, and before any is refreshed: of one host, all know the same.
         var others = services.Where(service => IsOther(view, service)).ToList();
         var touched = others.SelectMany(service => Refreshed(view, service)).ToHashSet();
-        var own = changed.Where(at => _places.ContainsKey(at.Gateway)).ToList();
-        foreach (var at in own)
+        var changes = changed.Where(at => _places.ContainsKey(at.Gateway))
+            .Select(at => new RouteChange(_settled.GetValueOrDefault(at)?.Routes, Settle(view, at))).Concat(listed).ToList();
+        if (changes.Exists(change => change.RoutesConnections)) return false;
+        var placed = from change in changes
+                     from gateway in change.Gateways.Where(_places.ContainsKey)
+                     from place in _places[gateway]
+                     group (place.Server, change.At(gateway)) by place.Table;
+        foreach (var table in placed)
         {
-            var before = _settled.GetValueOrDefault(at)?.Routes;
-            var now = Settle(view, at);
-            if (now?.RoutesConnections == true || before?.RoutesConnections == true) return false;
-            if (now is not null && _places[at.Gateway].Exists(place =>
-                place.Table.Plan.NamesOf(new(place.Server, now)).Any(name => name != at.Host))) return false;
-        }
-        foreach (var at in own)
-        {
-            foreach (var (table, server) in _places[at.Gateway])
-            {
-                table.Set(at.Host, server, _settled.GetValueOrDefault(at)?.Routes, set => view.ShapesOf(set, null, scope));
-                touched.Add(table);
-            }
+            table.Key.Apply(table, set => view.ShapesOf(set, null, scope));
+            touched.Add(table.Key);
         }
         Encode(touched);
         return true;
@@ -111,9 +115,6 @@ internal sealed class GatewayTables(ProxyScope scope, GatewayScope gateway)
         if (_settled.TryGetValue(at, out var known) && known.From == competing) return known.Routes;
         return (_settled[at] = new(competing, RouteOrder.Merged(at.Host, at.Gateway, competing))).Routes;
     }
-
-    private static IEnumerable<RouteSet> Ordered(IEnumerable<RouteSet> routes) =>
-        routes.OrderBy(routing => routing.CreatedAt).ThenBy(routing => routing.Source);
 
     private void Encode(IReadOnlyCollection<GatewayTable> tables)
     {

@@ -230,9 +230,11 @@ public sealed record MeshView(
     /// <summary>The routes of VirtualServices and Ingress objects that are bound to some of a gateway's Gateways.</summary>
     public IEnumerable<RouteSet> ListedOf(GatewayScope gateway, ProxyScope scope) => Traffic.ListedByGateway.IsEmpty ? []
         : gateway.Gateways.Select(item => item.FullName).Distinct().SelectMany(name => Traffic.ListedByGateway.GetValueOrDefault(name)).DistinctBy(routing =>
-            routing.Key)
-            .Where(routing => Visibility.Allows(routing.ExportTo, routing.Namespace, scope.Namespace)).Select(OfOwnHosts).Where(routing =>
-                !routing.Hosts.IsEmpty);
+            routing.Key).Select(routing => Seen(routing, scope)).OfType<RouteSet>();
+
+    /// <summary>One of those, as the scope sees it; null: not at all.</summary>
+    public RouteSet? Seen(RouteSet listed, ProxyScope scope) =>
+        Visibility.Allows(listed.ExportTo, listed.Namespace, scope.Namespace) && OfOwnHosts(listed) is { Hosts.IsEmpty: false } seen ? seen : null;
 
     /// <summary>Rules of a host compete with others of the same host only.</summary>
     private static RouteSet Of(RouteSet routing, string host, string parent) =>

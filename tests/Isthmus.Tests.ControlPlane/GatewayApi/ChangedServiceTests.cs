@@ -3,6 +3,7 @@ using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
 using Isthmus.Mesh.Resolve;
 using Isthmus.Rigs.Mesh;
+using Isthmus.Tests.ControlPlane.Push;
 using Xunit;
 
 namespace Isthmus.Tests.ControlPlane.GatewayApi;
@@ -129,20 +130,4 @@ public sealed class ChangedServiceTests
          spec: {parentRefs: [{name: door}], hostnames: [r{{number}}.example.com], rules: [{backendRefs: [{name: app{{to}}, port: 80}]}]} }
 
         """;
-
-    /// <summary>Counts how often a name is looked up.</summary>
-    private sealed class CountingNames : IEqualityComparer<string>
-    {
-        private int _count;
-
-        public int Count { get => _count; set => _count = value; }
-
-        public bool Equals(string? x, string? y) => string.Equals(x, y, StringComparison.Ordinal);
-
-        public int GetHashCode(string name)
-        {
-            Interlocked.Increment(ref _count);
-            return StringComparer.Ordinal.GetHashCode(name);
-        }
-    }
 }

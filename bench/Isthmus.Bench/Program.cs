@@ -36,6 +36,7 @@ internal static class Program
             case "connect": await PassThroughBench.RunConnectionsAsync(args[1], before); return 0;
             case "two-sidecars": await SidecarsBench.RunAsync(args[1]); return 0;
             case "dns": await DnsBench.RunAsync(args[1]); return 0;
+            case "profile": await ProfileRecording.RunAsync(args[1], args[2]); return 0;
             case "memory": await MemoryBench.RunAsync(args[1]); return 0;
             case "scrape": await ScrapeBench.RunAsync(args[1]); return 0;
             case "reload": await ReloadBench.RunAsync(args[1]); return 0;

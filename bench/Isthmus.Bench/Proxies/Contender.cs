@@ -90,6 +90,17 @@ internal sealed class Contender : IAsyncDisposable
     /// it is not to be disposed.</summary>
     internal Contender Before(string name, Contender next) => new(name, Port, [.. _processes, .. next._processes]);
 
+    /// <summary>Asks it to end, as Kubernetes does, and waits until it has.</summary>
+    internal async Task EndAsync()
+    {
+        foreach (var process in _processes)
+        {
+            using var kill = Process.Start("kill", ["-TERM", process.Id.ToString(CultureInfo.InvariantCulture)]);
+            await kill.WaitForExitAsync();
+            await process.WaitForExitAsync();
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach (var process in _processes)

@@ -27,12 +27,11 @@ internal static class GrpcBench
                 await Nginx.StartAsync(rig, wiring), .. await Envoy.StartAsync(rig, wiring)]
             : await OwnProxy.StartBuildsAsync(rig, wiring, before, OwnProxy.StartAsync);
         var rounds = before is null ? 3 : Comparison.RoundsBeside(before);
-        await File.WriteAllBytesAsync(rig.File("message"), Message);
 
         Console.WriteLine("unary: one message each way");
-        var unary = await CompareAsync(rig, contenders, rounds, "calls", "/bench.Messages/One", 1);
+        var unary = await CompareAsync(rig, contenders, rounds, "calls", "One", 1);
         Console.WriteLine($"streams: one message there, {Messages} messages back, each sent as soon as it is made");
-        var streams = await CompareAsync(rig, contenders, rounds, "messages", "/bench.Messages/Many", Messages);
+        var streams = await CompareAsync(rig, contenders, rounds, "messages", "Many", Messages);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"unary {unary:0.00}, streams {streams:0.00}; the ratio is the smaller one"));
         Comparison.Conclude(Math.Min(unary, streams));
     }
@@ -52,12 +51,19 @@ internal static class GrpcBench
         await app.RunAsync();
     }
 
-    private static Task<double> CompareAsync(ProxyRig rig, Contender[] contenders, int rounds, string unit, string path, int perCall) =>
+    /// <param name="method">The name of a method of the server.</param>
+    internal static Task<LoadResult> CallAsync(ProxyRig rig, Contender contender, string method, TimeSpan duration)
+    {
+        File.WriteAllBytes(rig.File("message"), Message);
+        return WebLoad.Http2Async(contender.Port, $"/bench.Messages/{method}", 8, 8, duration, "-d", rig.File("message"), "-H",
+            "content-type: application/grpc", "-H", "te: trailers");
+    }
+
+    private static Task<double> CompareAsync(ProxyRig rig, Contender[] contenders, int rounds, string unit, string method, int perCall) =>
         new Comparison(unit) { Rounds = rounds, WarmUp = TimeSpan.FromSeconds(1), Duration = TimeSpan.FromSeconds(1.5) }.RunAsync(contenders,
             async (contender, duration) =>
         {
-            var calls = await WebLoad.Http2Async(contender.Port, path, 8, 8, duration, "-d", rig.File("message"), "-H", "content-type: application/grpc", "-H",
-                "te: trailers");
+            var calls = await CallAsync(rig, contender, method, duration);
             return calls with { Work = calls.Work * perCall };
         });
 

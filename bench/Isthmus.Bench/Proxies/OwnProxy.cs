@@ -14,7 +14,7 @@ internal static class OwnProxy
         var name = $"isthmus{wiring.Place}{(wiring.Sampling is { } percent ? $"-{percent}%" : "")}";
         var port = rig.NextPort();
         return StartAsync(rig, name, OwnResources.ForHttp(wiring, port, rig.File($"{name}.log")),
-            new(name, port, "dotnet") { Host = wiring.Host, NetworkOf = wiring.NetworkOf }, wiring.Program);
+            new(name, port, "dotnet") { Host = wiring.Host, NetworkOf = wiring.NetworkOf }, wiring);
     }
 
     /// <summary>Passes TLS through by server name.</summary>
@@ -22,7 +22,7 @@ internal static class OwnProxy
     {
         var name = $"isthmus{wiring.Place}";
         var port = rig.NextPort();
-        return StartAsync(rig, name, OwnResources.ForPassThrough(wiring.Server, port, rig.File($"{name}.log")), new(name, port, "dotnet"), wiring.Program);
+        return StartAsync(rig, name, OwnResources.ForPassThrough(wiring.Server, port, rig.File($"{name}.log")), new(name, port, "dotnet"), wiring);
     }
 
     /// <summary>This build twice, because two processes of one build differ, too, and another build.</summary>
@@ -52,17 +52,17 @@ internal static class OwnProxy
         },
     });
 
-    private static Task<Contender> StartAsync(ProxyRig rig, string name, OwnResources resources, ContenderStart how, string? program = null)
+    private static Task<Contender> StartAsync(ProxyRig rig, string name, OwnResources resources, ContenderStart how, Wiring wiring)
     {
         var directory = Directory.CreateDirectory(rig.File(name)).FullName;
         resources.Write(directory);
-        program ??= rig.Program;
+        var program = wiring.Program ?? rig.Program;
         var managed = program.EndsWith(".dll", StringComparison.Ordinal);
         return rig.StartContenderAsync(how with
         {
             Program = managed ? how.Program : program,
             Arguments = [.. managed ? [program] : Array.Empty<string>(), "proxy", "sidecar", "--xds-dir", directory, "--cert-dir", rig.Credentials.Directory],
-            Environment = new Dictionary<string, string>(ImageEnvironment),
+            Environment = new Dictionary<string, string>([.. ImageEnvironment, .. wiring.Settings]),
         });
     }
 }

@@ -62,6 +62,13 @@ internal sealed partial class ProxyRig(string root) : IAsyncDisposable
         await contender.DisposeAsync();
     }
 
+    /// <summary>The same, but the program ends by itself.</summary>
+    internal async Task EndAsync(Contender contender)
+    {
+        await contender.EndAsync();
+        await StopAsync(contender);
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach (var contender in _started) await contender.DisposeAsync();

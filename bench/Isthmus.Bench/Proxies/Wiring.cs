@@ -33,4 +33,7 @@ internal sealed record Wiring(string Server)
 
     /// <summary>The percentage of requests that are traced. Null: tracing is off.</summary>
     internal double? Sampling { get; init; }
+
+    /// <summary>Settings of the runtime besides those of the image.</summary>
+    internal IReadOnlyDictionary<string, string> Settings { get; init; } = new Dictionary<string, string>();
 }

@@ -22,7 +22,8 @@ public sealed class NativeProfileTests
         Assert.Contains(ours, method => Assembly(method) == "Isthmus.Proxy");
         var gone = ours.Where(method => method.Resolve() is null).Select(method => method.FullName).ToList();
         Assert.True(gone.Count * 5 < ours.Count,
-            $"{gone.Count} of {ours.Count} methods in {Profile} are gone: record it again with 'bench/run profile'. The first are {string.Join(", ", gone.Take(5))}");
+            $"{gone.Count} of {ours.Count} methods in {Profile} are gone: record it again with 'bench/run profile'. "
+                + $"The first are {string.Join(", ", gone.Take(5))}");
     }
 
     private static ModuleDefinition Read(IAssemblyResolver resolver)

@@ -19,7 +19,8 @@ internal sealed record OwnResources(IReadOnlyList<string> Clusters, IReadOnlyLis
             cluster["typed_extension_protocol_options"] = JsonNode.Parse(
                 """
                 {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                  "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions", "explicit_http_config": {"http2_protocol_options": {}}}}
+                  "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                  "explicit_http_config": {"http2_protocol_options": {}}}}
                 """);
         }
         var http = Http(wiring.Inbound ? InlineRoute("app") : RouteToApp,

@@ -113,7 +113,8 @@ public sealed class ChangedVirtualServiceTests
                 if (number > 2) break;
                 rig.Config($$"""
                     {apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: d{{number}}, namespace: shop},
-                     spec: {host: app{{number}}, trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x{{to}}} }, connectionPool: {tcp: {idleTimeout: {{to + 1}}s} } } } }
+                     spec: {host: app{{number}}, trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x{{to}}} },
+                      connectionPool: {tcp: {idleTimeout: {{to + 1}}s} } } } }
                     """); break;
             default: rig.Config($$"""
                 {apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: e{{number}}, namespace: {{ns}}},
@@ -138,7 +139,8 @@ public sealed class ChangedVirtualServiceTests
         };
         var hosts = rules.StartsWith("tls", StringComparison.Ordinal) ? "a.example.com" : Some([.. Names.Where(name => name != "*" || random.Next(3) == 0)]);
         return $"{{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {{name: v{number}, namespace: {ns}, creationTimestamp: "
-            + $"'2026-01-0{random.Next(3) + 1}T00:00:00Z'}}, spec: {{hosts: [{hosts}], gateways: [{Some("shop/wide", "shop/narrow", "other/wide", "shop/raw", "mesh")}], "
+            + $"'2026-01-0{random.Next(3) + 1}T00:00:00Z'}}, spec: {{hosts: [{hosts}], "
+            + $"gateways: [{Some("shop/wide", "shop/narrow", "other/wide", "shop/raw", "mesh")}], "
             + $"{random.Next(5) switch { 0 => "exportTo: [.], ", 1 => "exportTo: [other], ", _ => "" }}{rules}}}}}";
     }
 
@@ -152,7 +154,8 @@ public sealed class ChangedVirtualServiceTests
         string Server(int port, string name, string protocol, string hosts, string tls = "") =>
             $"{{port: {{number: {port}, name: {name}, protocol: {protocol}}}, hosts: [{hosts}]{(tls.Length > 0 ? $", tls: {{{tls}}}" : "")}}}";
         rig.Config(
-            Gateway("wide", "shop", Server(Port, "http", "HTTP", "'*', a.example.com"), Server(8443, "https", "HTTPS", "'*.example.com'", $"mode: SIMPLE, {Tls}"))
+            Gateway("wide", "shop", Server(Port, "http", "HTTP", "'*', a.example.com"),
+                Server(8443, "https", "HTTPS", "'*.example.com'", $"mode: SIMPLE, {Tls}"))
             + Gateway("wide", "other", Server(Port, "http", "HTTP", "'*.example.com'"))
             + Gateway("narrow", "shop", Server(Port, "http", "HTTP", "b.example.com, '*.example.org', shop/c.example.com, './d.example.com'"),
                 Server(Port, "moved", "HTTP", "x.example.org", "httpsRedirect: true"),
@@ -204,7 +207,8 @@ public sealed class ChangedVirtualServiceTests
             return;
         }
         rig.Writer.Kinds.Ingresses.StageTree(rig.Writer, "c1", YamlText.Parse($$"""
-            {apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: v{{number}}, namespace: shop}, spec: {ingressClassName: web, rules: [{host: '{{host}}',
+            {apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: v{{number}}, namespace: shop},
+             spec: {ingressClassName: web, rules: [{host: '{{host}}',
              http: {paths: [{path: {{path}}, pathType: Prefix, backend: {service: {name: to{{number}}, port: {number: 80} } } }]} }]} }
             """, "test")!.AsObject());
     }

@@ -98,7 +98,8 @@ public sealed class TracingTests
              "provider": {"name": "o", "typed_config": {"@type": "type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig", "service_name": "web.shop",
               "http_service": {"http_uri": {"uri": "http://authorizer.example:8000/v1/traces", "cluster": "collector", "timeout": "3s"} },
               "resource_detectors": [{"name": "d",
-                "typed_config": {"@type": "type.googleapis.com/envoy.extensions.tracers.opentelemetry.resource_detectors.v3.DynatraceResourceDetectorConfig"} }]} } },
+                "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.tracers.opentelemetry.resource_detectors.v3.DynatraceResourceDetectorConfig"} }]} } },
             """, files: file => file == "/var/lib/dynatrace/enrichment/dt_metadata.properties" ? "service.name=detected\nhost.name=node-1\n" : null);
         proxy.Endpoints("app", origin.Port);
         proxy.Endpoints("collector", collector.Port);

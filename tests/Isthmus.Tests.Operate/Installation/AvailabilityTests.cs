@@ -56,7 +56,8 @@ public sealed class AvailabilityTests
         Assert.Null(Find(objects, "Deployment", "istiod")["spec"]!["replicas"]);
         Assert.Null(Find(objects, "Deployment", "istio-ingressgateway")["spec"]!["replicas"]);
         Assert.Equal(
-            """{"minReplicas":1,"maxReplicas":7,"metrics":[{"type":"Resource","resource":{"name":"cpu","target":{"type":"Utilization","averageUtilization":80}}}]"""
+            """{"minReplicas":1,"maxReplicas":7,"metrics":[{"type":"Resource","resource":"""
+                + """{"name":"cpu","target":{"type":"Utilization","averageUtilization":80}}}]"""
                 + ""","scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"istiod"}}""",
             Find(objects, "HorizontalPodAutoscaler", "istiod")["spec"]!.ToJsonString());
         Assert.Equal("istio-ingressgateway", Find(objects, "HorizontalPodAutoscaler", "istio-ingressgateway")["spec"]!["scaleTargetRef"]!["name"]!.ToString());

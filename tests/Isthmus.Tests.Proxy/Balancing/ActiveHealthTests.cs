@@ -107,7 +107,8 @@ public sealed class ActiveHealthTests
     {
         var cluster = State($$"""
             {"name": "a", "type": "LOGICAL_DNS",
-             "load_assignment": {"endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "shop.example", "port_value": 80} } } }]}]},
+             "load_assignment": {"endpoints": [{"lb_endpoints": [
+               {"endpoint": {"address": {"socket_address": {"address": "shop.example", "port_value": 80} } } }]}]},
              {{Checked}} }
             """);
         cluster.Update(Assignment(1));

@@ -119,7 +119,8 @@ public sealed class WarmingTests
     private static NamedResource Named(string name, int seconds) => Resource<Cluster>(TypeUrls.Cluster, name,
         $$"""
         {"name": "{{name}}", "type": "STRICT_DNS", "connect_timeout": "{{seconds}}s",
-         "load_assignment": {"endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "shop.example", "port_value": 80} } } }]}]} }
+         "load_assignment": {"endpoints": [{"lb_endpoints": [
+           {"endpoint": {"address": {"socket_address": {"address": "shop.example", "port_value": 80} } } }]}]} }
         """);
 
     private static NamedResource Endpoints(string name, int port) => Resource<ClusterLoadAssignment>(TypeUrls.Endpoints, name,

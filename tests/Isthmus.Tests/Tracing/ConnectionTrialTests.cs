@@ -171,7 +171,8 @@ public sealed class ConnectionTrialTests
             """{"filter_metadata": {"istio": {"config": "/apis/networking.istio.io/v1alpha3/namespaces/shop/destination-rule/orders"}}}""");
         if (sni.Length == 0)
             cluster["typed_extension_protocol_options"] = JsonNode.Parse("""
-                {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                    "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
                   "upstream_http_protocol_options": {"auto_sni": true}, "explicit_http_config": {"http_protocol_options": {}}}}
                 """);
         scenario.Client = client.ToJsonString();

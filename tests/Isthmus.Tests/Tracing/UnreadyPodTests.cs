@@ -328,8 +328,8 @@ public sealed class UnreadyPodTests
     public void What_the_environment_of_a_container_names_and_does_not_exist_is_named(string said, string owner, string path, string message, string remedy)
     {
         var cluster = ClusterObjects.From("c1", YamlText.ParseAll($$"""
-            {apiVersion: v1, kind: Pod, spec: {containers: [{name: web}] },
-             metadata: {name: web-1, namespace: shop, labels: {pod-template-hash: abc}, ownerReferences: [{kind: ReplicaSet, name: web-abc, controller: true}] },
+            {apiVersion: v1, kind: Pod, spec: {containers: [{name: web}] }, metadata: {name: web-1, namespace: shop, labels: {pod-template-hash: abc},
+             ownerReferences: [{kind: ReplicaSet, name: web-abc, controller: true}] },
              status: {phase: Pending, containerStatuses: [{name: web, ready: false,
                state: {waiting: {reason: CreateContainerConfigError, message: '{{said.Replace("'", "''", StringComparison.Ordinal)}}'} } }] } }
             """, "c1").OfType<JsonObject>());

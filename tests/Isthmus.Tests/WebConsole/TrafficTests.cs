@@ -54,10 +54,10 @@ public sealed class TrafficTests
     public async Task Labels_may_have_quotation_marks_and_lines_of_any_other_form_are_skipped()
     {
         var text = LongLines.Joined("""
-            istio_tcp_connections_opened_total{reporter="destination",source_workload="a\"b\\c,d=\"e",destination_service_name="db",destination_service_namespace="data",\
-            destination_cluster="c1",request_protocol="tcp",connection_security_policy="none"} 3
-            istio_tcp_sent_bytes_total{reporter="destination",source_workload="a\"b\\c,d=\"e",destination_service_name="db",destination_service_namespace="data",\
-            destination_cluster="c1",request_protocol="tcp",connection_security_policy="none"} 1000
+            istio_tcp_connections_opened_total{reporter="destination",source_workload="a\"b\\c,d=\"e",destination_service_name="db",\
+            destination_service_namespace="data",destination_cluster="c1",request_protocol="tcp",connection_security_policy="none"} 3
+            istio_tcp_sent_bytes_total{reporter="destination",source_workload="a\"b\\c,d=\"e",destination_service_name="db",\
+            destination_service_namespace="data",destination_cluster="c1",request_protocol="tcp",connection_security_policy="none"} 1000
             istio_requests_total{reporter="source",destination_service_name="unknown"} 5
             istio_requests_total 5
             istio_requests_total{reporter="source",destination_service_name="db"} many

@@ -97,19 +97,42 @@ public sealed class LostTelemetryTests(LoopbackMeshRig mesh)
             IPAddress? address = null;
             await mesh.UntilAsync(() => Task.FromResult($"{address = Ready()}"), found => found.Length > 0, "the workload is ready");
             using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false });
-            Task UntilAsync(Func<string, bool> holds, string what) => mesh.UntilAsync(async () =>
-            {
-                using (await http.GetAsync(new Uri($"http://{address}:5000/hello"), Stop)) { }
-                return string.Join('\n', await AnalyzedAsync(), await VerifiedAsync());
-            }, holds, what);
+            // A loss is over two seconds after the last line, and a look at whole clusters may take longer.
+            using var enough = CancellationTokenSource.CreateLinkedTokenSource(Stop);
+            var calls = CallAsync(http, new Uri($"http://{address}:5000/hello"), enough.Token);
+            Task UntilAsync(Func<string, bool> holds, string what) =>
+                mesh.UntilAsync(async () => string.Join('\n', await AnalyzedAsync(), await VerifiedAsync()), holds, what);
             await UntilAsync(text => text.Split('\n').All(line => line.StartsWith($"Pod {Namespace}/web-", StringComparison.Ordinal)
                 && line.Contains("lines of its access log are not written", StringComparison.Ordinal)), "analyze and verify say so");
             await mesh.Client("cluster1").DeleteAsync(Telemetry, Namespace, "all", Stop);
             await UntilAsync(text => text == "\n", "nobody says so anymore");
+            await enough.CancelAsync();
+            await calls;
         }
         finally
         {
             await EndAsync(settings);
+        }
+    }
+
+    private static async Task CallAsync(HttpClient http, Uri target, CancellationToken enough)
+    {
+        try
+        {
+            for (; ; await Task.Delay(TimeSpan.FromMilliseconds(200), enough))
+            {
+                try
+                {
+                    (await http.GetAsync(target, enough)).Dispose();
+                }
+                catch (HttpRequestException)
+                {
+                    // A listener that changes may end a connection. Without any call, nothing would be lost, and the test fails.
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
         }
     }
 

@@ -5,7 +5,7 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.Ingresses;
 
 /// <summary>An Ingress whose status does not have the addresses of its gateways.</summary>
-internal sealed record OutdatedIngress(ObjectKey Key, ValueList<string> Addresses);
+internal sealed record OutdatedIngress(ObjectKey Key, ValueList<EndpointAddress> Addresses);
 
 /// <summary>Which addresses the status of Ingress objects should have. Pure.</summary>
 internal static class IngressAddresses
@@ -19,7 +19,7 @@ internal static class IngressAddresses
         [
             .. from ingress in mesh.ServedIngresses.Items
                let addresses = Of(mesh.Sources.Services.Items.GetValueOrDefault(new ObjectKey(ingress.Key.Cluster, ns, settings.Service)))
-               where !addresses.SequenceEqual(ingress.Value.Addresses.Order(StringComparer.Ordinal))
+               where !addresses.SequenceEqual(ingress.Value.Addresses.Order())
                select new OutdatedIngress(ingress.Key, addresses),
             .. from key in written
                where !mesh.ServedIngresses.Items.ContainsKey(key) && mesh.Sources.Ingresses.Items.GetValueOrDefault(key) is { Addresses.IsEmpty: false }
@@ -27,10 +27,8 @@ internal static class IngressAddresses
         ];
     }
 
-    private static ValueList<string> Of(ClusterService? service) =>
-        service is null
-            ? default
-            : service.ExternalName.Length > 0
-            ? [service.ExternalName]
-            : service.ExternalAddresses.Select(address => address.ToString()).Order(StringComparer.Ordinal).ToValueList();
+    private static ValueList<EndpointAddress> Of(ClusterService? service) =>
+        service is null ? default
+            : service.ExternalName.Length > 0 ? [EndpointAddress.Parse(service.ExternalName)]
+            : service.ExternalAddresses.Order().ToValueList();
 }

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Text.Json.Nodes;
 using Isthmus.ControlPlane.Clusters;
 using Isthmus.ControlPlane.Push;
@@ -9,6 +8,7 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
 using Microsoft.Extensions.Logging;
+using EndpointAddress = Isthmus.Mesh.Model.EndpointAddress;
 
 namespace Isthmus.ControlPlane.Ingresses;
 
@@ -67,8 +67,8 @@ public sealed class IngressStatus(KubeClient client, DiscoverySettings settings,
         JsonNode.DeepEquals(found["status"]?["loadBalancer"]?["ingress"] ?? new JsonArray(), wanted) ? null
             : new() { ["loadBalancer"] = new JsonObject { ["ingress"] = wanted.DeepClone() } };
 
-    private static JsonArray Wanted(ValueList<string> addresses) => new([.. addresses.Select(address => (JsonNode)new JsonObject
+    private static JsonArray Wanted(ValueList<EndpointAddress> addresses) => new([.. addresses.Select(address => (JsonNode)new JsonObject
     {
-        [IPAddress.TryParse(address, out _) ? "ip" : "hostname"] = address,
+        [address.Ip is null ? "hostname" : "ip"] = address.ToString(),
     })]);
 }

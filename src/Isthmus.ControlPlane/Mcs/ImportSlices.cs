@@ -5,6 +5,7 @@ using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
+using EndpointAddress = Isthmus.Mesh.Model.EndpointAddress;
 using ObjectKey = Isthmus.Mesh.Model.ObjectKey;
 
 namespace Isthmus.ControlPlane.Mcs;
@@ -48,10 +49,10 @@ internal sealed record ImportSlices(IReadOnlyList<WantedSlice> Wanted, IReadOnly
     {
         var slices = known.OrderBy(slice => slice.Metadata.Name, StringComparer.Ordinal)
             .Select(slice => (slice.Metadata.Name, Known: (EndpointSlice?)slice, Endpoints: new List<ImportedAddress>())).ToList();
-        var places = slices.SelectMany((slice, index) => slice.Known!.Endpoints.SelectMany(endpoint => endpoint.Addresses).Select(address => (address, index)))
-            .DistinctBy(place => place.address).ToDictionary(place => place.address, place => place.index, StringComparer.Ordinal);
+        var places = slices.SelectMany((slice, index) => ImportedAddress.Of(slice.Known!).Select(endpoint => (endpoint.Address, index)))
+            .DistinctBy(place => place.Address).ToDictionary(place => place.Address, place => place.index);
         var others = new List<ImportedAddress>();
-        foreach (var endpoint in endpoints.DistinctBy(endpoint => endpoint.Address).OrderBy(endpoint => endpoint.Address, StringComparer.Ordinal))
+        foreach (var endpoint in endpoints.DistinctBy(endpoint => endpoint.Address).OrderBy(endpoint => endpoint.Address))
             (places.TryGetValue(endpoint.Address, out var index) && slices[index].Endpoints.Count < Most ? slices[index].Endpoints : others).Add(endpoint);
 
         // What has to be written in any case takes them first.
@@ -66,7 +67,7 @@ internal sealed record ImportSlices(IReadOnlyList<WantedSlice> Wanted, IReadOnly
         if (slices.Count == 0) slices.Add((Free(import, kind, []), null, []));
         var filled = slices.Where(slice => slice.Endpoints.Count > 0).ToList();
         return (filled.Count > 0 ? filled : slices.Take(1))
-            .Select(slice => new WantedSlice(import, slice.Name, kind, slice.Endpoints.OrderBy(one => one.Address, StringComparer.Ordinal).ToValueList(),
+            .Select(slice => new WantedSlice(import, slice.Name, kind, slice.Endpoints.OrderBy(one => one.Address).ToValueList(),
                 slice.Known));
     }
 
@@ -99,13 +100,13 @@ internal sealed record SliceKind(string Cluster, bool IsV4, ValueList<ImportedPo
 internal readonly record struct ImportedPort(string Name, int Number, string Protocol, string AppProtocol);
 
 /// <param name="Hostname">Its label in DNS; empty when it has none.</param>
-internal readonly record struct ImportedAddress(string Address, bool IsReady, string Hostname, string Zone)
+internal readonly record struct ImportedAddress(EndpointAddress Address, bool IsReady, string Hostname, string Zone)
 {
     public static ImportedAddress Of(MeshEndpoint endpoint) =>
-        new(endpoint.Address.ToString(), endpoint.Health == EndpointHealth.Ready, endpoint.PodHostname, endpoint.Locality.Zone ?? "");
+        new(endpoint.Address, endpoint.Health == EndpointHealth.Ready, endpoint.PodHostname, endpoint.Locality.Zone ?? "");
 
-    public static IEnumerable<ImportedAddress> Of(EndpointSlice slice) => slice.Endpoints.SelectMany(endpoint =>
-        endpoint.Addresses.Select(address => new ImportedAddress(address, endpoint.Conditions.Ready != false, endpoint.Hostname, endpoint.Zone)));
+    public static IEnumerable<ImportedAddress> Of(EndpointSlice slice) => slice.Endpoints.SelectMany(endpoint => endpoint.Addresses.Select(address =>
+        new ImportedAddress(EndpointAddress.Parse(address), endpoint.Conditions.Ready != false, endpoint.Hostname, endpoint.Zone)));
 }
 
 /// <summary>An EndpointSlice as it should be.</summary>
@@ -145,7 +146,7 @@ internal sealed record WantedSlice(ServiceImport Import, string Name, SliceKind 
     {
         var written = new JsonObject
         {
-            ["addresses"] = new JsonArray(endpoint.Address), ["conditions"] = new JsonObject { ["ready"] = endpoint.IsReady },
+            ["addresses"] = new JsonArray(endpoint.Address.ToString()), ["conditions"] = new JsonObject { ["ready"] = endpoint.IsReady },
         };
         if (endpoint.Hostname.Length > 0) written["hostname"] = endpoint.Hostname;
         if (endpoint.Zone.Length > 0) written["zone"] = endpoint.Zone;

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Resolve;
@@ -15,7 +16,7 @@ internal sealed class GatewayCertificates
 {
     /// <param name="Hosts">A server for other hosts is another server: it must not get their certificate.</param>
     /// <param name="Index">The place in the server's list of certificates.</param>
-    private readonly record struct ServerKey(string Cluster, string Namespace, string Gateway, int Port, string Bind, ValueList<string> Hosts, int Index);
+    private readonly record struct ServerKey(string Cluster, string Namespace, string Gateway, int Port, Address? Bind, ValueList<string> Hosts, int Index);
 
     /// <param name="Pair">Where the last usable certificate and key were found; null: nowhere yet.</param>
     /// <param name="Ca">The same for the CA of clients.</param>

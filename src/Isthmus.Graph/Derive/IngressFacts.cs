@@ -1,6 +1,7 @@
 using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
+using EndpointAddress = Isthmus.Mesh.Model.EndpointAddress;
 using Ingress = Isthmus.Mesh.Model.Ingress;
 using IngressClass = Isthmus.Mesh.Model.IngressClass;
 using IngressHost = Isthmus.Mesh.Model.IngressHost;
@@ -24,7 +25,7 @@ public static class IngressFacts
                 .ToValueList(),
             spec.DefaultBackend is { } fallback ? Target(fallback) : null,
             spec.Tls.Select(tls => new IngressCertificate(tls.Hosts.ToValueList(), tls.SecretName)).ToValueList(),
-            ingress.Status.LoadBalancer.Ingress.Select(address => address.Ip.Length > 0 ? address.Ip : address.Hostname).ToValueList())
+            ingress.Status.LoadBalancer.Ingress.Select(address => EndpointAddress.Parse(address.Ip.Length > 0 ? address.Ip : address.Hostname)).ToValueList())
         {
             CreatedAt = meta.CreationTimestamp?.ToUnixTimeSeconds() ?? 0,
         };

@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Config;
@@ -41,7 +42,16 @@ internal static class GatewayReader
         if (known.IsTls() && tls is null) server["tls"].Error("server must have TLS settings for HTTPS/TLS protocols");
         if (known.IsHttp() && tls is { HttpsRedirect: false }) server["tls"].Error("server cannot have TLS settings for plain text HTTP ports");
         if (known == Protocol.Https && tls?.Mode is ServerTlsMode.AutoPassthrough) server["tls"]["mode"].Error("AUTO_PASSTHROUGH needs protocol TLS");
-        return new(port["number"].Int ?? 0, port["name"].Text, known, port["targetPort"].Int ?? 0, server["bind"].Text, hosts, tls);
+        return new(port["number"].Int ?? 0, port["name"].Text, known, port["targetPort"].Int ?? 0, ReadBind(server["bind"]), hosts, tls);
+    }
+
+    private static Address? ReadBind(Field bind)
+    {
+        if (bind.Text.Length == 0) return null;
+        if (Address.TryParse(bind.Text, out var address)) return address;
+        bind.Error($"\"{bind.Text}\" is not an IP address: gateways listen at nothing else",
+            "set it to an IP address that the gateway's Pods have, or remove the field: then they listen at all of them");
+        return null;
     }
 
     private static void CheckPortNumber(Field number)

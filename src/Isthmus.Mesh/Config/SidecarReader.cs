@@ -57,7 +57,7 @@ internal static class SidecarReader
         if (egress["bind"].Text is not ("" or "0.0.0.0"))
             egress["bind"].Error("listeners at an address of their own are not supported", "remove the field: connections are captured whatever their address");
         var port = egress["port"];
-        return new(port["number"].Int ?? 0, port["name"].Text, ReadProtocol(port), egress["bind"].Text, egress["hosts"].Texts);
+        return new(port["number"].Int ?? 0, port["name"].Text, ReadProtocol(port), egress["hosts"].Texts);
     }
 
     /// <summary>All traffic passes the two listeners of captured connections.</summary>
@@ -77,14 +77,14 @@ internal static class SidecarReader
         if (ingress["bind"].Text.Length > 0)
             ingress["bind"]
                 .Idle("proxies open no listener of its own for it", "remove the field: connections are captured whatever their address");
-        var endpoint = ingress["defaultEndpoint"].Text;
-        if (endpoint.Length > 0 && !IsDefaultEndpoint(endpoint)) ingress["defaultEndpoint"].Error(EndpointForm);
+        var endpoint = DefaultEndpoint.Parse(ingress["defaultEndpoint"].Text);
+        if (endpoint is null && ingress["defaultEndpoint"].Text.Length > 0) ingress["defaultEndpoint"].Error(EndpointForm);
         if (ingress["tls"].Exists)
             ingress["tls"]
                 .Error("TLS settings of ingress listeners are not supported",
                     "remove the field; terminate TLS of callers outside of the mesh at a gateway or in the application");
-        return new(port["number"].Int ?? 0, port["name"].Text, ReadProtocol(port), ingress["bind"].Text,
-            endpoint) { IsBlocked = ingress["tls"].CloseIfWrong(), Pool = ReadPool(ingress["connectionPool"]) };
+        return new(port["number"].Int ?? 0, port["name"].Text, ReadProtocol(port), endpoint)
+            { IsBlocked = ingress["tls"].CloseIfWrong(), Pool = ReadPool(ingress["connectionPool"]) };
     }
 
     private static ConnectionPool? ReadPool(Field pool) => pool.Exists ? DestinationRuleReader.ReadPool(pool) : null;
@@ -96,14 +96,6 @@ internal static class SidecarReader
         if (Protocols.Parse(port["protocol"].Text) is { } known) return known;
         port["protocol"].Error($"invalid protocol \"{port["protocol"].Text}\"");
         return Protocol.Auto;
-    }
-
-    private static bool IsDefaultEndpoint(string endpoint)
-    {
-        if (endpoint.StartsWith("unix://", StringComparison.Ordinal)) return endpoint.Length > "unix://".Length;
-        var colon = endpoint.LastIndexOf(':');
-        return colon > 0 && endpoint[..colon] is "127.0.0.1" or "0.0.0.0" or "[::1]" or "[::]"
-            && int.TryParse(endpoint[(colon + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is >= 1 and <= 65535;
     }
 }
 

@@ -71,15 +71,15 @@ public static class ClusterGenerator
             var pool = port.Limits?.Pool;
             var cluster = new Cluster { Name = name, ConnectTimeout = Parts.Duration(pool?.ConnectTimeout ?? mesh.ConnectTimeout) };
             ClusterPolicy.SetLimits(cluster, pool);
-            var endpoint = port.DefaultEndpoint.Length == 0 && mesh.CallsLocalhost ? $"127.0.0.1:{port.Port}" : port.DefaultEndpoint;
-            if (endpoint.Length == 0)
+            var endpoint = port.DefaultEndpoint ?? (mesh.CallsLocalhost ? DefaultEndpoint.Local(port.Port) : null);
+            if (endpoint is null)
             {
                 cluster.Type = DiscoveryType.OriginalDst;
                 cluster.LbPolicy = Cluster.Types.LbPolicy.ClusterProvided;
                 cluster.CleanupInterval = Parts.Duration(TimeSpan.FromSeconds(60));
                 cluster.UpstreamBindConfig = InboundBind();
             }
-            else SetDefaultEndpoint(cluster, endpoint);
+            else SetDefaultEndpoint(cluster, endpoint.Value);
             SetProtocol(cluster, port.Protocol);
             // The application's port decides its HTTP version, not a client's rule.
             ClusterPolicy.ApplyPool(cluster, port.Protocol, pool is null ? null : pool with { UpgradeToHttp2 = null, UseClientProtocol = false });
@@ -248,13 +248,10 @@ public static class ClusterGenerator
     /// source address.</summary>
     private static Wire.Envoy.BindConfig InboundBind() => new() { SourceAddress = new() { Address = "127.0.0.6", PortValue = 0 } };
 
-    private static void SetDefaultEndpoint(Cluster cluster, string endpoint)
+    private static void SetDefaultEndpoint(Cluster cluster, DefaultEndpoint endpoint)
     {
-        var unix = endpoint.StartsWith("unix://", StringComparison.Ordinal);
-        var colon = endpoint.LastIndexOf(':');
-        var address = unix
-            ? Parts.Address(endpoint, 0)
-            : Parts.Address("127.0.0.1", int.Parse(endpoint[(colon + 1)..], System.Globalization.CultureInfo.InvariantCulture));
+        var unix = endpoint.Address.UnixPath is not null;
+        var address = unix ? Parts.Address(endpoint.Address, 0) : Parts.Address(EndpointAddress.Of(Core.Net.Address.LoopbackV4), endpoint.Port);
         if (unix) cluster.UpstreamBindConfig = InboundBind();
         cluster.Type = DiscoveryType.Static;
         cluster.LoadAssignment = new()

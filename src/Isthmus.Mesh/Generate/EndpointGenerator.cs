@@ -154,9 +154,9 @@ public static class EndpointGenerator
     }
 
     /// <summary>By the text of their addresses.</summary>
-    private static IEnumerable<(string Address, int Port, ulong Weight)> InOrder(Dictionary<(EndpointAddress Address, int Port), ulong> gateways) => gateways
-        .Select(gateway => (Address: gateway.Key.Address.ToString(), gateway.Key.Port, Weight: gateway.Value))
-        .OrderBy(gateway => gateway.Address, StringComparer.Ordinal).ThenBy(gateway => gateway.Port);
+    private static IEnumerable<(EndpointAddress Address, int Port, ulong Weight)> InOrder(Dictionary<(EndpointAddress Address, int Port), ulong> gateways) =>
+        gateways.OrderBy(gateway => gateway.Key.Address.ToString(), StringComparer.Ordinal).ThenBy(gateway => gateway.Key.Port)
+            .Select(gateway => (gateway.Key.Address, gateway.Key.Port, Weight: gateway.Value));
 
     /// <summary>Reached at its own address: same network, unknown network, or a network without any known gateway. As in Istio, a proxy
     /// without a network is in none of those that have gateways.</summary>
@@ -177,7 +177,7 @@ public static class EndpointGenerator
         return made;
     }
 
-    private static LbEndpoint Gateway(string address, int port, uint weight, string cluster)
+    private static LbEndpoint Gateway(EndpointAddress address, int port, uint weight, string cluster)
     {
         var made = new LbEndpoint
         {

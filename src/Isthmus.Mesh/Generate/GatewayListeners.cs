@@ -25,7 +25,7 @@ public static class GatewayListeners
             var listener = new Listener
             {
                 Name = ResourceNames.Listener(port.Bind, port.Target),
-                Address = Parts.Address(port.Bind, port.Target),
+                Address = Parts.Address(EndpointAddress.Of(port.Bind), port.Target),
                 TrafficDirection = TrafficDirection.Outbound,
             };
             listener.AccessLog.AddRange(AccessLogs.OfUnmatched(inputs.Mesh));
@@ -89,10 +89,10 @@ public static class GatewayListeners
     };
 
     /// <summary>Servers by the port at which Pods listen: the target port of their Service port, or their own if no Service of the gateway has it.</summary>
-    internal static IEnumerable<KeyValuePair<(string Bind, int Target), List<BoundServer>>> ByTargetPort(GatewayScope scope)
+    internal static IEnumerable<KeyValuePair<(Core.Net.Address Bind, int Target), List<BoundServer>>> ByTargetPort(GatewayScope scope)
     {
-        var ports = new SortedDictionary<(string Bind, int Target), List<BoundServer>>(Comparer<(string Bind, int Target)>.Create((a, b) =>
-            a.Target != b.Target ? a.Target.CompareTo(b.Target) : string.CompareOrdinal(a.Bind, b.Bind)));
+        var ports = new SortedDictionary<(Core.Net.Address Bind, int Target), List<BoundServer>>(Comparer<(Core.Net.Address Bind, int Target)>.Create((a, b) =>
+            a.Target != b.Target ? a.Target.CompareTo(b.Target) : a.Bind.CompareTo(b.Bind)));
         foreach (var gateway in scope.Gateways)
         {
             foreach (var server in gateway.Servers.Where(server => server.Protocol != Protocol.Udp))
@@ -100,7 +100,7 @@ public static class GatewayListeners
                 foreach (var target in (server.TargetPort > 0 ? [server.TargetPort] : Targets(scope, gateway, server.Port))
                     .Where(target => !Ports.IsOfGateway(target)))
                 {
-                    var key = (server.Bind.Length > 0 ? server.Bind : ResourceNames.AnyAddress, target);
+                    var key = (server.Bind ?? ResourceNames.AnyAddress, target);
                     (ports.TryGetValue(key, out var servers) ? servers : ports[key] = []).Add(new(gateway, server));
                 }
             }
@@ -118,7 +118,7 @@ public static class GatewayListeners
     }
 
     private static void AddChains(
-        DistinctChains listener, List<BoundServer> servers, GatewayInputs inputs, (string Bind, int Target) port, ILookup<string, RouteSet> routings)
+        DistinctChains listener, List<BoundServer> servers, GatewayInputs inputs, (Core.Net.Address Bind, int Target) port, ILookup<string, RouteSet> routings)
     {
         var target = port.Target;
         var plainDone = false;

@@ -28,7 +28,7 @@ public static class GatewayRoutes
             }
         }
 
-        MisdirectedHosts Together(HashSet<(string Bind, int Target)> places)
+        MisdirectedHosts Together(HashSet<(Core.Net.Address Bind, int Target)> places)
         {
             var name = string.Join(' ', places.Order());
             if (!together.TryGetValue(name, out var known))
@@ -38,7 +38,7 @@ public static class GatewayRoutes
     }
 
     /// <summary>As in Istio, it has the address only where a server has one of its own (<c>bind</c>).</summary>
-    internal static string HttpName((string Bind, int Target) port) =>
+    internal static string HttpName((Core.Net.Address Bind, int Target) port) =>
         $"http.{ResourceNames.Port(port.Target)}{(port.Bind == ResourceNames.AnyAddress ? "" : $".{port.Bind}")}";
 
     internal static string HttpsName(BoundServer bound) =>

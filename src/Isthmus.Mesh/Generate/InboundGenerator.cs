@@ -17,7 +17,7 @@ public static class InboundGenerator
         var listener = new Listener
         {
             Name = ResourceNames.VirtualInbound,
-            Address = Parts.Address(ResourceNames.AnyAddress, Port),
+            Address = Parts.Address(EndpointAddress.Of(ResourceNames.AnyAddress), Port),
             TrafficDirection = TrafficDirection.Inbound,
             ListenerFiltersTimeout = Parts.Duration(mesh.ProtocolDetectionTimeout),
             ContinueOnListenerFiltersTimeout = true,
@@ -108,7 +108,7 @@ public static class InboundGenerator
     private static FilterChain Chain(InboundPort? port, string? name, string transport, string[] alpns, TransportSocket? tls, List<Filter> filters)
     {
         var match = new FilterChainMatch { TransportProtocol = transport };
-        if (port is null) match.PrefixRanges.Add(new CidrRange { AddressPrefix = ResourceNames.AnyAddress, PrefixLen = 0 });
+        if (port is null) match.PrefixRanges.Add(new CidrRange { AddressPrefix = ResourceNames.AnyAddress.ToString(), PrefixLen = 0 });
         else match.DestinationPort = (uint)port.Port;
         match.ApplicationProtocols.AddRange(alpns);
         return new()

@@ -131,11 +131,11 @@ internal static class Localities
     private sealed class Matching(Vantage from, IEnumerable<MeshEndpoint> members, GatewayTable gateways)
     {
         // Workloads of a ServiceEntry may share an address.
-        private readonly Dictionary<(string Address, uint Port), MeshEndpoint> _members = members
-            .SelectMany(member => member.Ports.Select(port => (Place: (member.Address.ToString(), (uint)port.Target), Member: member)))
+        private readonly Dictionary<(EndpointAddress Address, uint Port), MeshEndpoint> _members = members
+            .SelectMany(member => member.Ports.Select(port => (Place: (member.Address, (uint)port.Target), Member: member)))
             .GroupBy(item => item.Place).ToDictionary(group => group.Key, group => group.First().Member);
-        private readonly Dictionary<(string Address, uint Port), NetworkGateway> _gateways = gateways.Ready.Values.SelectMany(all => all)
-            .GroupBy(gateway => (gateway.Address.ToString(), (uint)gateway.Port)).ToDictionary(group => group.Key, group => group.First());
+        private readonly Dictionary<(EndpointAddress Address, uint Port), NetworkGateway> _gateways = gateways.Ready.Values.SelectMany(all => all)
+            .GroupBy(gateway => (gateway.Address, (uint)gateway.Port)).ToDictionary(group => group.Key, group => group.First());
 
         public int Misses(LbEndpoint endpoint, LocalityLbEndpoints group, ValueList<string> labels)
         {
@@ -151,7 +151,7 @@ internal static class Localities
         private string LabelOf(LbEndpoint endpoint, LocalityLbEndpoints group, string key)
         {
             var socket = endpoint.Endpoint.Address?.SocketAddress;
-            var address = socket?.Address ?? "";
+            var address = EndpointAddress.Parse(socket?.Address ?? "");
             if (_gateways.TryGetValue((address, socket?.PortValue ?? 0), out var gateway))
             {
                 return key switch

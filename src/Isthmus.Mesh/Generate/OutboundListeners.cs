@@ -43,7 +43,7 @@ public static class OutboundListeners
 
     public static Listener Build(OutboundListener plan, MeshConfig mesh, OutboundPolicy policy, TracePlan? tracing = null)
     {
-        var listener = Common(plan.Name, plan.Address.ToString(), plan.Port, mesh);
+        var listener = Common(plan.Name, plan.Address, plan.Port, mesh);
         listener.BindToPort = false;
         var hasHttp = plan.RouteName.Length > 0;
         var ordered = plan.Chains.Where(chain => !chain.IsDefault).ToList();
@@ -123,12 +123,12 @@ public static class OutboundListeners
 
     private static string Fallback(OutboundPolicy policy) => policy == OutboundPolicy.RegistryOnly ? ResourceNames.BlackHole : ResourceNames.Passthrough;
 
-    private static Listener Common(string name, string address, int port, MeshConfig mesh)
+    private static Listener Common(string name, Core.Net.Address address, int port, MeshConfig mesh)
     {
         var listener = new Listener
         {
             Name = name,
-            Address = Parts.Address(address, port),
+            Address = Parts.Address(EndpointAddress.Of(address), port),
             TrafficDirection = TrafficDirection.Outbound,
         };
         listener.AccessLog.AddRange(AccessLogs.OfUnmatched(mesh));

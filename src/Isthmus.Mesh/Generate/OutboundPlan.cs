@@ -36,7 +36,7 @@ public sealed record OutboundListener(Address Address, int Port, string RouteNam
     /// addresses would be the range's.</summary>
     public ValueList<Address> HttpAddresses { get; init; }
 
-    public string Name => ResourceNames.Listener(Address.ToString(), Port);
+    public string Name => ResourceNames.Listener(Address, Port);
 }
 
 /// <summary>A host that a scope sees, with what its listeners need.</summary>
@@ -55,7 +55,7 @@ public sealed record VisibleHost(MeshService Service, ValueList<MeshEndpoint> En
 public static class OutboundPlan
 {
     /// <summary>The address of listeners that have no address of their own.</summary>
-    public static readonly Address Any = Address.Parse(ResourceNames.AnyAddress);
+    public static readonly Address Any = ResourceNames.AnyAddress;
 
     public static IReadOnlyList<OutboundListener> Of(ListenerCaller caller, IEnumerable<VisibleHost> hosts)
     {

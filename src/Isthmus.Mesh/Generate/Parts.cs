@@ -39,14 +39,6 @@ internal static class Parts
 
     public static CidrRange Range(Core.Net.AddressOrRange range) => new() { AddressPrefix = range.Address.ToString(), PrefixLen = (uint)range.FixedBits };
 
-    public static Address Address(string address, int port)
-    {
-        const string unix = "unix://";
-        return address.StartsWith(unix, StringComparison.Ordinal)
-            ? new() { Pipe = new() { Path = address[unix.Length..] } }
-            : new() { SocketAddress = new() { Address = address, PortValue = (uint)port } };
-    }
-
     public static Envoy.Locality Locality(Model.Locality locality) =>
         new() { Region = locality.Region ?? "", Zone = locality.Zone ?? "", SubZone = locality.Subzone ?? "" };
 

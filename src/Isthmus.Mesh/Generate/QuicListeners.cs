@@ -48,7 +48,7 @@ internal static class QuicListeners
         Func<BoundServer, (string Name, int Port), FilterChain> chain)
     {
         foreach (var group in servers.Select(server => (Server: server, Port: PortOf(server, inputs))).Where(item => item.Port is not null)
-            .GroupBy(item => (Bind: item.Server.Server.Bind.Length > 0 ? item.Server.Server.Bind : ResourceNames.AnyAddress, Port: item.Port!.Value)))
+            .GroupBy(item => (Bind: item.Server.Server.Bind ?? ResourceNames.AnyAddress, Port: item.Port!.Value)))
         {
             var name = $"udp_{ResourceNames.Listener(group.Key.Bind, group.Key.Port)}";
             var listener = new Listener
@@ -56,7 +56,7 @@ internal static class QuicListeners
                 Name = name,
                 Address = new()
                 {
-                    SocketAddress = new() { Protocol = SocketAddress.Types.Protocol.Udp, Address = group.Key.Bind, PortValue = (uint)group.Key.Port }
+                    SocketAddress = new() { Protocol = SocketAddress.Types.Protocol.Udp, Address = group.Key.Bind.ToString(), PortValue = (uint)group.Key.Port }
                 },
                 TrafficDirection = TrafficDirection.Outbound,
                 UdpListenerConfig = new() { QuicOptions = new() },

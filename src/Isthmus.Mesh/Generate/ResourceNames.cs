@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using Isthmus.Core.Net;
 using Isthmus.Mesh.Model;
 
 namespace Isthmus.Mesh.Generate;
@@ -24,7 +25,7 @@ public static class ResourceNames
     public const string InboundPassthrough = "InboundPassthroughClusterIpv4";
     public const string VirtualOutbound = "virtualOutbound";
     public const string VirtualInbound = "virtualInbound";
-    public const string AnyAddress = "0.0.0.0";
+    public static readonly Address AnyAddress = Address.AnyV4;
 
     public static string Outbound(int port, string subset, string host) => string.Create(CultureInfo.InvariantCulture, $"outbound|{port}|{subset}|{host}");
 
@@ -36,7 +37,7 @@ public static class ResourceNames
 
     public static string Inbound(int port) => string.Create(CultureInfo.InvariantCulture, $"inbound|{port}||");
 
-    public static string Listener(string address, int port) => string.Create(CultureInfo.InvariantCulture, $"{address}_{port}");
+    public static string Listener(Address address, int port) => string.Create(CultureInfo.InvariantCulture, $"{address}_{port}");
 
     /// <summary>The route table of a port that is sniffed, and the virtual host of a service's port.</summary>
     public static string HostPort(string host, int port) => string.Create(CultureInfo.InvariantCulture, $"{host}:{port}");

@@ -18,13 +18,13 @@ internal static class UdpListeners
 
     public static IEnumerable<Listener> Of(GatewayInputs inputs)
     {
-        var taken = new HashSet<(string Bind, int Target)>();
+        var taken = new HashSet<(Core.Net.Address Bind, int Target)>();
         foreach (var gateway in inputs.Gateway.Gateways)
         {
             foreach (var server in gateway.Servers.Where(server => server.Protocol == Protocol.Udp))
             {
                 if (Rule(gateway, inputs) is not { } rule) continue; // nobody wants the datagrams
-                var bind = server.Bind.Length > 0 ? server.Bind : ResourceNames.AnyAddress;
+                var bind = server.Bind ?? ResourceNames.AnyAddress;
                 var targets = server.TargetPort > 0
                     ? [server.TargetPort]
                     : inputs.Gateway.DatagramPorts.Where(port => port.Service == server.Port).Select(port => port.Target).Distinct();
@@ -38,13 +38,13 @@ internal static class UdpListeners
     private static L4Rule? Rule(Gateway gateway, GatewayInputs inputs) =>
         inputs.Routings.Where(routing => routing.Parents.Contains(gateway.FullName)).SelectMany(routing => routing.Udp).FirstOrDefault();
 
-    private static Listener Listener(string bind, int port, UdpProxyConfig route)
+    private static Listener Listener(Core.Net.Address bind, int port, UdpProxyConfig route)
     {
         route.StatPrefix = ResourceNames.Listener(bind, port);
         return new()
         {
             Name = $"udp_{ResourceNames.Listener(bind, port)}",
-            Address = new() { SocketAddress = new() { Protocol = SocketAddress.Types.Protocol.Udp, Address = bind, PortValue = (uint)port } },
+            Address = new() { SocketAddress = new() { Protocol = SocketAddress.Types.Protocol.Udp, Address = bind.ToString(), PortValue = (uint)port } },
             TrafficDirection = TrafficDirection.Outbound,
             UdpListenerConfig = new(),
             ListenerFilters = { OutboundListeners.Inspector("envoy.filters.udp_listener.udp_proxy", route) },

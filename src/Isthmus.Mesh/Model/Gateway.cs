@@ -1,10 +1,11 @@
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 
 namespace Isthmus.Mesh.Model;
 
 /// <param name="Hosts">As written: <c>host</c> or <c>namespace/host</c>.</param>
-/// <param name="Bind">Address or unix socket; empty: every address.</param>
-public sealed record GatewayServer(int Port, string PortName, Protocol Protocol, int TargetPort, string Bind, ValueList<string> Hosts, ServerTls? Tls)
+/// <param name="Bind">Null: every address.</param>
+public sealed record GatewayServer(int Port, string PortName, Protocol Protocol, int TargetPort, Address? Bind, ValueList<string> Hosts, ServerTls? Tls)
 {
     /// <summary>Its hosts without the namespaces whose routes they take.</summary>
     public IEnumerable<string> HostNames => Hosts.Select(host => host[(host.IndexOf('/', StringComparison.Ordinal) + 1)..]);

@@ -5,9 +5,9 @@ namespace Isthmus.Mesh.Model;
 /// <summary>One port that a workload serves.</summary>
 /// <param name="Port">At the workload.</param>
 /// <param name="Hosts">Every Service (host, service port) that leads to it; the route's operation is named after the first.</param>
-/// <param name="DefaultEndpoint">Where a Sidecar's ingress listener forwards; empty: the captured port.</param>
+/// <param name="DefaultEndpoint">Where a Sidecar's ingress listener forwards; null: to the captured port.</param>
 /// <param name="Limits">Null when there are none.</param>
-public sealed record InboundPort(int Port, Protocol Protocol, MtlsMode Mode, ValueList<InboundHost> Hosts, string DefaultEndpoint = "",
+public sealed record InboundPort(int Port, Protocol Protocol, MtlsMode Mode, ValueList<InboundHost> Hosts, DefaultEndpoint? DefaultEndpoint = null,
     InboundLimits? Limits = null)
 {
     /// <summary>Connections to the port are closed.</summary>

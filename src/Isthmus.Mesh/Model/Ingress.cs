@@ -62,7 +62,7 @@ public sealed record Ingress(
     ValueList<IngressHost> Hosts,
     IngressTarget? Fallback,
     ValueList<IngressCertificate> Certificates,
-    ValueList<string> Addresses)
+    ValueList<EndpointAddress> Addresses)
 {
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;

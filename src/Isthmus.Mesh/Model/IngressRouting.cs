@@ -15,10 +15,10 @@ public static class IngressRouting
     public static Gateway GatewayOf(Ingress ingress, IngressSettings settings)
     {
         var secure = ingress.Certificates.Index().Where(item => item.Item.Secret.Length > 0).Select(item => new GatewayServer(
-            HttpsPort, string.Create(CultureInfo.InvariantCulture, $"https-443-ingress-{ingress.Name}-{ingress.Namespace}-{item.Index}"), Protocol.Https, 0, "",
-            item.Item.Hosts.IsEmpty ? [Everything] : item.Item.Hosts,
+            HttpsPort, string.Create(CultureInfo.InvariantCulture, $"https-443-ingress-{ingress.Name}-{ingress.Namespace}-{item.Index}"),
+            Protocol.Https, 0, null, item.Item.Hosts.IsEmpty ? [Everything] : item.Item.Hosts,
             new(ServerTlsMode.Simple) { Credentials = [new(item.Item.Secret, string.Create(CultureInfo.InvariantCulture, $"tls[{item.Index}].secretName"))] }));
-        var plain = new GatewayServer(HttpPort, $"http-80-ingress-{ingress.Name}-{ingress.Namespace}", Protocol.Http, 0, "", [Everything], null);
+        var plain = new GatewayServer(HttpPort, $"http-80-ingress-{ingress.Name}-{ingress.Namespace}", Protocol.Http, 0, null, [Everything], null);
         var source = new ObjectRef(ingress.Source.Cluster, "Gateway", WellKnown.SystemNamespace, $"{ingress.Name}-{Suffix}-{ingress.Namespace}");
         return new(source, settings.GatewayLabels, [.. secure, plain], ingress.CreatedAt) { Owner = ingress.Source };
     }

@@ -6,11 +6,10 @@ namespace Isthmus.Mesh.Model;
 /// <param name="Protocol">What clients speak on it; <see cref="Protocol.Auto"/>: what the Services of the port declare.</param>
 /// <param name="Hosts">As written: <c>namespace/host</c>, where a namespace is <c>*</c> or <c>.</c>, too; those with <c>~</c> before it are
 /// excluded, whatever the others say.</param>
-public sealed record SidecarEgress(int Port, string PortName, Protocol Protocol, string Bind, ValueList<string> Hosts);
+public sealed record SidecarEgress(int Port, string PortName, Protocol Protocol, ValueList<string> Hosts);
 
-/// <param name="DefaultEndpoint"><c>127.0.0.1:PORT</c>, <c>0.0.0.0:PORT</c> or <c>unix:///PATH</c>; empty: the captured
-/// port itself.</param>
-public sealed record SidecarIngress(int Port, string PortName, Protocol Protocol, string Bind, string DefaultEndpoint)
+/// <param name="DefaultEndpoint">Null: the captured port itself.</param>
+public sealed record SidecarIngress(int Port, string PortName, Protocol Protocol, DefaultEndpoint? DefaultEndpoint)
 {
     /// <summary>The listener demands what proxies cannot do: the port is closed.</summary>
     public bool IsBlocked { get; init; }

@@ -142,7 +142,7 @@ public static class ScopeResolver
                 var host = new InboundHost(service.Hostname, service.Name, service.Namespace, port.Number);
                 ports[target] = ports.TryGetValue(target, out var known)
                     ? known.Hosts.Any(other => other.Hostname == host.Hostname) ? known : known with { Hosts = known.Hosts.Append(host).ToValueList() }
-                    : new(target, port.Protocol, mtls.ForPort(target), [host], "", LimitsOf(host, scope, mesh));
+                    : new(target, port.Protocol, mtls.ForPort(target), [host], null, LimitsOf(host, scope, mesh));
             }
         }
         AddOthers(ports, mtls);

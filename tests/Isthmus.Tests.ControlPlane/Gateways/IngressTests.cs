@@ -143,7 +143,7 @@ public sealed class IngressTests
                 + "{loadBalancer: {ingress: [{ip: 192.0.2.1}]}}}");
         rig.Push();
         var outdated = Assert.Single(IngressAddresses.Outdated(rig.Mesh, "istio-system", new HashSet<ObjectKey>()));
-        Assert.Equal(("one", "198.51.100.1"), (outdated.Key.Name, Assert.Single(outdated.Addresses)));
+        Assert.Equal(("one", "198.51.100.1"), (outdated.Key.Name, $"{Assert.Single(outdated.Addresses)}"));
 
         // A class that this control plane has written for, and that is no longer its own.
         var cleared = IngressAddresses.Outdated(rig.Mesh, "istio-system", new HashSet<ObjectKey>([new("c1", "shop", "foreign")]))

@@ -97,7 +97,7 @@ public sealed class RefusedStatusTests
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
     }
 
-    private static HashSet<OutdatedIngress> Set(ObjectKey key, string address) => [new(key, [address])];
+    private static HashSet<OutdatedIngress> Set(ObjectKey key, string address) => [new(key, [Mesh.Model.EndpointAddress.Parse(address)])];
 
     private static PushEngine Engine() =>
         new(new MeshRig("c1").Writer, PushSettings.Default, TimeProvider.System, NullLogger<PushEngine>.Instance);

@@ -147,7 +147,8 @@ public sealed class UdpGatewayTests
     }
 
     private static Gateway Front(Dictionary<string, string> selector, int port = 5300) =>
-        new(new("c1", "Gateway", "shop", "front"), selector.ToValueMap(), [new GatewayServer(port, "udp", Protocol.Udp, 0, "127.0.0.1", ["*"], null)], 0);
+        new(new("c1", "Gateway", "shop", "front"), selector.ToValueMap(),
+            [new GatewayServer(port, "udp", Protocol.Udp, 0, Core.Net.Address.LoopbackV4, ["*"], null)], 0);
 
     private static ValueList<L4Rule> Route(params (string Host, int Weight)[] backends) =>
         [new L4Rule(default, backends.Select(backend => new RouteBackend(new Destination(backend.Host, "", 53), backend.Weight)).ToValueList())];

@@ -546,6 +546,14 @@ public sealed class IstioConfigTests
         "\"*-foo.example\" cannot be matched by the server name (SNI)")]
     [InlineData("Gateway", "servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: ['x/*-foo.example'], tls: {mode: SIMPLE, credentialName: a}}]",
         "spec.servers[0].hosts[0]", "\"*-foo.example\" cannot be matched by the server name (SNI)")]
+    [InlineData("Gateway", "servers: [{port: {number: 80, name: a, protocol: HTTP}, bind: 'unix:///run/a', hosts: ['*']}]", "spec.servers[0].bind",
+        "\"unix:///run/a\" is not an IP address: gateways listen at nothing else")]
+    [InlineData("Gateway", "servers: [{port: {number: 80, name: a, protocol: HTTP}, bind: a.example, hosts: ['*']}]", "spec.servers[0].bind",
+        "\"a.example\" is not an IP address")]
+    [InlineData("Sidecar", "ingress: [{port: {number: 80, protocol: HTTP, name: a}, defaultEndpoint: '10.0.0.1:80'}]", "spec.ingress[0].defaultEndpoint",
+        "sidecar: defaultEndpoint must be of form")]
+    [InlineData("Sidecar", "ingress: [{port: {number: 80, protocol: HTTP, name: a}, defaultEndpoint: 'unix://'}]", "spec.ingress[0].defaultEndpoint",
+        "sidecar: defaultEndpoint must be of form")]
     [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwksUri: a.example}]", "spec.jwtRules[0].jwksUri",
         "\"a.example\" is not an http or https URI")]
     [InlineData("RequestAuthentication", "jwtRules: [{issuer: a, jwks: '{\"keys\":[],\"keys\":[]}'}]", "spec.jwtRules[0].jwks",

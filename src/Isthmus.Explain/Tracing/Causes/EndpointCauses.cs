@@ -370,7 +370,7 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
     {
         if (config.SidecarOf(callee.Cluster, callee.Pod) is not { } sidecar) return null;
         foreach (var (index, ingress) in sidecar.Ingress.Index())
-            if (ingress.Port == callee.Address.Port && IPEndPoint.TryParse(ingress.DefaultEndpoint, out var to) && to.Port == target.Port)
+            if (ingress.Port == callee.Address.Port && ingress.DefaultEndpoint?.Port == target.Port)
                 return (sidecar, index, ingress);
         return null;
     }

@@ -96,5 +96,5 @@ public static class ListenerJudge
     private static GatewayServer ServerOf(ApiListener listener, ServerTls? tls) => new(
         listener.Port, listener.Name,
         listener.Protocol switch { "HTTP" => Protocol.Http, "HTTPS" => Protocol.Https, "TLS" => Protocol.Tls, "UDP" => Protocol.Udp, _ => Protocol.Tcp },
-        0, "", [listener.Hostname.Length > 0 ? listener.Hostname : "*"], tls);
+        0, null, [listener.Hostname.Length > 0 ? listener.Hostname : "*"], tls);
 }

@@ -26,7 +26,6 @@ public static class GatewayWorkloads
         }
         foreach (var (i, server) in gateway.Servers.Index())
         {
-            if (server.Bind.StartsWith("unix", StringComparison.Ordinal)) continue;
             foreach (var area in config.Reach)
             {
                 var served = workloads.Where(workload => workload.Cluster == area.Cluster && workload.Pod is not null).ToList();

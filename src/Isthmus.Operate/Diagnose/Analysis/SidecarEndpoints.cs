@@ -14,7 +14,7 @@ public static class SidecarEndpoints
         from config in mesh.Clusters
         from sidecar in config.Cluster.Istio<Sidecar>()
         from ingress in sidecar.Ingress.Index()
-        let port = PortOf(ingress.Item.DefaultEndpoint)
+        let port = ingress.Item.DefaultEndpoint?.Port ?? 0
         where port > 0
         let pods = config.Selected(sidecar.Namespace, sidecar.Selector).Where(workload => workload is { Pod: not null, HasProxy: true })
             .ToList()
@@ -25,11 +25,7 @@ public static class SidecarEndpoints
             $"spec.ingress[{ingress.Index}].defaultEndpoint",
             $"leads to port {port}, which no container of {pods[0].Name} declares: they have "
                 + $"{string.Join(", ", declared[0]!.Select(known => known.ToString(CultureInfo.InvariantCulture)))}",
-            $"write {ingress.Item.DefaultEndpoint[..ingress.Item.DefaultEndpoint.LastIndexOf(':')]}:{declared[0]![0]}, if that is the port of the "
-                + "application"));
-
-    private static int PortOf(string endpoint) =>
-        int.TryParse(endpoint[(endpoint.LastIndexOf(':') + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out var port) ? port : 0;
+            $"write {ingress.Item.DefaultEndpoint!.Value with { Port = declared[0]![0] }}, if that is the port of the application"));
 
     /// <summary>The ports of the application; null where a container declares none.</summary>
     private static List<int>? Declared(Kubernetes.Objects.Pod pod)

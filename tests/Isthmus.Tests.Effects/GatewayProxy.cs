@@ -50,7 +50,8 @@ internal sealed class GatewayProxy : IDisposable
                 apiVersion: networking.istio.io/v1
                 kind: Gateway
                 metadata: {name: front-{{i}}, namespace: shop}
-                spec: {selector: {app: eastwest}, servers: [{port: {number: 15443, name: https-{{i}}, protocol: HTTPS}, hosts: ['{{servers[i].Host}}'], tls: { {{servers[i].Tls}} } }]}
+                spec: {selector: {app: eastwest},
+                  servers: [{port: {number: 15443, name: https-{{i}}, protocol: HTTPS}, hosts: ['{{servers[i].Host}}'], tls: { {{servers[i].Tls}} } }]}
                 """);
         }
         Feed = rig.Router("c1", "eastwest");

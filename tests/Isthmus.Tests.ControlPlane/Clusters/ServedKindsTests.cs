@@ -107,7 +107,10 @@ public sealed class ServedKindsTests : IAsyncDisposable
             // The watch has nothing to say.
             if (context.Request.Query.ContainsKey("watch")) await context.Response.Body.FlushAsync(Stop);
             else await context.Response.WriteAsync(isDenied ? """{"kind": "Status", "code": 403, "message": "not you"}"""
-                : """{"metadata": {"resourceVersion": "1"}, "items": [{"apiVersion": "gateway.networking.k8s.io/v1", "metadata": {"name": "one", "resourceVersion": "1"} }]}""",
+                : """
+                    {"metadata": {"resourceVersion": "1"},
+                      "items": [{"apiVersion": "gateway.networking.k8s.io/v1", "metadata": {"name": "one", "resourceVersion": "1"} }]}
+                    """,
                 Stop);
         });
         using var client = new KubeClient(new ClusterAccess { Server = new($"http://127.0.0.1:{server.Port}") });

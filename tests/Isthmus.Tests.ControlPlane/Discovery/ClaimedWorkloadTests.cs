@@ -125,7 +125,8 @@ public sealed class ClaimedWorkloadTests
             apiVersion: networking.istio.io/v1
             kind: Gateway
             metadata: {name: front, namespace: shop}
-            spec: {selector: {app: front}, servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: [shop.example], tls: {mode: SIMPLE, credentialName: front}}]}
+            spec: {selector: {app: front},
+              servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: [shop.example], tls: {mode: SIMPLE, credentialName: front}}]}
             """);
         rig.Push();
         var gateway = rig.Connect(Claim(ProxyKind.Router, "front-0", new(Own, "front-0")));

@@ -95,7 +95,8 @@ public sealed class HostOwnershipTests
             apiVersion: networking.istio.io/v1
             kind: ServiceEntry
             metadata: {name: x, namespace: tenant}
-            spec: {hosts: [{{Web}}], ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC, location: MESH_INTERNAL, endpoints: [{address: 192.0.2.99}]}
+            spec: {hosts: [{{Web}}], ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC, location: MESH_INTERNAL,
+              endpoints: [{address: 192.0.2.99}]}
             """);
         _rig.Push();
         Assert.Equal(["10.244.0.1:8080=1", "192.0.2.99:80=1"], Endpoints(_client, OutboundName("web")).Order());

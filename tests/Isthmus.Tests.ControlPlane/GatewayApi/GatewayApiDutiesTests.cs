@@ -419,10 +419,12 @@ public sealed class GatewayApiDutiesTests : IAsyncLifetime
     }
 
     private Task DefineAsync(string kind, string plural, bool isNamespaced, string bundle = "") => CreateAsync(Kinds.CustomResourceDefinition, $$"""
-        metadata: {name: {{plural}}.gateway.networking.k8s.io, annotations: {gateway.networking.k8s.io/bundle-version: "{{bundle}}", api-approved.kubernetes.io: unapproved} },
+        metadata: {name: {{plural}}.gateway.networking.k8s.io,
+          annotations: {gateway.networking.k8s.io/bundle-version: "{{bundle}}", api-approved.kubernetes.io: unapproved} },
         spec: {group: gateway.networking.k8s.io, scope: {{(isNamespaced ? "Namespaced" : "Cluster")}},
           names: {kind: {{kind}}, plural: {{plural}}, singular: {{kind.ToLowerInvariant()}}, listKind: {{kind}}List},
-          versions: [{name: v1, served: true, storage: true, subresources: {status: {} }, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true} } }]}
+          versions: [{name: v1, served: true, storage: true, subresources: {status: {} },
+            schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true} } }]}
         """);
 
     private Task<JsonObject> CreateAsync(ResourceKind kind, string text)

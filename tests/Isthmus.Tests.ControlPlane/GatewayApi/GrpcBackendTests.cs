@@ -24,7 +24,8 @@ public sealed class GrpcBackendTests
             {apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: door, namespace: shop}, spec: {gatewayClassName: istio,
               listeners: [{name: plain, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All} } }]} }
             ---
-            {apiVersion: gateway.networking.k8s.io/v1, kind: {{kind}}, metadata: {name: r, namespace: {{ns}}}, spec: {parentRefs: [{name: door, namespace: shop}],
+            {apiVersion: gateway.networking.k8s.io/v1, kind: {{kind}}, metadata: {name: r, namespace: {{ns}}},
+              spec: {parentRefs: [{name: door, namespace: shop}],
               rules: [{backendRefs: [{name: calls, namespace: shop, port: 80}]}]} }
             """);
         if (granted.Length > 0) rig.Apply($$"""

@@ -12,10 +12,12 @@ public sealed class LongNameTests
     {
         var name = new string('a', 253);
         var rig = new GatewayApiRig($$"""
-            {apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: {{name}}, namespace: shop, generation: 3}, spec: {gatewayClassName: istio,
+            {apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: {{name}}, namespace: shop, generation: 3},
+              spec: {gatewayClassName: istio,
               listeners: [{name: plain, port: 80, protocol: HTTP}]} }
             ---
-            {apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: r, namespace: shop}, spec: {parentRefs: [{name: {{name}} }], rules: [{backendRefs: [{name: web, port: 80}]}]} }
+            {apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: r, namespace: shop},
+              spec: {parentRefs: [{name: {{name}} }], rules: [{backendRefs: [{name: web, port: 80}]}]} }
             """);
         rig.Mesh.Service("c1", "web", "10.96.0.7", "http", 80);
         rig.Mesh.Service("c1", "door", "10.96.0.5", "http", 80);

@@ -51,7 +51,8 @@ public sealed class WrittenStatusTests
                 {parents: [{controllerName: example.com/other, parentRef: {name: front}, conditions: [{type: Accepted, status: "True"}]},
                   {controllerName: istio.io/gateway-controller, parentRef: {name: gone}, conditions: []},
                   {controllerName: istio.io/gateway-controller, parentRef: {name: front}, conditions: [
-                    {type: Accepted, status: "True", lastTransitionTime: "2020-01-01T00:00:00Z"}, {type: PartiallyInvalid, status: "True"}, {type: example.com/Checked, status: "True"}]}]}
+                    {type: Accepted, status: "True", lastTransitionTime: "2020-01-01T00:00:00Z"}, {type: PartiallyInvalid,
+                      status: "True"}, {type: example.com/Checked, status: "True"}]}]}
                 """), Now)!;
         var parents = changes["parents"]!.AsArray();
         Assert.Equal(
@@ -88,7 +89,8 @@ public sealed class WrittenStatusTests
             new("c1", "Gateway", "shop", "front"), 1, [],
             [new("b", 0, [new("gateway.networking.k8s.io", "HTTPRoute")], 7, [new("Accepted", true, "Accepted", "")])], [new("IPAddress", "192.0.2.1")], 0);
         var changes = WrittenStatus.Changes(status, Object("""
-            {listeners: [{name: a, attachedRoutes: 1, conditions: []}, {name: b, attachedRoutes: 1, conditions: [{type: Accepted, status: "True", lastTransitionTime: "2020-01-01T00:00:00Z"}]}]}
+            {listeners: [{name: a, attachedRoutes: 1, conditions: []},
+              {name: b, attachedRoutes: 1, conditions: [{type: Accepted, status: "True", lastTransitionTime: "2020-01-01T00:00:00Z"}]}]}
             """), Now)!;
         Assert.Equal(
             """[{"attachedRoutes":7,"name":"b","conditions":[{"lastTransitionTime":"2020-01-01T00:00:00Z","message":"","observedGeneration":1"""

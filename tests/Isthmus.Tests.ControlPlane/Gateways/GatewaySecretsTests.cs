@@ -46,7 +46,10 @@ public sealed class GatewaySecretsTests : IAsyncLifetime
         {
             await CreateAsync(Kinds.ServiceAccount, ns, $$"""{"metadata": {"name": "{{account}}"} }""");
             await CreateAsync(Kinds.Pod, ns,
-                $$"""{"metadata": {"name": "{{account}}-1", "labels": {"app": "{{account}}"} }, "spec": {"serviceAccountName": "{{account}}", "containers": [{"name": "c", "image": "i"}]} }""");
+                $$"""
+                    {"metadata": {"name": "{{account}}-1", "labels": {"app": "{{account}}"} },
+                      "spec": {"serviceAccountName": "{{account}}", "containers": [{"name": "c", "image": "i"}]} }
+                    """);
         }
         await CreateAsync(Kinds.Role, "edge",
             """{"metadata": {"name": "sds"}, "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch"]}]}""");
@@ -59,7 +62,9 @@ public sealed class GatewaySecretsTests : IAsyncLifetime
         {
             var (certificate, key) = TestCa.SelfSignedPair(ns);
             await CreateAsync(Kinds.Secret, ns,
-                $$"""{"metadata": {"name": "front"}, "type": "kubernetes.io/tls", "data": {"tls.crt": "{{Base64(certificate)}}", "tls.key": "{{Base64(key)}}"} }""");
+                $$"""
+                    {"metadata": {"name": "front"}, "type": "kubernetes.io/tls", "data": {"tls.crt": "{{Base64(certificate)}}", "tls.key": "{{Base64(key)}}"} }
+                    """);
         }
     }
 
@@ -147,7 +152,8 @@ public sealed class GatewaySecretsTests : IAsyncLifetime
 
     private Task GatewayAsync(string ns, string app) => CreateAsync(Gateway, ns, $$"""
         {"metadata": {"name": "{{app}}"}, "spec": {"selector": {"app": "{{app}}"},
-         "servers": [{"port": {"number": 8443, "name": "https", "protocol": "HTTPS"}, "hosts": ["a.example"], "tls": {"mode": "SIMPLE", "credentialName": "front"} }]} }
+         "servers": [{"port": {"number": 8443, "name": "https", "protocol": "HTTPS"}, "hosts": ["a.example"],
+           "tls": {"mode": "SIMPLE", "credentialName": "front"} }]} }
         """);
 
     private async Task CreateAsync(ResourceKind kind, string? ns, string body)

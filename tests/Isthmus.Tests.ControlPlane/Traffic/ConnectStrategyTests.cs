@@ -21,7 +21,8 @@ public sealed class ConnectStrategyTests
             apiVersion: networking.istio.io/v1
             kind: ServiceEntry
             metadata: {name: there, namespace: shop, annotations: {istio.io/connect-strategy: '{{strategy}}'} }
-            spec: {hosts: [a.example], ports: [{name: tcp, number: 80, protocol: TCP}], resolution: {{resolution}}, endpoints: [{address: {{(resolution == "STATIC" ? "192.0.2.1" : "b.example")}} }]}
+            spec: {hosts: [a.example], ports: [{name: tcp, number: 80, protocol: TCP}], resolution: {{resolution}},
+              endpoints: [{address: {{(resolution == "STATIC" ? "192.0.2.1" : "b.example")}} }]}
             """);
         var caller = rig.Sidecar("c1");
         rig.Push();

@@ -53,7 +53,8 @@ public sealed class GatewayClientCertificateTests
             apiVersion: gateway.networking.k8s.io/v1
             kind: BackendTLSPolicy
             metadata: {name: p, namespace: shop}
-            spec: {targetRefs: [{group: '', kind: Service, name: web}], validation: {hostname: a.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: servers}]} }
+            spec: {targetRefs: [{group: '', kind: Service, name: web}],
+              validation: {hostname: a.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: servers}]} }
             {{grant}}
             """, [("web", "http", port)], $"tls: {{backend: {{clientCertificateRef: {{name: client, namespace: {ns}}} }} }}", rig =>
         {

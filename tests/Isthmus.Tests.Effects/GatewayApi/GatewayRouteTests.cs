@@ -137,7 +137,8 @@ public sealed class GatewayRouteTests
         await using var server = await ServerAsync("web");
         using var proxy = new ApiGatewayProxy(Route("r", "", "{backendRefs: [{name: web, port: 80}]}") + """
             {apiVersion: gateway.networking.k8s.io/v1, kind: BackendTLSPolicy, metadata: {name: p, namespace: shop, generation: 4},
-             spec: {targetRefs: [{group: '', kind: Service, name: web}], validation: {hostname: a.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: none}]} } }
+             spec: {targetRefs: [{group: '', kind: Service, name: web}],
+               validation: {hostname: a.example, caCertificateRefs: [{group: '', kind: ConfigMap, name: none}]} } }
             """, [("web", "http", server.Port)]);
         Assert.Equal(503, (await proxy.CallAsync("any")).Status);
         var status = Assert.Single(proxy.Rig.Mesh.PolicyStatuses.Items.Values);

@@ -52,10 +52,12 @@ public sealed class RouteFilterTests
     {
         await using var proxy = await OfRulesAsync($$"""
             {filters: [
-                {type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: X-Set, value: one}, {name: x-set, value: two}], add: [{name: x-add, value: more}], remove: [x-gone]} },
+                {type: RequestHeaderModifier,
+                  requestHeaderModifier: {set: [{name: X-Set, value: one}, {name: x-set, value: two}], add: [{name: x-add, value: more}], remove: [x-gone]} },
                 {type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: x-answer, value: set}], remove: [x-secret]} }],
              backendRefs: [{group: networking.istio.io, kind: Hostname, name: web.example, port: 80, filters: [
-                {type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-backend, value: b}]} }, {type: URLRewrite, urlRewrite: {hostname: inner.example} }]}] }
+                {type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-backend, value: b}]} }, {type: URLRewrite,
+                  urlRewrite: {hostname: inner.example} }]}] }
             """, context =>
         {
             (context.Response.Headers["x-answer"], context.Response.Headers["x-secret"]) = ("server", "s");
@@ -102,8 +104,10 @@ public sealed class RouteFilterTests
         await using var proxy = await OfRulesAsync($$"""
             {filters: [
                 {type: RequestMirror, requestMirror: {backendRef: {group: networking.istio.io, kind: Hostname, name: web.example, port: 80} } },
-                {type: RequestMirror, requestMirror: {backendRef: {group: networking.istio.io, kind: Hostname, name: web.example, port: 80}, fraction: {numerator: 0, denominator: 7} } },
-                {type: RequestMirror, requestMirror: {backendRef: {group: networking.istio.io, kind: Hostname, name: web.example, port: 80}, percent: 100} }], {{Web}} }
+                {type: RequestMirror, requestMirror: {backendRef: {group: networking.istio.io, kind: Hostname, name: web.example, port: 80},
+                  fraction: {numerator: 0, denominator: 7} } },
+                {type: RequestMirror,
+                  requestMirror: {backendRef: {group: networking.istio.io, kind: Hostname, name: web.example, port: 80}, percent: 100} }], {{Web}} }
             """, context =>
         {
             seen.Enqueue(context.Request.Host.Host);

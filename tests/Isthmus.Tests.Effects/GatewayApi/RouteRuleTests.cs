@@ -79,10 +79,12 @@ public sealed class RouteRuleTests
     {
         await using var proxy = await OfRulesAsync("""
             {backendRefs: [
-              {group: networking.istio.io, kind: Hostname, name: web.example, port: 80, weight: 1, filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplaceFullPath, replaceFullPath: /one} } }]},
+              {group: networking.istio.io, kind: Hostname, name: web.example, port: 80, weight: 1,
+                filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplaceFullPath, replaceFullPath: /one} } }]},
               {group: networking.istio.io, kind: Hostname, name: web.example, port: 80, weight: 0,
                filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplaceFullPath, replaceFullPath: /none} } }]},
-              {group: networking.istio.io, kind: Hostname, name: web.example, port: 80, weight: 1, filters: [{type: RequestRedirect, requestRedirect: {statusCode: 303} }]},
+              {group: networking.istio.io, kind: Hostname, name: web.example, port: 80, weight: 1,
+                filters: [{type: RequestRedirect, requestRedirect: {statusCode: 303} }]},
               {group: networking.istio.io, kind: Hostname, name: none.example, port: 80, weight: 1}]}
             """);
         var seen = new Dictionary<string, int>();

@@ -44,7 +44,8 @@ public sealed class ServiceAddressTests
         metadata: {name: r, namespace: shop}
         spec:
           parentRefs: [{group: '', kind: Service, name: stock}]
-          rules: [{filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: mark, value: routed}]}}], backendRefs: [{name: stock, port: 80}]}]
+          rules: [{filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: mark, value: routed}]}}],
+            backendRefs: [{name: stock, port: 80}]}]
         """;
 
     /// <summary>A sidecar with the listener of the Service's address, and that of all addresses.</summary>

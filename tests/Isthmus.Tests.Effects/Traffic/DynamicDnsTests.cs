@@ -180,7 +180,8 @@ public sealed class DynamicDnsTests
                 apiVersion: networking.istio.io/v1
                 kind: ServiceEntry
                 metadata: {name: dynamic, namespace: shop}
-                spec: {hosts: ["*.dyn.example"], resolution: DYNAMIC_DNS, ports: [{number: {{http}}, name: http, protocol: HTTP}, {number: {{tls}}, name: tls, protocol: TLS}]}
+                spec: {hosts: ["*.dyn.example"], resolution: DYNAMIC_DNS,
+                  ports: [{number: {{http}}, name: http, protocol: HTTP}, {number: {{tls}}, name: tls, protocol: TLS}]}
                 """);
             return rig;
         }

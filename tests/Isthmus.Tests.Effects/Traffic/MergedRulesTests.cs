@@ -52,5 +52,8 @@ public sealed class MergedRulesTests
     }
 
     private static string Rule(string name, int day, string spec) =>
-        $$"""{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: {{name}}, namespace: shop, creationTimestamp: '2026-01-0{{day}}T00:00:00Z'}, spec: {{spec}}}""";
+        $$"""
+            {apiVersion: networking.istio.io/v1, kind: DestinationRule,
+              metadata: {name: {{name}}, namespace: shop, creationTimestamp: '2026-01-0{{day}}T00:00:00Z'}, spec: {{spec}}}
+            """;
 }

@@ -175,7 +175,8 @@ public sealed class ProxyHeadersTests
             apiVersion: networking.istio.io/v1
             kind: ServiceEntry
             metadata: {name: near, namespace: shop}
-            spec: {hosts: [near.example], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}], endpoints: [{address: 192.0.2.2}]}
+            spec: {hosts: [near.example], location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}],
+              endpoints: [{address: 192.0.2.2}]}
             """);
         return rig;
     }

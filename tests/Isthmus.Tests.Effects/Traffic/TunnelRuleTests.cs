@@ -79,7 +79,8 @@ public sealed class TunnelRuleTests
             metadata: {name: web, namespace: shop}
             spec:
               hosts: [web.example]
-              tcp: [{match: [{port: 9000}], route: [{destination: {host: web.example, subset: {{first}} }, weight: 50}, {destination: {host: web.example, subset: {{second}} }, weight: 50}]}]
+              tcp: [{match: [{port: 9000}], route: [{destination: {host: web.example, subset: {{first}} }, weight: 50},
+                {destination: {host: web.example, subset: {{second}} }, weight: 50}]}]
             """, [(server.Port, "v: x")]);
         Assert.Empty(proxy.Reported);
         Assert.Equal(works ? "hello" : "", await TalkAsync(proxy.TcpPort));

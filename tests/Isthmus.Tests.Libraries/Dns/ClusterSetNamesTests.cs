@@ -17,7 +17,10 @@ public sealed class ClusterSetNamesTests
     public ClusterSetNamesTests()
     {
         Import("desk",
-            """{"type": "ClusterSetIP", "ips": ["240.240.0.7", "2001:2::7"], "ports": [{"name": "tcp", "port": 42}, {"name": "udp", "port": 42, "protocol": "UDP"}]}""");
+            """
+                {"type": "ClusterSetIP", "ips": ["240.240.0.7", "2001:2::7"],
+                  "ports": [{"name": "tcp", "port": 42}, {"name": "udp", "port": 42, "protocol": "UDP"}]}
+                """);
         Import("ring", """{"type": "Headless", "ports": [{"name": "tcp", "port": 42}]}""");
         Import("bare", """{"type": "Headless", "ports": []}""");
         _directory.Put(Slice("ring", "c1", ("10.244.0.5", "ring-0", true), ("10.244.0.6", "", true), ("10.244.0.7", "", false)), null);

@@ -77,7 +77,8 @@ public sealed class LocalityFailoverTests
     private static IReadOnlyList<string> Send(string policy, ValueList<MeshEndpoint>? endpoints = null, GatewayTable? gateways = null)
     {
         var read = IstioConfig.Read(YamlText.Parse($$"""
-            {apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: r, namespace: shop}, spec: {host: orders, trafficPolicy: { {{policy}} } } }
+            {apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: r, namespace: shop},
+              spec: {host: orders, trafficPolicy: { {{policy}} } } }
             """, "rule")!.AsObject(), "c1");
         Assert.Empty(read.Problems);
         var inputs = new EndpointInputs(

@@ -10,7 +10,10 @@ public sealed class LastWriteTests
 {
     [Theory]
     [InlineData(
-        """[{"manager": "kubectl", "operation": "Update", "time": "2026-01-01T00:00:00Z", "fieldsV1": {"f:spec": {"f:manager": {}}}}, {"manager": "helm", "time": "2026-01-02T00:00:00Z"}]""",
+        """
+            [{"manager": "kubectl", "operation": "Update", "time": "2026-01-01T00:00:00Z", "fieldsV1": {"f:spec": {"f:manager": {}}}},
+              {"manager": "helm", "time": "2026-01-02T00:00:00Z"}]
+            """,
         "helm", 2)]
     [InlineData("""[{"manager": "helm", "time": "2026-01-02T00:00:00Z"}, {"manager": "kubectl", "time": "2026-01-01T00:00:00Z"}]""", "helm", 2)]
     [InlineData(

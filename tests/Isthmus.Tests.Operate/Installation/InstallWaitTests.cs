@@ -24,8 +24,10 @@ public sealed class InstallWaitTests
         await client.CreateAsync(Kinds.Namespace, Json("""{"metadata": {"name": "istio-system"}}"""), Stop);
         await client.CreateAsync(Kinds.ServiceAccount, Json("""{"metadata": {"name": "default", "namespace": "istio-system"}}"""), Stop);
         var deployment = await client.CreateAsync(Kinds.Deployment, Json("""
-            {"metadata": {"name": "istiod", "namespace": "istio-system", "annotations": {"deployment.kubernetes.io/revision": "2"}}, "spec": {"selector": {"matchLabels": {"app": "istiod"}},
-             "template": {"metadata": {"labels": {"app": "istiod"}}, "spec": {"containers": [{"name": "discovery", "image": "registry.example.com/isthmus:2"}]}}}}
+            {"metadata": {"name": "istiod", "namespace": "istio-system", "annotations": {"deployment.kubernetes.io/revision": "2"}},
+              "spec": {"selector": {"matchLabels": {"app": "istiod"}},
+             "template": {"metadata": {"labels": {"app": "istiod"}},
+               "spec": {"containers": [{"name": "discovery", "image": "registry.example.com/isthmus:2"}]}}}}
             """), Stop);
         var uid = deployment["metadata"]!["uid"]!.ToString();
         // The Pod of the earlier template waits for another image: that is what this installation mends.
@@ -89,7 +91,8 @@ public sealed class InstallWaitTests
         template["metadata"]!["namespace"] = System;
         await client.CreateAsync(Kinds.Pod, template, Stop);
         await client.PatchAsync(Kinds.Pod, System, $"istiod-{hash}", Json("""
-            {"status": {"phase": "Pending", "containerStatuses": [{"name": "discovery", "image": "registry.example.com/isthmus:2", "imageID": "", "ready": false, "restartCount": 0,
+            {"status": {"phase": "Pending",
+              "containerStatuses": [{"name": "discovery", "image": "registry.example.com/isthmus:2", "imageID": "", "ready": false, "restartCount": 0,
              "state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}}]}}
             """), Isthmus.Kubernetes.Client.PatchType.Merge, Stop, "status");
     }

@@ -154,7 +154,8 @@ public sealed class UninstallerTests
             new JsonObject { ["metadata"] = new JsonObject { ["name"] = "default", ["namespace"] = "istio-system" } }, Stop);
         await client.CreateAsync(Kinds.Pod, JsonNode.Parse("""
             { "apiVersion": "v1", "kind": "Pod",
-              "metadata": { "name": "istiod-1-0-abc-x", "namespace": "istio-system", "labels": { "pod-template-hash": "abc" }, "finalizers": ["example.com/slow"],
+              "metadata": { "name": "istiod-1-0-abc-x", "namespace": "istio-system", "labels": { "pod-template-hash": "abc" },
+                "finalizers": ["example.com/slow"],
                             "ownerReferences": [{ "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "istiod-1-0-abc", "uid": "1" }] },
               "spec": { "nodeName": "n", "containers": [{ "name": "discovery", "image": "pilot" }] } }
             """)!.AsObject(), Stop);

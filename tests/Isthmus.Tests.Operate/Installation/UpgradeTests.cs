@@ -149,7 +149,8 @@ public sealed class UpgradeTests
         var client = await InstalledAsync(cluster);
         var refused = await Assert.ThrowsAsync<ProblemException>(() => InstalledIdentity.CheckAsync(client,
             OperatorSpec.Build([], [.. Flags[..^1]], "next"), null, _ => { }, Stop));
-        Assert.Contains("values.global.multiCluster.clusterName, which is 'cluster1' in ConfigMap istio-system/istio-sidecar-injector: running", refused.Message,
+        Assert.Contains("values.global.multiCluster.clusterName, which is 'cluster1' in ConfigMap istio-system/istio-sidecar-injector: running",
+            refused.Message,
             StringComparison.Ordinal);
         Assert.Contains("--set values.global.multiCluster.clusterName=cluster1", refused.Message, StringComparison.Ordinal);
         await InstalledIdentity.CheckAsync(client, OperatorSpec.Build([], Flags, "next"), null, _ => { }, Stop);

@@ -15,7 +15,8 @@ namespace Isthmus.Tests.Operate.Inventory;
 public sealed class ClusterListsTests
 {
     private const string Two = """
-        {"metadata": {"resourceVersion": "1"}, "items": [{"metadata": {"name": "one", "namespace": "there", "labels": {"app": "shop"}}}, {"metadata": {"name": "other"}}]}
+        {"metadata": {"resourceVersion": "1"},
+          "items": [{"metadata": {"name": "one", "namespace": "there", "labels": {"app": "shop"}}}, {"metadata": {"name": "other"}}]}
         """;
 
     private readonly ConcurrentQueue<string> _asked = [];

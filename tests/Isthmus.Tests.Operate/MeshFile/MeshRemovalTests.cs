@@ -58,7 +58,10 @@ public sealed class MeshRemovalTests : IAsyncLifetime
         foreach (var name in (string[])["deny", "allow"])
             await client.CreateAsync(Policies,
                 Parse(
-                    $$"""{"apiVersion": "security.istio.io/v1beta1", "kind": "AuthorizationPolicy", "metadata": {"name": "{{name}}", "namespace": "shop"}, "spec": {} }"""),
+                    $$"""
+                        {"apiVersion": "security.istio.io/v1beta1", "kind": "AuthorizationPolicy", "metadata": {"name": "{{name}}", "namespace": "shop"},
+                          "spec": {} }
+                        """),
                 Stop);
         // One object, that both its definition and its namespace hold.
         await client.CreateAsync(Policies, Parse("""

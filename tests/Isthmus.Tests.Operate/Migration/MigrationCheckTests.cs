@@ -87,9 +87,11 @@ public sealed class MigrationCheckTests : IDisposable
     [Theory]
     [InlineData("DestinationRule", "networking.istio.io/v1", "{host: a, trafficPolicy: {loadBalancer: {simple: RANDOM, warmup: {duration: 10s}}}}",
         "spec.trafficPolicy.loadBalancer.warmup", MigrationLevel.Note)]
-    [InlineData("Gateway", "networking.istio.io/v1", "{selector: {istio: x}, servers: [{port: {number: 443, name: tls, protocol: TLS}, hosts: [a.example], tls: "
+    [InlineData("Gateway", "networking.istio.io/v1",
+        "{selector: {istio: x}, servers: [{port: {number: 443, name: tls, protocol: TLS}, hosts: [a.example], tls: "
         + "{mode: PASSTHROUGH, minProtocolVersion: TLSV1_2}}]}", "spec.servers[0].tls.minProtocolVersion", MigrationLevel.Note)]
-    [InlineData("Gateway", "networking.istio.io/v1", "{selector: {istio: x}, servers: [{port: {number: 443, name: tls, protocol: HTTPS}, hosts: [a.example], tls: "
+    [InlineData("Gateway", "networking.istio.io/v1",
+        "{selector: {istio: x}, servers: [{port: {number: 443, name: tls, protocol: HTTPS}, hosts: [a.example], tls: "
         + "{mode: SIMPLE, credentialName: c, minProtocolVersion: TLSV1_3, cipherSuites: [ECDHE-RSA-AES128-GCM-SHA256]}}]}",
         "spec.servers[0].tls.cipherSuites", MigrationLevel.Note)]
     [InlineData("EnvoyFilter", "networking.istio.io/v1alpha3", "{configPatches: [{applyTo: HTTP_FILTER, match: {context: SIDECAR_INBOUND}, patch: {operation: "
@@ -279,12 +281,14 @@ public sealed class MigrationCheckTests : IDisposable
             ---
             apiVersion: v1
             kind: Pod
-            metadata: {name: web-1, namespace: shop, annotations: {sidecar.istio.io/bootstrapOverride: b}, ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: web, uid: u}]}
+            metadata: {name: web-1, namespace: shop, annotations: {sidecar.istio.io/bootstrapOverride: b},
+              ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: web, uid: u}]}
             spec: { {{{Pod}}} }
             ---
             apiVersion: v1
             kind: Pod
-            metadata: {name: job-1, namespace: shop, annotations: {inject.istio.io/templates: grpc-agent}, ownerReferences: [{apiVersion: batch/v1, kind: Job, name: job, uid: u}]}
+            metadata: {name: job-1, namespace: shop, annotations: {inject.istio.io/templates: grpc-agent},
+              ownerReferences: [{apiVersion: batch/v1, kind: Job, name: job, uid: u}]}
             spec: {containers: [{name: istio-proxy, image: "docker.io/istio/proxyv2:1.20.3"}]}
             ---
             apiVersion: apps/v1
@@ -315,7 +319,8 @@ public sealed class MigrationCheckTests : IDisposable
             + Release("istiod", "istiod", 1, """{"env": {"PILOT_OLD": "1"}}""", "deployed"));
         Assert.Contains(report.Findings, finding => finding.Field.Contains("PILOT_OLD", StringComparison.Ordinal));
         Assert.Equal(2, report.Unknown.Count);
-        Assert.StartsWith("Secret istio-system/sh.helm.release.v1.twice.v1: is not a release of Helm: ", report.Unknown[0].ToString(), StringComparison.Ordinal);
+        Assert.StartsWith("Secret istio-system/sh.helm.release.v1.twice.v1: is not a release of Helm: ", report.Unknown[0].ToString(),
+            StringComparison.Ordinal);
         Assert.StartsWith("Secret istio-system/sh.helm.release.v1.bomb.v1: is not a release of Helm: it has more than 32 MiB", report.Unknown[1].ToString(),
             StringComparison.Ordinal);
     }

@@ -23,7 +23,8 @@ public sealed class DefinitionJoinTests
           annotations: {helm.sh/resource-policy: keep, meta.helm.sh/release-name: istio-base} }
         spec:
           group: networking.istio.io
-          names: {kind: DestinationRule, listKind: DestinationRuleList, plural: destinationrules, singular: destinationrule, shortNames: [dr], categories: [istio-io]}
+          names: {kind: DestinationRule, listKind: DestinationRuleList, plural: destinationrules, singular: destinationrule, shortNames: [dr],
+            categories: [istio-io]}
           scope: Namespaced
           versions:
           - name: v1alpha3
@@ -43,12 +44,14 @@ public sealed class DefinitionJoinTests
                       trafficPolicy:
                         type: object
                         properties:
-                          loadBalancer: {type: object, oneOf: [{not: {anyOf: [{required: [simple]}]}}, {required: [simple]}], properties: {simple: {type: string, enum: [ROUND_ROBIN, NEWER]} } }
+                          loadBalancer: {type: object, oneOf: [{not: {anyOf: [{required: [simple]}]}}, {required: [simple]}],
+                            properties: {simple: {type: string, enum: [ROUND_ROBIN, NEWER]} } }
                   status: {type: object, x-kubernetes-preserve-unknown-fields: true}
         """;
 
     private const string Object = """
-        {"metadata": {"name": "rule", "namespace": "default"}, "spec": {"host": "a.example", "fromIstio": {"kept": "B"}, "trafficPolicy": {"loadBalancer": {"simple": "NEWER"}}}}
+        {"metadata": {"name": "rule", "namespace": "default"},
+          "spec": {"host": "a.example", "fromIstio": {"kept": "B"}, "trafficPolicy": {"loadBalancer": {"simple": "NEWER"}}}}
         """;
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
@@ -139,7 +142,10 @@ public sealed class DefinitionJoinTests
         await InstallAsync(client);
         var kind = new ResourceKind("security.istio.io", "v1", "AuthorizationPolicy", "authorizationpolicies", true);
         var policy = await CreateAsync(client, kind,
-            """{"metadata": {"name": "p", "namespace": "default"}, "selectors": {}, "spec": {"selectr": {}, "rules": [{"from": [{"source": {"unknown": ["a"]}}]}]}}""");
+            """
+                {"metadata": {"name": "p", "namespace": "default"}, "selectors": {},
+                  "spec": {"selectr": {}, "rules": [{"from": [{"source": {"unknown": ["a"]}}]}]}}
+                """);
         Assert.True(policy["selectors"] is not null && policy["spec"]!["selectr"] is not null
             && policy["spec"]!["rules"]![0]!["from"]![0]!["source"]!["unknown"] is not null,
             policy.ToJsonString());

@@ -16,7 +16,8 @@ internal static class IstioObjects
             + "install.operator.istio.io/owning-resource-namespace: istio-system";
 
     private static string Text(string revision, string suffix) => $$"""
-        {apiVersion: v1, kind: ServiceAccount, metadata: {name: istiod{{suffix}}, namespace: istio-system, labels: {app: istiod, istio.io/rev: {{revision}}, {{Labels}} } } }
+        {apiVersion: v1, kind: ServiceAccount,
+          metadata: {name: istiod{{suffix}}, namespace: istio-system, labels: {app: istiod, istio.io/rev: {{revision}}, {{Labels}} } } }
         ---
         {apiVersion: v1, kind: ServiceAccount, metadata: {name: istio-reader-service-account, namespace: istio-system,
           labels: {app: istio-reader, istio.io/rev: {{revision}}, release: istio, operator.istio.io/component: Base} } }
@@ -27,9 +28,11 @@ internal static class IstioObjects
         {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole,
          metadata: {name: istiod-clusterrole{{suffix}}-istio-system, labels: {app: istiod, istio.io/rev: {{revision}}, {{Labels}} } }, rules: [] }
         ---
-        {apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: istiod{{suffix}}, namespace: istio-system, labels: {app: istiod, istio.io/rev: {{revision}}, {{Labels}} } }, rules: [] }
+        {apiVersion: rbac.authorization.k8s.io/v1, kind: Role,
+          metadata: {name: istiod{{suffix}}, namespace: istio-system, labels: {app: istiod, istio.io/rev: {{revision}}, {{Labels}} } }, rules: [] }
         ---
-        {apiVersion: v1, kind: ConfigMap, metadata: {name: istio{{suffix}}, namespace: istio-system, labels: {istio.io/rev: {{revision}}, {{Labels}} } }, data: {mesh: "trustDomain: cluster.local"} }
+        {apiVersion: v1, kind: ConfigMap, metadata: {name: istio{{suffix}}, namespace: istio-system, labels: {istio.io/rev: {{revision}}, {{Labels}} } },
+          data: {mesh: "trustDomain: cluster.local"} }
         ---
         {apiVersion: v1, kind: ConfigMap, metadata: {name: istio-sidecar-injector{{suffix}}, namespace: istio-system,
           labels: {istio.io/rev: {{revision}}, {{Labels}} } }, data: {values: "{}", config: "templates: {}"} }
@@ -37,7 +40,8 @@ internal static class IstioObjects
         apiVersion: v1
         kind: Service
         metadata: {name: istiod{{suffix}}, namespace: istio-system, labels: {app: istiod, istio: pilot, istio.io/rev: {{revision}}, {{Labels}} } }
-        spec: {ports: [{name: https-dns, port: 15012, protocol: TCP}, {name: https-webhook, port: 443, targetPort: 15017, protocol: TCP}], selector: {app: istiod, istio.io/rev: {{revision}} } }
+        spec: {ports: [{name: https-dns, port: 15012, protocol: TCP}, {name: https-webhook, port: 443, targetPort: 15017, protocol: TCP}],
+          selector: {app: istiod, istio.io/rev: {{revision}} } }
         ---
         apiVersion: apps/v1
         kind: Deployment
@@ -102,7 +106,8 @@ internal static class IstioObjects
     internal const string Gateway = """
         apiVersion: apps/v1
         kind: Deployment
-        metadata: {name: istio-ingressgateway, namespace: istio-system, labels: {app: istio-ingressgateway, istio.io/rev: 1-24, release: istio, operator.istio.io/component: IngressGateways} }
+        metadata: {name: istio-ingressgateway, namespace: istio-system,
+          labels: {app: istio-ingressgateway, istio.io/rev: 1-24, release: istio, operator.istio.io/component: IngressGateways} }
         spec:
           selector: {matchLabels: {app: istio-ingressgateway} }
           template:

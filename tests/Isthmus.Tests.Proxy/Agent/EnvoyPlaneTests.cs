@@ -106,7 +106,10 @@ public sealed class EnvoyPlaneTests : IDisposable
     {
         Assert.SkipWhen(RealEnvoy.Find() is null, RealEnvoy.Missing);
         var settings = Settings(
-            """{"binaryPath": "/usr/local/bin/envoy", "proxyStatsMatcher": {"inclusionRegexps": [".*circuit_breakers.*"], "inclusionSuffixes": ["upstream_cx_active"]}}""",
+            """
+                {"binaryPath": "/usr/local/bin/envoy",
+                  "proxyStatsMatcher": {"inclusionRegexps": [".*circuit_breakers.*"], "inclusionSuffixes": ["upstream_cx_active"]}}
+                """,
             "") with
         {
             HistogramBuckets = """{"istiocustom": [1, 5, 10]}""",

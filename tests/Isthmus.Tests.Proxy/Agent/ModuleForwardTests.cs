@@ -74,7 +74,8 @@ public sealed class ModuleForwardTests : IAsyncDisposable
             {"config": {"reload_config": {"backoff": {"base_interval": "1s"} }, "allow_on_headers_stop_iteration": false,
               "capability_restriction_config": {"allowed_capabilities": {"fd_write": {} } },
               "vm_config": {"capability_restriction_config": {"allowed_capabilities": {"clock_time_get": {} } }, "code": {"remote": {
-                "retry_policy": {"num_retries": 2, "retry_back_off": {"base_interval": "1s"} }, "http_uri": {"uri": "{{await ServeAsync()}}", "timeout": "30s"} } } } } }
+                "retry_policy": {"num_retries": 2, "retry_back_off": {"base_interval": "1s"} }, "http_uri": {"uri": "{{await ServeAsync()}}",
+                  "timeout": "30s"} } } } } }
             """);
         await _forward.TakeAsync(Answer(Typed("envoy.extensions.filters.http.wasm.v3.Wasm", fields)), Stop);
         var config = Read<HttpWasm>(await _sent.Reader.ReadAsync(Stop)).Config;

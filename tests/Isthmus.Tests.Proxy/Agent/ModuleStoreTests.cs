@@ -286,7 +286,10 @@ public sealed class ModuleStoreTests : IDisposable
             var registry = new Registry();
             var layer = form == Layer ? Compressed(Archive("plugin.wasm", Module)) : Module;
             var manifest = Encoding.UTF8.GetBytes(
-                $$"""{"schemaVersion": 2, "layers": [{"mediaType": "application/json", "digest": "sha256:{{new string('0', 64)}}"}, {"mediaType": "{{form}}", "digest": "sha256:{{Hash(layer)}}"}]}""");
+                $$"""
+                    {"schemaVersion": 2, "layers": [{"mediaType": "application/json", "digest": "sha256:{{new string('0', 64)}}"},
+                      {"mediaType": "{{form}}", "digest": "sha256:{{Hash(layer)}}"}]}
+                    """);
             registry.ManifestHash = Hash(manifest);
             registry._server = await OriginServer.StartAsync(HttpProtocols.Http1, context =>
             {

@@ -162,7 +162,8 @@ public sealed class StatusRoutesTests
         });
         using var prober = new AppProber("127.0.0.1") { AnswerTime = TimeSpan.FromMinutes(1) };
         var routes = new StatusRoutes(AppProbe.ReadAll($$"""
-            {"/app-lifecycle/a/poststartz":{"httpGet":{"path":"/start","port":{{origin.Port}} } }, "/app-lifecycle/a/prestopz":{"httpGet":{"path":"/stop","port":{{origin.Port}} } },
+            {"/app-lifecycle/a/poststartz":{"httpGet":{"path":"/start","port":{{origin.Port}} } },
+              "/app-lifecycle/a/prestopz":{"httpGet":{"path":"/stop","port":{{origin.Port}} } },
              "/app-lifecycle/b/prestopz":{"tcpSocket":{"port":1} } }
             """), prober, () => "", new([], prober), (_, _) => ValueTask.CompletedTask, () => { }, () => { });
         Assert.Equal(503, (await CallAsync("/app-lifecycle/a/poststartz")).Status); // the kubelet does not care

@@ -41,7 +41,8 @@ public sealed class RecentRequestsTests
     {
         var clock = new ManualClock();
         var cluster = new ClusterState(ClusterDecoder.Decode(WireTypes.Strict.Parse<Cluster>($$"""
-            {"name": "up", "circuit_breakers": {"thresholds": [{"retry_budget": {"budget_percent": {"value": 50}, "min_retry_concurrency": 1 {{interval}} } }] } }
+            {"name": "up", "circuit_breakers": {"thresholds": [{"retry_budget": {"budget_percent": {"value": 50},
+              "min_retry_concurrency": 1 {{interval}} } }] } }
             """)), clock, new Random(1));
         for (var i = 0; i < 8; i++)
         {

@@ -114,7 +114,8 @@ public sealed class RetryDecisionTests
     public void A_policy_without_an_interval_has_that_of_Envoy(string policy, int first, int most)
     {
         var table = RouteDecoder.Decode(WireTypes.Strict.Parse<RouteConfiguration>($$"""
-            {"name": "r", "virtual_hosts": [{"name": "a", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "a", "retry_policy": {{policy}} } }] }] }
+            {"name": "r", "virtual_hosts": [{"name": "a", "domains": ["*"],
+              "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "a", "retry_policy": {{policy}} } }] }] }
             """));
         var settings = ((ForwardAct)Assert.Single(Assert.Single(table.Hosts).Host.Routes).Act).Retry!;
         TimeSpan Pause(RetrySettings? retry, int attempt) => RetryDecision.Pause(retry, AttemptEnd.Answered, attempt, isElsewhere: true, new Half());

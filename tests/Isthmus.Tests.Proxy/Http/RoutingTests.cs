@@ -22,7 +22,8 @@ public sealed class RoutingTests
     public void The_most_specific_domain_wins(string authority, string expected)
     {
         var table = Table("""
-            {"name": "r", "virtual_hosts": [{"name": "any", "domains": ["*"]}, {"name": "suffix", "domains": ["*.example"]}, {"name": "longer", "domains": ["*.shop.example"]},
+            {"name": "r", "virtual_hosts": [{"name": "any", "domains": ["*"]}, {"name": "suffix", "domains": ["*.example"]},
+              {"name": "longer", "domains": ["*.shop.example"]},
               {"name": "prefix", "domains": ["api.*"]}, {"name": "exact", "domains": ["shop.example"]}]}
             """);
         Assert.Equal(expected, table.Find(authority)?.Name);
@@ -107,7 +108,8 @@ public sealed class RoutingTests
     {
         var retry = ((ForwardAct)Table("""
             {"name": "r", "virtual_hosts": [{"name": "a", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "c",
-              "retry_policy": {"retry_on": "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes", "num_retries": 2, "retriable_status_codes": [503]}}}]}]}
+              "retry_policy": {"retry_on": "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes", "num_retries": 2,
+                "retriable_status_codes": [503]}}}]}]}
             """).Find("x")!.Routes[0].Act).Retry!;
         Assert.Equal(expected, RetryDecision.IsRetriable(retry, end, Head($"{method} / HTTP/1.1\r\nhost: a\r\n\r\n"), new ResponseHead(), wasReused));
         Assert.True(RetryDecision.IsRetriable(retry, AttemptEnd.Answered, Head("POST / HTTP/1.1\r\nhost: a\r\n\r\n"), new ResponseHead { Status = 503 },

@@ -62,7 +62,8 @@ public sealed class UnknownTransportTests
     [Fact]
     public void The_transport_of_a_whole_cluster_must_be_known() => Assert.Contains("internal_upstream", Assert.Throws<ResourceException>(() =>
         ClusterDecoder.Decode(WireTypes.Strict.Parse<Isthmus.Wire.Envoy.Clusters.Cluster>("""
-            {"name": "c", "type": "STATIC", "transport_socket": {"name": "internal_upstream", "typed_config": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": "unknown"} } }
+            {"name": "c", "type": "STATIC", "transport_socket": {"name": "internal_upstream",
+              "typed_config": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": "unknown"} } }
             """))).Message, StringComparison.Ordinal);
 
     [Fact]
@@ -100,14 +101,17 @@ public sealed class UnknownTransportTests
             {"name": "main_internal", "type": "STATIC",
              "load_assignment": {"cluster_name": "main_internal",
               "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"envoy_internal_address": {"server_listener_name": "main_internal"} } } }] }] },
-             "transport_socket": {"name": "internal_upstream", "typed_config": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": "unknown"} } }
+             "transport_socket": {"name": "internal_upstream",
+               "typed_config": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": "unknown"} } }
             """);
         var tunnel = WireTypes.Strict.Parse<Listener>($$$"""
-            {"name": "connect_terminate", "address": {"socket_address": {"address": "127.0.0.1", "port_value": {{{port.Number}}} } }, "filter_chains": [{"filters": [{"name": "http", "typed_config": {
+            {"name": "connect_terminate", "address": {"socket_address": {"address": "127.0.0.1", "port_value": {{{port.Number}}} } },
+              "filter_chains": [{"filters": [{"name": "http", "typed_config": {
               "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", "stat_prefix": "t", "http2_protocol_options": {"allow_connect": true},
               "route_config": {"name": "default", "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [{"match": {"connect_matcher": {} },
                 "route": {"cluster": "main_internal", "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {} }] } }] }] },
-              "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"} }] } }] }] }
+              "http_filters": [{"name": "envoy.filters.http.router",
+                "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"} }] } }] }] }
             """);
         var inner = WireTypes.Strict.Parse<Listener>("""
             {"name": "main_internal", "internal_listener": {}, "filter_chains": [{"filters": [{"name": "t", "typed_config": {
@@ -165,7 +169,9 @@ public sealed class UnknownTransportTests
             StringComparison.Ordinal);
 
     private static RbacPolicy Policy(RBAC.Types.Action action, string template) => RbacPolicy.From(WireTypes.Strict.Parse<RBAC>($$$"""
-        {"action": "{{{(action == RBAC.Types.Action.Allow ? "ALLOW" : "DENY")}}}", "policies": {"p": {"principals": [{"any": true}], "permissions": [{"uri_template": {"name": "uri-template",
-          "typed_config": {"@type": "type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig", "path_template": "{{{template}}}"} } }] } } }
+        {"action": "{{{(action == RBAC.Types.Action.Allow ? "ALLOW" : "DENY")}}}",
+          "policies": {"p": {"principals": [{"any": true}], "permissions": [{"uri_template": {"name": "uri-template",
+          "typed_config": {"@type": "type.googleapis.com/envoy.extensions.path.match.uri_template.v3.UriTemplateMatchConfig",
+            "path_template": "{{{template}}}"} } }] } } }
         """))!;
 }

@@ -29,7 +29,8 @@ public sealed partial class AuthorizerPathTests
         using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("authz")], """ "direct_response": {"status": 204} """,
             $$"""{"name": "authz", "typed_config": {"@type": "{{Type}}", {{Service(more)}} } },""");
         proxy.Endpoints("authz", authorizer.Port);
-        Assert.StartsWith("HTTP/1.1 204 ", await proxy.RawAsync("GET /orders/7?q=2 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"), StringComparison.Ordinal);
+        Assert.StartsWith("HTTP/1.1 204 ", await proxy.RawAsync("GET /orders/7?q=2 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"),
+            StringComparison.Ordinal);
         Assert.Equal(expected, Target().Match(Assert.Single(authorizer.Heard)).Groups[1].Value);
     }
 

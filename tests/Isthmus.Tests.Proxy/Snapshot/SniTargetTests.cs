@@ -10,7 +10,10 @@ namespace Isthmus.Tests.Proxy.Snapshot;
 public sealed class SniTargetTests
 {
     private const string SniCluster =
-        """{"name": "envoy.filters.network.sni_cluster", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.sni_cluster.v3.SniCluster"} },""";
+        """
+            {"name": "envoy.filters.network.sni_cluster",
+              "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.sni_cluster.v3.SniCluster"} },
+            """;
 
     [Fact]
     public void The_sni_names_the_cluster_after_each_rewrite_in_turn()
@@ -42,6 +45,7 @@ public sealed class SniTargetTests
 
     private static TcpAction Decode(string filters) => (TcpAction)ListenerDecoder.Decode(WireTypes.Strict.Parse<Listener>($$$"""
         {"name": "l", "address": {"socket_address": {"address": "127.0.0.1", "port_value": 1} }, "filter_chains": [{"filters": [{{{filters}}}
-          {"name": "t", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "x", "cluster": "BlackHoleCluster"} }] }] }
+          {"name": "t", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "x",
+            "cluster": "BlackHoleCluster"} }] }] }
         """)).Chains.All.Single().Action;
 }

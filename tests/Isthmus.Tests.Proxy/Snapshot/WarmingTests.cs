@@ -124,14 +124,21 @@ public sealed class WarmingTests
         """);
 
     private static NamedResource Endpoints(string name, int port) => Resource<ClusterLoadAssignment>(TypeUrls.Endpoints, name,
-        $$"""{"cluster_name": "{{name}}", "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": {{port}} } } } }]}]}""");
+        $$"""
+            {"cluster_name": "{{name}}",
+              "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": {{port}} } } } }]}]}
+            """);
 
     private static NamedResource Routes(string name, string prefix) => Resource<RouteConfiguration>(TypeUrls.Route, name,
-        $$"""{"name": "{{name}}", "virtual_hosts": [{"name": "v", "domains": ["*"], "routes": [{"match": {"prefix": "{{prefix}}"}, "route": {"cluster": "a"} }] }] }""");
+        $$"""
+            {"name": "{{name}}", "virtual_hosts": [{"name": "v", "domains": ["*"],
+              "routes": [{"match": {"prefix": "{{prefix}}"}, "route": {"cluster": "a"} }] }] }
+            """);
 
     private static NamedResource Listener(string name, string route, string secret) => Resource<Listener>(TypeUrls.Listener, name,
         $$"""
-        {"name": "{{name}}", "address": {"socket_address": {"address": "127.0.0.1", "port_value": 1} }, "filter_chains": [{"filters": [{"name": "h", "typed_config": {
+        {"name": "{{name}}", "address": {"socket_address": {"address": "127.0.0.1", "port_value": 1} },
+          "filter_chains": [{"filters": [{"name": "h", "typed_config": {
           "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", "rds": {"route_config_name": "{{route}}"},
           "http_filters": [{"name": "router",
             "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"} }]} }]

@@ -33,7 +33,8 @@ public sealed class ForwardProxyTests : IDisposable
         using var forward = new LoopbackProxy([LoopbackProxy.Cluster("up")], """ "route": {"cluster": "up"} """);
         forward.Endpoints("up", origin.Port);
         forward.Routes("""
-            {"name": "c", "match": {"connect_matcher": {} }, "route": {"cluster": "up", "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {} }] } }
+            {"name": "c", "match": {"connect_matcher": {} },
+              "route": {"cluster": "up", "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {} }] } }
             """);
         // Nobody listens at the address of the host.
         using var proxy = Proxy(Through(Tls, Address(forward.Port)), "127.0.0.9");
@@ -104,7 +105,8 @@ public sealed class ForwardProxyTests : IDisposable
             {"match": {"connect_matcher": {} }, "route": {"cluster": "up", "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {} }] } }
             """;
         forward.Routes($$"""
-            {"match": {"connect_matcher": {}, "headers": [{"name": ":authority", "string_match": {"exact": "{{away}}"} }] }, "direct_response": {"status": 503} }, {{every}}
+            {"match": {"connect_matcher": {}, "headers": [{"name": ":authority", "string_match": {"exact": "{{away}}"} }] },
+              "direct_response": {"status": 503} }, {{every}}
             """);
         using var proxy = new LoopbackProxy([$$"""
             {"name": "up", "type": "STATIC", "connect_timeout": "5s", "transport_socket": {{Through(Tls, Address(forward.Port))}},
@@ -169,8 +171,10 @@ public sealed class ForwardProxyTests : IDisposable
             """))).Message, StringComparison.Ordinal);
 
     private string Tls => $$"""
-        {"name": "tls", "typed_config": {"@type": "{{Extensions}}.tls.v3.UpstreamTlsContext", "sni": "far.example", "common_tls_context": {"validation_context": {
-          "trusted_ca": {"inline_string": {{JsonSerializer.Serialize(_ca.Pem)}} }, "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": "far.example"} }] } } } }
+        {"name": "tls", "typed_config": {"@type": "{{Extensions}}.tls.v3.UpstreamTlsContext", "sni": "far.example",
+          "common_tls_context": {"validation_context": {
+          "trusted_ca": {"inline_string": {{JsonSerializer.Serialize(_ca.Pem)}} }, "match_typed_subject_alt_names": [{"san_type": "DNS",
+            "matcher": {"exact": "far.example"} }] } } } }
         """;
 
     private static string Address(int port) => $$"""{"socket_address": {"address": "127.0.0.1", "port_value": {{port}}} }""";
@@ -183,8 +187,10 @@ public sealed class ForwardProxyTests : IDisposable
 
     private static LoopbackProxy Proxy(string socket, string address, string hostname = "", string endpoint = "", string locality = "", int port = 8443,
         string connectTimeout = "5s") => new([$$"""
-        {"name": "up", "type": "STATIC", "connect_timeout": "{{connectTimeout}}", "transport_socket": {{socket}}, "load_assignment": {"cluster_name": "up", "endpoints": [{
-          "lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "{{address}}", "port_value": {{port}}} } {{hostname}} } {{endpoint}} }] {{locality}} }] } }
+        {"name": "up", "type": "STATIC", "connect_timeout": "{{connectTimeout}}", "transport_socket": {{socket}},
+          "load_assignment": {"cluster_name": "up", "endpoints": [{
+          "lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "{{address}}",
+            "port_value": {{port}}} } {{hostname}} } {{endpoint}} }] {{locality}} }] } }
         """], """ "route": {"cluster": "up"} """);
 
     private static async Task<int> StatusAsync(LoopbackProxy proxy)

@@ -213,7 +213,8 @@ public sealed class MeshMetricsTests
     }
 
     private static ClusterState Cluster(string host, string name, string ns) => new(ClusterDecoder.Decode(WireTypes.Strict.Parse<Cluster>($$$$$"""
-        {"name": "inbound|80||", "type": "STATIC", "metadata": {"filter_metadata": {"istio": {"services": [{"host": "{{{{{host}}}}}", "name": "{{{{{name}}}}}", "namespace": "{{{{{ns}}}}}"}]}}}}
+        {"name": "inbound|80||", "type": "STATIC",
+          "metadata": {"filter_metadata": {"istio": {"services": [{"host": "{{{{{host}}}}}", "name": "{{{{{name}}}}}", "namespace": "{{{{{ns}}}}}"}]}}}}
         """)), TimeProvider.System, new Random(1));
 
     private static Dictionary<string, string> Labels(MeshCounts counts) => counts.Labels.Pairs.ToDictionary();

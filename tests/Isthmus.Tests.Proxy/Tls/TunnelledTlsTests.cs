@@ -37,7 +37,8 @@ public sealed class TunnelledTlsTests
         using var forward = new LoopbackProxy([LoopbackProxy.Cluster("up")], """ "route": {"cluster": "up"} """);
         forward.Endpoints("up", origin.Port);
         forward.Routes("""
-            {"name": "c", "match": {"connect_matcher": {} }, "route": {"cluster": "up", "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {} }] } }
+            {"name": "c", "match": {"connect_matcher": {} },
+              "route": {"cluster": "up", "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {} }] } }
             """);
         var cluster = new ClusterState(ClusterDecoder.Decode(WireTypes.Strict.Parse<Cluster>("""{"name": "up"}""")), TimeProvider.System, new Random(1));
         var host = new Host(new Endpoint(new IPEndPoint(IPAddress.Loopback, 1), 1, EndpointHealth.Healthy, ValueMap<string>.Empty, Workload.Unknown, false));

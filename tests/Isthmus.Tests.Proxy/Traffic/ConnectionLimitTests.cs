@@ -304,7 +304,8 @@ public sealed class ConnectionLimitTests
     /// <summary>A cluster with one connection, whose server must prove the host name of each request.</summary>
     private static LoopbackProxy Named(TestCa ca, bool http2) => new([LoopbackProxy.Cluster("up", more: $$"""
         , "circuit_breakers": {"thresholds": [{"max_connections": 1}]}
-        , "transport_socket": {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", "common_tls_context": {
+        , "transport_socket": {"name": "tls",
+          "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", "common_tls_context": {
             {{(http2 ? "\"alpn_protocols\": [\"h2\"], " : "")}} "combined_validation_context": {"default_validation_context": {},
              "validation_context_sds_secret_config": {"name": "file-root:/ca"} } } } }
         , "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",

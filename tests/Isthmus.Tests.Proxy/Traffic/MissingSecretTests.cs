@@ -176,7 +176,8 @@ public sealed class MissingSecretTests : IDisposable
     {
         var chains = servers.Select(server => $$$"""
             {"filter_chain_match": {"server_names": ["{{{server.Host}}}"], "transport_protocol": "tls"},
-             "filters": [{"name": "t", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "t", "cluster": "none"} }],
+             "filters": [{"name": "t", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+               "stat_prefix": "t", "cluster": "none"} }],
              "transport_socket": {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
                "require_client_certificate": {{{(server.Root.Length > 0 ? "true" : "false")}}},
                "common_tls_context": {"tls_certificate_sds_secret_configs": [{"name": "{{{server.Certificate}}}" {{{_servers}}} }]
@@ -184,7 +185,8 @@ public sealed class MissingSecretTests : IDisposable
             """);
         var listener = WireTypes.Strict.Parse<Listener>($$$"""
             {"name": "{{{name}}}", "address": {"socket_address": {"address": "127.0.0.1", "port_value": {{{_port.Number}}} } },
-             "listener_filters": [{"name": "envoy.filters.listener.tls_inspector", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"} }],
+             "listener_filters": [{"name": "envoy.filters.listener.tls_inspector",
+               "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"} }],
              "filter_chains": [{{{string.Join(',', chains)}}}] }
             """);
         Assert.Empty(Apply(Isthmus.Wire.Xds.TypeUrls.Cluster, []));

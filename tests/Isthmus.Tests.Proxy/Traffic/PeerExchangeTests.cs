@@ -26,10 +26,16 @@ namespace Isthmus.Tests.Proxy.Traffic;
 public sealed class PeerExchangeTests : IDisposable
 {
     private const string Exchange =
-        """{"name": "istio.metadata_exchange", "typed_config": {"@type": "type.googleapis.com/envoy.tcp.metadataexchange.config.MetadataExchange", "protocol": "istio-peer-exchange"} }""";
+        """
+            {"name": "istio.metadata_exchange",
+              "typed_config": {"@type": "type.googleapis.com/envoy.tcp.metadataexchange.config.MetadataExchange", "protocol": "istio-peer-exchange"} }
+            """;
     private const string Tls = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3";
     private const string Inspector =
-        """{"name": "envoy.filters.listener.tls_inspector", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"} }""";
+        """
+            {"name": "envoy.filters.listener.tls_inspector",
+              "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"} }
+            """;
 
     private const string Filters = ", \"filters\": [" + Exchange + "]";
 
@@ -174,7 +180,8 @@ public sealed class PeerExchangeTests : IDisposable
         _application.Start();
         Put(_server, Upstream("up", ((IPEndPoint)_application.LocalEndpoint).Port, ""));
         Put(_server, Listener("in", "INBOUND", _serverPort.Number, Inspector, exchanges ? Exchange + "," : "", $$"""
-            , "filter_chain_match": {"transport_protocol": "tls"}, "transport_socket": {"name": "tls", "typed_config": {"@type": "{{Tls}}.DownstreamTlsContext", "require_client_certificate": true,
+            , "filter_chain_match": {"transport_protocol": "tls"}, "transport_socket": {"name": "tls",
+              "typed_config": {"@type": "{{Tls}}.DownstreamTlsContext", "require_client_certificate": true,
               "common_tls_context": {"alpn_protocols": ["istio-peer-exchange", "h2", "http/1.1"], "tls_certificate_sds_secret_configs": [{"name": "default"}],
                "validation_context": {"trust_chain_verification": "ACCEPT_UNTRUSTED"} } } }
             """));
@@ -205,7 +212,8 @@ public sealed class PeerExchangeTests : IDisposable
 
     private static Listener Listener(string name, string direction, int port, string inspector, string filter, string more) =>
         WireTypes.Strict.Parse<Listener>($$"""
-        {"name": "{{name}}", "traffic_direction": "{{direction}}", "address": {"socket_address": {"address": "127.0.0.1", "port_value": {{port}}} }, "listener_filters": [{{inspector}}],
+        {"name": "{{name}}", "traffic_direction": "{{direction}}", "address": {"socket_address": {"address": "127.0.0.1", "port_value": {{port}}} },
+          "listener_filters": [{{inspector}}],
          "filter_chains": [{"filters": [{{filter}} {"name": "t",
              "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "t",
               "cluster": "up"} }] {{more}} }] }

@@ -54,7 +54,8 @@ public sealed class RequestAllocationTests
     /// <summary>The next hop learns that the request is not traced, and nobody else hears of it.</summary>
     [Fact]
     public async Task A_request_that_is_not_traced_creates_none_either() => Assert.InRange(await LeastAsync(Most, http2: false, Answers, Ask, """
-        "tracing": {"random_sampling": {"value": 0}, "provider": {"name": "z", "typed_config": {"@type": "type.googleapis.com/envoy.config.trace.v3.ZipkinConfig", "collector_cluster": "up",
+        "tracing": {"random_sampling": {"value": 0},
+          "provider": {"name": "z", "typed_config": {"@type": "type.googleapis.com/envoy.config.trace.v3.ZipkinConfig", "collector_cluster": "up",
           "collector_endpoint": "/api/v2/spans", "collector_endpoint_version": "HTTP_JSON"} } },
         """), 0, Most);
 

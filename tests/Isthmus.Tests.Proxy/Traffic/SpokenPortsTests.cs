@@ -93,7 +93,10 @@ public sealed class SpokenPortsTests
         proxy.Endpoints("none");
         using var port = new ReservedPort();
         const string Tcp =
-            """[{"name": "t", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "t", "cluster": "none"} }]""";
+            """
+                [{"name": "t", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "t",
+                  "cluster": "none"} }]
+                """;
         var inspectors = ((string[])["tls_inspector", more]).Where(name => name.Length > 0).Select(name => $$"""{"name": "envoy.filters.listener.{{name}}"}""");
         Listen(proxy, $$$"""
             {"name": "tcp", "traffic_direction": "INBOUND", "address": {"socket_address": {"address": "127.0.0.1", "port_value": {{{port.Number}}} } },
@@ -130,10 +133,13 @@ public sealed class SpokenPortsTests
             {"name": "strict", "traffic_direction": "INBOUND", "address": {"socket_address": {"address": "127.0.0.1", "port_value": {{{port.Number}}} } },
              "listener_filters": [{"name": "envoy.filters.listener.tls_inspector"}],
              "filter_chains": [{"filter_chain_match": {"transport_protocol": "tls"},
-               "filters": [{"name": "http", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+               "filters": [{"name": "http",
+                 "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
                  "stat_prefix": "in", "rds": {"config_source": {"ads": {} }, "route_config_name": "r"},
-                 "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"} }] } }],
-               "transport_socket": {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+                 "http_filters": [{"name": "envoy.filters.http.router",
+                   "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"} }] } }],
+               "transport_socket": {"name": "tls",
+                 "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
                  "common_tls_context": {"alpn_protocols": ["h2"], "tls_certificate_sds_secret_configs": [{"name": "kubernetes://none"}] } } } }] }
             """);
         using var client = new TcpClient();

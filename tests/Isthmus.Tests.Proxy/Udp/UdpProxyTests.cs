@@ -214,5 +214,8 @@ public sealed class UdpProxyTests
         """;
 
     private static string To(string cluster) =>
-        $$"""{"action": {"name": "route", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.udp.udp_proxy.v3.Route", "cluster": "{{cluster}}"} } }""";
+        $$"""
+            {"action": {"name": "route",
+              "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.udp.udp_proxy.v3.Route", "cluster": "{{cluster}}"} } }
+            """;
 }

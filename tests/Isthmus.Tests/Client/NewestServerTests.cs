@@ -24,10 +24,12 @@ public sealed class NewestServerTests : IAsyncLifetime
         ---
         {apiVersion: v1, kind: Service, metadata: {name: 1web, namespace: shop}, spec: {ports: [{name: http, port: 80}]}}
         ---
-        {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: web-1, namespace: shop, labels: {kubernetes.io/service-name: 1web}}, addressType: IPv4,
+        {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: web-1, namespace: shop, labels: {kubernetes.io/service-name: 1web}},
+          addressType: IPv4,
          ports: [{name: http, port: 80}], endpoints: [{addresses: [10.1.2.3]}]}
         ---
-        {apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: istio-sidecar-injector, labels: {app: sidecar-injector}}, webhooks: [
+        {apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration,
+          metadata: {name: istio-sidecar-injector, labels: {app: sidecar-injector}}, webhooks: [
           {name: rev.namespace.sidecar-injector.istio.io, clientConfig: {service: {name: istiod, namespace: istio-system, path: /inject}, caBundle: YQ==},
            admissionReviewVersions: [v1], sideEffects: None}]}
         ---

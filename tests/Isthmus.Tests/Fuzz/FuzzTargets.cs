@@ -58,7 +58,10 @@ internal static class FuzzTargets
             """{"exp": "soon", "nbf": -1, "aud": {"a": [1, null, true]}, "iss": 5}""",
             """{"iss": "a", "iss": "b", "crit": []}"""), bytes => Use(WebToken.Parse($"{Encode("""{"alg": "RS256", "kid": "k"}"""u8)}.{Encode(bytes)}.AAAA"))),
         ["json-web-keys"] = new(Texts(
-            """{"keys": [{"kty": "EC", "crv": "P-256", "kid": "k", "alg": "RS256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}""",
+            """
+                {"keys": [{"kty": "EC", "crv": "P-256", "kid": "k", "alg": "RS256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+                  "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}
+                """,
             """{"keys": [{"kty": "oct", "k": "AAECAwQFBgcICQoLDA0ODxAREhM", "use": "sig"}, {"kty": "RSA", "n": "AQAB", "e": "AQAB"}, 1, null]}""",
             $$"""{"keys": [{"kty": "RSA", "alg": "RS256", "kid": "k", "e": "AQAB", "n": "{{new string('x', 342)}}"}], "keys": []}"""), Keys),
     };

@@ -135,7 +135,8 @@ public sealed class RecentChangesTests
         scenario.One += """
 
             ---
-            {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: web, namespace: shop}, spec: {hosts: [orders], http: [{delegate: {name: part}}]}}
+            {apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: web, namespace: shop},
+              spec: {hosts: [orders], http: [{delegate: {name: part}}]}}
             """;
         Assert.Equal("part", Told([At(1, "VirtualService", "shop", "part"), At(1, "VirtualService", "shop", "else")], "route", "cluster x",
             scenario: scenario));

@@ -92,7 +92,8 @@ public sealed class SeenCertificateTests
         foreach (var listener in page["config_dump"]!["configs"]![2]!["dynamic_listeners"]!.AsArray())
             if (listener!["active_state"]!["listener"]!["name"]!.ToString() == "0.0.0.0_80")
                 listener["active_state"]!["listener"]!["filter_chains"] = JsonNode.Parse($$$"""
-                    [{"filters": [{"name": "tcp", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "x",
+                    [{"filters": [{"name": "tcp",
+                      "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "x",
                       "cluster": "outbound|80||{{{TraceScenario.Fqdn}}}"} }]}]
                     """);
         scenario.Client = page.ToJsonString();

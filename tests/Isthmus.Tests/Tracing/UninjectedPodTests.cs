@@ -34,7 +34,8 @@ public sealed class UninjectedPodTests
         const string settings = "{apiVersion: v1, kind: ConfigMap, metadata: {name: istio-sidecar-injector, namespace: istio-system}, data: {values: '{}'}}";
         var problem = Assert.Single(Verified("istio-injection: enabled", Pod("web-1", Owned), settings));
         Assert.Equal(("ISM2051", "cluster c1"), (problem.Code, problem.Object));
-        Assert.StartsWith("has no MutatingWebhookConfiguration that injects Pods: Pod shop/web-1 in c1 has no sidecar", problem.Message, StringComparison.Ordinal);
+        Assert.StartsWith("has no MutatingWebhookConfiguration that injects Pods: Pod shop/web-1 in c1 has no sidecar", problem.Message,
+            StringComparison.Ordinal);
         Assert.StartsWith("install again, with the file of this cluster: isthmus install -y --context=c1 -f FILE", problem.Remedy, StringComparison.Ordinal);
         const string webhook = "{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: own}, webhooks: "
             + "[{name: namespace.sidecar-injector.istio.io, clientConfig: {url: 'https://istiod.example/inject'}, namespaceSelector: {matchLabels: "

@@ -39,13 +39,15 @@ public sealed class LimitRangeAdmissionTests : IDisposable
     [Theory]
     [InlineData("Container", "\"min\": {\"cpu\": \"100m\"}", "\"requests\": {\"cpu\": \"50m\"}", "minimum cpu usage per Container is 100m, but request is 50m")]
     [InlineData("Container", "\"min\": {\"cpu\": \"100m\"}", "\"requests\": {}", "minimum cpu usage per Container is 100m.  No request is specified")]
-    [InlineData("Container", "\"max\": {\"memory\": \"1Gi\"}", "\"limits\": {\"memory\": \"2Gi\"}", "maximum memory usage per Container is 1Gi, but limit is 2Gi")]
+    [InlineData("Container", "\"max\": {\"memory\": \"1Gi\"}", "\"limits\": {\"memory\": \"2Gi\"}",
+        "maximum memory usage per Container is 1Gi, but limit is 2Gi")]
     [InlineData("Container", "\"max\": {\"memory\": \"1Gi\"}", "\"limits\": {}", "maximum memory usage per Container is 1Gi.  No limit is specified")]
     [InlineData("Container", "\"maxLimitRequestRatio\": {\"cpu\": \"2\"}", "\"requests\": {\"cpu\": \"100m\"}, \"limits\": {\"cpu\": \"300m\"}",
         "cpu max limit to request ratio per Container is 2, but provided ratio is 3.000000")]
     [InlineData("Container", "\"maxLimitRequestRatio\": {\"cpu\": \"2\"}", "\"limits\": {\"cpu\": \"300m\"}",
         "cpu max limit to request ratio per Container is 2, but no request is specified or request is 0")]
-    [InlineData("Container", "\"min\": {\"cpu\": \"100m\"}, \"max\": {\"memory\": \"1Gi\"}", "\"requests\": {\"cpu\": \"50m\"}, \"limits\": {\"memory\": \"2Gi\"}",
+    [InlineData("Container", "\"min\": {\"cpu\": \"100m\"}, \"max\": {\"memory\": \"1Gi\"}",
+        "\"requests\": {\"cpu\": \"50m\"}, \"limits\": {\"memory\": \"2Gi\"}",
         "[minimum cpu usage per Container is 100m, but request is 50m, maximum memory usage per Container is 1Gi, but limit is 2Gi]")]
     [InlineData("Pod", "\"max\": {\"cpu\": \"1\"}", "\"limits\": {\"cpu\": \"600m\"}", "maximum cpu usage per Pod is 1, but limit is 1200m")]
     [InlineData("Container", "\"max\": {\"cpu\": \"1\"}", "\"limits\": {\"cpu\": \"600m\"}", null)]
@@ -55,7 +57,8 @@ public sealed class LimitRangeAdmissionTests : IDisposable
         await RangeAsync($"{{\"type\": \"{type}\", {limits}}}");
         // Both containers ask for the same.
         Assert.Equal(why is null ? null : $"pods \"p\" is forbidden: {why}", await WhyAsync("pods", $$$"""
-            {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a", "resources": { {{{resources}}} } }, {"name": "b", "resources": { {{{resources}}} } }]}}
+            {"metadata": {"name": "p"},
+              "spec": {"containers": [{"name": "a", "resources": { {{{resources}}} } }, {"name": "b", "resources": { {{{resources}}} } }]}}
             """));
     }
 

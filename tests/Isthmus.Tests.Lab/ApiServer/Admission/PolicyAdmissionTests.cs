@@ -74,7 +74,10 @@ public sealed class PolicyAdmissionTests : IDisposable
     public async Task What_cannot_be_decided_follows_the_failure_policy(string expression, string why)
     {
         var rest =
-            $$""" "variables": [{"name": "self", "expression": "variables.self"}], "validations": [{"expression": {{JsonValue.Create(expression).ToJsonString()}}}] """;
+            $$"""
+                "variables": [{"name": "self", "expression": "variables.self"}],
+                  "validations": [{"expression": {{JsonValue.Create(expression).ToJsonString()}}}]
+                """;
         await PolicyAsync(rest);
         await BindAsync(""" "validationActions": ["Deny"] """);
         var refusal = await Assert.ThrowsAsync<ApiException>(() => JudgeAsync("""{"metadata": {"name": "x"}}"""));
@@ -112,7 +115,9 @@ public sealed class PolicyAdmissionTests : IDisposable
     public async Task Parameters_come_from_the_object_that_the_binding_names()
     {
         await PolicyAsync(
-            """ "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}, "validations": [{"expression": "object.metadata.name.size() <= int(params.data.most)"}] """);
+            """
+                "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}, "validations": [{"expression": "object.metadata.name.size() <= int(params.data.most)"}]
+                """);
         await BindAsync(""" "validationActions": ["Warn"], "paramRef": {"name": "limits", "namespace": "system", "parameterNotFoundAction": "Deny"} """);
         Assert.Contains("no params found", Assert.Single(await JudgeAsync("""{"metadata": {"name": "long-name"}}""")), StringComparison.Ordinal);
         await _rig.PutAsync(new("", "configmaps"), """{"metadata": {"name": "limits", "namespace": "system"}, "data": {"most": "5"}}""");

@@ -120,7 +120,9 @@ public sealed class QuotaAdmissionTests : IDisposable
     {
         await QuotaAsync("rq", "\"services.nodeports\": 2");
         foreach (var name in (string[])["a", "b"])
-            await _rig.PutAsync(new("", "services"), $$$"""{"metadata": {"namespace": "n", "name": "{{{name}}}"}, "spec": {"type": "ClusterIP", "ports": [{"port": 1}]} }""");
+            await _rig.PutAsync(new("", "services"), $$$"""
+                {"metadata": {"namespace": "n", "name": "{{{name}}}"}, "spec": {"type": "ClusterIP", "ports": [{"port": 1}]} }
+                """);
         await UpdateAsync("a", 2);
         var e = await Assert.ThrowsAsync<ApiException>(() => UpdateAsync("b", 1));
         Assert.Contains("requested: services.nodeports=1, used: services.nodeports=2, limited: services.nodeports=2", e.Message, StringComparison.Ordinal);

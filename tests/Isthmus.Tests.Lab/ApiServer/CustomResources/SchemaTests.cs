@@ -22,7 +22,8 @@ public sealed class SchemaTests
           "opt": {"type": "string", "nullable": true, "default": "o"},
           "either": {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "integer"}}, "oneOf": [{"required": ["a"]}, {"required": ["b"]}]},
           "servers": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"],
-            "items": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string", "pattern": "^[a-z]+$"}, "weight": {"type": "integer", "default": 100}}}},
+            "items": {"type": "object", "required": ["name"],
+              "properties": {"name": {"type": "string", "pattern": "^[a-z]+$"}, "weight": {"type": "integer", "default": 100}}}},
           "map": {"type": "object", "additionalProperties": {"type": "string"}}}}}}
         """)!);
 

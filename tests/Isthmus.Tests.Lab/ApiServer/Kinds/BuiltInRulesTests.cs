@@ -23,7 +23,8 @@ public sealed class BuiltInRulesTests : IDisposable
                 "env": [{"name": "N", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
                 "livenessProbe": {"httpGet": {"port": 80}}, "resources": {"limits": {"cpu": "1"}}}],
               "initContainers": [{"name": "i", "image": "r.test:5000/x:1"}],
-              "volumes": [{"name": "a"}, {"name": "d", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}, {"name": "f", "hostPath": {"path": "/x"}}]}}
+              "volumes": [{"name": "a"}, {"name": "d", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}},
+                {"name": "f", "hostPath": {"path": "/x"}}]}}
             """);
         var container = Json.Objects(pod.At("spec", "containers")).Single();
         Assert.Equal("Always", Json.Text(container["imagePullPolicy"]));
@@ -67,7 +68,10 @@ public sealed class BuiltInRulesTests : IDisposable
     [InlineData("", "pods", """{"spec": {"containers": [{"name": "c", "image": "x", "volumeMounts": [{"name": "nosuch", "mountPath": "/x"}]}]}}""",
         "spec.containers[0].volumeMounts[0].name: Not found: \"nosuch\"")]
     [InlineData("", "pods",
-        """{"spec": {"containers": [{"name": "c", "image": "x", "restartPolicy": "Always"}], "initContainers": [{"name": "i", "image": "x", "restartPolicy": "Never"}]}}""",
+        """
+            {"spec": {"containers": [{"name": "c", "image": "x", "restartPolicy": "Always"}],
+              "initContainers": [{"name": "i", "image": "x", "restartPolicy": "Never"}]}}
+            """,
         "spec.containers[0].restartPolicy: Forbidden: may not be set for non-init containers",
         "spec.initContainers[0].restartPolicy: Unsupported value: \"Never\": supported values: \"Always\"")]
     [InlineData("", "pods",
@@ -79,7 +83,10 @@ public sealed class BuiltInRulesTests : IDisposable
         "spec.initContainers[0].startupProbe: Forbidden: may not be set for init containers without restartPolicy=Always",
         "spec.initContainers[0].lifecycle: Forbidden: may not be set for init containers without restartPolicy=Always")]
     [InlineData("", "pods",
-        """{"spec": {"containers": [{"name": "c", "image": "x"}], "initContainers": [{"name": "i", "image": "x", "restartPolicy": "Always", "startupProbe": {}, "lifecycle": {"preStop": {}}}]}}""",
+        """
+            {"spec": {"containers": [{"name": "c", "image": "x"}],
+              "initContainers": [{"name": "i", "image": "x", "restartPolicy": "Always", "startupProbe": {}, "lifecycle": {"preStop": {}}}]}}
+            """,
         "spec.initContainers[0].startupProbe: Required value: must specify a handler type",
         "spec.initContainers[0].lifecycle.preStop: Required value: must specify a handler type")]
     [InlineData("apps", "deployments", """{"spec": {}}""", "spec.selector: Required value",

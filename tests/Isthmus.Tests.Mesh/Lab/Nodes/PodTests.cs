@@ -91,7 +91,8 @@ public sealed class PodTests
               serviceAccountName: default
               restartPolicy: Never
               initContainers:
-              - {name: one, image: host.lab.internal/rootfs, command: [sh, -c, "echo -n first > /work/deep/x"], volumeMounts: [{name: work, mountPath: /work/deep}]}
+              - {name: one, image: host.lab.internal/rootfs, command: [sh, -c, "echo -n first > /work/deep/x"],
+                  volumeMounts: [{name: work, mountPath: /work/deep}]}
               - {name: two, image: host.lab.internal/rootfs, command: [sh, -c, "echo -n -second >> /w/x"], volumeMounts: [{name: work, mountPath: /w}]}
               containers:
               - name: main

@@ -26,7 +26,7 @@ internal sealed partial class ClassDuty(
     public async Task RunAsync(CancellationToken stop)
     {
         var rounds = new Rounds(time);
-        await rounds.AfterCommitsAsync(engine, token => UpdateAsync(rounds, token), stop).ConfigureAwait(false);
+        await rounds.AfterAsync([Trigger.Commit(engine)], token => UpdateAsync(rounds, token), stop).ConfigureAwait(false);
     }
 
     private async Task<NextRound> UpdateAsync(Rounds rounds, CancellationToken stop)

@@ -42,7 +42,7 @@ internal sealed partial class GatewayDeployments(KubeClient client, DeploymentSc
     {
         await Together.RunAsync(stop,
             token => _made.RunAsync(item => Again(item.Namespace, item.Label), token), token => _parameters.RunAsync(_rounds.Tell, token),
-            token => _rounds.AfterCommitsAsync(engine, CompareAsync, token), token => _queue.RunAsync(Workers, DeployAsync, Failed, token))
+            token => _rounds.AfterAsync([Trigger.Commit(engine)], CompareAsync, token), token => _queue.RunAsync(Workers, DeployAsync, Failed, token))
             .ConfigureAwait(false);
     }
 

@@ -26,7 +26,7 @@ public sealed class IngressStatus(KubeClient client, DiscoverySettings settings,
     private readonly Refusals<OutdatedIngress> _refused = new(time);
 
     public Task RunAsync(CancellationToken stop) =>
-        _lead.RunAsync(lead => new Rounds(time).AfterCommitsAsync(engine, UpdateAsync, lead), stop);
+        _lead.RunAsync(lead => new Rounds(time).AfterAsync([Trigger.Commit(engine)], UpdateAsync, lead), stop);
 
     private async Task<NextRound> UpdateAsync(CancellationToken stop)
     {

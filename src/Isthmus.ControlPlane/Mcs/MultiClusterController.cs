@@ -23,7 +23,7 @@ public sealed partial class MultiClusterController(KubeClient client, DiscoveryS
     public Task RunAsync(CancellationToken stop)
     {
         var rounds = new Rounds(time);
-        return Together.RunAsync(stop, token => rounds.AfterCommitsAsync(engine, UpdateAsync, token), token => _slices.RunAsync(rounds.Tell, token));
+        return Together.RunAsync(stop, token => rounds.AfterAsync([Trigger.Commit(engine)], UpdateAsync, token), token => _slices.RunAsync(rounds.Tell, token));
     }
 
     private async Task<NextRound> UpdateAsync(CancellationToken stop)

@@ -15,19 +15,8 @@ public sealed class IssuerKeyStatus(KubeClient client, string cluster, PushEngin
 
     private readonly ObjectCondition _condition = new(client, MeshApi.RequestAuthentication.Resource, (Type, Reason), time, log);
 
-    public async Task RunAsync(CancellationToken stop)
-    {
-        var rounds = new Rounds(time);
-        keys.FailuresChanged += rounds.Tell;
-        try
-        {
-            await rounds.AfterCommitsAsync(engine, UpdateAsync, stop).ConfigureAwait(false);
-        }
-        finally
-        {
-            keys.FailuresChanged -= rounds.Tell;
-        }
-    }
+    public Task RunAsync(CancellationToken stop) => new Rounds(time).AfterAsync(
+        [Trigger.Commit(engine), new(tell => keys.FailuresChanged += tell, tell => keys.FailuresChanged -= tell)], UpdateAsync, stop);
 
     internal async Task<NextRound> UpdateAsync(CancellationToken stop)
     {

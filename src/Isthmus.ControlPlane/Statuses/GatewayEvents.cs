@@ -18,28 +18,18 @@ public sealed partial class GatewayEvents(KubeClient client, PushEngine engine, 
 
     internal const string CertificateReason = "InvalidCertificateRef";
 
+    private readonly ObjectCondition _status = new(client, Gateway, (ObjectCondition.ResolvedRefs, CertificateReason), time, log);
+
     private HashSet<Problem> _told = [];
 
-    public async Task RunAsync(CancellationToken stop)
-    {
-        var (rounds, status) = (new Rounds(time), new ObjectCondition(client, Gateway, (ObjectCondition.ResolvedRefs, CertificateReason), time, log));
-        engine.Published += rounds.Tell;
-        try
-        {
-            await rounds.RunAsync(ended => UpdateAsync(status, ended), stop).ConfigureAwait(false);
-        }
-        finally
-        {
-            engine.Published -= rounds.Tell;
-        }
-    }
+    public Task RunAsync(CancellationToken stop) => new Rounds(time).AfterAsync([Trigger.Publication(engine)], UpdateAsync, stop);
 
-    private async Task<NextRound> UpdateAsync(ObjectCondition status, CancellationToken stop)
+    private async Task<NextRound> UpdateAsync(CancellationToken stop)
     {
         var served = engine.Proxies.Select(proxy => proxy.Served).ToList();
         var problems = served.SelectMany(item => item.Problems).ToHashSet();
         await TellAsync(problems, stop).ConfigureAwait(false);
-        return await status.UpdateAsync(served.SelectMany(item => item.Gateways).ToHashSet(StringComparer.Ordinal), problems, stop).ConfigureAwait(false);
+        return await _status.UpdateAsync(served.SelectMany(item => item.Gateways).ToHashSet(StringComparer.Ordinal), problems, stop).ConfigureAwait(false);
     }
 
     /// <summary>Writes what is new. A problem that comes back is written again.</summary>

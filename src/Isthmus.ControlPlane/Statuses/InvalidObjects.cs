@@ -19,7 +19,7 @@ public sealed class InvalidObjects(KubeClient client, string cluster, PushEngine
     private readonly Dictionary<string, ObjectCondition> _conditions = MeshApi.Effective.Concat(MeshApi.Refused).ToDictionary(
         kind => kind.Kind, kind => new ObjectCondition(client, kind.Resource, (ObjectProblems.Condition, Reason), time, log), StringComparer.Ordinal);
 
-    public Task RunAsync(CancellationToken stop) => new Rounds(time).AfterCommitsAsync(engine, UpdateAsync, stop);
+    public Task RunAsync(CancellationToken stop) => new Rounds(time).AfterAsync([Trigger.Commit(engine)], UpdateAsync, stop);
 
     internal async Task<NextRound> UpdateAsync(CancellationToken stop)
     {

@@ -15,19 +15,8 @@ public sealed class LossStatus(KubeClient client, PushEngine engine, TimeProvide
 
     private readonly SharedCondition _condition = new(client, TelemetryStatus.Telemetry, (Type, Reason), time, log);
 
-    public async Task RunAsync(CancellationToken stop)
-    {
-        var rounds = new Rounds(time, Pause);
-        engine.LossesChanged += rounds.Tell;
-        try
-        {
-            await rounds.RunAsync(UpdateAsync, stop).ConfigureAwait(false);
-        }
-        finally
-        {
-            engine.LossesChanged -= rounds.Tell;
-        }
-    }
+    public Task RunAsync(CancellationToken stop) => new Rounds(time, Pause).AfterAsync(
+        [new(tell => engine.LossesChanged += tell, tell => engine.LossesChanged -= tell)], UpdateAsync, stop);
 
     internal async Task<NextRound> UpdateAsync(CancellationToken stop)
     {

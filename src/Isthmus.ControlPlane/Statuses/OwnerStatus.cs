@@ -20,7 +20,7 @@ public sealed class OwnerStatus(KubeClient client, string cluster, PushEngine en
 
     private sealed record Found(List<ObjectRef> Known, List<(ObjectRef Source, ObjectProblems Problems)> Claims);
 
-    public Task RunAsync(CancellationToken stop) => new Rounds(time).AfterCommitsAsync(engine, UpdateAsync, stop);
+    public Task RunAsync(CancellationToken stop) => new Rounds(time).AfterAsync([Trigger.Commit(engine)], UpdateAsync, stop);
 
     internal async Task<NextRound> UpdateAsync(CancellationToken stop)
     {

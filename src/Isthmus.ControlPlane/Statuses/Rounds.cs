@@ -21,6 +21,16 @@ internal readonly record struct NextRound(TimeSpan? After, TimeSpan NotBefore = 
         new(other.After is { } theirs && !(After <= theirs) ? theirs : After, NotBefore > other.NotBefore ? NotBefore : other.NotBefore);
 }
 
+/// <summary>An event after which a round runs.</summary>
+internal readonly record struct Trigger(Action<Action> Add, Action<Action> Remove)
+{
+    /// <summary>The mesh has changed.</summary>
+    public static Trigger Commit(PushEngine engine) => new(tell => engine.Committed += tell, tell => engine.Committed -= tell);
+
+    /// <summary>What proxies get was made.</summary>
+    public static Trigger Publication(PushEngine engine) => new(tell => engine.Published += tell, tell => engine.Published -= tell);
+}
+
 /// <summary>Work that changes make necessary: it runs at once, and for changes that follow quickly, after a pause.</summary>
 /// <param name="pause">Null: a second.</param>
 internal sealed class Rounds(TimeProvider time, TimeSpan? pause = null)
@@ -32,18 +42,18 @@ internal sealed class Rounds(TimeProvider time, TimeSpan? pause = null)
     /// <summary>Something has changed. From any thread.</summary>
     public void Tell() => _due.Tell();
 
-    /// <summary>Runs a first round, and another after each commit of an engine.</summary>
+    /// <summary>Runs a first round, and another after each of the events.</summary>
     /// <inheritdoc cref="RunAsync"/>
-    public async Task AfterCommitsAsync(PushEngine engine, Func<CancellationToken, Task<NextRound>> round, CancellationToken stop)
+    public async Task AfterAsync(IReadOnlyList<Trigger> triggers, Func<CancellationToken, Task<NextRound>> round, CancellationToken stop)
     {
-        engine.Committed += Tell;
+        foreach (var trigger in triggers) trigger.Add(Tell);
         try
         {
             await RunAsync(round, stop).ConfigureAwait(false);
         }
         finally
         {
-            engine.Committed -= Tell;
+            foreach (var trigger in triggers) trigger.Remove(Tell);
         }
     }
 

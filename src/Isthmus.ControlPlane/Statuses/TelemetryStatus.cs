@@ -21,7 +21,7 @@ public sealed class TelemetryStatus(KubeClient client, PushEngine engine, TimePr
 
     private sealed record Found(List<string> Known, List<Problem> Missing);
 
-    public Task RunAsync(CancellationToken stop) => new Rounds(time).AfterCommitsAsync(engine, UpdateAsync, stop);
+    public Task RunAsync(CancellationToken stop) => new Rounds(time).AfterAsync([Trigger.Commit(engine)], UpdateAsync, stop);
 
     internal async Task<NextRound> UpdateAsync(CancellationToken stop)
     {

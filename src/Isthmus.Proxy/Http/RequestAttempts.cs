@@ -20,14 +20,15 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
     /// <summary>What the access log says of a client that is gone.</summary>
     public const string ClientLeft = "downstream_remote_disconnect";
 
+    private readonly Lock _guard = new();
     private HttpAction _action = null!;
     private bool _countsAttempts;
-    private OpenCall _call; // guarded by Record
+    private OpenCall _call; // guarded by _guard
     private UpstreamStream? _upstream;
-    private QueuedRequest? _queued; // guarded by Record
-    private bool _mayRepeat; // guarded by Record, as _upstream is against others
-    private bool _clientLeft; // guarded by Record
-    private bool _isRelayed; // guarded by Record
+    private QueuedRequest? _queued; // guarded by _guard
+    private bool _mayRepeat; // guarded by _guard, as _upstream is against others
+    private bool _clientLeft; // guarded by _guard
+    private bool _isRelayed; // guarded by _guard
 
     /// <summary>What is known about the request.</summary>
     public TrafficRecord Record { get; } = new();
@@ -52,7 +53,7 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
     // A timer may abort the upstream at any moment; once detached it is out of the timer's reach and may return to the pool.
     internal void Attach(UpstreamStream upstream)
     {
-        lock (Record)
+        lock (_guard)
         {
             _upstream = upstream;
             _queued = null;
@@ -63,7 +64,7 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
     private void Detach()
     {
         UpstreamStream? upstream;
-        lock (Record)
+        lock (_guard)
         {
             upstream = _upstream;
             _upstream = null;
@@ -77,7 +78,7 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
     private async ValueTask ReceiveHeadAsync(UpstreamStream upstream, bool mayRepeat)
     {
         upstream.Waiting = mayRepeat ? this : null;
-        lock (Record) _mayRepeat = mayRepeat;
+        lock (_guard) _mayRepeat = mayRepeat;
         await upstream.ReceiveHeadAsync(Response).ConfigureAwait(false);
         while (Response.Status == 100)
         {
@@ -86,7 +87,7 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
         }
         if (!mayRepeat) return;
         upstream.Waiting = null;
-        lock (Record)
+        lock (_guard)
         {
             // Aborted just as the response arrived: the rest of it would never come.
             if (!_mayRepeat) throw new TransportException(TransportFailure.Aborted, "given up");
@@ -104,14 +105,14 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
         }
         catch (TransportException)
         {
-            lock (Record) _clientLeft = true;
+            lock (_guard) _clientLeft = true;
             throw;
         }
     }
 
     void IWaiting.OnSuspected(UpstreamStream of)
     {
-        lock (Record)
+        lock (_guard)
         {
             if (!_mayRepeat || _upstream != of) return;
             _mayRepeat = false;
@@ -121,7 +122,7 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
 
     void IWaiting.OnClientLeft()
     {
-        lock (Record)
+        lock (_guard)
         {
             // A request before this one may have had that client.
             if (!stream.HasClientLeft) return;
@@ -137,7 +138,7 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
 
     void IQueueing.OnQueued(QueuedRequest place)
     {
-        lock (Record)
+        lock (_guard)
         {
             _queued = place;
             if (_clientLeft || Limits.IsReached) place.Leave();
@@ -324,7 +325,7 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
     public void Arm(HttpAction action, ForwardAct act, ClusterState cluster, bool countsAttempts)
     {
         (_action, _countsAttempts) = (action, countsAttempts);
-        lock (Record)
+        lock (_guard)
         {
             (_upstream, _queued, _clientLeft, _isRelayed) = (null, null, false, false);
             _call = new(_action, connection);
@@ -337,13 +338,13 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
     public void Disarm()
     {
         stream.Waiting = null;
-        lock (Record) Limits.End();
+        lock (_guard) Limits.End();
     }
 
     /// <summary>Begins to relay the response; false when a time limit was reached before, and the client gets that as its answer.</summary>
     public bool TryRelay()
     {
-        lock (Record)
+        lock (_guard)
         {
             _isRelayed = !Limits.IsReached;
             if (!_isRelayed) End = AttemptEnd.Timeout;
@@ -353,7 +354,7 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
 
     void IWaiting.OnSecond()
     {
-        lock (Record)
+        lock (_guard)
         {
             if (Limits.Look(stream, parts.Ports.Time) is not TimeLimit.None and var limit) OnTimeout(limit);
             if (_upstream is not null) _call.Look(stream, Record, parts.Report);
@@ -363,7 +364,7 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
     /// <summary>Ends what the request waits for; called on any thread.</summary>
     public void OnTimeout(TimeLimit limit)
     {
-        lock (Record)
+        lock (_guard)
         {
             // Asked first, because what follows makes the exchange answer at once, on another thread: that answer must reach the client.
             var hasBegun = _isRelayed || stream.IsResponseStarted;

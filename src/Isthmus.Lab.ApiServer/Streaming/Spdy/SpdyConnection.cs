@@ -6,6 +6,7 @@ namespace Isthmus.Lab.ApiServer.Streaming.Spdy;
 /// <summary>
 /// The server's end of a SPDY/3.1 connection, as far as kubectl's library goes: streams opened by the client, pings,
 /// resets. That library does not support WINDOW_UPDATE and ends the connection when it receives one, so only TCP controls the flow.
+/// Since 1.31 (August 2024), kubectl speaks WebSocket first. Debian 12 has an older one: all of this folder can go when its support ends, in June 2028.
 /// </summary>
 internal sealed class SpdyConnection(Stream transport) : IDisposable
 {

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Isthmus.Testing;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.Guides;
@@ -90,11 +91,8 @@ internal sealed partial class GuideClusters
 
     internal async Task CheckAsync()
     {
-        var clock = Stopwatch.StartNew();
-        IReadOnlyList<ClusterObject> left;
         // Namespaces end in the background.
-        while ((left = await NewAsync()).Count > 0 && clock.Elapsed < Patience) await Task.Delay(500, TestContext.Current.CancellationToken);
-        Assert.Empty(left);
+        await Eventually.AnswerAsync(NewAsync, left => left.Count == 0, left => $"these are gone: {string.Join(", ", left.Select(value => value.Name))}", Patience);
     }
 
     /// <summary>What removes a mesh that a failed guide left.</summary>

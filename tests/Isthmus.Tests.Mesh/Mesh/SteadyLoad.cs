@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
+using Isthmus.Testing;
 using Isthmus.Tests.Mesh.Lab;
 using Xunit;
 
@@ -46,22 +47,19 @@ internal sealed class SteadyLoad : IAsyncDisposable
     internal async Task<TimeSpan> UntilHeardAsync(string cluster, TimeSpan cause, params string[] versions)
     {
         const int row = 20;
-        while (true)
-        {
-            var recent = _answers.Where(answer => answer.Cluster == cluster && answer.At > cause).ToList();
-            var last = recent.TakeLast(row).ToList();
-            if (last.Count == row && last.Select(answer => answer.Version).Distinct().Order().SequenceEqual(versions)) return Since(recent, versions) - cause;
-            Assert.True(Now - cause < Patience,
-                $"{cluster} did not hear {string.Join(" and ", versions)} alone within {Patience.TotalSeconds} s; last: "
-                    + $"{string.Join("; ", last.Select(answer => answer.Text))}");
-            await Task.Delay(50, TestContext.Current.CancellationToken);
-        }
+        var recent = await Eventually.AnswerAsync(
+            () => Task.FromResult(_answers.Where(answer => answer.Cluster == cluster && answer.At > cause).ToList()),
+            heard => heard.Count >= row && heard.TakeLast(row).Select(answer => answer.Version).Distinct().Order().SequenceEqual(versions),
+            heard => $"{cluster} hears {string.Join(" and ", versions)} alone; last: {string.Join("; ", heard.TakeLast(row).Select(answer => answer.Text))}",
+            Patience);
+        return Since(recent, versions) - cause;
     }
 
     /// <summary>Ends after at least this many answers, and returns them all.</summary>
     internal async Task<IReadOnlyList<LoadAnswer>> FinishAsync(int atLeast)
     {
-        while (_answers.Count < atLeast && !_callers.Any(caller => caller.IsCompleted)) await Task.Delay(100, TestContext.Current.CancellationToken);
+        await Eventually.AnswerAsync(() => Task.FromResult(_answers.Count), count => count >= atLeast || _callers.Any(caller => caller.IsCompleted),
+            count => $"{count} answers instead of {atLeast}", 5 * Patience);
         _enough = true;
         await Task.WhenAll(_callers);
         return [.. _answers];

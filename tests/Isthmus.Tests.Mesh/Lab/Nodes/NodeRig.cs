@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -14,6 +13,7 @@ using Isthmus.Lab.Nodes.Images;
 using Isthmus.Lab.Nodes.Pods;
 using Isthmus.Lab.Nodes.Probes;
 using Isthmus.Lab.Nodes.Processes;
+using Isthmus.Testing;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -93,14 +93,11 @@ internal sealed class NodeRig : IAsyncDisposable
 
     internal async Task<JsonObject> StatusAsync(string pod, Func<JsonObject, bool> wanted, double seconds = 60)
     {
-        var clock = Stopwatch.StartNew();
-        while (clock.Elapsed.TotalSeconds < seconds)
-        {
-            if (Api.Statuses.TryGetValue(pod, out var status) && wanted(status)) return status;
-            await Task.Delay(5, TestContext.Current.CancellationToken);
-        }
-        var last = Api.Statuses.GetValueOrDefault(pod)?.ToJsonString() ?? "no status";
-        throw new TimeoutException($"{pod}: {last}\nevents: {string.Join('\n', Api.Events.Select(e => $"{e["reason"]}: {e["message"]}"))}\nlogs:\n{AllLogs()}");
+        var found = await Eventually.AnswerAsync(() => Task.FromResult(Api.Statuses.GetValueOrDefault(pod)), status => status is not null && wanted(status),
+            last => $"{pod}: {last?.ToJsonString() ?? "no status"}\nevents: {string.Join('\n', Api.Events.Select(e => $"{e["reason"]}: {e["message"]}"))}\n"
+                + $"logs:\n{AllLogs()}",
+            TimeSpan.FromSeconds(seconds));
+        return found!;
     }
 
     internal Task<JsonObject> PhaseAsync(string pod, string phase) => StatusAsync(pod, status => (string?)status["phase"] == phase);

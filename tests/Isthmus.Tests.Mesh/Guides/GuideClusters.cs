@@ -92,7 +92,8 @@ internal sealed partial class GuideClusters
     internal async Task CheckAsync()
     {
         // Namespaces end in the background.
-        await Eventually.AnswerAsync(NewAsync, left => left.Count == 0, left => $"these are gone: {string.Join(", ", left.Select(value => value.Name))}", Patience);
+        await Eventually.AnswerAsync(NewAsync, left => left.Count == 0, left => $"these are gone: {string.Join(", ", left.Select(value => value.Name))}",
+            Patience);
     }
 
     /// <summary>What removes a mesh that a failed guide left.</summary>

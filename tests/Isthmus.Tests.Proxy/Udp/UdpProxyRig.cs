@@ -163,7 +163,9 @@ internal sealed class UdpClient : IDisposable
         await Eventually.TrueAsync(() =>
         {
             Send(text);
-            answer = TryReceive(TimeSpan.FromMilliseconds(500));
+            // What was sent twice may be answered twice.
+            do answer = TryReceive(TimeSpan.FromMilliseconds(500));
+            while (answer is not null && !answer.EndsWith($":{text}", StringComparison.Ordinal));
             return answer is not null;
         });
         return answer!;

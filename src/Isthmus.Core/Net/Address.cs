@@ -37,9 +37,6 @@ public readonly struct Address : IEquatable<Address>, IComparable<Address>, ISpa
     /// <summary>127.0.0.1.</summary>
     public static Address LoopbackV4 => V4(0x7F00_0001);
 
-    /// <summary>0.0.0.0.</summary>
-    public static Address AnyV4 => V4(0);
-
     public static Address V4(uint number) => new(0, Mapped | number);
 
     public static Address Of(IPAddress address)

@@ -25,7 +25,7 @@ public static class ResourceNames
     public const string InboundPassthrough = "InboundPassthroughClusterIpv4";
     public const string VirtualOutbound = "virtualOutbound";
     public const string VirtualInbound = "virtualInbound";
-    public static readonly Address AnyAddress = Address.AnyV4;
+    public static readonly Address AnyAddress = Address.V4(0);
 
     public static string Outbound(int port, string subset, string host) => string.Create(CultureInfo.InvariantCulture, $"outbound|{port}|{subset}|{host}");
 

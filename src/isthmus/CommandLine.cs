@@ -28,7 +28,7 @@ internal static class CommandLine
         ["wait"] = Proxy.Programs.WaitProgram.RunAsync,
         ["istio-iptables"] = CaptureProgram.RunAsync,
         ["install-cni"] = (args, stop) => LinuxOnly.IsAvailable ? LinuxRoles.CniAsync(args, stop) : throw LinuxOnly.Problem("install-cni"),
-        ["coredns-plugin"] = Dns.GlobalNames.CorednsPluginProgram.RunAsync,
+        ["coredns-plugin"] = Operate.GlobalNames.CorednsPluginProgram.RunAsync,
         ["dns"] = Dns.DnsProgram.RunAsync,
         ["sample"] = Samples.SampleProgram.RunAsync,
     };

@@ -1,11 +1,11 @@
 using System.Net;
 using System.Text.Json.Nodes;
-using Isthmus.Dns.GlobalNames;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Operate.GlobalNames;
 using Isthmus.Wire.Dns;
 using Xunit;
 
-namespace Isthmus.Tests.Libraries.Dns;
+namespace Isthmus.Tests.Operate.GlobalNames;
 
 public sealed class EntryTableTests
 {

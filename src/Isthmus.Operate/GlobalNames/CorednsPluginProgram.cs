@@ -6,9 +6,11 @@ using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Flags;
 using Isthmus.Core.Problems;
 using Isthmus.Dns.Plugins;
+using Isthmus.Graph.Settings;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Kubernetes.Watch;
+using Isthmus.Mesh.Config;
 using Isthmus.Wire.Dns;
 using Isthmus.Wire.Grpc;
 using Microsoft.AspNetCore.Builder;
@@ -16,7 +18,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 
-namespace Isthmus.Dns.GlobalNames;
+namespace Isthmus.Operate.GlobalNames;
 
 /// <summary><c>isthmus coredns-plugin</c>: serves the addresses of the cluster's ServiceEntries to CoreDNS' plugin
 /// <c>grpc</c> (istio-coredns-plugin).</summary>
@@ -33,7 +35,7 @@ public static class CorednsPluginProgram
     /// <summary>One second more than in istiocoredns' Corefile.</summary>
     private static readonly TimeSpan Lameduck = TimeSpan.FromSeconds(3);
 
-    private static readonly ResourceKind ServiceEntries = new("networking.istio.io", "v1beta1", "ServiceEntry", "serviceentries", true);
+    private static readonly ResourceKind ServiceEntries = MeshApi.ServiceEntry.In("v1beta1");
 
     /// <returns>0 when told to stop.</returns>
     /// <exception cref="WrongUseException">The command line is not valid.</exception>

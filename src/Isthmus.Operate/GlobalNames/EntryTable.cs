@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
 using Isthmus.Wire.Dns;
 
-namespace Isthmus.Dns.GlobalNames;
+namespace Isthmus.Operate.GlobalNames;
 
 /// <summary>The addresses of the hosts that ServiceEntries name, as of one moment.</summary>
 /// <param name="Hosts">Lower case, without final dot; a wildcard as the suffix that it stands for, with its leading dot.</param>

@@ -4,13 +4,13 @@ using System.Net.Sockets;
 using Isthmus.Dns;
 using Isthmus.Dns.Config;
 using Isthmus.Dns.Server;
-using Isthmus.Dns.GlobalNames;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Operate.GlobalNames;
 using Isthmus.Testing;
 using Isthmus.Wire.Dns;
 using Xunit;
 
-namespace Isthmus.Tests.Libraries.Dns;
+namespace Isthmus.Tests.Operate.GlobalNames;
 
 /// <summary>Both programs of istiocoredns on loopback: the DNS server with its plugin <c>grpc</c>, and the program that
 /// answers it.</summary>

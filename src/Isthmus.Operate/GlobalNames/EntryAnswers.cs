@@ -2,7 +2,7 @@ using Isthmus.Dns.Plugins;
 using Isthmus.Dns.Zones;
 using Isthmus.Wire.Dns;
 
-namespace Isthmus.Dns.GlobalNames;
+namespace Isthmus.Operate.GlobalNames;
 
 /// <summary>Answers DNS messages from the current table, and logs each query as istio-coredns-plugin does.</summary>
 public sealed class EntryAnswers(Action<string> log)

@@ -71,9 +71,23 @@ internal sealed class SharedResources
     {
         public bool Equals(EndpointInputs? a, EndpointInputs? b) => ReferenceEquals(a, b) || (a is not null && b is not null && HostInputs.Same(a, b));
 
-        public int GetHashCode(EndpointInputs inputs) => HashCode.Combine(
-            inputs.Service.Hostname, inputs.Service.Ports.Count, inputs.Rule?.Source, inputs.Endpoints.Count, inputs.SniPassthrough, inputs.From.Cluster,
-            inputs.From.Network, inputs.From.Locality);
+        /// <summary>While a host changes, what it was and what it will be are both here: they differ in little but their endpoints.</summary>
+        public int GetHashCode(EndpointInputs inputs)
+        {
+            var hash = new HashCode();
+            hash.Add(inputs.Service.Hostname);
+            hash.Add(inputs.Rule?.Source);
+            hash.Add(inputs.SniPassthrough);
+            hash.Add(inputs.From.Cluster);
+            hash.Add(inputs.From.Network);
+            hash.Add(inputs.From.Locality);
+            foreach (var endpoint in inputs.Endpoints)
+            {
+                hash.Add(endpoint.Address);
+                hash.Add(endpoint.Health);
+            }
+            return hash.ToHashCode();
+        }
     }
 
     private sealed class VirtualHostComparer : IEqualityComparer<VirtualHostInputs>
@@ -119,16 +133,16 @@ internal sealed class SharedResources
 internal static class HostInputs
 {
     public static bool Same(ClusterInputs a, ClusterInputs b) =>
-        ReferenceEquals(a.Service, b.Service) && ReferenceEquals(a.Rule, b.Rule) && ReferenceEquals(a.Mesh, b.Mesh) && a.HasMtls == b.HasMtls
-            && a.SniPassthrough == b.SniPassthrough && a.PassesDatagrams == b.PassesDatagrams && a.Identities == b.Identities && a.Members == b.Members
-            && a.Caller == b.Caller
-        || a == b;
+        ReferenceEquals(a.Service, b.Service) && ReferenceEquals(a.Rule, b.Rule) && ReferenceEquals(a.Mesh, b.Mesh)
+            ? a.HasMtls == b.HasMtls && a.SniPassthrough == b.SniPassthrough && a.PassesDatagrams == b.PassesDatagrams && a.Identities == b.Identities
+                && a.Members == b.Members && a.Caller == b.Caller
+            : a == b;
 
     public static bool Same(EndpointInputs a, EndpointInputs b) =>
         ReferenceEquals(a.Service, b.Service) && ReferenceEquals(a.Rule, b.Rule) && ReferenceEquals(a.Mesh, b.Mesh)
-            && ReferenceEquals(a.Gateways, b.Gateways) && a.SniPassthrough == b.SniPassthrough && a.PassesDatagrams == b.PassesDatagrams
-            && a.Endpoints == b.Endpoints && a.From == b.From
-        || a == b;
+            && ReferenceEquals(a.Gateways, b.Gateways)
+            ? a.SniPassthrough == b.SniPassthrough && a.PassesDatagrams == b.PassesDatagrams && a.From == b.From && a.Endpoints == b.Endpoints
+            : a == b;
 }
 
 /// <summary>Finds sets with equal resources, so that scopes that see the same keep one. Thread-safe.</summary>

@@ -28,8 +28,19 @@ public readonly struct ValueMap<T> : IEquatable<ValueMap<T>>, IReadOnlyDictionar
 
     public bool TryGetValue(string key, [MaybeNullWhen(false)] out T value) => Items.TryGetValue(key, out value);
 
-    public bool Equals(ValueMap<T> other) =>
-        Count == other.Count && Items.SequenceEqual(other.Items);
+    public bool Equals(ValueMap<T> other)
+    {
+        var (items, others) = (Items, other.Items);
+        if (ReferenceEquals(items, others)) return true;
+        if (items.Count != others.Count) return false;
+        // Pairs have no equality of their own, and that of all structs reads their fields by reflection.
+        using var next = others.GetEnumerator();
+        foreach (var (key, value) in items)
+        {
+            if (!next.MoveNext() || key != next.Current.Key || !EqualityComparer<T>.Default.Equals(value, next.Current.Value)) return false;
+        }
+        return true;
+    }
 
     public override bool Equals(object? obj) => obj is ValueMap<T> other && Equals(other);
 

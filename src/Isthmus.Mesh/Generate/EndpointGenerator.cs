@@ -155,7 +155,8 @@ public static class EndpointGenerator
 
     /// <summary>By the text of their addresses.</summary>
     private static IEnumerable<(EndpointAddress Address, int Port, ulong Weight)> InOrder(Dictionary<(EndpointAddress Address, int Port), ulong> gateways) =>
-        gateways.OrderBy(gateway => gateway.Key.Address.ToString(), StringComparer.Ordinal).ThenBy(gateway => gateway.Key.Port)
+        gateways.Count == 1 ? gateways.Select(gateway => (gateway.Key.Address, gateway.Key.Port, gateway.Value))
+        : gateways.OrderBy(gateway => gateway.Key.Address.ToString(), StringComparer.Ordinal).ThenBy(gateway => gateway.Key.Port)
             .Select(gateway => (gateway.Key.Address, gateway.Key.Port, Weight: gateway.Value));
 
     /// <summary>Reached at its own address: same network, unknown network, or a network without any known gateway. As in Istio, a proxy

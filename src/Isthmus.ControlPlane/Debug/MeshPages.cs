@@ -148,7 +148,8 @@ internal static class MeshPages
             ["conflicts"] = mesh.Graph.Conflicts,
             ["collections"] = new JsonArray([.. mesh.Graph.Nodes.Select(node => (JsonNode)new JsonObject
             {
-                ["name"] = node.Name, ["items"] = node.Count, ["failures"] = node.Failures, ["lastFailure"] = node.LastFailure?.Message,
+                ["name"] = node.Name, ["items"] = node.Count, ["transforms"] = node.Transforms, ["failures"] = node.Failures,
+                ["lastFailure"] = node.LastFailure?.Message,
                 ["conflicts"] = new JsonArray([.. node.Conflicts.Take(MostConflicts).Select(conflict => (JsonNode)new JsonObject
                 {
                     ["key"] = conflict.Key, ["holder"] = conflict.Holder,

@@ -1,16 +1,18 @@
 namespace Isthmus.Core.Live;
 
 /// <summary>Passed to a transform: the only way to read anything but its own input, so that every dependency is known.</summary>
-public sealed class Reader
+public class Reader
 {
-    /// <summary>Reads what is there now: nothing runs again when it changes. May be used by any thread.</summary>
-    public static Reader Now { get; } = new(int.MaxValue, null);
-
-    private readonly List<Action> _forget = [];
-    private readonly Action? _markDirty;
     private readonly int _rank;
+    private List<Dependency>? _dependencies;
 
-    internal Reader(int rank, Action? markDirty) => (_rank, _markDirty) = (rank, markDirty);
+    internal Reader(int rank) => _rank = rank;
+
+    /// <summary>Reads what is there now: nothing runs again when it changes. May be used by any thread.</summary>
+    public static Reader Now { get; } = new(int.MaxValue);
+
+    /// <summary>Whether something runs again when what was read changes.</summary>
+    internal virtual bool Follows => false;
 
     /// <summary>The item under <paramref name="key"/>, or default; the transform runs again when it changes.</summary>
     public T? Get<TKey, T>(Live<TKey, T> from, TKey key)
@@ -18,14 +20,31 @@ public sealed class Reader
         where T : IEquatable<T>
     {
         if (from.Rank >= _rank) throw new InvalidOperationException("A transform may only read collections created before its own.");
-        if (_markDirty is not { } markDirty) return from.Items.TryGetValue(key, out var item) ? item : default;
-        _forget.Add(() => from.Forget(key, markDirty));
-        return from.Read(key, markDirty);
+        if (!Follows) return from.Items.TryGetValue(key, out var item) ? item : default;
+        (_dependencies ??= new(1)).Add(new Dependency<TKey, T>(from, key));
+        return from.Read(key, this);
+    }
+
+    /// <summary>Something that was read has changed.</summary>
+    internal virtual void MarkDirty()
+    {
     }
 
     internal void Dispose()
     {
-        foreach (var forget in _forget) forget();
+        foreach (var dependency in _dependencies ?? []) dependency.Drop(this);
+    }
+
+    private abstract class Dependency
+    {
+        internal abstract void Drop(Reader reader);
+    }
+
+    private sealed class Dependency<TKey, T>(Live<TKey, T> from, TKey key) : Dependency
+        where TKey : notnull
+        where T : IEquatable<T>
+    {
+        internal override void Drop(Reader reader) => from.Forget(key, reader);
     }
 }
 
@@ -45,6 +64,14 @@ internal sealed class Derived<TInKey, TIn, TKey, T> : Live<TKey, T>
     private sealed record Made(KeyValuePair<TKey, T>[] Outputs, Reader Reads, bool IsKept)
     {
         public T Get(TKey key) => Outputs.Last(output => EqualityComparer<TKey>.Default.Equals(output.Key, key)).Value;
+    }
+
+    /// <summary>Reads for one input.</summary>
+    private sealed class Following(Derived<TInKey, TIn, TKey, T> owner, TInKey key) : Reader(owner.Rank)
+    {
+        internal override bool Follows => true;
+
+        internal override void MarkDirty() => owner._dirty.Add(key);
     }
 
     internal Derived(Live<TInKey, TIn> input, Func<Reader, TIn, IEnumerable<KeyValuePair<TKey, T>>> transform, string name)
@@ -86,8 +113,9 @@ internal sealed class Derived<TInKey, TIn, TKey, T> : Live<TKey, T>
         before?.Reads.Dispose();
         if (_input.Items.TryGetValue(key, out var input))
         {
-            var reader = new Reader(Rank, () => _dirty.Add(key));
+            var reader = new Following(this, key);
             var made = Transform(reader, input, before);
+            Transforms++;
             _made[key] = made;
             var outputs = made.Outputs;
             foreach (var output in outputs) _claims.Add(output.Key, key, Graph.Revision);
@@ -143,7 +171,7 @@ internal sealed class Derived<TInKey, TIn, TKey, T> : Live<TKey, T>
         {
             try
             {
-                fresh[key] = [.. _transform(new Reader(Rank, null), input)];
+                fresh[key] = [.. _transform(new Reader(Rank), input)];
             }
             catch (Exception)
             {

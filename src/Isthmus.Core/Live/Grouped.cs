@@ -54,7 +54,9 @@ internal sealed class Grouped<TInKey, TIn, TGroup> : Live<TGroup, ValueList<TIn>
     {
         try
         {
-            return [.. _groupsOf(item).Distinct()];
+            // Most items are in one group.
+            var groups = _groupsOf(item);
+            return groups is TGroup[] { Length: < 2 } few ? few : [.. groups.Distinct()];
         }
         catch (Exception bug)
         {

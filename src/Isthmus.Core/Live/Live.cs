@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 
 namespace Isthmus.Core.Live;
 
@@ -12,7 +13,8 @@ public abstract class Live<TKey, T> : LiveNode
 {
     private static readonly HashSet<TKey> None = [];
 
-    private readonly Dictionary<TKey, HashSet<Action>> _readers = [];
+    /// <summary>A <see cref="Reader"/>, as of most keys, or a set of them.</summary>
+    private readonly Dictionary<TKey, object> _readers = [];
     private volatile ImmutableDictionary<TKey, T> _items = ImmutableDictionary<TKey, T>.Empty;
     private HashSet<TKey> _changed = None;
 
@@ -41,20 +43,24 @@ public abstract class Live<TKey, T> : LiveNode
             if (ReferenceEquals(_changed, None)) _changed = [];
             _changed.Add(key);
             if (!_readers.TryGetValue(key, out var readers)) continue;
-            foreach (var markDirty in readers.ToArray()) markDirty();
+            if (readers is Reader one) one.MarkDirty();
+            else foreach (var reader in (HashSet<Reader>)readers) reader.MarkDirty();
         }
         _items = items.ToImmutable();
     }
 
-    internal T? Read(TKey key, Action markDirty)
+    internal T? Read(TKey key, Reader reader)
     {
-        (_readers.TryGetValue(key, out var set) ? set : _readers[key] = []).Add(markDirty);
+        ref var readers = ref CollectionsMarshal.GetValueRefOrAddDefault(_readers, key, out _);
+        if (readers is HashSet<Reader> set) set.Add(reader);
+        else readers = readers is null || readers == reader ? reader : new HashSet<Reader> { (Reader)readers, reader };
         return _items.GetValueOrDefault(key);
     }
 
-    internal void Forget(TKey key, Action markDirty)
+    internal void Forget(TKey key, Reader reader)
     {
-        if (_readers.TryGetValue(key, out var set) && set.Remove(markDirty) && set.Count == 0) _readers.Remove(key);
+        if (!_readers.TryGetValue(key, out var readers)) return;
+        if (readers == reader || (readers is HashSet<Reader> set && set.Remove(reader) && set.Count == 0)) _readers.Remove(key);
     }
 
     internal override void Settle() => _changed = None;

@@ -67,6 +67,9 @@ public abstract class LiveNode(LiveGraph graph, string name)
 
     public long Failures { get; private set; }
 
+    /// <summary>How often its transform has run: what changes cost.</summary>
+    public long Transforms { get; private protected set; }
+
     /// <summary>The last failure of a transform, or null.</summary>
     public Exception? LastFailure { get; private set; }
 

@@ -188,9 +188,7 @@ internal sealed class EndpointDerivation(
     /// <summary>WorkloadEntries that a Service of their own cluster selects in addition to its Pods.</summary>
     public EndpointSet? OfWorkloads(Reader read, ClusterService service)
     {
-        if (service.Selector.Count == 0) return null;
-        var selected = read.Get(workloads.ByNamespace, service.Namespace)
-            .Where(workload => !workload.IsPod && workload.Cluster == service.Cluster && Selectors.Matches(service.Selector, workload.Labels)).ToList();
+        var selected = workloads.EntriesOf(read, service).ToList();
         if (selected.Count == 0) return null;
         return new(service.Hostname, selected.Select(workload => OfEntryWorkload(read, service.Hostname, service.Ports, workload, Around(read, workload)) with
         {

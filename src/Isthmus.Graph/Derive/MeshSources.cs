@@ -1,3 +1,4 @@
+using Isthmus.Core.Collections;
 using Isthmus.Core.Live;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Model.GatewayApi;
@@ -87,28 +88,45 @@ public sealed class MeshSources(LiveGraph graph)
 /// <summary>What calls and is called, by how it is looked up.</summary>
 internal sealed class WorkloadIndex
 {
+    private readonly Live<LabelKey, ValueList<Workload>> _entriesByLabel;
+
     public WorkloadIndex(MeshSources sources)
     {
+        var entries = sources.WorkloadEntries.Derive((_, entry) => (KeyValuePair<ObjectRef, Workload>[])[new(entry.Source, Workload.Of(entry))],
+            "workloads of entries");
         All = sources.Pods.Derive((_, pod) => (KeyValuePair<ObjectRef, Workload>[])[new(pod.Source, Workload.Of(pod))], "workloads of pods")
-            .UnionWith(sources.WorkloadEntries.Derive((_, entry) => (KeyValuePair<ObjectRef, Workload>[])[new(entry.Source, Workload.Of(entry))],
-                "workloads of entries"),
-                "workloads");
+            .UnionWith(entries, "workloads");
+        _entriesByLabel = entries.GroupByMany(
+            workload => workload.Labels.Select(label => new LabelKey(workload.Cluster, workload.Namespace, label.Key, label.Value)),
+            "workloads of entries by label");
         ByNamespace = All.GroupBy(workload => workload.Namespace, "workloads by namespace");
         Machines = All.GroupByMany(workload => workload is { IsPod: false, ServiceAccount.Length: > 0 } ? [workload.Account] : (IEnumerable<AccountKey>)[],
             "machines by account");
     }
 
+    /// <summary>The WorkloadEntries that a Service selects. All Services ask for theirs, so none depends on a Pod, nor on an entry that lacks its first label.
+    /// </summary>
+    public IEnumerable<Workload> EntriesOf(Reader read, ClusterService service)
+    {
+        if (service.Selector.Count == 0) return [];
+        var (name, value) = service.Selector.Items.First();
+        return read.Get(_entriesByLabel, new LabelKey(service.Cluster, service.Namespace, name, value))
+            .Where(workload => Selectors.Matches(service.Selector, workload.Labels));
+    }
+
     public Live<ObjectRef, Workload> All { get; }
 
-    public Live<string, Core.Collections.ValueList<Workload>> ByNamespace { get; }
+    public Live<string, ValueList<Workload>> ByNamespace { get; }
 
     /// <summary>Those outside of Kubernetes, by the account that they run as.</summary>
-    public Live<AccountKey, Core.Collections.ValueList<Workload>> Machines { get; }
+    public Live<AccountKey, ValueList<Workload>> Machines { get; }
+
+    private readonly record struct LabelKey(string Cluster, string Namespace, string Name, string Value);
 }
 
 /// <summary>Indexes of Istio resources, by how they are looked up.</summary>
 internal sealed class PolicyIndex(MeshSources sources)
 {
-    public Live<string, Core.Collections.ValueList<PeerAuthentication>> PeersByNamespace { get; } =
+    public Live<string, ValueList<PeerAuthentication>> PeersByNamespace { get; } =
         sources.PeerAuthentications.GroupBy(policy => policy.Namespace, "peer authentications by namespace");
 }

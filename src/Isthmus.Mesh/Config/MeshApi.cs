@@ -14,7 +14,7 @@ public static class MeshApi
     internal static readonly string[] BuiltInGroups =
     [
         "", "apps", "discovery.k8s.io", "networking.k8s.io", "admissionregistration.k8s.io", "apiextensions.k8s.io",
-        "certificates.k8s.io",
+        "certificates.k8s.io", "apiregistration.k8s.io",
     ];
 
     public static readonly KindDescriptor Namespace = new("", "Namespace", "namespaces", "v1")
@@ -114,6 +114,11 @@ public static class MeshApi
         "admissionregistration.k8s.io", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", "v1")
     {
         IsNamespaced = false, Uses = AnalysisIfAllowed | BugReport,
+    };
+
+    public static readonly KindDescriptor ApiService = new("apiregistration.k8s.io", "APIService", "apiservices", "v1")
+    {
+        IsNamespaced = false, IsDiscovered = true, Need = KindNeed.Nowhere, Uses = AnalysisIfAllowed | BugReport,
     };
 
     // Every account may read them where they are served.
@@ -279,7 +284,7 @@ public static class MeshApi
         Gateway, VirtualService, DestinationRule, ServiceEntry, WorkloadEntry, WorkloadGroup, Sidecar, EnvoyFilter, ProxyConfig,
         PeerAuthentication, AuthorizationPolicy, RequestAuthentication, Telemetry, WasmPlugin, TrafficExtension, IstioOperator,
         Ingress, IngressClass, NetworkPolicy, AdminNetworkPolicy, CustomResourceDefinition, MutatingWebhookConfiguration, ValidatingWebhookConfiguration,
-        ServiceExport, ServiceImport,
+        ApiService, ServiceExport, ServiceImport,
         GatewayClass, ApiGateway, HttpRoute, GrpcRoute, TlsRoute, TcpRoute, UdpRoute, ListenerSet, BackendTlsPolicy, ReferenceGrant,
         BackendTrafficPolicy, ApiMesh, ClusterTrustBundle,
     ];

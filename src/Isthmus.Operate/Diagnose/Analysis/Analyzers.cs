@@ -95,6 +95,7 @@ public static class Analyzers
         PolicyPlaces.Analyzer,
         PassingPolicies.Analyzer,
         RefusedProbes.Analyzer,
+        ApiServerCalls.Analyzer,
         UnmatchedSelectors.Analyzer,
         SelectorConflicts.Sidecars,
         SelectorConflicts.DefaultSidecars,

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
 using MtlsMode = Isthmus.Mesh.Model.MtlsMode;
@@ -8,7 +7,7 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>Health checks of the kubelet that the proxy refuses, because they come without mutual TLS. Pure.</summary>
 public static class RefusedProbes
 {
-    private const string Traffic = "traffic.sidecar.istio.io/", Rewritten = "/app-health/";
+    private const string Rewritten = "/app-health/";
 
     public static Analyzer Analyzer
     {
@@ -27,7 +26,7 @@ public static class RefusedProbes
     /// <summary>The checks of a Pod that its proxy refuses, with the paths of their fields.</summary>
     /// <param name="mode">The mode of mutual TLS at a port of the Pod.</param>
     public static IEnumerable<(string Path, int Port)> Of(Pod pod, Func<int, MtlsMode> mode) =>
-        Probes(pod).Where(probe => mode(probe.Port) == MtlsMode.Strict && IsCaptured(pod, probe.Port));
+        Probes(pod).Where(probe => mode(probe.Port) == MtlsMode.Strict && AcceptedTls.IsCaptured(pod, probe.Port));
 
     /// <summary>Those that send requests. A connection alone (tcpSocket) is accepted, whatever follows.</summary>
     private static IEnumerable<(string Path, int Port)> Probes(Pod pod)
@@ -44,15 +43,5 @@ public static class RefusedProbes
                 if (probe?.Grpc is { } grpc) yield return ($"spec.containers[{i}].{name}.grpc", grpc.Port);
             }
         }
-    }
-
-    private static bool IsCaptured(Pod pod, int port)
-    {
-        var text = port.ToString(CultureInfo.InvariantCulture);
-        return !Lists("excludeInboundPorts").Contains(text)
-            && (Lists("includeInboundPorts") is { Length: 0 } or ["*"] || Lists("includeInboundPorts").Contains(text));
-
-        string[] Lists(string name) =>
-            pod.Metadata.Annotations.GetValueOrDefault(Traffic + name, "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
     }
 }

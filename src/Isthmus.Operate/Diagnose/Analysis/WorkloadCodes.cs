@@ -43,4 +43,9 @@ public static class WorkloadCodes
         "hostAliases of a Pod give the name of a Service another address than the Service has. They come before any DNS, so that calls of that name go "
             + "elsewhere.",
         "Remove the name from hostAliases.");
+
+    public static readonly AnalysisCode ApiServerRefused = new("ISM1557", "ApiServerRefused", Severity.Error,
+        "The API server calls a Service for an APIService or a webhook, and the proxy of its Pods demands mutual TLS. API servers have no certificate of the "
+            + "mesh, so that every such call fails: the API is unavailable, or objects cannot be written.",
+        "Set DISABLE or PERMISSIVE for the port in portLevelMtls of a PeerAuthentication, or leave the port out with excludeInboundPorts.");
 }

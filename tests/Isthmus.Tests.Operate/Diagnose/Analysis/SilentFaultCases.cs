@@ -36,6 +36,14 @@ internal static class SilentFaultCases
         new("ISM1434", "c1 Pod shop/web-1 spec.containers[0].readinessProbe.httpGet",
             Join(Rerouted, Probed("/healthz", "traffic.sidecar.istio.io/includeInboundPorts: '8080'"), Strict("STRICT")),
             Join(Rerouted, Probed("/healthz", "traffic.sidecar.istio.io/excludeInboundPorts: '8080'"), Strict("STRICT")), "always fails"),
+        new("ISM1557", "c1 APIService v1.shop spec.service", Join(Rerouted, Strict("STRICT"), Api), Join(Rerouted, Strict("PERMISSIVE"), Api),
+            "calls port 80 of Service shop/web without mutual TLS, which the proxy of Pod shop/web-1 demands there", Remedy: "portLevelMtls"),
+        new("ISM1557", "c1 APIService v1.shop spec.service",
+            Join(Rerouted, Strict("STRICT"), Probed("/app-health/app/readyz", "traffic.sidecar.istio.io/excludeInboundPorts: '9090'"), Api),
+            Join(MeshText.Root, Namespace("shop"), Service("shop", "web", "app: web", Http), Strict("STRICT"),
+                Probed("/app-health/app/readyz", "traffic.sidecar.istio.io/excludeInboundPorts: '8080'"), Api), "every call fails"),
+        new("ISM1557", "c1 ValidatingWebhookConfiguration checks webhooks[1].clientConfig.service", Join(Rerouted, Strict("STRICT"), Checks),
+            Join(Rerouted, Strict("STRICT"), Level(8080), Checks), "calls port 80 of Service shop/web"),
         new("ISM1436", "c1 VirtualService shop/web spec.http", Join(Bytes("tcp"), Istio("VirtualService", "shop", "web", Aborts)),
             Join(Bytes("http"), Istio("VirtualService", "shop", "web", Aborts)), "80 (TCP)"),
         new("ISM1436", "c1 VirtualService shop/web spec.http", Join(Bytes("tls"), Istio("VirtualService", "shop", "web", Aborts)),
@@ -213,4 +221,11 @@ internal static class SilentFaultCases
     private static string Level(int port) =>
         Istio("PeerAuthentication", "shop", "web",
             $"selector: {{matchLabels: {{app: web}} }}, mtls: {{mode: STRICT}}, portLevelMtls: {{ '{port}': {{mode: DISABLE}} }}");
+
+    private const string Api = "{apiVersion: apiregistration.k8s.io/v1, kind: APIService, metadata: {name: v1.shop}, "
+        + "spec: {group: shop, version: v1, service: {namespace: shop, name: web, port: 80} } }";
+
+    private const string Checks = "{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingWebhookConfiguration, metadata: {name: checks}, "
+        + "webhooks: [{name: a.shop.example, clientConfig: {url: 'https://shop.example'} }, "
+        + "{name: b.shop.example, clientConfig: {service: {namespace: shop, name: web, port: 80} } }]}";
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Isthmus.Core.Collections;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Model;
@@ -8,8 +7,6 @@ namespace Isthmus.Operate.Diagnose.Analysis;
 /// <summary>What TLS workloads accept, by the PeerAuthentications that apply to them. Pure.</summary>
 internal static class AcceptedTls
 {
-    private const string Traffic = "traffic.sidecar.istio.io/";
-
     /// <summary>The cluster whose PeerAuthentications apply to workloads: their own one, or that of their control plane.</summary>
     internal static ConfigCluster Owner(MeshSnapshot mesh, ClusterWorkloads area) =>
         mesh.Clusters.FirstOrDefault(config => config.Cluster != area.Cluster && config.Reach.Contains(area))
@@ -32,15 +29,4 @@ internal static class AcceptedTls
         int.TryParse(port, out var number)
             ? number
             : containers.SelectMany(container => container.Ports).FirstOrDefault(candidate => port.Length > 0 && candidate.Name == port)?.Number;
-
-    /// <summary>Whether the annotations of a Pod leave a port to its proxy.</summary>
-    internal static bool IsCaptured(Pod pod, int port)
-    {
-        var text = port.ToString(CultureInfo.InvariantCulture);
-        return !Lists("excludeInboundPorts").Contains(text)
-            && (Lists("includeInboundPorts") is { Length: 0 } or ["*"] || Lists("includeInboundPorts").Contains(text));
-
-        string[] Lists(string name) =>
-            pod.Metadata.Annotations.GetValueOrDefault(Traffic + name, "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-    }
 }

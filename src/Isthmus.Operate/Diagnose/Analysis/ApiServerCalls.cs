@@ -31,7 +31,7 @@ public static class ApiServerCalls
                 + "call fails"));
 
     private static bool Refuses(ConfigCluster owner, Workload workload, int port) =>
-        workload is { HasProxy: true, Pod: { Spec.HostNetwork: false } pod } && AcceptedTls.IsCaptured(pod, port)
+        workload is { HasProxy: true, Pod: { Spec.HostNetwork: false } pod } && !ExcludedPorts.Bypasses(pod, port)
             && AcceptedTls.Of(owner, workload).ForPort(port) == MtlsMode.Strict;
 
     private static IEnumerable<Call> OfApis(ClusterInventory cluster) =>

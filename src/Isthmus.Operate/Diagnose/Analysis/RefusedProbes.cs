@@ -26,7 +26,7 @@ public static class RefusedProbes
     /// <summary>The checks of a Pod that its proxy refuses, with the paths of their fields.</summary>
     /// <param name="mode">The mode of mutual TLS at a port of the Pod.</param>
     public static IEnumerable<(string Path, int Port)> Of(Pod pod, Func<int, MtlsMode> mode) =>
-        Probes(pod).Where(probe => mode(probe.Port) == MtlsMode.Strict && AcceptedTls.IsCaptured(pod, probe.Port));
+        Probes(pod).Where(probe => mode(probe.Port) == MtlsMode.Strict && !ExcludedPorts.Bypasses(pod, probe.Port));
 
     /// <summary>Those that send requests. A connection alone (tcpSocket) is accepted, whatever follows.</summary>
     private static IEnumerable<(string Path, int Port)> Probes(Pod pod)

@@ -36,6 +36,11 @@ internal static class SilentFaultCases
         new("ISM1434", "c1 Pod shop/web-1 spec.containers[0].readinessProbe.httpGet",
             Join(Rerouted, Probed("/healthz", "traffic.sidecar.istio.io/includeInboundPorts: '8080'"), Strict("STRICT")),
             Join(Rerouted, Probed("/healthz", "traffic.sidecar.istio.io/excludeInboundPorts: '8080'"), Strict("STRICT")), "always fails"),
+        // What is excluded counts only where no ports are included, and an empty list includes none.
+        new("ISM1434", "c1 Pod shop/web-1 spec.containers[0].readinessProbe.httpGet",
+            Join(Rerouted, Probed("/healthz", "traffic.sidecar.istio.io/includeInboundPorts: '8080', traffic.sidecar.istio.io/excludeInboundPorts: '8080'"),
+                Strict("STRICT")),
+            Join(Rerouted, Probed("/healthz", "traffic.sidecar.istio.io/includeInboundPorts: ''"), Strict("STRICT")), "the proxy demands there (STRICT)"),
         new("ISM1557", "c1 APIService v1.shop spec.service", Join(Rerouted, Strict("STRICT"), Api), Join(Rerouted, Strict("PERMISSIVE"), Api),
             "calls port 80 of Service shop/web without mutual TLS, which the proxy of Pod shop/web-1 demands there", Remedy: "portLevelMtls"),
         new("ISM1557", "c1 APIService v1.shop spec.service",

@@ -47,9 +47,10 @@ internal sealed record ClusterSnapshot(
     string Name, ClusterKind Kind, string AssignmentName, TimeSpan ConnectTimeout, BalancingPolicy Policy, bool WeightLocalities,
     double? PanicThreshold, CircuitLimits Limits, OutlierSettings? Outlier, ValueList<SocketMatch> SocketMatches, ConnectSteps Steps,
     UpstreamHttp Http, IPAddress? BindAddress, LoadAssignment? Inline, ValueList<DnsTarget> DnsTargets, TimeSpan DnsRefresh,
-    int MaxRequestsPerConnection, TimeSpan IdleTimeout, KeepaliveSettings? Keepalive, ServiceName Service, ValueList<string> Notes, Cluster Resource)
+    int MaxRequestsPerConnection, TimeSpan IdleTimeout, KeepaliveSettings? Keepalive, ServiceName Service, ValueList<string> Notes, ByteString Bytes)
 {
-    private ByteString? _bytes;
+    /// <summary>Read again from its bytes: only dumps, traces and reports ask for it, and there may be thousands of clusters.</summary>
+    public Cluster Resource => Cluster.Parser.ParseFrom(Bytes);
 
     /// <summary>Age at which a connection takes no more requests; zero: no limit.</summary>
     public TimeSpan MaxConnectionDuration { get; init; }
@@ -89,18 +90,13 @@ internal sealed record ClusterSnapshot(
     public bool TellsClients { get; } = SocketMatches.Select(match => match.Steps).Append(Steps).Any(steps => steps.TellsClients);
 
     /// <summary>TCP connections may exchange metadata with the host before their first byte.</summary>
-    public bool ExchangesMetadata { get; } = Resource.Filters.Any(filter => filter.Name == "istio.metadata_exchange");
+    public bool ExchangesMetadata { get; init; }
 
     /// <summary>Its hosts are not in the mesh: the control plane says so, or knows none of them.</summary>
-    public bool IsExternal { get; } = Resource.Name is "PassthroughCluster" or "AllowAnyDynamicDNSCluster"
-        || (Resource.Metadata?.FilterMetadata.TryGetValue("istio", out var istio) == true && istio.Fields.TryGetValue("external", out var external)
-            && external.BoolValue);
+    public bool IsExternal { get; init; }
 
     /// <summary>TLS to its hosts is not the mesh's, so they get the cluster's protocols (ALPN), and not those that listeners choose for the mesh.</summary>
-    public bool KeepsAlpn { get; } = Resource.Metadata?.FilterMetadata.TryGetValue("istio", out var mesh) == true
-        && mesh.Fields.TryGetValue("alpn_override", out var overrides) && overrides.StringValue == "false";
-
-    public ByteString Bytes => _bytes ??= Resource.ToByteString();
+    public bool KeepsAlpn { get; init; }
 
     public IEnumerable<string> Secrets => SocketMatches.Select(m => m.Steps.Tls).Append(Steps.Tls).SelectMany(t => t?.Secrets ?? []).Distinct();
 

@@ -19,7 +19,7 @@ internal sealed class ClusterState
     private readonly OutlierDetector? _outliers;
     private readonly Warmup? _warmup;
     private readonly RecentRequests? _recent;
-    private readonly ConcurrentDictionary<EndPoint, Host> _destinations = new();
+    private readonly ConcurrentDictionary<EndPoint, Host>? _destinations; // Null unless clients or names decide on the hosts.
     private volatile HostSet _hosts = HostSet.Empty;
     private readonly Lock _updating = new();   // one change of the hosts at a time: guards _given
     private LoadAssignment _assignment = LoadAssignment.Empty;
@@ -35,6 +35,7 @@ internal sealed class ClusterState
         Counters = before?.Counters ?? new();
         _time = time;
         _random = random;
+        if (config.Kind is ClusterKind.OriginalDst or ClusterKind.Dynamic) _destinations = new();
         _warmup = config.SlowStart is null ? null : new Warmup(config.SlowStart, time);
         _outliers = config.Outlier is null ? null : new OutlierDetector(config.Outlier, time, Counters);
         if (config.Limits.Budget is { Interval.Ticks: > 0 } budget) _recent = new(budget.Interval, time);
@@ -80,7 +81,7 @@ internal sealed class ClusterState
     }
 
     /// <summary>Every host, including original destinations.</summary>
-    public IEnumerable<Host> AllHosts => IsByDestination ? _destinations.Values : _hosts.All;
+    public IEnumerable<Host> AllHosts => _destinations?.Values ?? (IEnumerable<Host>)_hosts.All;
 
     /// <summary>Applies new endpoints: remaining hosts keep their state, removed hosts get no new work.</summary>
     public void Update(LoadAssignment assignment)
@@ -179,9 +180,7 @@ internal sealed class ClusterState
 
     /// <summary>The host at an address of the cluster.</summary>
     internal Host At(EndPoint destination) =>
-        _destinations.GetOrAdd(destination, static d => new Host(new Endpoint(d, 1, EndpointHealth.Healthy, ValueMap<string>.Empty, Workload.Unknown, false)));
-
-    private bool IsByDestination => Config.Kind is ClusterKind.OriginalDst or ClusterKind.Dynamic;
+        _destinations!.GetOrAdd(destination, static d => new Host(new Endpoint(d, 1, EndpointHealth.Healthy, ValueMap<string>.Empty, Workload.Unknown, false)));
 
     /// <summary>
     /// How long to wait for a connection to a host when a request may go elsewhere: a broken network drops packets without
@@ -352,7 +351,7 @@ internal sealed class ClusterState
     public void Sweep()
     {
         foreach (var host in AllHosts) host.Kept?.Sweep(_time, Config.IdleTimeout);
-        if (!IsByDestination) return;
+        if (_destinations is null) return;
         foreach (var (address, host) in _destinations)
             if (host.Active == 0 && host.Connections == 0) _destinations.TryRemove(new(address, host));
     }

@@ -1,5 +1,6 @@
 using System.Net;
 using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Collections;
 using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Matching;
@@ -19,7 +20,13 @@ internal static class ClusterDecoder
     private static readonly TimeSpan Least = TimeSpan.FromMilliseconds(1);
 
     /// <exception cref="ResourceException">The resource cannot be used.</exception>
-    public static ClusterSnapshot Decode(Cluster cluster)
+    public static ClusterSnapshot Decode(Cluster cluster) => Decode(cluster, cluster.ToByteString());
+
+    /// <exception cref="ResourceException">The resource cannot be used.</exception>
+    /// <exception cref="InvalidProtocolBufferException">The resource cannot be read.</exception>
+    public static ClusterSnapshot Decode(ByteString bytes) => Decode(Cluster.Parser.ParseFrom(bytes), bytes);
+
+    private static ClusterSnapshot Decode(Cluster cluster, ByteString bytes)
     {
         if (cluster.Name.Length == 0) throw new ResourceException("a cluster without a name");
         var notes = new List<string>();
@@ -49,8 +56,11 @@ internal static class ClusterDecoder
             Keepalive(cluster),
             Service(cluster),
             notes.ToValueList(),
-            cluster)
+            bytes)
         {
+            ExchangesMetadata = cluster.Filters.Any(filter => filter.Name == ProxyExtensions.ClientExchange),
+            IsExternal = cluster.Name is "PassthroughCluster" or "AllowAnyDynamicDNSCluster" || Istio(cluster, "external")?.BoolValue == true,
+            KeepsAlpn = Istio(cluster, "alpn_override")?.StringValue == "false",
             Dynamic = kind == ClusterKind.Dynamic ? Dynamic(cluster) : null,
             MaxConnectionDuration = options?.CommonHttpProtocolOptions?.MaxConnectionDuration?.ToTimeSpan() ?? TimeSpan.Zero,
             MaxConcurrentStreams = (int)Math.Clamp(Http2(options)?.MaxConcurrentStreams ?? int.MaxValue, 1, int.MaxValue),
@@ -97,10 +107,7 @@ internal static class ClusterDecoder
     {
         if (!cluster.ClusterType.TypedConfig.TryRead(out ClusterConfig config) || config.DnsCacheConfig is not { } cache)
             throw new ResourceException("a dynamic forward proxy needs dns_cache_config");
-        var port = cluster.Metadata is { } metadata && metadata.FilterMetadata.TryGetValue("istio", out var istio)
-            && istio.Fields.TryGetValue("default_original_port", out var given)
-            ? given
-            : null;
+        var port = Istio(cluster, "default_original_port");
         if (port is { NumberValue: not (>= 1 and <= 65535) }) throw new ResourceException("default_original_port in the metadata of istio is no port");
         return new(Service(cluster).Host, (int?)port?.NumberValue, (int)Math.Min(cache.MaxHosts ?? 1024, 65536),
             cache.DnsRefreshRate?.ToTimeSpan() is { Ticks: > 0 } refresh ? refresh : TimeSpan.FromSeconds(60))
@@ -293,10 +300,13 @@ internal static class ClusterDecoder
         ? new((int)(keepalive.KeepaliveTime ?? 0u), (int)(keepalive.KeepaliveInterval ?? 0u), (int)(keepalive.KeepaliveProbes ?? 0u))
         : null;
 
+    /// <summary>A field of Istio's metadata; null if it is not there.</summary>
+    private static Value? Istio(Cluster cluster, string field) =>
+        cluster.Metadata?.FilterMetadata.GetValueOrDefault("istio")?.Fields.GetValueOrDefault(field);
+
     private static ServiceName Service(Cluster cluster)
     {
-        if (cluster.Metadata?.FilterMetadata.TryGetValue("istio", out var istio) != true) return ServiceName.None;
-        if (!istio!.Fields.TryGetValue("services", out var services) || services.ListValue is not { Values.Count: > 0 } list) return ServiceName.None;
+        if (Istio(cluster, "services")?.ListValue is not { Values.Count: > 0 } list) return ServiceName.None;
         var fields = list.Values[0].StructValue?.Fields;
         string Text(string name) => fields is not null && fields.TryGetValue(name, out var value) ? value.StringValue : "";
         return new(Text("host"), Text("name"), Text("namespace"));

@@ -1,4 +1,5 @@
 using System.Net;
+using Google.Protobuf;
 using Isthmus.Core.Collections;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Telemetry;
@@ -12,11 +13,17 @@ namespace Isthmus.Proxy.Snapshot;
 internal static class ListenerDecoder
 {
     /// <exception cref="ResourceException">The resource cannot be used.</exception>
-    public static ListenerSnapshot Decode(Listener listener)
+    public static ListenerSnapshot Decode(Listener listener) => Decode(listener, listener.ToByteString());
+
+    /// <exception cref="ResourceException">The resource cannot be used.</exception>
+    /// <exception cref="InvalidProtocolBufferException">The resource cannot be read.</exception>
+    public static ListenerSnapshot Decode(ByteString bytes) => Decode(Listener.Parser.ParseFrom(bytes), bytes);
+
+    private static ListenerSnapshot Decode(Listener listener, ByteString bytes)
     {
         if (listener.Name.Length == 0) throw new ResourceException("a listener without a name");
-        if (listener.InternalListener is not null) return Internal(listener);
-        if (listener.Address?.SocketAddress?.Protocol == Isthmus.Wire.Envoy.SocketAddress.Types.Protocol.Udp) return UdpDecoder.Decode(listener);
+        if (listener.InternalListener is not null) return Internal(listener, bytes);
+        if (listener.Address?.SocketAddress?.Protocol == Isthmus.Wire.Envoy.SocketAddress.Types.Protocol.Udp) return UdpDecoder.Decode(listener, bytes);
         var notes = new List<string>();
         if (EndpointDecoder.Address(listener.Address) is not IPEndPoint address)
             throw new ResourceException("address: only TCP sockets are supported");
@@ -36,7 +43,7 @@ internal static class ListenerDecoder
             new FilterChainTable(chains, byDefault),
             AccessLogDecoder.Decode(listener.AccessLog, notes),
             notes.Distinct().ToValueList(),
-            listener) { ProxyHeader = found.ProxyHeader, Unsupported = found.Unsupported };
+            bytes) { ProxyHeader = found.ProxyHeader, Unsupported = found.Unsupported };
     }
 
     public static Direction DirectionOf(Listener listener) => listener.TrafficDirection switch
@@ -47,10 +54,10 @@ internal static class ListenerDecoder
     };
 
     /// <summary>What only clusters of this proxy can connect to. None does: <see cref="EndpointDecoder"/> leaves such endpoints out.</summary>
-    private static ListenerSnapshot Internal(Listener listener) => new(
+    private static ListenerSnapshot Internal(Listener listener, ByteString bytes) => new(
         listener.Name, new(IPAddress.None, 0), BindToPort: false, HandOff: false, RestoreOriginalDestination: false, Direction.Unknown, InspectTls: null,
         InspectHttp: null,
-        TimeSpan.Zero, ContinueOnTimeout: false, new FilterChainTable([], null), [], ["an internal listener: nothing connects to it"], listener);
+        TimeSpan.Zero, ContinueOnTimeout: false, new FilterChainTable([], null), [], ["an internal listener: nothing connects to it"], bytes);
 
     private static FilterChainSnapshot Chain(FilterChain chain, List<string> notes)
     {

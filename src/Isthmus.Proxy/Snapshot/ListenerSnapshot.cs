@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.RegularExpressions;
+using Google.Protobuf;
 using Isthmus.Core.Collections;
 using Isthmus.Core.Net;
 using Isthmus.Proxy.Policy;
@@ -16,8 +17,11 @@ namespace Isthmus.Proxy.Snapshot;
 internal sealed record ListenerSnapshot(
     string Name, IPEndPoint Address, bool BindToPort, bool HandOff, bool RestoreOriginalDestination, Direction Direction,
     PortPredicate? InspectTls, PortPredicate? InspectHttp, TimeSpan InspectionTimeout, bool ContinueOnTimeout,
-    FilterChainTable Chains, ValueList<AccessLogSnapshot> AccessLogs, ValueList<string> Notes, Listener Resource)
+    FilterChainTable Chains, ValueList<AccessLogSnapshot> AccessLogs, ValueList<string> Notes, ByteString Bytes)
 {
+    /// <summary>Read again from its bytes: only dumps and traces ask for it.</summary>
+    public Listener Resource => Listener.Parser.ParseFrom(Bytes);
+
     /// <summary>Connections begin with a header of the PROXY protocol; null if they do not.</summary>
     public ProxyHeaderRules? ProxyHeader { get; init; }
 

@@ -1,4 +1,5 @@
 using System.Net;
+using Google.Protobuf;
 using Isthmus.Core.Collections;
 using Isthmus.Proxy.Filters;
 using Isthmus.Proxy.Matching;
@@ -51,8 +52,10 @@ internal sealed class UdpFilters(List<string> notes)
 /// <summary>Decodes the LDS resources of listeners for datagrams.</summary>
 internal static class UdpDecoder
 {
+    /// <param name="listener">The resource.</param>
+    /// <param name="bytes">The same as bytes.</param>
     /// <exception cref="ResourceException">The resource cannot be used.</exception>
-    public static ListenerSnapshot Decode(Listener listener)
+    public static ListenerSnapshot Decode(Listener listener, ByteString bytes)
     {
         if (listener.UdpListenerConfig?.QuicOptions is not null) throw new ResourceException("udp_listener_config: quic_options are not supported");
         if (listener.FilterChains.Count > 0) throw new ResourceException("filter_chains of a UDP listener are not supported");
@@ -67,7 +70,7 @@ internal static class UdpDecoder
         return new(
             listener.Name, new(ip, (int)socket.PortValue), listener.BindToPort ?? true, HandOff: false, RestoreOriginalDestination: false,
             ListenerDecoder.DirectionOf(listener),
-            InspectTls: null, InspectHttp: null, TimeSpan.Zero, ContinueOnTimeout: false, new FilterChainTable([], null), [], notes.ToValueList(), listener)
+            InspectTls: null, InspectHttp: null, TimeSpan.Zero, ContinueOnTimeout: false, new FilterChainTable([], null), [], notes.ToValueList(), bytes)
         {
             Udp = filters.Action ?? throw new ResourceException("no filter takes the datagrams"),
         };

@@ -139,7 +139,7 @@ internal sealed class Warming(Func<ClusterSnapshot, ClusterState?, ClusterState>
         {
             case TypeUrls.Cluster:
                 var before = _clusters.TryGetValue(name, out var earlier) ? earlier.Waiting ?? earlier.Active : null;
-                var cluster = create(ClusterDecoder.Decode(Cluster.Parser.ParseFrom(bytes)), before);
+                var cluster = create(ClusterDecoder.Decode(bytes), before);
                 Change(name, Put(_clusters, resource, around), entry =>
                 {
                     if (entry.Waiting is { } dropped) Retire(dropped, result);
@@ -152,7 +152,7 @@ internal sealed class Warming(Func<ClusterSnapshot, ClusterState?, ClusterState>
                 SettleCluster(name, around, result);
                 break;
             case TypeUrls.Listener:
-                var listener = ListenerDecoder.Decode(Listener.Parser.ParseFrom(bytes));
+                var listener = ListenerDecoder.Decode(bytes);
                 Change(name, Put(_listeners, resource, around), entry => entry.Waiting = listener);
                 _waitingListeners.Add(name);
                 SettleListener(name, around, result);

@@ -10,7 +10,8 @@ using Xunit;
 
 namespace Isthmus.Tests.Proxy.Snapshot;
 
-/// <summary>A proxy may have thousands of resources. Of each, it keeps the bytes and what it has decoded: the message in between would be the largest part.</summary>
+/// <summary>A proxy may have thousands of resources. Of each, it keeps the bytes and what it has decoded; the message in between would be the
+/// largest part.</summary>
 public sealed class KeptBytesTests
 {
     private const string Cluster = """

@@ -50,7 +50,7 @@ public static class WorkloadVerification
 
     /// <summary>The view of an inventory that is needed here; null when something of it was not read.</summary>
     private static ClusterObjects? Of(ClusterInventory cluster) => cluster.Error.Length == 0 && Needed.All(cluster.Knows)
-        ? ClusterObjects.Of(cluster, cluster.RootNamespace)
+        ? ClusterObjects.Of(cluster, cluster.SystemNamespace)
         : null;
 
     internal static IEnumerable<Check> Run(IReadOnlyList<ClusterObjects> clusters, DateTimeOffset? now = null)

@@ -64,7 +64,7 @@ internal sealed class EndpointDerivation(
         var settings = read.Get(sources.Settings, "") ?? MeshSettings.Default;
         var root = settings.Mesh.RootNamespace;
         return new(
-            cluster, settings, read.Get(sources.Namespaces, new ObjectKey(cluster, "", root))?.Network ?? "",
+            cluster, settings, read.Get(sources.Namespaces, new ObjectKey(cluster, "", settings.Mesh.SystemNamespace))?.Network ?? "",
             read.Get(policies.PeersByNamespace, root), root == ns ? default : read.Get(policies.PeersByNamespace, ns));
     }
 
@@ -129,7 +129,7 @@ internal sealed class EndpointDerivation(
         if (address.Ip?.ToIPAddress() is not { } ip) return "";
         foreach (var (name, network) in networks.Networks)
         {
-            if (network.Endpoints.Any(endpoints => Cidr.TryParse(endpoints.FromCidr, out var range) && range.Contains(ip))) return name;
+            if (network.Endpoints.Any(endpoints => endpoints.FromCidr is { } range && range.Contains(ip))) return name;
         }
         return "";
     }

@@ -369,7 +369,7 @@ public sealed class MeshGraph
     public string NetworkOf(string cluster)
     {
         var settings = Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default;
-        return Sources.Namespaces.Items.TryGetValue(new(cluster, "", settings.Mesh.RootNamespace), out var system) && system.Network.Length > 0
+        return Sources.Namespaces.Items.TryGetValue(new(cluster, "", settings.Mesh.SystemNamespace), out var system) && system.Network.Length > 0
             ? system.Network : settings.Networks.OfRegistry(cluster);
     }
 

@@ -51,15 +51,20 @@ public sealed partial class SettingsKind(string name, ILogger log) : MeshKind<Co
         var source = new ObjectRef(cluster, "ConfigMap", map.Metadata.Namespace, map.Metadata.Name);
         try
         {
-            return Of(cluster, Document("mesh"), Document("meshNetworks")) with { Source = source };
+            return In(source, Of(cluster, Document("mesh"), Document("meshNetworks")));
         }
         catch (ProblemException e)
         {
-            return Of(cluster, null, null) with { Source = source, Problems = [e.Problem with { Code = Unreadable, Object = "ConfigMap istio" }] };
+            return In(source, Of(cluster, null, null)) with { Problems = [e.Problem with { Code = Unreadable, Object = "ConfigMap istio" }] };
         }
 
         JsonNode? Document(string key) => YamlText.Parse(map.Data.GetValueOrDefault(key) ?? "", $"data[{key}]");
     }
+
+    private static SettingsState In(ObjectRef source, SettingsState state) => state with
+    {
+        Source = source, Settings = state.Settings with { Mesh = state.Settings.Mesh with { SystemNamespace = source.Namespace } },
+    };
 
     private const string Unreadable = "IST0106";
 
@@ -68,7 +73,7 @@ public sealed partial class SettingsKind(string name, ILogger log) : MeshKind<Co
     {
         var (config, problems) = MeshConfigReader.ReadMesh(mesh);
         var (meshNetworks, more) = MeshConfigReader.ReadNetworks(networks);
-        return new(new(cluster, "ConfigMap", config.RootNamespace, "istio"), new(config, meshNetworks), problems.Concat(more).ToValueList());
+        return new(new(cluster, "ConfigMap", config.SystemNamespace, "istio"), new(config, meshNetworks), problems.Concat(more).ToValueList());
     }
 
     internal override ObjectRef SourceOf(SettingsState facts) => facts.Source;

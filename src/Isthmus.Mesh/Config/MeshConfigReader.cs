@@ -110,9 +110,10 @@ public static class MeshConfigReader
     private static NetworkEndpoints ReadEndpoints(Field endpoints)
     {
         var (cidr, registry) = (endpoints["fromCidr"].Text, endpoints["fromRegistry"].Text);
-        if (cidr.Length > 0 && !Cidr.TryParse(cidr, out _)) endpoints["fromCidr"].Error($"\"{cidr}\" is not a valid CIDR block");
+        Cidr? range = Cidr.TryParse(cidr, out var parsed) ? parsed : null;
+        if (cidr.Length > 0 && range is null) endpoints["fromCidr"].Error($"\"{cidr}\" is not a valid CIDR block");
         if (cidr.Length > 0 == registry.Length > 0) endpoints.Error("one of fromCidr and fromRegistry must be set");
-        return new(cidr, registry);
+        return new(range, registry);
     }
 
     private static StaticGateway ReadGateway(Field gateway)

@@ -1,5 +1,6 @@
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
+using Isthmus.Core.Net;
 
 namespace Isthmus.Mesh.Model;
 
@@ -23,7 +24,10 @@ public sealed record MeshConfig
 
     public string TrustDomain { get; init; } = WellKnown.DefaultTrustDomain;
     public ValueList<string> TrustDomainAliases { get; init; }
+    /// <summary>Objects in it are for the whole mesh.</summary>
     public string RootNamespace { get; init; } = WellKnown.SystemNamespace;
+    /// <summary>Where control planes run, in each cluster: that of the ConfigMap. Its label says the network of its cluster.</summary>
+    public string SystemNamespace { get; init; } = WellKnown.SystemNamespace;
     public OutboundPolicy OutboundTrafficPolicy { get; init; } = OutboundPolicy.AllowAny;
     /// <summary>Where proxies write access logs; empty: nowhere.</summary>
     public string AccessLogFile { get; init; } = "";
@@ -199,7 +203,7 @@ public sealed record MeshNetworks(ValueMap<MeshNetwork> Networks)
 public sealed record MeshNetwork(ValueList<NetworkEndpoints> Endpoints, ValueList<StaticGateway> Gateways);
 
 /// <summary>One of the two is set.</summary>
-public sealed record NetworkEndpoints(string FromCidr, string FromRegistry);
+public sealed record NetworkEndpoints(Cidr? FromCidr, string FromRegistry);
 
 /// <summary>Either an address or the FQDN of a Service in the network's clusters.</summary>
 public sealed record StaticGateway(EndpointAddress Address, string RegistryServiceName, int Port);

@@ -79,7 +79,7 @@ public static class ServiceAgreement
     /// plane: as one host in all clusters, that gateway would send part of the control plane's traffic to itself.
     /// </summary>
     private static bool IsControlPlane(string host, MeshConfig mesh) =>
-        host.EndsWith($".{mesh.RootNamespace}.svc.{WellKnown.DefaultDomainSuffix}", StringComparison.Ordinal)
+        host.EndsWith($".{mesh.SystemNamespace}.svc.{WellKnown.DefaultDomainSuffix}", StringComparison.Ordinal)
         && host[..host.IndexOf('.', StringComparison.Ordinal)] is var name
         && (name == WellKnown.Istiod || name.StartsWith($"{WellKnown.Istiod}-", StringComparison.Ordinal));
 

@@ -119,7 +119,7 @@ public static class GlobalHosts
         var missing = new JsonObject
         {
             ["apiVersion"] = "networking.istio.io/v1alpha3", ["kind"] = "DestinationRule",
-            ["metadata"] = new JsonObject { ["name"] = "istio-multicluster-ingressgateway", ["namespace"] = caller.RootNamespace },
+            ["metadata"] = new JsonObject { ["name"] = "istio-multicluster-ingressgateway", ["namespace"] = caller.SystemNamespace },
             ["spec"] = new JsonObject { ["host"] = $"*.{zone}", ["trafficPolicy"] = new JsonObject { ["tls"] = new JsonObject { ["mode"] = "ISTIO_MUTUAL" } } },
         };
         return new(caller.Context,

@@ -14,7 +14,7 @@ public static class StubDomain
         foreach (var cluster in clusters)
         {
             // Without a Corefile, the cluster's DNS is another program, and nothing is known about it.
-            if (cluster.Service(cluster.RootNamespace, Server) is not { } service || cluster.Corefile.Length == 0) continue;
+            if (cluster.Service(cluster.SystemNamespace, Server) is not { } service || cluster.Corefile.Length == 0) continue;
             if (cluster.Corefile.Contains(service.Spec.ClusterIP, StringComparison.Ordinal)) continue;
             yield return new(cluster.Context, new("ISM1408", "ConfigMap kube-system/coredns", "data[Corefile]",
                 $"forwards no zone to {Server} ({service.Spec.ClusterIP}), so names of the global zone do not resolve",

@@ -46,7 +46,11 @@ public sealed class ClusterInventory
     /// <summary>What helps a user whom its API server refuses; null when it does not answer, or fails.</summary>
     public string? AccessRemedy { get; private init; }
 
-    public string RootNamespace { get; private init; } = WellKnown.SystemNamespace;
+    /// <summary>Where its control plane is, or would be.</summary>
+    public string SystemNamespace { get; private init; } = WellKnown.SystemNamespace;
+
+    /// <summary>Whose objects are for the whole mesh, as MeshConfig says.</summary>
+    public string RootNamespace => Mesh?.RootNamespace ?? SystemNamespace;
 
     public IReadOnlyList<Service> Services { get => field ??= All<Service>(MeshApi.Service); private init; }
 
@@ -84,7 +88,7 @@ public sealed class ClusterInventory
         && (Objects(MeshApi.ConfigMap.Name).Any(map => map["metadata"]?["name"]?.ToString() is { } name
                 && (name == InjectorMap || name.StartsWith($"{InjectorMap}-", StringComparison.Ordinal)))
             || (Knows(MeshApi.Deployment.Name) && ControlPlanes.Count == 0
-                && (Trust.InForce.IsKnown || Find($"{MeshApi.ConfigMap.Name} {RootNamespace}/{WellKnown.RootCertConfigMap}") is not null)));
+                && (Trust.InForce.IsKnown || Find($"{MeshApi.ConfigMap.Name} {SystemNamespace}/{WellKnown.RootCertConfigMap}") is not null)));
 
     /// <summary>The control plane behind a webhook that injects Pods here, where none of its namespace runs: no Pod is injected then, and where a webhook
     /// matches, none can be made. Null where one runs, or that is not known.</summary>
@@ -235,11 +239,11 @@ public sealed class ClusterInventory
     /// <param name="objects">Objects of the kinds that commands look at; others are ignored. Of two with the same name, the later counts.</param>
     /// <param name="unread">Kinds whose objects could not be read.</param>
     public static ClusterInventory From(string context, IEnumerable<JsonObject> objects, TrustFacts? trust = null,
-        string rootNamespace = WellKnown.SystemNamespace, IReadOnlySet<string>? unread = null)
+        string systemNamespace = WellKnown.SystemNamespace, IReadOnlySet<string>? unread = null)
     {
         var cluster = new ClusterInventory(context)
         {
-            Trust = trust ?? TrustFacts.None, RootNamespace = rootNamespace, _unread = unread ?? new HashSet<string>()
+            Trust = trust ?? TrustFacts.None, SystemNamespace = systemNamespace, _unread = unread ?? new HashSet<string>()
         };
         foreach (var value in objects.Where(IsRead)) cluster._objects[NameOf(value)] = value;
         cluster._kinds = cluster._objects.Values.ToLookup(KindOf, StringComparer.Ordinal);
@@ -348,18 +352,18 @@ public sealed class ClusterInventory
 
     /// <summary>A copy with more objects, which replace those of the same names.</summary>
     public ClusterInventory With(params IEnumerable<JsonObject> values) =>
-        From(Context, _objects.Values.Concat(values), Trust, RootNamespace, _unread).WithFactsOf(this);
+        From(Context, _objects.Values.Concat(values), Trust, SystemNamespace, _unread).WithFactsOf(this);
 
     /// <summary>A copy whose control planes all have this MeshConfig.</summary>
     public ClusterInventory WithMesh(string text)
     {
         var settings = new JsonObject
         {
-            ["apiVersion"] = "v1", ["kind"] = "ConfigMap", ["metadata"] = new JsonObject { ["name"] = "istio", ["namespace"] = RootNamespace },
+            ["apiVersion"] = "v1", ["kind"] = "ConfigMap", ["metadata"] = new JsonObject { ["name"] = "istio", ["namespace"] = SystemNamespace },
             ["data"] = new JsonObject { ["mesh"] = text },
         };
         return From(Context, _objects.Values.Where(value => value["kind"]?.ToString() != "ConfigMap" || value["data"]?["mesh"] is null).Append(settings), Trust,
-            RootNamespace, _unread)
+            SystemNamespace, _unread)
             .WithFactsOf(this);
     }
 

@@ -28,7 +28,7 @@ public sealed class MeshMap
             var networks = YamlText.Parse(map["data"]?[NetworksKey]?.ToString() ?? "", $"data[{NetworksKey}]");
             var (mesh, problems) = MeshConfigReader.ReadMesh(written, $"{owner}, key {MeshKey}");
             var (known, more) = MeshConfigReader.ReadNetworks(networks, $"{owner}, key {NetworksKey}");
-            (Settings, Problems) = (new(mesh, known), problems.Concat(more).ToValueList());
+            (Settings, Problems) = (new(mesh with { SystemNamespace = Namespace }, known), problems.Concat(more).ToValueList());
         }
         catch (ProblemException e)
         {

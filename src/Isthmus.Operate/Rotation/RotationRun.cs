@@ -38,19 +38,19 @@ public sealed class RotationRun(IReadOnlyList<RotatedCluster> clusters, string i
         if (read.FirstOrDefault(cluster => cluster.Error.Length > 0) is { } unreadable)
             throw new ProblemException($"cluster {unreadable.Context}", unreadable.Error,
                 "the root is rotated in all clusters of the mesh together: start the cluster, or leave it out with --contexts if it is not of this mesh");
-        if (!read.Any(cluster => cluster.RootNamespace == istioNamespace && cluster.CertificatesAt is not null))
+        if (!read.Any(cluster => cluster.SystemNamespace == istioNamespace && cluster.CertificatesAt is not null))
             throw new ProblemException($"namespace {istioNamespace}", "no cluster has a control plane", "choose the clusters with --contexts");
         var members = RotationScope.Of(read, istioNamespace);
         return RotationScope.WithoutServed(members) is { } host
             ? throw new ProblemException($"cluster {host.Context}",
-                $"its control plane in {host.RootNamespace} has this root and serves another cluster, whose proxies nobody can ask",
+                $"its control plane in {host.SystemNamespace} has this root and serves another cluster, whose proxies nobody can ask",
                 "name that cluster in --contexts, too")
             : members;
     }
 
     /// <summary>The namespaces with a Secret of a control plane that takes part, with their cluster.</summary>
     public static IEnumerable<string> Places(IReadOnlyList<ClusterInventory> read) =>
-        read.Where(IsSigning).Select(inventory => $"{inventory.RootNamespace} in {inventory.Context}");
+        read.Where(IsSigning).Select(inventory => $"{inventory.SystemNamespace} in {inventory.Context}");
 
     /// <summary>The digest of the root to end with: the one in the files.</summary>
     public string NewRoot() => CertificateRecord.Fingerprint(files.Root());
@@ -99,7 +99,7 @@ public sealed class RotationRun(IReadOnlyList<RotatedCluster> clusters, string i
     private static bool IsSigning(ClusterInventory inventory) => inventory.Trust.InstalledAt is not null;
 
     private RotatedCluster Of(ClusterInventory inventory) =>
-        clusters.First(cluster => cluster.Context == inventory.Context && cluster.Namespace == inventory.RootNamespace);
+        clusters.First(cluster => cluster.Context == inventory.Context && cluster.Namespace == inventory.SystemNamespace);
 
     /// <summary>Reads until the step is done, and reports who is not there yet.</summary>
     public async Task<RotationPlan> WaitAsync(string target, RotationAction action, Action<RotationStep> report, CancellationToken stop)

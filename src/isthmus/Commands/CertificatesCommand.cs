@@ -84,7 +84,7 @@ internal static class CertificatesCommand
         Console.WriteLine();
         foreach (var cluster in clusters.Where(cluster => cluster.Error.Length > 0)) Terminal.Painted.WriteLine($"{cluster.Context}: {cluster.Error}");
         foreach (var cluster in clusters.Where(cluster => cluster is { Error: "", CertificatesAt: null }))
-            Console.WriteLine($"{cluster.Context}: no control plane is installed (namespace {cluster.RootNamespace})");
+            Console.WriteLine($"{cluster.Context}: no control plane is installed (namespace {cluster.SystemNamespace})");
         foreach (var (cluster, problem) in findings.Select(finding => (finding.Cluster, finding.Problem)))
             Terminal.Painted.WriteLine(
                 $"{(!colors ? problem.Code : problem.Severity == Severity.Error ? Paint.Failed(problem.Code) : Paint.Warned(problem.Code))} {cluster}: "

@@ -1,3 +1,6 @@
+using Isthmus.Graph.Intake;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Resolve;
 using Isthmus.Mesh.Model;
 using Isthmus.Rigs.Mesh;
 using Isthmus.Wire.Envoy.NetworkFilters;
@@ -127,6 +130,32 @@ public sealed class MultiClusterTests
         var client = rig.Sidecar("c1");
         rig.Push();
         Assert.Empty(Endpoints(client, OutboundName("orders")));
+    }
+
+    [Fact]
+    public void A_cluster_has_the_network_of_its_system_namespace_whatever_the_root_namespace_is()
+    {
+        var rig = new MeshRig("c1", "c2");
+        rig.Settings("rootNamespace: policies");
+        rig.App("c1", "orders", "10.96.0.10", "10.244.0.1");
+        rig.App("c2", "orders", "10.96.0.11", "10.244.0.1");
+        rig.EastWest("c2", "172.18.202.1");
+        var client = rig.Sidecar("c1");
+        rig.Push();
+        Assert.Equal(["10.244.0.1:8080=1", "172.18.202.1:15443=1"], Endpoints(client, OutboundName("orders")));
+        Assert.Equal("net-c2", rig.Mesh.NetworkOf("c2"));
+    }
+
+    [Fact]
+    public void The_system_namespace_is_that_of_the_settings()
+    {
+        var map = new ConfigMap { Metadata = new() { Name = "istio", Namespace = "mesh-system" }, Data = { ["mesh"] = "rootNamespace: policies" } };
+        var mesh = SettingsKind.StateOf("c1", map).Settings.Mesh;
+        Assert.Equal(("mesh-system", "policies"), (mesh.SystemNamespace, mesh.RootNamespace));
+        Assert.True(ServiceAgreement.IsClusterLocal("istiod.mesh-system.svc.cluster.local", mesh));
+        Assert.False(ServiceAgreement.IsClusterLocal("istiod.policies.svc.cluster.local", mesh));
+        map.Data["mesh"] = "{";
+        Assert.Equal("mesh-system", SettingsKind.StateOf("c1", map).Settings.Mesh.SystemNamespace);
     }
 
     [Fact]

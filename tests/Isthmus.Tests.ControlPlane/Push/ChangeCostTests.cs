@@ -9,13 +9,13 @@ public sealed class ChangeCostTests
 {
     private const int Few = 3, Many = 12;
 
-    /// <summary>What all objects of the namespace follow: settings of the mesh, clusters, the namespace itself and that of the mesh's root, policies for
+    /// <summary>What all objects of the namespace follow: settings of the mesh, clusters, the namespace itself and that of the system, policies for
     /// all its workloads, the Node of all Pods, and the gateways of networks.</summary>
     private static readonly string[] ConcernsAll =
     [
-        "ConfigMap. c1/istio-system/istio", "contact with ", "Namespace. c1//shop", "Namespace. c1//other", "PeerAuthentication.security.istio.io c1/shop/mode",
-        "Node. c1//node", "Service. c2/shop/eastwest", "EndpointSlice.discovery.k8s.io c1/shop/eastwest-1", "EndpointSlice.discovery.k8s.io c2/shop/eastwest-1",
-        "EndpointSlice.discovery.k8s.io c3/shop/eastwest-1",
+        "ConfigMap. c1/istio-system/istio", "contact with ", "Namespace. c1//shop", "Namespace. c1//istio-system",
+        "PeerAuthentication.security.istio.io c1/shop/mode", "Node. c1//node", "Service. c2/shop/eastwest", "EndpointSlice.discovery.k8s.io c1/shop/eastwest-1",
+        "EndpointSlice.discovery.k8s.io c2/shop/eastwest-1", "EndpointSlice.discovery.k8s.io c3/shop/eastwest-1",
     ];
 
     [Fact]

@@ -51,7 +51,7 @@ public sealed class NoControlPlaneTests
         var cluster = ClusterInventory.From("c1", plane.Length == 0 ? [] : [(JsonObject)JsonNode.Parse($$"""
             {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "istiod-1", "namespace": "{{plane}}", "labels": {"app": "istiod"} },
              "spec": {"containers": []} }
-            """)!], rootNamespace: ns);
+            """)!], systemNamespace: ns);
         return isThere ? cluster.WithCertificates([], DateTimeOffset.UnixEpoch) : cluster;
     }
 }

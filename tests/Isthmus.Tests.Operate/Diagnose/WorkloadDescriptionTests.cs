@@ -56,6 +56,25 @@ public sealed class WorkloadDescriptionTests
     }
 
     [Fact]
+    public void Policies_for_all_are_those_of_the_root_namespace_that_MeshConfig_names()
+    {
+        var cluster = Cluster.With(YamlText.ParseAll("""
+            {apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: "rootNamespace: policies"}}
+            ---
+            {apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: locked, namespace: shop}, spec: {selector: {matchLabels: {app: none}}}}
+            ---
+            {apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: default, namespace: policies}, spec: {mtls: {mode: DISABLE}}}
+            ---
+            {apiVersion: security.istio.io/v1, kind: AuthorizationPolicy, metadata: {name: all, namespace: policies}, spec: {rules: [{}]}}
+            """, "test").OfType<JsonObject>());
+        Assert.Equal(("policies", "istio-system"), (cluster.RootNamespace, cluster.SystemNamespace));
+        var found = WorkloadDescription.Of(cluster, cluster, "shop", "web-1");
+        Assert.Equal("DISABLE", found.Mode);
+        Assert.Equal(["policies/default"], found.ModeOf);
+        Assert.Equal(["policies/all (ALLOW)", "shop/closed (DENY)"], found.Policies.Order());
+    }
+
+    [Fact]
     public void A_Service_is_described_without_a_Pod()
     {
         var service = WorkloadDescription.Describe(Cluster, Cluster.Service("shop", "web")!, null);

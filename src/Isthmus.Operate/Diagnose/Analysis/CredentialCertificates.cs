@@ -18,7 +18,7 @@ internal sealed class CredentialCertificates(ClusterInventory cluster, Func<stri
 
     public async Task<IEnumerable<MeshCertificate>> ReadAsync()
     {
-        await Task.WhenAll(FindAsync(cluster.RootNamespace, WellKnown.CaCerts), FindAsync(cluster.RootNamespace, WellKnown.SelfSignedCa));
+        await Task.WhenAll(FindAsync(cluster.SystemNamespace, WellKnown.CaCerts), FindAsync(cluster.SystemNamespace, WellKnown.SelfSignedCa));
         var served = await Task.WhenAll(CredentialReferences.Of(cluster).Select(ServedAsync));
         var listening = await Task.WhenAll(ListenerCertificate.Of(cluster).Select(ListeningAsync));
         var named = await Task.WhenAll(ApiCredential.Of(cluster).Select(NamedAsync));

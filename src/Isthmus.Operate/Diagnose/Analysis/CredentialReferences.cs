@@ -77,7 +77,7 @@ public static class CredentialReferences
                 known[reference.Key] = SecretFacts.Problem(own, secrets.GetValueOrDefault($"{reference.Namespace}/{reference.Name}{SecretFacts.CaSuffix}"),
                     reference.ChecksClients);
         }
-        var remotes = secrets.Where(secret => secret.Key.StartsWith($"{cluster.RootNamespace}/", StringComparison.Ordinal))
+        var remotes = secrets.Where(secret => secret.Key.StartsWith($"{cluster.SystemNamespace}/", StringComparison.Ordinal))
             .SelectMany(secret => secret.Value.Remote).ToList();
         return cluster.WithCredentials(known.ToValueMap()).WithRegistries(remotes.Select(remote => remote.Cluster).Distinct().ToValueList())
             .WithRemoteSecrets(cluster.RemoteSecrets.Where(other => !secrets.ContainsKey(other.Secret)).Concat(remotes)

@@ -139,6 +139,6 @@ public static class InjectionLabels
 
     /// <summary>A cluster without a mesh needs no labels.</summary>
     private static bool HasMesh(ClusterWorkloads area) =>
-        area.Cluster.Namespaces.Any(ns => ns.Metadata.Name == area.Cluster.RootNamespace)
+        area.Cluster.Namespaces.Any(ns => ns.Metadata.Name == area.Cluster.SystemNamespace)
             || area.All.Any(workload => workload is { Pod: not null, HasProxy: true });
 }

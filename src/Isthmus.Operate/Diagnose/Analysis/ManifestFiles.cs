@@ -67,11 +67,11 @@ public sealed record ManifestFiles(IReadOnlyList<JsonObject> Objects, IReadOnlyD
     }
 
     /// <summary>A cluster that has nothing but the objects of the files. Kinds that the files lack count as unread: they are probably elsewhere.</summary>
-    public ClusterInventory Alone(string rootNamespace)
+    public ClusterInventory Alone(string systemNamespace)
     {
         var unread = InventoryReader.Lists.Append(MeshApi.ConfigMap).Select(kind =>
             kind.Name).Except(Objects.Select(ClusterInventory.KindOf)).ToHashSet(StringComparer.Ordinal);
-        return WithSecrets(ClusterInventory.From(ClusterName, Objects, rootNamespace: rootNamespace, unread: unread), isAll: true);
+        return WithSecrets(ClusterInventory.From(ClusterName, Objects, systemNamespace: systemNamespace, unread: unread), isAll: true);
     }
 
     /// <summary>A cluster as if the files were applied.</summary>

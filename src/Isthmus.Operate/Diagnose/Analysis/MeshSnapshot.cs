@@ -76,7 +76,7 @@ public sealed class MeshSnapshot
     /// <summary>Namespaces that are not for applications, in which nothing of the mesh is missing: also those of the storage and the load balancer
     /// that local clusters come with.</summary>
     public static bool IsSystem(ClusterInventory cluster, string ns) =>
-        ns == cluster.RootNamespace || ns is WellKnown.SystemNamespace or "local-path-storage" or "metallb-system"
+        ns == cluster.SystemNamespace || ns == cluster.RootNamespace || ns is WellKnown.SystemNamespace or "local-path-storage" or "metallb-system"
             || ns.StartsWith("kube-", StringComparison.Ordinal);
 
     /// <summary>Also one that has no Pods at the moment.</summary>

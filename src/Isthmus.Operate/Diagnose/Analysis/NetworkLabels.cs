@@ -59,11 +59,11 @@ public static class NetworkLabels
             ? (pod.Metadata.Namespace, owner.Kind, owner.Name) : (pod.Metadata.Namespace, MeshApi.Pod.Name, pod.Metadata.Name);
 
     private static string Network(ClusterInventory cluster) =>
-        cluster.Namespaces.FirstOrDefault(ns => ns.Metadata.Name == cluster.RootNamespace)?.Metadata.Labels.GetValueOrDefault(Labels.Network) ?? "";
+        cluster.Namespaces.FirstOrDefault(ns => ns.Metadata.Name == cluster.SystemNamespace)?.Metadata.Labels.GetValueOrDefault(Labels.Network) ?? "";
 
     /// <summary>The networks of the system namespace, of gateways, and of the MeshConfig.</summary>
     private static IEnumerable<string> Networks(ClusterInventory cluster) =>
-        cluster.Namespaces.Where(ns => ns.Metadata.Name == cluster.RootNamespace).Select(ns => ns.Metadata.Labels.GetValueOrDefault(Labels.Network, ""))
+        cluster.Namespaces.Where(ns => ns.Metadata.Name == cluster.SystemNamespace).Select(ns => ns.Metadata.Labels.GetValueOrDefault(Labels.Network, ""))
         .Concat(cluster.Services.Select(service => service.Metadata.Labels.GetValueOrDefault(Labels.Network, ""))).Concat(cluster.Networks.Networks.Keys)
         .Where(network => network.Length > 0);
 }

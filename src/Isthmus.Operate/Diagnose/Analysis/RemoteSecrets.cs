@@ -60,7 +60,7 @@ public static class RemoteSecrets
         var looked = cluster.ControlPlanes.Select(plane => plane.Namespace).Distinct().Order(StringComparer.Ordinal).ToList();
         // Who hides theirs may have another one for the same cluster.
         if (looked.Count == 0 || cluster.HidesRemoteSecrets) yield break;
-        var place = looked.Contains(cluster.RootNamespace) ? cluster.RootNamespace : looked[0];
+        var place = looked.Contains(cluster.SystemNamespace) ? cluster.SystemNamespace : looked[0];
         foreach (var lost in cluster.MisplacedSecrets.Where(lost => !looked.Contains(lost.Namespace) && lost.Cluster != own
             && cluster.RemoteSecrets.All(entry => entry.Cluster != lost.Cluster)))
             yield return ClusterCodes.RemoteSecretMisplaced.At(cluster, $"Secret {lost.Namespace}/{lost.Name}", MisplacedSecret.Path,
@@ -83,7 +83,7 @@ public static class RemoteSecrets
     /// <summary>How its control plane calls it, or its proxies where the control plane is elsewhere; empty when nobody says it.</summary>
     private static string NameOf(ClusterInventory cluster)
     {
-        var planes = cluster.Pods.Where(pod => pod.Metadata.Namespace == cluster.RootNamespace
+        var planes = cluster.Pods.Where(pod => pod.Metadata.Namespace == cluster.SystemNamespace
             && pod.Metadata.Labels.GetValueOrDefault("app") == WellKnown.Istiod).ToList();
         var names = MeshNetworkRegistries.Ids(planes.Count > 0 ? planes : cluster.Pods).Distinct(StringComparer.Ordinal).ToList();
         return names.Count == 1 ? names[0] : "";

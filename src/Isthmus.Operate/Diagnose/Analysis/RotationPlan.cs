@@ -86,9 +86,9 @@ public sealed record RotationPlan(string Target, ValueList<RotationStep> Steps)
         /// <summary>Whether a control plane of its own signs there.</summary>
         private bool IsSigning => cluster.Trust.InstalledAt is not null;
 
-        private string Secret => In($"Secret {cluster.RootNamespace}/cacerts");
+        private string Secret => In($"Secret {cluster.SystemNamespace}/cacerts");
 
-        private string Map => In($"ConfigMap {cluster.RootNamespace}/istio-ca-root-cert");
+        private string Map => In($"ConfigMap {cluster.SystemNamespace}/istio-ca-root-cert");
 
         public IEnumerable<string> WithoutTrust(string target)
         {
@@ -105,7 +105,7 @@ public sealed record RotationPlan(string Target, ValueList<RotationStep> Steps)
             var other = cluster.Certificates.FirstOrDefault(one => one is { Signs: true, Root.Length: > 0 } && one.Root != target);
             if (IsSigning || other is null) yield break;
             // A control plane elsewhere may not have taken what is in its Secret; and one that is installed anew signs with what it finds here.
-            yield return other.Owner == $"Secret {cluster.RootNamespace}/cacerts" ? In($"{other.Owner} (delete it if nothing uses it)") : Map;
+            yield return other.Owner == $"Secret {cluster.SystemNamespace}/cacerts" ? In($"{other.Owner} (delete it if nothing uses it)") : Map;
         }
 
         public IEnumerable<string> WithoutLeaf(string target) => _proxies.Where(proxy => proxy.Root != target).Select(Name);

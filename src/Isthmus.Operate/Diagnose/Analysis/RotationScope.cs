@@ -11,7 +11,7 @@ public static class RotationScope
     /// <param name="read">Clusters, once for each namespace of a control plane.</param>
     public static IReadOnlyList<ClusterInventory> Of(IReadOnlyList<ClusterInventory> read, string istioNamespace)
     {
-        var taken = read.Where(one => one.RootNamespace == istioNamespace).ToList();
+        var taken = read.Where(one => one.SystemNamespace == istioNamespace).ToList();
         while (true)
         {
             var roots = Roots(taken);
@@ -24,7 +24,7 @@ public static class RotationScope
     /// <summary>A control plane that serves a cluster which is not among those that were read; null if there is none. A cluster that is served from elsewhere
     /// has the namespace of that control plane.</summary>
     public static ClusterInventory? WithoutServed(IReadOnlyList<ClusterInventory> clusters) => clusters.FirstOrDefault(host => host.Trust.ServesElsewhere
-        && !clusters.Any(one => one.RootNamespace == host.RootNamespace && one.Trust.InstalledAt is null && one.CertificatesAt is not null));
+        && !clusters.Any(one => one.SystemNamespace == host.SystemNamespace && one.Trust.InstalledAt is null && one.CertificatesAt is not null));
 
     /// <summary>The digests of all roots that they have, in force or not.</summary>
     internal static HashSet<string> Roots(IEnumerable<ClusterInventory> clusters) =>

@@ -22,5 +22,5 @@ public static class ServiceDifferences
         select new Finding(other.Cluster.Context, problem));
 
     private static bool IsLocal(ClusterInventory cluster, Kubernetes.Objects.Service service) =>
-        service.Metadata.Namespace == cluster.RootNamespace || ServiceAgreement.IsClusterLocal(HostTable.NameOf(service), cluster.Mesh ?? MeshConfig.Default);
+        service.Metadata.Namespace == cluster.SystemNamespace || ServiceAgreement.IsClusterLocal(HostTable.NameOf(service), cluster.Mesh ?? MeshConfig.Default);
 }

@@ -106,5 +106,5 @@ public static class SubsetsDiffer
         cluster.Istio<DestinationRule>().Where(rule => Hosts.Covers(rule.Host, host));
 
     internal static string NetworkOf(ClusterInventory cluster) =>
-        cluster.Namespaces.FirstOrDefault(ns => ns.Metadata.Name == cluster.RootNamespace)?.Metadata.Labels.GetValueOrDefault(Labels.Network) ?? "";
+        cluster.Namespaces.FirstOrDefault(ns => ns.Metadata.Name == cluster.SystemNamespace)?.Metadata.Labels.GetValueOrDefault(Labels.Network) ?? "";
 }

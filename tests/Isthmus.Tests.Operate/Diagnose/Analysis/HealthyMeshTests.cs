@@ -28,6 +28,11 @@ public sealed class HealthyMeshTests
         ("a Service whose Pods are in the other cluster only", Clusters(
             Join(Root, Istiod, Namespace("shop"), Service("shop", "web", "app: web"), Pod("shop", "caller", "app: caller")),
             Join(Root, Namespace("shop"), Service("shop", "web", "app: web"), Pod("shop", "web-1", "app: web")))),
+        ("objects for the whole mesh in a root namespace of its own", Join(Web, Istiod, Namespace("policies"),
+            "{apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: 'rootNamespace: policies'} }",
+            Istio("AuthorizationPolicy", "policies", "web", "selector: {matchLabels: {app: web} }, rules: [{}]"),
+            Istio("AuthorizationPolicy", "policies", "all", "rules: [{}]"), Istio("PeerAuthentication", "policies", "default", "mtls: {mode: STRICT}"),
+            Istio("Sidecar", "policies", "default", "egress: [{hosts: ['*/*']}]"))),
         ("a route of the Gateway API whose requests go out in TLS", Join(Web,
             Istio("ServiceEntry", "shop", "secure", "hosts: [secure.example.com], location: MESH_EXTERNAL, resolution: DNS, "
                 + "ports: [{number: 443, name: https, protocol: HTTPS}]"),

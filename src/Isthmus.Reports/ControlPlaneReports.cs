@@ -16,6 +16,8 @@ namespace Isthmus.Reports;
 [JsonSerializable(typeof(PreviewReport))]
 [JsonSerializable(typeof(SourcesReport))]
 [JsonSerializable(typeof(DistributionReport))]
+[JsonSerializable(typeof(LogScope))]
+[JsonSerializable(typeof(IReadOnlyList<LogScope>), TypeInfoPropertyName = "LogScopes")]
 [JsonSerializable(typeof(IReadOnlyList<ProblemReport>), TypeInfoPropertyName = "Problems")]
 [JsonSerializable(typeof(IReadOnlyList<WatchedReport>), TypeInfoPropertyName = "Watched")]
 [JsonSerializable(typeof(IReadOnlyList<SyncReport>), TypeInfoPropertyName = "Sync")]

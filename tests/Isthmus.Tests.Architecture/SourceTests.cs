@@ -2,6 +2,7 @@ using System.Collections;
 using System.Reflection;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Isthmus.Testing;
@@ -122,6 +123,16 @@ public sealed partial class SourceTests
             where list.Success
             select $"{file.Path}: {list.Value}";
         Assert.Empty(found);
+    }
+
+    /// <summary>The client of Kubernetes has a table of its own, since it does not see the one of the mesh.</summary>
+    [Fact]
+    public void Both_tables_of_kinds_say_the_same_of_a_kind()
+    {
+        var both = Kinds.All.Join(MeshApi.All, kind => (kind.Group, kind.Kind), kind => (kind.Group, kind.Kind), (kind, mesh) => (kind, mesh)).ToList();
+        Assert.NotEmpty(both);
+        Assert.All(both, pair => Assert.Equal((pair.mesh.Plural, pair.mesh.IsNamespaced), (pair.kind.Plural, pair.kind.Namespaced)));
+        Assert.All(both, pair => Assert.Contains(pair.kind.Version, pair.mesh.Versions));
     }
 
     /// <summary>Profiles of features have the names of kinds, and which kinds own Pods is not which have templates.</summary>

@@ -1,8 +1,9 @@
 using System.Text.Json;
-using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
 using Isthmus.ControlPlane.Running;
 using Isthmus.Core.Json;
 using Isthmus.Core.Net;
+using Isthmus.Reports;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -17,9 +18,10 @@ public sealed class ControlZ(LogLevels levels)
     public void Map(IEndpointRouteBuilder endpoints)
     {
         endpoints.MapGet("/scopej",
-            (RequestDelegate)(http => AnswerAsync(http, () => JsonAsync(http, new JsonArray([.. levels.Scopes.Select(scope => (JsonNode)Scope(scope))])))));
+            (RequestDelegate)(http => AnswerAsync(http, () => JsonAsync(http, [.. levels.Scopes.Select(Scope)], ControlPlaneReports.Default.LogScopes))));
         endpoints.MapGet("/scopej/{name}",
-            (RequestDelegate)(http => AnswerAsync(http, () => levels.Of(Name(http)) is null ? UnknownAsync(http) : JsonAsync(http, Scope(Name(http))))));
+            (RequestDelegate)(http => AnswerAsync(http, () => levels.Of(Name(http)) is null
+                ? UnknownAsync(http) : JsonAsync(http, Scope(Name(http)), ControlPlaneReports.Default.LogScope))));
         endpoints.MapPut("/scopej/{name}", (RequestDelegate)(http => AnswerAsync(http, () => ChangeAsync(http))));
     }
 
@@ -33,8 +35,7 @@ public sealed class ControlZ(LogLevels levels)
             ? RefuseAsync(http, StatusCodes.Status403Forbidden, refusal) : answer();
     }
 
-    private JsonObject Scope(string name) =>
-        new() { ["name"] = name, ["description"] = $"Messages of {name}", ["output_level"] = levels.Of(name), ["stack_trace_level"] = "none" };
+    private LogScope Scope(string name) => new(name) { Description = $"Messages of {name}", OutputLevel = levels.Of(name), StackTraceLevel = "none" };
 
     /// <summary>Sets the output level. The log has no stack traces and no callers: <c>none</c> is the only level that these can have.</summary>
     private async Task ChangeAsync(HttpContext http)
@@ -44,15 +45,14 @@ public sealed class ControlZ(LogLevels levels)
             await RefuseAsync(http, StatusCodes.Status413PayloadTooLarge, $"the body must have a length of at most {Longest} bytes");
             return;
         }
-        JsonNode? change;
-        try { change = await StrictJson.ReadAsync(http.Request.Body, Longest, http.RequestAborted); }
+        LogScope? change;
+        try { change = (await StrictJson.ReadAsync(http.Request.Body, Longest, http.RequestAborted)).Deserialize(ControlPlaneReports.Default.LogScope); }
         catch (JsonException e)
         {
-            await RefuseAsync(http, StatusCodes.Status400BadRequest, $"the body is not JSON: {e.Message}");
+            await RefuseAsync(http, StatusCodes.Status400BadRequest, $"the body is not a scope as JSON: {e.Message}");
             return;
         }
-        var wanted = (change as JsonObject)?["output_level"]?.ToString() ?? "";
-        var stack = (change as JsonObject)?["stack_trace_level"]?.ToString() ?? "";
+        var (wanted, stack) = (change?.OutputLevel ?? "", change?.StackTraceLevel ?? "");
         if (levels.Of(Name(http)) is null) await UnknownAsync(http);
         else if (stack is not ("" or "none"))
             await RefuseAsync(http, StatusCodes.Status400BadRequest, $"stack_trace_level '{stack}' is not supported: messages have no stack traces, use none");
@@ -64,10 +64,10 @@ public sealed class ControlZ(LogLevels levels)
     private Task UnknownAsync(HttpContext http) =>
         RefuseAsync(http, StatusCodes.Status404NotFound, $"unknown scope '{Name(http)}': use one of {string.Join(", ", levels.Scopes)}");
 
-    private static Task JsonAsync(HttpContext http, JsonNode answer)
+    private static Task JsonAsync<T>(HttpContext http, T answer, JsonTypeInfo<T> type)
     {
         http.Response.ContentType = "application/json";
-        return http.Response.WriteAsync(answer.ToJsonString() + "\n", http.RequestAborted);
+        return http.Response.WriteAsync(JsonSerializer.Serialize(answer, type) + "\n", http.RequestAborted);
     }
 
     private static Task RefuseAsync(HttpContext http, int status, string why)

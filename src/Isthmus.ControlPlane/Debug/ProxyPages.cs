@@ -96,27 +96,34 @@ internal static class ProxyPages
     }
 
     /// <summary>The endpoints of each port of each service, in all clusters.</summary>
-    private static JsonArray Endpoints(MeshGraph mesh) =>
-        new([.. mesh.Services.Items.OrderBy(item => item.Key, StringComparer.Ordinal)
-            .SelectMany(item => item.Value.Ports.Select(port => (JsonNode)new JsonObject
+    private static JsonArray Endpoints(MeshGraph mesh)
     {
-        ["svc"] = $"{item.Key}:{port.Name}",
-        ["ep"] = new JsonArray([.. (mesh.Endpoints.Items.GetValueOrDefault(item.Key)?.Endpoints ?? [])
-            .SelectMany(endpoint => endpoint.Ports.Where(open => open.Service == port.Number && open.IsUdp == (port.Protocol == Protocol.Udp))
-                .Select(open => (JsonNode)new JsonObject
+        var all = new JsonArray();
+        foreach (var (host, service) in mesh.Services.Items.OrderBy(item => item.Key, StringComparer.Ordinal))
         {
-            ["Address"] = endpoint.Address.ToString(), ["EndpointPort"] = open.Target, ["ServicePortName"] = port.Name, ["Network"] = endpoint.Network,
-            ["ClusterID"] = endpoint.Cluster,
-            ["Locality"] = endpoint.Locality.ToString(), ["ServiceAccount"] = endpoint.ServiceAccount, ["WorkloadName"] = endpoint.Workload.Name,
-            ["Namespace"] = endpoint.Workload.Namespace,
-            ["HealthStatus"] = endpoint.Health.ToString(), ["LbWeight"] = endpoint.Weight,
-        }))]),
-    }))]);
+            var endpoints = mesh.Endpoints.Items.GetValueOrDefault(host)?.Endpoints ?? [];
+            foreach (var port in service.Ports)
+            {
+                var open = endpoints.SelectMany(endpoint => endpoint.Ports
+                    .Where(own => own.Service == port.Number && own.IsUdp == (port.Protocol == Protocol.Udp))
+                    .Select(own => EndpointOf(endpoint, own, port)));
+                all.Add(new JsonObject { ["svc"] = $"{host}:{port.Name}", ["ep"] = new JsonArray([.. open]) });
+            }
+        }
+        return all;
+    }
+
+    private static JsonNode EndpointOf(MeshEndpoint endpoint, EndpointPort open, ServicePort port) => new JsonObject
+    {
+        ["Address"] = endpoint.Address.ToString(), ["EndpointPort"] = open.Target, ["ServicePortName"] = port.Name, ["Network"] = endpoint.Network,
+        ["ClusterID"] = endpoint.Cluster, ["Locality"] = endpoint.Locality.ToString(), ["ServiceAccount"] = endpoint.ServiceAccount,
+        ["WorkloadName"] = endpoint.Workload.Name, ["Namespace"] = endpoint.Workload.Namespace, ["HealthStatus"] = endpoint.Health.ToString(),
+        ["LbWeight"] = endpoint.Weight,
+    };
 
     /// <summary>
     /// Which generation of an object each proxy has accepted, as <c>istioctl experimental wait</c> asks: <c>?resource=GROUP/VERSION/KIND/NAMESPACE/NAME</c>. A
-    /// proxy
-    /// that has not accepted all that follows from the present object has none.
+    /// proxy that has not accepted all that follows from the present object has none.
     /// </summary>
     private static async Task<JsonNode> DistributionAsync(PushEngine engine, ClusterWatch config, HttpContext http)
     {

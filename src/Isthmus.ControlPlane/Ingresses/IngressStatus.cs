@@ -13,8 +13,7 @@ using EndpointAddress = Isthmus.Mesh.Model.EndpointAddress;
 namespace Isthmus.ControlPlane.Ingresses;
 
 /// <summary>Keeps the addresses of the gateways' Service in the status of each Ingress that gateways serve, where kubectl and DNS controllers look. One control
-/// plane of the
-/// cluster does so.</summary>
+/// plane of the cluster does so.</summary>
 public sealed class IngressStatus(KubeClient client, DiscoverySettings settings, PushEngine engine, TimeProvider time, ILoggerFactory logs)
 {
     internal const string Lease = "istio-ingress-status-leader";

@@ -21,8 +21,8 @@ public sealed record PushSettings(TimeSpan Quiet, TimeSpan Longest)
 
 /// <summary>
 /// The single writer of the mesh: it takes changes from one channel and commits all that are waiting as one batch. Endpoints go to the
-/// proxies at once, and so does a change of configuration that stands alone; those that follow wait for a quiet period. A second thread
-/// builds and encodes resources, so that the writer never waits for it; changes that arrive meanwhile are merged.
+/// proxies at once, and so does a change of configuration that stands alone; those that follow wait for a quiet period. A second loop
+/// builds and encodes resources, so that the writer never waits for it; changes that arrive meanwhile are merged (<see cref="PublisherWork"/>).
 /// </summary>
 public sealed partial class PushEngine(MeshWriter writer, PushSettings settings, TimeProvider time, ILogger<PushEngine> log)
 {
@@ -31,15 +31,9 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     // Watches wait when the writer is this far behind: memory stays bounded, and the API server holds the rest.
     private readonly Channel<Posted> _inbox = Channel.CreateBounded<Posted>(new BoundedChannelOptions(100_000) { SingleReader = true });
     private readonly Signal _work = new();
-    private readonly Lock _guard = new(); // Guards the mailbox below and _proxies.
+    private readonly Lock _guard = new(); // Guards _waiting and _proxies.
     private readonly HashSet<ProxyFeed> _proxies = [];
-    private List<Action<Publisher>> _requests = [];
-    private MeshView? _view;
-    private HashSet<string>? _endpoints;
-    private bool _full;
-    private MeshChanges _fullChanges = new();
-    private DateTimeOffset? _changedAt; // the first change that is not published
-    private PendingChanges _causes;
+    private PublisherWork _waiting = new();
     private long _failures;
 
     // The writer's thread only.
@@ -239,24 +233,13 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
     {
         since ??= time.GetUtcNow();
         Metrics.Triggered(changes);
-        lock (_guard)
-        {
-            if (_changedAt is not { } known || since < known) _changedAt = since;
-            _view = writer.Mesh.View();
-            if (causes is { } noted) _causes = _causes.With(noted);
-            if (full)
-            {
-                _full = true;
-                _fullChanges.Add(changes);
-            }
-            else (_endpoints ??= new(StringComparer.Ordinal)).UnionWith(changes.Endpoints);
-        }
+        lock (_guard) _waiting.Add(writer.Mesh.View(), changes, full, causes, since.Value);
         _work.Tell();
     }
 
     private void Request(Action<Publisher> request)
     {
-        lock (_guard) _requests.Add(request);
+        lock (_guard) _waiting.Requests.Add(request);
         _work.Tell();
     }
 
@@ -281,27 +264,21 @@ public sealed partial class PushEngine(MeshWriter writer, PushSettings settings,
 
     private void PublishOnce(Publisher publisher)
     {
-        MeshView? view;
-        PendingChanges causes;
-        (HashSet<string>? endpoints, bool full, MeshChanges changes, List<Action<Publisher>> requests) work;
-        lock (_guard)
+        PublisherWork work;
+        lock (_guard) (work, _waiting) = (_waiting, new());
+        publisher.ChangedAt = work.ChangedAt;
+        publisher.Effects = work.Causes.Slots is null ? null : new();
+        if (work.View is { } view)
         {
-            view = _view;
-            (causes, _causes) = (_causes, default);
-            work = (_endpoints, _full, _fullChanges, _requests);
-            (_endpoints, _full, _fullChanges, _requests) = (null, false, new(), []);
-            (publisher.ChangedAt, _changedAt) = (_changedAt, null);
+            Guard(() =>
+            {
+                if (work.IsFull) publisher.PublishAll(view, work.Changes);
+                else publisher.PublishEndpoints(view, work.Changes.Endpoints);
+            }, LogPublishFailed);
         }
-        if (work.full) work.changes.Endpoints.UnionWith(work.endpoints ?? []);
-        publisher.Effects = causes.Slots is null ? null : new();
-        Guard(() =>
-        {
-            if (view is not null && work.full) publisher.PublishAll(view, work.changes);
-            if (view is not null && !work.full && work.endpoints is not null) publisher.PublishEndpoints(view, work.endpoints);
-        }, LogPublishFailed);
-        if (publisher.Effects is { } effects) writer.History?.Pushed(causes, effects.Sum());
+        if (publisher.Effects is { } effects) writer.History?.Pushed(work.Causes, effects.Sum());
         publisher.Effects = null;
-        foreach (var request in work.requests) Guard(() => request(publisher), LogPublishFailed);
+        foreach (var request in work.Requests) Guard(() => request(publisher), LogPublishFailed);
     }
 
     [LoggerMessage(Level = LogLevel.Error, Message = "Internal error: one change could not be staged; the rest of its batch was")]

@@ -10,8 +10,7 @@ internal sealed record PodHost(MeshService Service, ValueList<MeshEndpoint> Endp
 
 /// <summary>
 /// Makes a host of every Pod behind a Service that other networks reach through a gateway, if any cluster defines it as headless. The Pod's own address is not
-/// routable
-/// there, and a gateway distinguishes destinations by SNI alone: so each Pod needs its own name, and an address allocated for it.
+/// routable there, and a gateway distinguishes destinations by SNI alone: so each Pod needs its own name, and an address allocated for it.
 /// </summary>
 internal sealed class HeadlessPods(Live<string, MeshService> services, Live<string, GatewayTable> gateways)
 {

@@ -40,8 +40,7 @@ public sealed record IgnoredResources(ValueList<string> Ignored, ValueList<strin
         Ignored.Any(pattern => Matches(pattern, group, plural)) && !Included.Any(pattern => Matches(pattern, group, plural));
 
     /// <exception cref="ProblemException">An entry names no kind that can be ignored. Where a control plane knows resources of a group, another name is a slip:
-    /// the
-    /// kind that it means would still be read.</exception>
+    /// the kind that it means would still be read.</exception>
     internal static IgnoredResources Read(Func<string, string?> environment) => new(Read(environment, IgnoreVariable), Read(environment, IncludeVariable));
 
     private static ValueList<string> Read(Func<string, string?> environment, string variable)

@@ -13,9 +13,8 @@ using Isthmus.Lab.ApiServer.Values;
 namespace Isthmus.Lab.ApiServer.Patch;
 
 /// <summary>
-/// Server-side apply: the applied configuration is merged into the object, fields that its manager applied before but no longer applies are
-/// removed
-/// unless another manager owns them, and a value that another manager owns is changed only by force.
+/// Server-side apply: the applied configuration is merged into the object, fields that its manager applied before but no longer applies are removed unless
+/// another manager owns them, and a value that another manager owns is changed only by force.
 /// </summary>
 internal static class ServerSideApply
 {

@@ -109,8 +109,7 @@ public static class GatewayListeners
     }
 
     /// <summary>A Service of the Gateway API is made for its Gateway, and has its ports. That of an Istio gateway may lead to the same Pods by other numbers,
-    /// as an
-    /// east-west gateway does whose network has another port. Gateways have no rights to listen on the ports of a system.</summary>
+    /// as an east-west gateway does whose network has another port. Gateways have no rights to listen on the ports of a system.</summary>
     private static List<int> Targets(GatewayScope scope, Gateway gateway, int port)
     {
         var targets = scope.Ports.Where(mapping => mapping.Service == port).Select(mapping => mapping.Target).Distinct().ToList();

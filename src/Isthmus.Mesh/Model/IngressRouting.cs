@@ -29,8 +29,7 @@ public static class IngressRouting
             .Concat(ingress.Fallback is null ? [] : [Everything]).Distinct(StringComparer.Ordinal);
 
     /// <summary>The routes to one host, of all Ingress objects that have some: longer paths first, and exact ones before prefixes of the same length. Requests
-    /// that
-    /// no path matches go where the oldest Ingress with a default backend says.</summary>
+    /// that no path matches go where the oldest Ingress with a default backend says.</summary>
     /// <param name="portOf">The number of a port that a backend names; null: the Service has no such port, or does not exist.</param>
     public static RouteSet RoutesOf(string host, IEnumerable<Ingress> all, string domainSuffix, Func<Ingress, IngressTarget, int?> portOf)
     {

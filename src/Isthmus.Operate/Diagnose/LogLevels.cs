@@ -1,8 +1,9 @@
-using System.Text.Json.Nodes;
+using System.Text.Json;
 using Isthmus.Core.Flags;
 using Isthmus.Core.Json;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
+using Isthmus.Reports;
 
 namespace Isthmus.Operate.Diagnose;
 
@@ -32,16 +33,24 @@ public sealed class LogLevels(KubeClient client, string istioNamespace)
     /// <summary>The scopes of a control plane's log with their levels.</summary>
     public async Task<IReadOnlyList<(string Scope, string Level)>> OfControlPlaneAsync(string pod, int port, CancellationToken stop)
     {
-        var scopes = StrictJson.Parse(await ControlZAsync(pod, port, "GET", "scopej/", null, stop)) as JsonArray ?? [];
-        return [.. scopes.OfType<JsonObject>().Select(scope => (scope["name"]?.ToString() ?? "", scope["output_level"]?.ToString() ?? ""))
-            .OrderBy(scope => scope.Item1, StringComparer.Ordinal)];
+        var answer = await ControlZAsync(pod, port, "GET", "scopej/", null, stop);
+        try
+        {
+            return [.. StrictJson.Parse(answer, ControlPlaneReports.Default.LogScopes).Select(scope => (scope.Name, scope.OutputLevel ?? ""))
+                .OrderBy(scope => scope.Name, StringComparer.Ordinal)];
+        }
+        catch (JsonException e)
+        {
+            throw new ProblemException($"Pod {istioNamespace}/{pod}", $"'scopej/' on port {port} did not return the scopes of a log: {e.Message}",
+                "check that it is a control plane, and give the port of its ControlZ with --ctrlz_port", e);
+        }
     }
 
     /// <summary>Changes the levels of some scopes.</summary>
     public async Task SetControlPlaneAsync(string pod, int port, IEnumerable<(string Scope, string Level)> levels, CancellationToken stop)
     {
         foreach (var (scope, level) in levels)
-            await ControlZAsync(pod, port, "PUT", $"scopej/{Uri.EscapeDataString(scope)}", new JsonObject { ["name"] = scope, ["output_level"] = level }, stop);
+            await ControlZAsync(pod, port, "PUT", $"scopej/{Uri.EscapeDataString(scope)}", new LogScope(scope) { OutputLevel = level }, stop);
     }
 
     /// <summary>Reads <c>[LOGGER:]LEVEL,…</c>.</summary>
@@ -62,10 +71,11 @@ public sealed class LogLevels(KubeClient client, string istioNamespace)
         return levels;
     }
 
-    private async Task<string> ControlZAsync(string pod, int port, string method, string path, JsonObject? body, CancellationToken stop)
+    private async Task<string> ControlZAsync(string pod, int port, string method, string path, LogScope? change, CancellationToken stop)
     {
         try
         {
+            var body = change is null ? null : JsonSerializer.SerializeToNode(change, ControlPlaneReports.Default.LogScope)!.AsObject();
             var (status, answer) = await client.Pods.SendAsync(istioNamespace, pod, port, new(method, path, body), stop);
             return status is >= 200 and <= 299
                 ? answer

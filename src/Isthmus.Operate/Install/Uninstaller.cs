@@ -123,8 +123,7 @@ public sealed class Uninstaller(KubeClient client)
     private static readonly TimeSpan PodPatience = TimeSpan.FromSeconds(60);
 
     /// <summary>Pods still write objects (root certificates, locks) until their containers end. CNI agents restore the chains of their nodes, and need their
-    /// rights
-    /// for it.</summary>
+    /// rights for it.</summary>
     private async Task EndedAsync(Removal workload, CancellationToken stop)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);

@@ -6,8 +6,7 @@ using Isthmus.Operate.Inventory;
 namespace Isthmus.Operate.Migration;
 
 /// <summary>What a container <c>istio-proxy</c> in the template of a workload changes of the proxy that is injected. Injection keeps each field of it, under
-/// Isthmus as
-/// under Istio: what it says of Istio's image, and of the programs in it, does not fit another one. Pure.</summary>
+/// Isthmus as under Istio: what it says of Istio's image, and of the programs in it, does not fit another one. Pure.</summary>
 internal static class ProxyOverrides
 {
     private const string Container = "istio-proxy", Auto = "auto";

@@ -100,7 +100,7 @@ public sealed class ProxyDecisions
     private static T Message<T>(JsonObject json)
         where T : IMessage<T>, new()
     {
-        var copy = (JsonObject)DirectorySource.Replace(json, static _ => { })!;
+        var copy = (JsonObject)UnknownTypes.Replaced(json, static _ => { })!;
         copy.Remove("@type");
         return WireTypes.Lenient.Parse<T>(copy.ToJsonString());
     }

@@ -5,8 +5,7 @@ namespace Isthmus.Proxy.Listeners;
 
 /// <summary>
 /// Accepts the connections of one listener until its socket closes, on one event loop or several. When the process or the machine has no descriptors left it
-/// pauses,
-/// longer each time: the connection stays in the queue, so without a pause each attempt would fail again at once and use up a core.
+/// pauses, longer each time: the connection stays in the queue, so without a pause each attempt would fail again at once and use up a core.
 /// </summary>
 internal sealed partial class AcceptLoop(string name, TimeProvider time, ILogger log)
 {

@@ -7,8 +7,7 @@ namespace Isthmus.Proxy.Messages;
 /// <summary>
 /// The fields of one message head or trailer section, kept as bytes in one reused buffer so that a keep-alive connection
 /// parses, edits and forwards heads without allocating. Names are lower case, as Envoy writes them. It holds nothing that would become another field where it
-/// is
-/// written: readers check what they add with <see cref="AddRead"/>, and whatever else is added is cleaned.
+/// is written: readers check what they add with <see cref="AddRead"/>, and whatever else is added is cleaned.
 /// </summary>
 internal sealed class HeaderBlock
 {

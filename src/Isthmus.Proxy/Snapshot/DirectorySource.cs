@@ -58,7 +58,7 @@ internal static class DirectorySource
         }
         for (var i = 0; i < array.Count; i++)
         {
-            var node = Replace(array[i], unknown => notes($"{path}[{i}]: {unknown} is not known"));
+            var node = UnknownTypes.Replaced(array[i], unknown => notes($"{path}[{i}]: {unknown} is not known"));
             IMessage message;
             try
             {
@@ -69,28 +69,6 @@ internal static class DirectorySource
                 throw new ProblemException($"{path}[{i}]", $"not a valid resource of type {typeUrl}: {e.Message}", "", e);
             }
             yield return new(parser.Name(message), "file", new Any { TypeUrl = typeUrl, Value = message.ToByteString() });
-        }
-    }
-
-    // JSON can only be packed into an Any of a known type. A placeholder keeps the name of others, so that they are refused
-    // or noted by name.
-    internal static JsonNode? Replace(JsonNode? node, Action<string> unknown)
-    {
-        switch (node)
-        {
-            case JsonObject item when item["@type"]?.GetValue<string>() is { } type && WireTypes.Registry.Find(type[(type.LastIndexOf('/') + 1)..]) is null:
-                unknown(type);
-                return new JsonObject { ["@type"] = "type.googleapis.com/google.protobuf.StringValue", ["value"] = type };
-            case JsonObject item:
-                var copy = new JsonObject();
-                foreach (var (name, value) in item) copy[name] = EnabledFilters.Is(item, name) ? EnabledFilters.Placeholder : Replace(value, unknown);
-                return copy;
-            case JsonArray list:
-                var all = new JsonArray();
-                foreach (var value in list) all.Add(Replace(value, unknown));
-                return all;
-            default:
-                return node?.DeepClone();
         }
     }
 }

@@ -2,7 +2,8 @@ using Isthmus.Proxy.Messages;
 
 namespace Isthmus.Proxy.Telemetry;
 
-/// <summary>Why a connection or request ended. Each ends with exactly one; access log, metrics and tests read this value.</summary>
+/// <summary>Why a request or a TCP connection ended. Each ends with exactly one, unless its client left before it was known what it is. Access log, metrics
+/// and tests read this value.</summary>
 internal enum EndReason
 {
     Completed,

@@ -73,8 +73,7 @@ public sealed class GatewayMergeTests
     }
 
     /// <summary>The Service of an east-west gateway may offer another port (networkGatewayPorts): the Pods listen where the Gateway says, as in Istio. Ports of
-    /// the
-    /// system are not for gateways, which have no rights.</summary>
+    /// the system are not for gateways, which have no rights.</summary>
     [Theory]
     [InlineData(80, "0.0.0.0_8080")]
     [InlineData(15443, "0.0.0.0_15443")]

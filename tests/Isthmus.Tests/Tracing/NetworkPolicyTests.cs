@@ -15,8 +15,7 @@ public sealed class NetworkPolicyTests
     private static readonly Dictionary<string, string> Shop = new() { ["kubernetes.io/metadata.name"] = "shop", ["team"] = "a" };
 
     /// <summary>The policies of namespace shop, the direction, and whether TCP port 8080 of a Pod web (app=web, port name http) from a Pod shop/buyer
-    /// (app=buyer) at 10.1.0.2
-    /// is dropped.</summary>
+    /// (app=buyer) at 10.1.0.2 is dropped.</summary>
     public static TheoryData<string, string, bool> Specs => new()
     {
         { "podSelector: {}", "Ingress", true },

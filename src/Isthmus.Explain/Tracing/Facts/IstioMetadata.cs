@@ -10,8 +10,7 @@ internal static class IstioMetadata
     public static string ConfigOf(MapField<string, Struct>? metadata) => ObjectOf(metadata).Name;
 
     /// <summary>The object that routes, as <c>namespace/name</c> for a VirtualService, and <c>KIND namespace/name</c> for a route of the Gateway API; empty
-    /// when
-    /// the resource does not name one.</summary>
+    /// when the resource does not name one.</summary>
     public static string RuleOf(MapField<string, Struct>? metadata) =>
         ObjectOf(metadata) is var (kind, name) && kind.EndsWith("Route", StringComparison.Ordinal) ? $"{kind} {name}" : name;
 

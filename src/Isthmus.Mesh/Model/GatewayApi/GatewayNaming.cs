@@ -31,8 +31,7 @@ public static class GatewayNaming
 
     /// <summary>
     /// The Service that the Gateway is bound to, if it names one (<c>spec.addresses</c>, type <c>Hostname</c>): <c>name</c>, <c>name.namespace</c>, or the
-    /// whole
-    /// host. Null: it names none.
+    /// whole host. Null: it names none.
     /// </summary>
     /// <returns>The namespace and the name; with an empty name, a host that is no Service.</returns>
     public static (string Namespace, string Name)? BoundService(ApiGateway gateway)

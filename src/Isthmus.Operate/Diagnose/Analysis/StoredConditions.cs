@@ -11,9 +11,6 @@ public static class StoredConditions
 {
     private const string Waypoint = "istio.io/WaypointBound";
 
-    private static readonly KindDescriptor[] Routes =
-        [.. MeshApi.All.Where(kind => kind.Group == MeshApi.ApiGateway.Group && kind.Kind.EndsWith("Route", StringComparison.Ordinal))];
-
     public static Analyzer Analyzer { get; } = new("conditions.ConditionAnalyzer",
         "Checks the conditions in statuses, of what does not follow from objects alone", [IstioCodes.NegativeCondition], [], mesh =>
         from cluster in mesh.Readable
@@ -22,7 +19,7 @@ public static class StoredConditions
             .Concat(Plain(cluster, MeshApi.ServiceEntry, Waypoint))
             .Concat(Plain(cluster, MeshApi.WorkloadEntry, Waypoint))
             .Concat(Plain(cluster, MeshApi.AuthorizationPolicy, "ZtunnelAccepted", "WaypointAccepted"))
-            .Concat(api is null ? [] : Gateways(api).Concat(Routes.SelectMany(kind => OfRoutes(api, kind))))
+            .Concat(api is null ? [] : Gateways(api).Concat(ClusterInventory.ApiRouteKinds.SelectMany(kind => OfRoutes(api, kind))))
         select finding);
 
     private static IEnumerable<Finding> Plain(ClusterInventory cluster, KindDescriptor kind, params string[] types) =>

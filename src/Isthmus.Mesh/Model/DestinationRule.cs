@@ -12,7 +12,14 @@ public sealed record ClientTls(
     string CredentialName,
     ValueList<string> SubjectAltNames,
     string Sni,
-    bool InsecureSkipVerify);
+    bool InsecureSkipVerify)
+{
+    /// <summary>The mode as objects spell it.</summary>
+    public string ModeText => Spelled(Mode);
+
+    /// <inheritdoc cref="ModeText"/>
+    public static string Spelled(ClientTlsMode mode) => mode == ClientTlsMode.IstioMutual ? "ISTIO_MUTUAL" : mode.ToString().ToUpperInvariant();
+}
 
 public enum ProxyProtocolVersion { V1, V2 }
 

@@ -240,4 +240,9 @@ public static class Visibility
         }
         return false;
     }
+
+    /// <summary>The namespaces that are allowed, each once; null: all.</summary>
+    public static ValueList<string>? Namespaces(ValueList<string> exportTo, string owner) =>
+        exportTo.IsEmpty || exportTo.Contains("*") ? null
+            : exportTo.Where(target => target != "~").Select(target => target == "." ? owner : target).Distinct().ToValueList();
 }

@@ -1,6 +1,7 @@
 using Isthmus.Core.Collections;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
+using Isthmus.Mesh.Model;
 using Isthmus.Operate.Inventory;
 using Isthmus.Reports;
 
@@ -213,6 +214,9 @@ public sealed record ClusterFacts(
 
     /// <summary>Other trust domains whose identities its proxies accept as those of its own.</summary>
     public ValueList<string> TrustDomainAliases { get; init; }
+
+    /// <summary>The MeshConfig of its own control plane; null when none was read.</summary>
+    public MeshConfig? Mesh { get; init; }
 
     /// <summary>The ConfigMap by which no mutual TLS is automatic; empty where it is.</summary>
     public string WithoutAutoMtls { get; init; } = "";

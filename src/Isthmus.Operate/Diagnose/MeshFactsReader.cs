@@ -135,6 +135,7 @@ public sealed class MeshFactsReader(string istioNamespace)
                 .Concat(await dead).Concat(await barring).Concat(await loose).ToValueList(),
             NearlyExposing = PassingGateways.Nearest(passing),
             TellsWatched = clusters.Answer.IsKnown,
+            Mesh = mesh is { IsReadable: true } ? mesh.Settings.Mesh : null,
             WithoutAutoMtls = mesh is { IsReadable: true, Settings.Mesh.EnableAutoMtls: false } ? $"ConfigMap {mesh.Namespace}/{mesh.Name}" : "",
             TrustDomainAliases = mesh?.Settings.Mesh.TrustDomainAliases ?? [],
             Unready = unready.ToValueList(),

@@ -18,7 +18,7 @@ internal sealed class PageAnswers(IReadOnlyList<ClusterAccess> clusters, string 
 
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
-    private readonly ServiceAnswer _services = new(reader, istioNamespace, time);
+    private readonly ServiceAnswer _services = new(reader, time);
     private readonly HistoryAnswer _history = new(reader, istioNamespace, time);
     private readonly CertificateAnswer _certificates = new(reader, istioNamespace, time);
 

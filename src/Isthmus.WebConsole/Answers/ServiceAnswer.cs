@@ -13,7 +13,7 @@ using Isthmus.WebConsole.Reading;
 namespace Isthmus.WebConsole.Answers;
 
 /// <summary>Reads what is known of one service: its endpoints everywhere, and the rules for calls of it.</summary>
-internal sealed class ServiceAnswer(MeshStateReader reader, string istioNamespace, TimeProvider time)
+internal sealed class ServiceAnswer(MeshStateReader reader, TimeProvider time)
 {
     /// <summary>The codes of what is wrong with clusters, and between them; and the one of them that is about a VirtualService.</summary>
     private const string MeshCodes = "ISM10", OfRoutes = "ISM1031";
@@ -101,7 +101,7 @@ internal sealed class ServiceAnswer(MeshStateReader reader, string istioNamespac
         var pods = places.SelectMany(place => TopologyBuilder.Behind(place.Cluster, place.Service)).Select(pod => pod.Metadata.Labels).ToList();
         var allowed = reader.Lists(cluster.Access, stop);
         var lists = await Task.WhenAll(EffectiveRules.Kinds.Select(kind => ListAsync(allowed, kind, stop)));
-        return (EffectiveRules.Of(cluster.Context, lists.SelectMany(list => list), new(ns, name, pods, istioNamespace)),
+        return (EffectiveRules.Of(cluster.Context, lists.SelectMany(list => list), RuleSubject.Of(cluster, ns, name, pods)),
             [.. allowed.Withheld.Select(line => $"{cluster.Context}: {line}")]);
     }
 

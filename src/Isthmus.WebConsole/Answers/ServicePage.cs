@@ -29,9 +29,9 @@ internal sealed record EndpointRow(string Cluster, string Address, string Pod, b
 
 /// <summary>An object that decides what happens to calls of the service.</summary>
 /// <param name="Effect">What it does.</param>
-/// <param name="Conflict">Why it may not do that; empty when nothing is wrong.</param>
+/// <param name="Conflict">Why it may not do that, such as an error in it; empty when nothing is wrong.</param>
 internal sealed record RuleRow(string Cluster, string Kind, string Namespace, string Name, string Effect, string Conflict, string Yaml)
 {
-    /// <summary>The effect without injected faults: of two VirtualServices with the same, only one has an effect.</summary>
-    internal string Rule { get; init; } = Effect;
+    /// <summary>What other rules may contradict: nothing of one that is not in force.</summary>
+    internal RuleEffect Rule { get; init; } = RuleEffect.None;
 }

@@ -121,6 +121,21 @@ public sealed class MeshFactsReaderTests
             .Select(problem => (problem.Code, problem.Path, problem.Message, problem.Remedy)));
     }
 
+    /// <summary>A control plane that starts with a document which is not YAML has defaults, one that runs what it read before: nobody knows.</summary>
+    [Theory]
+    [InlineData("rootNamespace: settings", "settings")]
+    [InlineData("rootNamespace: [", null)]
+    [InlineData(null, null)]
+    public async Task The_MeshConfig_of_the_control_plane_is_read(string? mesh, string? root)
+    {
+        var map = new JsonObject
+        {
+            ["metadata"] = new JsonObject { ["name"] = "istio", ["namespace"] = "istio-system" }, ["data"] = new JsonObject { ["mesh"] = mesh },
+        };
+        var facts = await ReadAsync(0, 200, "", "/nothing", map: map.ToJsonString());
+        Assert.Equal(("", root), (facts.Error, facts.Mesh?.RootNamespace));
+    }
+
     [Fact]
     public async Task A_server_that_cannot_be_reached_is_judged_after_the_second_attempt()
     {
@@ -133,9 +148,10 @@ public sealed class MeshFactsReaderTests
     /// <summary>Reads a cluster whose API server fails the first requests.</summary>
     /// <param name="ns">A namespace besides that of the control plane.</param>
     /// <param name="validator">A webhook that validates objects.</param>
+    /// <param name="map">The ConfigMap with MeshConfig.</param>
     /// <param name="only">The end of the paths that fail, and then the cluster has a control plane; empty: all paths, of an empty cluster.</param>
     private static async Task<ClusterFacts> ReadAsync(int failures, int status, string message, string only = "", string? ns = null,
-        string? validator = null)
+        string? validator = null, string? map = null)
     {
         var ready = only == "/portforward"; // Otherwise nobody asks it.
         var planes = """
@@ -149,6 +165,7 @@ public sealed class MeshFactsReaderTests
         var known = only.Length == 0 ? [] : JsonNode.Parse(planes)!.AsObject();
         if (ns is not null) known["namespaces"] = JsonNode.Parse(ns);
         if (validator is not null) known["validatingwebhookconfigurations"] = JsonNode.Parse(validator);
+        if (map is not null) known["configmaps"] = JsonNode.Parse(map);
         var asked = 0;
         await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
         {

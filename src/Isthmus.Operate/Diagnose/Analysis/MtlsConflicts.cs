@@ -66,7 +66,7 @@ public static class MtlsConflicts
         var target = AcceptedTls.TargetOf(port, seen);
         if (ExcludedPorts.Bypasses(seen, target) || owner.Cluster.Istio<Sidecar>().Any(sidecar => sidecar.Ingress.Any(own => own.Port == target)
             && owner.Selected(sidecar.Namespace, sidecar.Selector).Contains(pod))) return null;
-        return ($"is {Spelled(mode)}, so that callers of {host} begin TLS at port {port.Port}, which declares HTTP; the sidecar of {pod.Name} in "
+        return ($"is {ClientTls.Spelled(mode)}, so that callers of {host} begin TLS at port {port.Port}, which declares HTTP; the sidecar of {pod.Name} in "
                 + $"{pod.Cluster.Context} takes only {(accepts == MtlsMode.Disable ? "" : "mutual TLS of the mesh and ")}requests in plain text there, so "
                 + "calls to it fail",
             accepts == MtlsMode.Disable ? "remove tls from the rule" : "remove tls from the rule, or set the mode to ISTIO_MUTUAL");
@@ -77,7 +77,7 @@ public static class MtlsConflicts
         if (mode == ClientTlsMode.IstioMutual ? accepts != MtlsMode.Disable : accepts != MtlsMode.Strict) return null;
         var told = accepts == MtlsMode.Strict ? "only mutual TLS of the mesh (STRICT)" : pod.HasProxy ? "none (DISABLE)" : "none: it has no sidecar";
         var plain = mode == ClientTlsMode.Disable ? ", or let the PeerAuthentication of its workloads accept plain text (PERMISSIVE)" : "";
-        return ($"is {Spelled(mode)} for {host}, but {pod.Name} in {pod.Cluster.Context} accepts {told} at port {port}, so calls to it fail",
+        return ($"is {ClientTls.Spelled(mode)} for {host}, but {pod.Name} in {pod.Cluster.Context} accepts {told} at port {port}, so calls to it fail",
             accepts == MtlsMode.Strict ? $"set the mode to ISTIO_MUTUAL{plain}"
             : pod.HasProxy ? "set the mode to DISABLE, or let the PeerAuthentication of its workloads accept mutual TLS (PERMISSIVE)"
             : "set the mode to DISABLE, or give its Pods a sidecar");
@@ -85,7 +85,4 @@ public static class MtlsConflicts
 
     private static MtlsMode Accepts(ConfigCluster owner, Workload pod, Kubernetes.Objects.ServicePort port) =>
         pod.HasProxy ? AcceptedTls.Of(owner, pod).ForPort(AcceptedTls.TargetOf(port, pod.Pod!)) : MtlsMode.Disable;
-
-    private static string Spelled(ClientTlsMode mode) =>
-        mode switch { ClientTlsMode.IstioMutual => "ISTIO_MUTUAL", ClientTlsMode.Disable => "DISABLE", ClientTlsMode.Mutual => "MUTUAL", _ => "SIMPLE" };
 }

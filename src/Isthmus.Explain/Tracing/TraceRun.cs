@@ -11,6 +11,7 @@ using Isthmus.Explain.Tracing.Judgement;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Config;
 using Isthmus.Mesh.Model;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Operate.Inventory;
@@ -66,30 +67,40 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
 
     public async Task<CallTrace> RunAsync(TraceRequest request, CancellationToken stop)
     {
-        TraceFacts? facts = null;
-        for (var reads = 0; facts is null && reads < MostReads; reads++) facts = await ReadAsync(request, stop);
+        var lists = Lists(stop);
+        var facts = await ReadAsync(request, lists, stop);
+        for (var reads = 1; facts is null && reads < MostReads; reads++)
+        {
+            // The caller came or went meanwhile, which the same lists do not show.
+            lists = Lists(stop);
+            facts = await ReadAsync(request, lists, stop);
+        }
         if (facts is null)
             throw new ProblemException($"Pod {request.Pod} in {clusters[0].Name}", "was created or deleted while the cluster was read",
                 "repeat the command when its workload is rolled out");
-        var trace = await WalkAsync(facts, request, stop);
+        var trace = await WalkAsync(facts, lists, request, stop);
         if (trace.Succeeds) return trace;
         var path = new CallPath(trace, facts);
         var history = await RecentChanges.AskAsync(facts, path, _clients, time, stop);
         return trace with { Changes = RecentChanges.For(trace, path, history).ToValueList(), At = time.GetUtcNow() };
     }
 
+    /// <summary>The lists of each cluster, by its context.</summary>
+    private Dictionary<string, ClusterLists> Lists(CancellationToken stop) =>
+        _clients.ToDictionary(client => client.Key, client => new ClusterLists(client.Value, stop), StringComparer.Ordinal);
+
     /// <summary>What the clusters and the caller's proxy say; null if the caller is not among the Pods that were read.</summary>
-    private async Task<TraceFacts?> ReadAsync(TraceRequest request, CancellationToken stop)
+    private async Task<TraceFacts?> ReadAsync(TraceRequest request, Dictionary<string, ClusterLists> lists, CancellationToken stop)
     {
         var home = clusters[0].Name;
         var host = request.Target.Host;
         var near = EntryOf(request)?.Namespace ?? new MeshQuery(_clients[home], istioNamespace).NamespaceOf(request.Pod, request.Namespace);
         var guess = !IPAddress.TryParse(host, out _) && host.Split('.') is { Length: > 1 } parts ? parts[1] : near;
         // Objects are read while the caller is looked up. Failures are in what is read.
-        var reading = Task.WhenAll(clusters.Select(access => ClusterObjectsReader.ReadAsync(access.Name, new(_clients[access.Name], stop),
+        var reading = Task.WhenAll(clusters.Select(access => ClusterObjectsReader.ReadAsync(access.Name, lists[access.Name],
             istioNamespace, [near, istioNamespace, guess], stop)));
         var (entering, (ns, pod)) = EntryOf(request) is { } entry
-            ? await EnterAsync(entry, reading, stop)
+            ? await EnterAsync(entry, lists[home], reading, stop)
             : ("", await ResolveAsync(request, home, stop));
         var client = new PodRef(home, ns, pod);
         var inspecting = pod.Length > 0 ? InspectAsync(client, host, stop) : Task.FromResult<(InspectReport?, string)>((null, ""));
@@ -153,11 +164,10 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
     }
 
     /// <summary>The Service that is named, or that of the Gateway of this name, and a Pod behind it, ready if one is; none: an empty name.</summary>
-    private async Task<(string Service, (string Namespace, string Pod))> EnterAsync((string Namespace, string Name) entry, Task<ClusterObjects[]> reading,
-        CancellationToken stop)
+    private async Task<(string Service, (string Namespace, string Pod))> EnterAsync((string Namespace, string Name) entry, ClusterLists lists,
+        Task<ClusterObjects[]> reading, CancellationToken stop)
     {
-        var client = _clients[clusters[0].Name];
-        var service = await client.FindAsync<Service>(Kinds.Service, entry.Namespace, entry.Name, stop)
+        var service = await lists.Client.FindAsync<Service>(Kinds.Service, entry.Namespace, entry.Name, stop)
             ?? ApiGatewayCauses.ServiceOf(entry.Namespace, entry.Name, (await reading)[0])
             ?? throw (ApiGatewayCauses.WithoutService(entry.Namespace, entry.Name, (await reading)[0]) is { } unserved ? new ProblemException(unserved)
                 : new ProblemException($"Service {entry.Namespace}/{entry.Name} in {clusters[0].Name}",
@@ -165,15 +175,14 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
                 $"name one of them as {TraceRequest.EntryPrefix}NAME.NAMESPACE; list Services with 'kubectl --context={clusters[0].Name} get services -A'"));
         var (name, ns) = (service.Metadata.Name, service.Metadata.Namespace);
         if (service.Spec.Selector.Count == 0) return (name, (ns, ""));
-        var pods = await client.ListAllAsync<Pod>(Kinds.Pod, ns,
-            new() { LabelSelector = string.Join(',', service.Spec.Selector.Select(pair => $"{pair.Key}={pair.Value}")) }, stop);
+        var pods = await lists.SelectAsync<Pod>(MeshApi.Pod, ns, service.Spec.Selector, stop);
         return (name, (ns,
             pods.Where(pod => pod.Metadata.DeletionTimestamp is null).OrderByDescending(pod => pod.Status.IsReady)
                 .ThenBy(pod => !GatewayStrangers.IsGateway(pod)).ThenBy(pod => pod.Metadata.Name, StringComparer.Ordinal).FirstOrDefault()?.Metadata.Name
                 ?? ""));
     }
 
-    private async Task<CallTrace> WalkAsync(TraceFacts facts, TraceRequest request, CancellationToken stop)
+    private async Task<CallTrace> WalkAsync(TraceFacts facts, Dictionary<string, ClusterLists> lists, TraceRequest request, CancellationToken stop)
     {
         List<AddressWalk> walks = [new AddressWalk(facts, random).Again()];
         for (var round = 0; round < MostRounds; round++)
@@ -183,16 +192,17 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
                 foreach (var walk in walks.Where(walk => walk.Called is not null))
                     walk.Calling ??= Calls.MakeAsync(walk, walk.Id, request.Timeout, stop);
             if (walks.All(walk => walk.Walk.IsComplete)) break;
-            await FetchAsync(facts, walks, stop);
+            await FetchAsync(facts, lists, walks, stop);
             walks.ForEach(walk => walk.Again());
         }
         var called = walks.Where(walk => walk.Calling is not null).ToList();
         await Task.WhenAll(called.Select(walk => SeeAsync(walk, request, stop)));
         called.ForEach(walk => walk.Again());
-        // What an external authorizer was asked is a call of its own, which is known only now.
+        // What an external authorizer was asked is a call of its own, which is known only now. Lists from before the calls may be old by now.
+        lists = Lists(stop);
         for (var round = 0; round < MostRounds && !called.All(walk => walk.Walk.IsComplete); round++)
         {
-            await FetchAsync(facts, called, stop);
+            await FetchAsync(facts, lists, called, stop);
             called.ForEach(walk => walk.Again());
         }
         return AddressWalk.Worst(walks);
@@ -240,29 +250,30 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         }
     }
 
-    private async Task FetchAsync(TraceFacts facts, IReadOnlyList<AddressWalk> walks, CancellationToken stop)
+    private async Task FetchAsync(TraceFacts facts, Dictionary<string, ClusterLists> lists, IReadOnlyList<AddressWalk> walks, CancellationToken stop)
     {
         var (wanted, namespaces, contexts) = (walks.SelectMany(one => one.Walk.WantedProxies).Distinct(),
             walks.SelectMany(one => one.Walk.WantedNamespaces).Distinct().ToList(), walks.SelectMany(one => one.Walk.WantedWatches).Distinct());
         var proxies = wanted.Select(async pod => (pod, await InspectAsync(pod, "", stop))).ToList();
         var pods = facts.Clusters.Where(cluster => cluster.Error.Length == 0)
             .SelectMany(cluster => namespaces.Where(ns => !cluster.PodNamespaces.Contains(ns)).Select(async ns =>
-            (cluster, ns, await ClusterObjectsReader.PodsAsync(new(_clients[cluster.Context], stop), ns, stop)))).ToList();
+            (cluster, ns, await ClusterObjectsReader.PodsAsync(lists[cluster.Context], ns, stop)))).ToList();
         var watches = contexts.Where(context => !facts.Watched.ContainsKey(context))
-            .Select(async context => (context, await WatchedAsync(facts, context, stop), await UnlabelledAsync(facts, context, stop),
-                await MisplacedAsync(facts, context, stop))).ToList();
+            .Select(async context => (context, await WatchedAsync(facts, context, stop), await UnlabelledAsync(facts, lists, context, stop),
+                await MisplacedAsync(facts, lists, context, stop))).ToList();
         var holders = walks.SelectMany(one => one.Walk.WantedHolders).Distinct().Select(async key => (key, await HeldAsync(key, stop))).ToList();
         var checks = walks.SelectMany(one => one.Walk.WantedChecks).Distinct().Select(async pod =>
             (pod, await KubeletWords.OfAsync(_clients[pod.Context], pod.Namespace, pod.Name, stop))).ToList();
         var syncs = walks.SelectMany(one => one.Walk.WantedSyncs).Distinct().Select(async pod => (pod, await FollowsAsync(facts, pod, stop))).ToList();
-        var places = walks.SelectMany(one => one.Walk.WantedPlaces).Distinct().Select(async address => (address, await PlaceAsync(address, stop))).ToList();
+        var places = walks.SelectMany(one => one.Walk.WantedPlaces).Distinct()
+            .Select(async address => (address, await PlaceAsync(lists[clusters[0].Name], address, stop))).ToList();
         foreach (var (address, place) in await Task.WhenAll(places)) facts.Places[address] = place;
         foreach (var (pod, said) in await Task.WhenAll(checks))
         {
             var cluster = facts.Clusters.First(cluster => cluster.Context == pod.Context);
             cluster.AddCheck($"{pod.Namespace}/{pod.Name}", said);
             if (cluster.Pods.FirstOrDefault(one => PodRef.Of(cluster, one) == pod) is { } unready && UnplacedPods.NeedNodes(unready))
-                cluster.Nodes = await NodesAsync(_clients[cluster.Context], stop);
+                cluster.Nodes = await NodesAsync(lists[cluster.Context], stop);
         }
         foreach (var (pod, answer) in await Task.WhenAll(proxies)) Take(facts, pod, answer);
         foreach (var (cluster, ns, found) in await Task.WhenAll(pods)) cluster.AddPods(ns, found);
@@ -291,11 +302,11 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
     }
 
     /// <summary>None where nobody may read them.</summary>
-    private static async Task<IReadOnlyList<Node>> NodesAsync(KubeClient client, CancellationToken stop)
+    private static async Task<IReadOnlyList<Node>> NodesAsync(ClusterLists lists, CancellationToken stop)
     {
         try
         {
-            return [.. await client.ListAllAsync<Node>(Kinds.Node, null, new(), stop)];
+            return await lists.ListAsync<Node>(MeshApi.Node, stop);
         }
         catch (Exception e) when (e is KubeException or HttpRequestException)
         {
@@ -304,14 +315,13 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
     }
 
     /// <summary>Whose address it is in the caller's cluster, and in which range.</summary>
-    private async Task<AddressPlace> PlaceAsync(IPAddress address, CancellationToken stop)
+    private static async Task<AddressPlace> PlaceAsync(ClusterLists lists, IPAddress address, CancellationToken stop)
     {
-        var client = _clients[clusters[0].Name];
         try
         {
-            var pods = await client.ListAllAsync<Pod>(Kinds.Pod, null, new() { FieldSelector = $"status.podIP={address}" }, stop);
+            var pods = await lists.Client.ListAllAsync<Pod>(Kinds.Pod, null, new() { FieldSelector = $"status.podIP={address}" }, stop);
             if (pods.Any(pod => pod.Status.PodIP == address.ToString() && pod.Status.Phase is "Running" or "Pending")) return AddressPlace.Unknown;
-            return new(await RangeAsync(client, address, stop), false);
+            return new(await RangeAsync(lists, address, stop), false);
         }
         catch (Exception e) when (e is KubeException or HttpRequestException)
         {
@@ -320,11 +330,11 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
     }
 
     /// <summary>The range of Pods with an address, and its Node; empty where none has it, or nobody may read Nodes.</summary>
-    private static async Task<string> RangeAsync(KubeClient client, IPAddress address, CancellationToken stop)
+    private static async Task<string> RangeAsync(ClusterLists lists, IPAddress address, CancellationToken stop)
     {
         try
         {
-            var nodes = await client.ListAllAsync<Node>(Kinds.Node, null, new(), stop);
+            var nodes = await lists.ListAsync<Node>(MeshApi.Node, stop);
             return nodes.FirstOrDefault(one => Cidr.TryParse(one.Spec.PodCIDR, out var range) && range.Contains(address)) is { } node
                 ? $"{node.Spec.PodCIDR}, Node {node.Metadata.Name}" : "";
         }
@@ -354,13 +364,15 @@ public sealed class TraceRun(IReadOnlyList<ClusterAccess> clusters, string istio
         }
     }
 
-    private Task<ValueList<UnlabelledSecret>> UnlabelledAsync(TraceFacts facts, string context, CancellationToken stop) =>
+    private Task<ValueList<UnlabelledSecret>> UnlabelledAsync(TraceFacts facts, Dictionary<string, ClusterLists> lists, string context,
+        CancellationToken stop) =>
         facts.ControlPlanesOf(facts.Clusters.First(cluster => cluster.Context == context)) is [var plane, ..]
-            ? UnlabelledSecret.ReadAsync(new(_clients[plane.At.Context], stop), plane.Namespace, stop) : Task.FromResult(default(ValueList<UnlabelledSecret>));
+            ? UnlabelledSecret.ReadAsync(lists[plane.At.Context], plane.Namespace, stop) : Task.FromResult(default(ValueList<UnlabelledSecret>));
 
-    private Task<ValueList<MisplacedSecret>> MisplacedAsync(TraceFacts facts, string context, CancellationToken stop) =>
+    private Task<ValueList<MisplacedSecret>> MisplacedAsync(TraceFacts facts, Dictionary<string, ClusterLists> lists, string context,
+        CancellationToken stop) =>
         facts.ControlPlanesOf(facts.Clusters.First(cluster => cluster.Context == context)) is [var plane, ..]
-            ? MisplacedSecret.ReadAsync(new(_clients[plane.At.Context], stop), plane.Namespace, stop) : Task.FromResult(default(ValueList<MisplacedSecret>));
+            ? MisplacedSecret.ReadAsync(lists[plane.At.Context], plane.Namespace, stop) : Task.FromResult(default(ValueList<MisplacedSecret>));
 
     /// <summary>Whether a proxy has all that its control planes have for it; null when they cannot be asked.</summary>
     private async Task<bool?> FollowsAsync(TraceFacts facts, PodRef pod, CancellationToken stop)

@@ -55,12 +55,12 @@ public sealed record GatewayFacts(string Name, string Network, ValueList<string>
 public sealed record StraySelector(string Selector, string Pod, string Gateway, string Serving, ValueMap<string> Wanted);
 
 /// <summary>A part of a cluster's facts that the user may not read. The rest is read all the same.</summary>
-/// <param name="Part">One of the names below.</param>
+/// <param name="Part">One of the names below; those of gateways are followed by a namespace.</param>
 /// <param name="Why">What the API server says.</param>
 public sealed record WithheldFacts(string Part, string Why)
 {
     public const string Webhooks = "injection webhooks", Reports = "reports of control planes", Ranges = "ranges of Pods",
-        Gateways = "Gateways of the Gateway API";
+        Gateways = "Gateways of the Gateway API", GatewayPods = "Pods of gateways", GatewayDeployments = "Deployments of gateways";
 }
 
 /// <summary>A connection from a proxy of one cluster to the gateway of another.</summary>

@@ -114,7 +114,7 @@ public sealed class MeshFactsReader(string istioNamespace)
                 ? withheld.UnlessRefusedAsync(WithheldFacts.Reports, reader.ProblemsAsync(stop), new([], null))
                 : Task.FromResult(new ControlPlaneReader.Told<ValueList<Problem>>([], null)));
         var byNames = passing.Exists(gateway => gateway.PassesGlobalNames);
-        var (gateways, loose, dns) = (NetworkGatewayReader.ReadAsync(lists, services, byNames, passing, stop),
+        var (gateways, loose, dns) = (new NetworkGatewayReader(lists, withheld).ReadAsync(services, byNames, passing, stop),
             DanglingReferences.LooseRoutesAsync(lists, objects, stop), DnsAsync(lists, services, stop));
         var (mesh, elsewhere, clusters, faults) = (await meshing, await seeking, await watched, await problems);
         var own = planes.Where(plane => plane.Namespace == istioNamespace).ToList();

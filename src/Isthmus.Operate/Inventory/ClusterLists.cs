@@ -90,6 +90,19 @@ public sealed class ClusterLists
             ? [.. all.Where(item => item is KubeObject known && known.Metadata.Labels.TryGetValue(label, out var found) && found == (value ?? found))]
             : Typed<T>(await SelectAsync(kind, ns, label, value, stop));
 
+    /// <summary>The objects of a namespace with all of some labels, in their form.</summary>
+    /// <param name="labels">Each with its value.</param>
+    /// <inheritdoc cref="ListAsync(KindDescriptor, CancellationToken, string?)"/>
+    public async Task<IReadOnlyList<T>> SelectAsync<T>(KindDescriptor kind, string ns, IReadOnlyDictionary<string, string> labels, CancellationToken stop)
+        where T : class
+    {
+        if (await FormedAsync<T>(kind, ns, stop) is { } formed)
+            return [.. formed.Where(item => item is KubeObject known && LabelSelector.Selects(labels, known.Metadata.Labels))];
+        if (await AskedForAsync(kind, ns, stop) is { } trees)
+            return Typed<T>([.. trees.Where(item => labels.All(label => item["metadata"]?["labels"]?[label.Key]?.ToString() == label.Value))]);
+        return await ReadAsync<T>(kind, ns, string.Join(',', labels.Select(label => $"{label.Key}={label.Value}")), stop);
+    }
+
     /// <summary>The objects of a namespace that do not have a value of a label.</summary>
     /// <inheritdoc cref="ListAsync(KindDescriptor, CancellationToken, string?)"/>
     public Task<IReadOnlyList<T>> WithoutAsync<T>(KindDescriptor kind, string ns, string label, string value, CancellationToken stop) where T : class =>

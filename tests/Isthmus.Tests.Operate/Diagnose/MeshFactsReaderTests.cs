@@ -78,12 +78,28 @@ public sealed class MeshFactsReaderTests
             checks.Any(check => check is { Cluster: "c1", What: "injection webhook", Found: "none, and no namespace asks for sidecars" }));
     }
 
+    /// <summary>Checks of what a gateway's Service leads to are not left out without a word.</summary>
+    [Theory]
+    [InlineData("east", "pods", "Pods of gateways in east")]
+    [InlineData("istio-system", "deployments", "Deployments of gateways in istio-system")]
+    public async Task A_gateway_whose_Pods_or_Deployments_may_not_be_listed_is_a_check_that_was_not_made(string ns, string plural, string part)
+    {
+        var message = $"{plural} is forbidden: User \"dev\" cannot list resource \"{plural}\" in the namespace \"{ns}\"";
+        var facts = await ReadAsync(int.MaxValue, 403, message, $"/namespaces/{ns}/{plural}", ("services", """
+            {"metadata": {"name": "gw", "namespace": "<ns>", "labels": {"topology.istio.io/network": "n1"}},
+             "spec": {"selector": {"app": "gw"}, "ports": [{"port": 15443}]}}
+            """.Replace("<ns>", ns, StringComparison.Ordinal)));
+        Assert.Equal(("", $"{ns}/gw"), (facts.Error, Assert.Single(facts.Gateways).Name));
+        var check = Assert.Single(MeshVerification.Run([facts], DateTimeOffset.UnixEpoch), check => !check.IsKnown);
+        Assert.Equal(("c1", part, message, null), (check.Cluster, check.What, check.Found, check.Problem));
+    }
+
     /// <summary>Somebody has deleted it: what is not there has no wrong CA bundle either.</summary>
     [Fact]
     public async Task A_cluster_without_the_webhook_that_its_namespaces_need_fails()
     {
         var facts = await ReadAsync(int.MaxValue, 403, "forbidden by test", "/api/v1/nodes",
-            """{"metadata": {"name": "shop", "labels": {"istio-injection": "enabled"}}}""");
+            ("namespaces", """{"metadata": {"name": "shop", "labels": {"istio-injection": "enabled"}}}"""));
         Assert.Equal(["shop"], facts.Uninjected!.Value);
         var check = MeshVerification.Run([facts], DateTimeOffset.UnixEpoch).Single(check => check.What == "injection webhook");
         Assert.Equal(("none", "ISM1044"), (check.Found, check.Problem?.Code));
@@ -94,10 +110,10 @@ public sealed class MeshFactsReaderTests
     [Fact]
     public async Task A_webhook_for_Istio_objects_whose_Service_is_gone_is_a_problem()
     {
-        var facts = await ReadAsync(int.MaxValue, 403, "forbidden by test", "/api/v1/nodes", validator: """
+        var facts = await ReadAsync(int.MaxValue, 403, "forbidden by test", "/api/v1/nodes", ("validatingwebhookconfigurations", """
             {"metadata": {"name": "old"}, "webhooks": [{"name": "validation.istio.io", "failurePolicy": "Fail", "rules": [{"apiGroups": ["security.istio.io"]}],
              "clientConfig": {"service": {"namespace": "istio-system", "name": "istiod-old"}}}]}
-            """);
+            """));
         var problem = MeshVerification.Run([facts], DateTimeOffset.UnixEpoch).Select(check => check.Problem)
             .Single(problem => problem?.Object == "ValidatingWebhookConfiguration old")!;
         Assert.Equal(("ISM1008", "webhooks[0].clientConfig.service"), (problem.Code, problem.Path));
@@ -132,7 +148,7 @@ public sealed class MeshFactsReaderTests
         {
             ["metadata"] = new JsonObject { ["name"] = "istio", ["namespace"] = "istio-system" }, ["data"] = new JsonObject { ["mesh"] = mesh },
         };
-        var facts = await ReadAsync(0, 200, "", "/nothing", map: map.ToJsonString());
+        var facts = await ReadAsync(0, 200, "", "/nothing", ("configmaps", map.ToJsonString()));
         Assert.Equal(("", root), (facts.Error, facts.Mesh?.RootNamespace));
     }
 
@@ -146,12 +162,10 @@ public sealed class MeshFactsReaderTests
     }
 
     /// <summary>Reads a cluster whose API server fails the first requests.</summary>
-    /// <param name="ns">A namespace besides that of the control plane.</param>
-    /// <param name="validator">A webhook that validates objects.</param>
-    /// <param name="map">The ConfigMap with MeshConfig.</param>
     /// <param name="only">The end of the paths that fail, and then the cluster has a control plane; empty: all paths, of an empty cluster.</param>
-    private static async Task<ClusterFacts> ReadAsync(int failures, int status, string message, string only = "", string? ns = null,
-        string? validator = null, string? map = null)
+    /// <param name="more">Objects besides the control plane and its namespace, by the plural of their kind.</param>
+    private static async Task<ClusterFacts> ReadAsync(int failures, int status, string message, string only = "",
+        params (string Plural, string Text)[] more)
     {
         var ready = only == "/portforward"; // Otherwise nobody asks it.
         var planes = """
@@ -163,9 +177,7 @@ public sealed class MeshFactsReaderTests
              "istio-system": {"metadata": {"name": "istio-system"}}}
             """.Replace("<ready>", ready ? "True" : "False", StringComparison.Ordinal);
         var known = only.Length == 0 ? [] : JsonNode.Parse(planes)!.AsObject();
-        if (ns is not null) known["namespaces"] = JsonNode.Parse(ns);
-        if (validator is not null) known["validatingwebhookconfigurations"] = JsonNode.Parse(validator);
-        if (map is not null) known["configmaps"] = JsonNode.Parse(map);
+        foreach (var (plural, text) in more) known[plural] = JsonNode.Parse(text);
         var asked = 0;
         await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
         {

@@ -33,18 +33,45 @@ public sealed class NetworkGatewayReaderTests
             {"metadata": {"name": "gw-1"}, "spec": {"containers": [{"name": "haproxy"}]}, "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}
             """)).SeesAllNetworks);
 
-    [Fact]
-    public async Task Who_may_not_see_Pods_is_told_the_rest()
+    /// <summary>Without the note, a check that was not made looks like one that passed.</summary>
+    [Theory]
+    [InlineData("pods", "", "Pods of gateways in istio-system")]
+    [InlineData("deployments", "app=gw", "Deployments of gateways in istio-system")]
+    public async Task What_the_user_may_not_list_is_noted_and_the_rest_is_told(string refused, string selectsNothing, string part)
     {
-        var gateway = await ReadAsync(null);
-        Assert.Equal(("istio-system/gw", "", ""), (gateway.Name, gateway.SeesAllNetworks, gateway.SelectsNothing));
+        var withheld = new WithheldParts();
+        var gateway = await ReadAsync("", refused: refused, withheld: withheld);
+        Assert.Equal(("istio-system/gw", "", selectsNothing), (gateway.Name, gateway.SeesAllNetworks, gateway.SelectsNothing));
+        Assert.Equal(new WithheldFacts(part, "forbidden"), Assert.Single(withheld.All));
+    }
+
+    /// <summary>API servers of other regions are far away. A right for one namespace is none for another.</summary>
+    [Fact]
+    public async Task Gateways_are_read_at_once_and_each_namespace_that_may_not_be_read_is_noted()
+    {
+        var (asked, both, withheld) = (0, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously), new WithheldParts());
+        await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
+        {
+            if (!context.Request.Path.Value!.EndsWith("/pods", StringComparison.Ordinal))
+            {
+                await AnswerAsync(context, "");
+                return;
+            }
+            if (Interlocked.Increment(ref asked) == 2) both.SetResult();
+            await both.Task.WaitAsync(context.RequestAborted);
+            await RefuseAsync(context);
+        });
+        using var client = new KubeClient(new() { Server = new($"http://127.0.0.1:{server.Port}") }, "test") { RequestTimeout = TimeSpan.FromSeconds(10) };
+        var gateways = await new NetworkGatewayReader(new(client, Stop), withheld).ReadAsync([Labelled("west"), Labelled("east")], byNames: false, [], Stop);
+        Assert.Equal(["west/gw", "east/gw"], gateways.Select(gateway => gateway.Name));
+        Assert.Equal(["Pods of gateways in east", "Pods of gateways in west"], withheld.All.Select(part => part.Part));
     }
 
     /// <summary>An address that both fields have stays when it is removed from spec.externalIPs.</summary>
     [Fact]
     public async Task Addresses_that_only_externalIPs_say_are_known()
     {
-        var gateway = await ReadAsync(null);
+        var gateway = await ReadAsync("");
         Assert.Contains("203.0.113.9", gateway.Addresses);
         Assert.Equal("203.0.113.9", Assert.Single(gateway.Given));
     }
@@ -89,24 +116,39 @@ public sealed class NetworkGatewayReaderTests
             + $"metadata: {{name: cross, namespace: istio-system}}, spec: {{selector: {{istio: {istio}}}, servers: [{{port: {{number: 15443, name: tls, "
             + "protocol: TLS}, tls: {mode: AUTO_PASSTHROUGH}, hosts: ['*.local']}]}}", "test")!.AsObject()]).Istio<Isthmus.Mesh.Model.Gateway>()];
 
-    /// <param name="pod">The gateway's; null: Pods may not be listed.</param>
-    private static async Task<GatewayFacts> ReadAsync(string? pod, IReadOnlyList<Isthmus.Mesh.Model.Gateway>? passing = null,
-        string beside = "")
+    /// <param name="pod">The gateway's; empty: it has none.</param>
+    /// <param name="refused">The plural of what may not be listed.</param>
+    private static async Task<GatewayFacts> ReadAsync(string pod, IReadOnlyList<Isthmus.Mesh.Model.Gateway>? passing = null, string beside = "",
+        string refused = "", WithheldParts? withheld = null)
     {
         await using var server = await OriginServer.StartAsync(HttpProtocols.Http1, async context =>
         {
-            var arePods = context.Request.Path.Value!.EndsWith("/pods", StringComparison.Ordinal);
-            var found = !arePods ? "" : context.Request.Query["labelSelector"].ToString() switch { "istio=east" => beside, "istio=none" => "", _ => pod };
-            context.Response.StatusCode = arePods && pod is null ? 403 : 200;
-            context.Response.ContentType = "application/json";
-            await context.Response.WriteAsync(arePods && pod is null ? """{"kind": "Status", "code": 403, "message": "forbidden"}"""
-                : $$"""{"kind": "List", "metadata": {"resourceVersion": "1"}, "items": [{{found}}]}""", Stop);
+            var plural = context.Request.Path.Value!.Split('/')[^1];
+            if (plural == refused) await RefuseAsync(context);
+            else
+                await AnswerAsync(context, plural != "pods" ? ""
+                    : context.Request.Query["labelSelector"].ToString() switch { "istio=east" => beside, "istio=none" => "", _ => pod });
         });
         using var client = new KubeClient(new() { Server = new($"http://127.0.0.1:{server.Port}") }, "test");
-        var service = JsonSerializer.Deserialize<Service>("""
-            {"metadata": {"name": "gw", "namespace": "istio-system", "labels": {"topology.istio.io/network": "n1"}}, "spec": {"selector": {"app": "gw"}, "ports": [{"port": 15443}],
-             "externalIPs": ["192.0.2.1", "203.0.113.9"]}, "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}
-            """, JsonSerializerOptions.Web)!;
-        return Assert.Single(await NetworkGatewayReader.ReadAsync(new(client, Stop), [service], byNames: false, passing ?? [], Stop));
+        return Assert.Single(await new NetworkGatewayReader(new(client, Stop), withheld ?? new())
+            .ReadAsync([Labelled("istio-system")], byNames: false, passing ?? [], Stop));
+    }
+
+    private static Service Labelled(string ns) => JsonSerializer.Deserialize<Service>("""
+        {"metadata": {"name": "gw", "namespace": "NS", "labels": {"topology.istio.io/network": "n1"}},
+         "spec": {"selector": {"app": "gw"}, "ports": [{"port": 15443}], "externalIPs": ["192.0.2.1", "203.0.113.9"]},
+         "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}
+        """.Replace("NS", ns, StringComparison.Ordinal), JsonSerializerOptions.Web)!;
+
+    private static Task AnswerAsync(HttpContext context, string items)
+    {
+        context.Response.ContentType = "application/json";
+        return context.Response.WriteAsync($$"""{"kind": "List", "metadata": {"resourceVersion": "1"}, "items": [{{items}}]}""", Stop);
+    }
+
+    private static Task RefuseAsync(HttpContext context)
+    {
+        (context.Response.StatusCode, context.Response.ContentType) = (403, "application/json");
+        return context.Response.WriteAsync("""{"kind": "Status", "code": 403, "message": "forbidden"}""", Stop);
     }
 }

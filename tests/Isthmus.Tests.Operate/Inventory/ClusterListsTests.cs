@@ -59,6 +59,24 @@ public sealed class ClusterListsTests
         Assert.Equal(["/api/v1/services app=shop", "/api/v1/services"], _asked);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_several_labels_select_is_a_part_of_what_was_asked_for_whole(bool typed)
+    {
+        await using var server = await StartAsync();
+        using var client = Client(server);
+        var lists = new ClusterLists(client, Stop);
+        _answer.SetResult(200);
+        var (one, two) = (new Dictionary<string, string> { ["app"] = "shop" }, new Dictionary<string, string> { ["app"] = "shop", ["tier"] = "web" });
+        await lists.SelectAsync<Service>(MeshApi.Service, "there", two, Stop);
+        await (typed ? (Task)lists.ListAsync<Service>(MeshApi.Service, Stop) : lists.ListAsync(MeshApi.Service, Stop));
+        Assert.Equal("one", Assert.Single(await lists.SelectAsync<Service>(MeshApi.Service, "there", one, Stop)).Metadata.Name);
+        Assert.Empty(await lists.SelectAsync<Service>(MeshApi.Service, "there", two, Stop));
+        Assert.Empty(await lists.SelectAsync<Service>(MeshApi.Service, "here", one, Stop));
+        Assert.Equal(["/api/v1/namespaces/there/services app=shop,tier=web", "/api/v1/services"], _asked);
+    }
+
     [Fact]
     public async Task Control_planes_are_found_in_what_was_read_whole()
     {

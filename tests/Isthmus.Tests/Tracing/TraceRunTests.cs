@@ -65,8 +65,9 @@ public sealed class TraceRunTests
     [Fact]
     public async Task A_call_enters_at_a_Gateway_by_its_own_name()
     {
-        var trace = await TraceAsync(new(missing: 0) { IsGateway = true }, "gateway/entrance");
-        Assert.Equal(("gateway", "Service shop/front in here"), (trace.Hops[0].Name, trace.Hops[0].Summary));
+        var cluster = new ChangingCluster(missing: 0) { IsGateway = true };
+        var trace = await TraceAsync(cluster, "gateway/entrance");
+        Assert.Equal(("gateway", "Service shop/front in here", 1), (trace.Hops[0].Name, trace.Hops[0].Summary, cluster.Lists));
         var told = await Assert.ThrowsAsync<ProblemException>(() => TraceAsync(new(missing: 0) { IsGateway = true }, "gateway/exit"));
         Assert.StartsWith("Service shop/exit in here: does not exist, nor does a Gateway of the Gateway API with this name", told.Message, StringComparison.Ordinal);
     }
@@ -90,6 +91,9 @@ public sealed class TraceRunTests
         private const string Pods = "/api/v1/namespaces/shop/pods";
 
         private int _lists;
+
+        /// <summary>How often the Pods were listed.</summary>
+        public int Lists => _lists;
 
         public bool IsGateway { get; init; }
 

@@ -29,6 +29,26 @@ public sealed class VerificationTests
     }
 
     [Fact]
+    public async Task What_gateways_lead_to_is_found_in_the_objects_of_the_analysis()
+    {
+        var cluster = new CountingCluster
+        {
+            Answers = new Dictionary<string, string>
+            {
+                ["/api/v1/services"] = """
+                    {"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": [
+                     {"metadata": {"name": "gw", "namespace": "east", "labels": {"topology.istio.io/network": "n1"}},
+                      "spec": {"selector": {"app": "gw"}, "type": "LoadBalancer", "ports": [{"port": 15443}]},
+                      "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}]}
+                    """,
+            },
+        };
+        Assert.Contains(await VerifyAsync(cluster), check => check.Problem is { Code: "ISM1006", Message: "spec.selector app=gw matches no Pod" });
+        Assert.DoesNotContain(cluster.Asked, path => path.Contains("/namespaces/east/pods", StringComparison.Ordinal)
+            || path.Contains("/namespaces/east/deployments", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task The_analysis_lists_nothing_twice()
     {
         var cluster = new CountingCluster();

@@ -36,7 +36,7 @@ public sealed class LogLevels(KubeClient client, string istioNamespace)
         var answer = await ControlZAsync(pod, port, "GET", "scopej/", null, stop);
         try
         {
-            return [.. StrictJson.Parse(answer, ControlPlaneReports.Default.LogScopes).Select(scope => (scope.Name, scope.OutputLevel ?? ""))
+            return [.. StrictJson.Parse(answer, ControlPlaneReports.Default.LogScopes).OfType<LogScope>().Select(scope => (scope.Name, scope.OutputLevel ?? ""))
                 .OrderBy(scope => scope.Name, StringComparer.Ordinal)];
         }
         catch (JsonException e)

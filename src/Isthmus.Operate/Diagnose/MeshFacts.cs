@@ -55,7 +55,7 @@ public sealed record GatewayFacts(string Name, string Network, ValueList<string>
 public sealed record StraySelector(string Selector, string Pod, string Gateway, string Serving, ValueMap<string> Wanted);
 
 /// <summary>A part of a cluster's facts that the user may not read. The rest is read all the same.</summary>
-/// <param name="Part">One of the names below; those of gateways are followed by a namespace.</param>
+/// <param name="Part">One of the names below; Pods and Deployments of gateways are followed by a namespace.</param>
 /// <param name="Why">What the API server says.</param>
 public sealed record WithheldFacts(string Part, string Why)
 {

@@ -120,7 +120,10 @@ public sealed class ClusterInventory
     public MeshConfig? Mesh => MainMap?.Settings.Mesh;
 
     /// <summary>The object with that MeshConfig, which an operator can edit.</summary>
-    public string MeshConfigName => MainMap is { } map ? $"ConfigMap {map.Namespace}/{map.Name} in {Context}" : $"the MeshConfig of {Context}";
+    public string MeshConfigName => MainMap is null ? $"the MeshConfig of {Context}" : $"{MeshMapName} in {Context}";
+
+    /// <summary>The same without its cluster.</summary>
+    internal string MeshMapName => MainMap is { } map ? $"ConfigMap {map.Namespace}/{map.Name}" : "the MeshConfig";
 
     /// <summary>The networks of that MeshConfig.</summary>
     public MeshNetworks Networks => MainMap?.Settings.Networks ?? MeshNetworks.None;

@@ -7,7 +7,7 @@ namespace Isthmus.Proxy.Snapshot;
 /// others are kept, so that they are refused or noted by name.</summary>
 internal static class UnknownTypes
 {
-    /// <summary>A copy in which text with their names stands for them.</summary>
+    /// <summary>A copy in which each is replaced by its name, as text.</summary>
     /// <param name="unknown">Receives the name of each.</param>
     internal static JsonNode? Replaced(JsonNode? node, Action<string> unknown)
     {

@@ -138,7 +138,7 @@ internal sealed class GatewayCauses(TraceFacts facts, TraceNeeds needs, Availabi
         {
             var near = Near(cluster, pod, port);
             var closed = $"so {PodRef.Of(cluster, pod)} opens no port {port}";
-            var expose = $"kubectl --context={cluster.Context} apply -n {WellKnown.SystemNamespace} -f samples/multicluster/expose-services.yaml";
+            var expose = $"kubectl --context={cluster.Context} apply -n {cluster.SystemNamespace} -f samples/multicluster/expose-services.yaml";
             if (near is null)
                 return Faults.Of("ISM1015", $"cluster {cluster.Context}", "Gateway",
                     $"no Gateway with tls.mode AUTO_PASSTHROUGH exposes its services, {closed}", expose);

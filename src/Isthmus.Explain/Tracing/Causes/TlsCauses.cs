@@ -301,7 +301,7 @@ internal sealed class TlsCauses(TraceFacts facts, TraceNeeds needs, CallerConfig
     /// <summary>A certificate that has ended: proxies renew theirs, unless the CA that signs them has ended, too.</summary>
     public Problem Expired(PodRef who, ShownCertificate shown) =>
         shown.Rest.FirstOrDefault(issuer => issuer.NotAfter.ToUniversalTime() <= facts.Now) is { } issuer
-        ? Faults.Of("ISM2061", $"CA of {who.Context}", $"Secret {WellKnown.SystemNamespace}/{WellKnown.CaCerts}",
+        ? Faults.Of("ISM2061", $"CA of {who.Context}", $"Secret {facts.SystemNamespaceOf(who.Context)}/{WellKnown.CaCerts}",
             $"'{issuer.Subject}' expired at {issuer.NotAfter.ToUniversalTime():u}, and with it all certificates that it has signed, as that of {who}: no proxy "
                 + $"gets a new one",
             $"put a new CA of the same root into the Secret (isthmus ca intermediate): proxies renew their certificates at once")
@@ -319,7 +319,7 @@ internal sealed class TlsCauses(TraceFacts facts, TraceNeeds needs, CallerConfig
             return Faults.Of("ISM2068", shown.ToString(), "", $"{checking} does not trust its certificate: {why}",
                 "restart the Pod to get a certificate of the current CA");
         var at = shown.Context != checking.Context ? $"CA of {shown.Context}" : shown.ToString();
-        return Faults.Of("ISM1010", at, $"Secret {WellKnown.SystemNamespace}/{WellKnown.CaCerts}",
+        return Faults.Of("ISM1010", at, $"Secret {facts.SystemNamespaceOf(shown.Context)}/{WellKnown.CaCerts}",
             $"the certificate of {shown} was issued by '{certificate.Leaf.Issuer}' under the root {Named(own!.Roots[0])}, while {checking} trusts "
                 + $"{Named(roots.Roots[0])} only",
             "give all clusters a 'cacerts' Secret of one root, then restart control planes and workloads");

@@ -112,6 +112,10 @@ internal sealed class TraceFacts(IReadOnlyList<ClusterObjects> clusters, PodRef 
 
     public ClusterObjects Home => Clusters.First(cluster => cluster.Context == Client.Context);
 
+    /// <summary>Where the control plane of a cluster is, by its context.</summary>
+    public string SystemNamespaceOf(string context) =>
+        Clusters.FirstOrDefault(cluster => cluster.Context == context)?.SystemNamespace ?? WellKnown.SystemNamespace;
+
     public Pod ClientPod => Home.Pods.First(pod => pod.Metadata.Name == Client.Name && pod.Metadata.Namespace == Client.Namespace);
 
     /// <summary>A Pod among those that were read; null when it is not.</summary>

@@ -18,7 +18,7 @@ public static class MeshNetworkRegistries
             from network in cluster.Networks.Networks
             from endpoints in network.Value.Endpoints
             where endpoints.FromRegistry.Length > 0 && !known.Contains(endpoints.FromRegistry)
-            select IstioCodes.UnknownRegistry.At(cluster, $"ConfigMap {cluster.SystemNamespace}/istio", $"data[meshNetworks].networks.{network.Key}.endpoints",
+            select IstioCodes.UnknownRegistry.At(cluster, cluster.MeshMapName, $"data[meshNetworks].networks.{network.Key}.endpoints",
                 $"fromRegistry \"{endpoints.FromRegistry}\" is not the ID of an analyzed cluster, which have "
                     + $"{string.Join(", ", known.Order(StringComparer.Ordinal))}");
     });

@@ -29,7 +29,7 @@ public static class TrustAnalysis
         foreach (var other in installed.Where(other => !other.Trust.InForce.Shares(right.Trust.InForce)))
         {
             var why = string.Join("; ", new[] { right, other }.Select(cluster => $"{cluster.Context}: {Origin(cluster.Trust)}"));
-            yield return Wrong(other, "ISM1454", "ConfigMap istio-system/istio-ca-root-cert",
+            yield return Wrong(other, "ISM1454", $"ConfigMap {other.SystemNamespace}/{WellKnown.RootCertConfigMap}",
                 $"the root {other.Trust.InForce} differs from {right.Context}'s {right.Trust.InForce}, so proxies of the two refuse each other ({why})",
                 "give both clusters a 'cacerts' Secret of one root, restart control planes, then workloads");
         }

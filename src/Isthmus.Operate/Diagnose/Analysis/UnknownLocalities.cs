@@ -23,7 +23,7 @@ public static class UnknownLocalities
             from found in config.Cluster.Istio<DestinationRule>()
                 .SelectMany(rule => Settings(rule).Select(setting => ($"DestinationRule {rule.Namespace}/{rule.Name}", setting.Path, setting.Setting)))
                 .Concat(config.Cluster.Mesh is { } settings && MeshSnapshot.HasControlPlane(config.Cluster)
-                    ? [($"ConfigMap {WellKnown.SystemNamespace}/istio", "data.mesh.localityLbSetting", settings.LocalityLb)]
+                    ? [(config.Cluster.MeshMapName, "data.mesh.localityLbSetting", settings.LocalityLb)]
                     : [])
             where found.Item3.Enabled
             from wrong in Wrong(found.Item3, known)

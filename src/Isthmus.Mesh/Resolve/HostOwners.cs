@@ -62,6 +62,10 @@ public static class HostOwners
     public static bool MayConfigure(string ns, string owner, ValueList<string> grants, string rootNamespace) =>
         ns == owner || ns == rootNamespace || grants.Contains(ns) || grants.Contains(Everybody);
 
+    /// <summary>The namespaces that the annotations of a Service or a Namespace let configure hosts.</summary>
+    public static string[] Grants(Dictionary<string, string> annotations) =>
+        annotations.GetValueOrDefault(Annotations.HostGrants, "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+
     /// <param name="source">The VirtualService or DestinationRule.</param>
     /// <param name="path">Where it names the host.</param>
     /// <param name="host">The host, as it is written.</param>

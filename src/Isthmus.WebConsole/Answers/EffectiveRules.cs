@@ -20,12 +20,14 @@ internal static class EffectiveRules
             .Select(item => Row(cluster, item.Rule, item.Effect))];
     }
 
-    /// <summary>Marks rules that another one overrides, or that other clusters have in another form. Those with errors are marked already.</summary>
+    /// <summary>Marks rules that another one overrides, or that other clusters have in another form, beside what is wrong with them alone.</summary>
     public static IReadOnlyList<RuleRow> Mark(IReadOnlyList<RuleRow> rows) =>
-        [.. rows.Select(row => row.Conflict.Length > 0 ? row : row with { Conflict = Conflict(row, rows) })];
+        [.. rows.Select(row => row with { Conflict = Both(row.Conflict, Conflict(row, rows)) })];
+
+    private static string Both(string one, string other) => string.Join("; ", ((string[])[one, other]).Where(text => text.Length > 0));
 
     private static RuleRow Row(string cluster, RuleObject rule, RuleEffect effect) =>
-        new(cluster, rule.Kind.Name, rule.Source.Namespace, rule.Source.Name, effect.Text, rule.Verdict(), rule.ToYaml())
+        new(cluster, rule.Kind.Name, rule.Source.Namespace, rule.Source.Name, effect.Text, Both(rule.Verdict(), effect.Refusal), rule.ToYaml())
         {
             Rule = rule.IsInForce ? effect : RuleEffect.None,
         };

@@ -11,7 +11,9 @@ internal static class PolicyEffects
         var callers = subject.CallersOf(rule);
         if (!subject.IsHost(rule.Host) || callers is { IsEmpty: true }) return RuleEffect.None;
         var settings = string.Join(", ", Settings(rule));
-        return new($"sets {(settings.Length > 0 ? settings : "nothing")}{(callers is null ? "" : $", for calls {RoutedCalls.TextOf(callers)}")}");
+        var of = rule.WorkloadSelector.Count > 0 ? $", for calls from some Pods of namespace {rule.Namespace}"
+            : callers is null ? "" : $", for calls {RoutedCalls.TextOf(callers)}";
+        return new($"sets {(settings.Length > 0 ? settings : "nothing")}{of}") { Refusal = subject.RefusalOf(rule.Namespace) };
     }
 
     /// <summary>One of the root namespace that selects Pods is for Pods of that namespace only.</summary>

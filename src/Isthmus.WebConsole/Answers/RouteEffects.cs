@@ -19,10 +19,10 @@ internal static class RouteEffects
         var parts = from root in inForce.Values
                     where root.Http.Any(route => route.Delegate == name)
                     orderby root.Source
-                    let part = Delegation.Merge(root with { Http = root.Http.Where(route => route.Delegate == name).ToValueList() }, _ => service)
+                    let part = Delegation.Merge(OnlyTo(name, root), _ => service)
                     where !part.Http.IsEmpty
                     let effect = Of(part, subject, $", as a delegate of VirtualService {root.Namespace}/{root.Name}")
-                    where effect.Text.Length > 0
+                    where effect is { Text.Length: > 0, Refusal: "" }
                     select effect.Text;
         return new(string.Join("; ", parts));
     }
@@ -51,11 +51,19 @@ internal static class RouteEffects
         var calls = new RoutedCalls(gateways.Order(StringComparer.Ordinal).ToValueList(), callers);
         var through = gateways.Count == 0 ? "" : $", through {string.Join(", ", gateways.Select(gateway => Short(gateway, service.Namespace)))}";
         var more = $"{through}{calls.From}{part}{Faults(service)}";
-        if (service.Hosts.Any(subject.IsHost)) return new($"{Routed}{more}") { Routes = part.Length == 0 ? calls : null };
+        if (service.Hosts.Any(subject.IsHost))
+        {
+            var refusal = subject.RefusalOf(service.Namespace);
+            return new($"{Routed}{more}") { Routes = part.Length == 0 && refusal.Length == 0 ? calls : null, Refusal = refusal };
+        }
         var does = Does(Destinations(service).Any(subject.IsHost),
             service.Http.SelectMany(route => route.Mirrors).Any(mirror => subject.IsHost(mirror.Destination.Host)));
         return does.Length == 0 ? RuleEffect.None : new($"{does} calls of {string.Join(", ", service.Hosts)} to it{more}");
     }
+
+    /// <summary>A VirtualService with nothing but what it leaves to a delegate.</summary>
+    private static VirtualService OnlyTo(ObjectName name, VirtualService root) =>
+        root with { Http = root.Http.Where(route => route.Delegate == name).ToValueList(), Tcp = default, Tls = default };
 
     private static string Does(bool leads, bool copies) => leads ? "routes" : copies ? "sends copies of" : "";
 

@@ -2,7 +2,7 @@ using Isthmus.Core.Collections;
 
 namespace Isthmus.WebConsole.Answers;
 
-/// <summary>Which workloads a policy is for. A narrower scope comes before a wider one.</summary>
+/// <summary>Which workloads a policy is for. A narrower one, which is greater, overrides a wider one.</summary>
 internal enum RuleScope { Mesh, Namespace, Pods }
 
 /// <summary>What an object does to calls of a service.</summary>
@@ -10,6 +10,9 @@ internal enum RuleScope { Mesh, Namespace, Pods }
 internal sealed record RuleEffect(string Text)
 {
     public static readonly RuleEffect None = new("");
+
+    /// <summary>Why it does nothing all the same; empty: it does.</summary>
+    public string Refusal { get; init; } = "";
 
     /// <summary>It decides for these workloads the mode of mutual TLS; null: it does not.</summary>
     public RuleScope? DecidesMode { get; init; }

@@ -1,3 +1,4 @@
+using Isthmus.Core.Collections;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Names;
@@ -5,6 +6,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
+using Isthmus.Mesh.Resolve;
 using Isthmus.Operate.Diagnose;
 using Isthmus.Reports;
 using Isthmus.WebConsole.Picture;
@@ -100,9 +102,21 @@ internal sealed class ServiceAnswer(MeshStateReader reader, TimeProvider time)
     {
         var pods = places.SelectMany(place => TopologyBuilder.Behind(place.Cluster, place.Service)).Select(pod => pod.Metadata.Labels).ToList();
         var allowed = reader.Lists(cluster.Access, stop);
+        var granting = GrantsAsync(allowed, cluster, places, ns, stop);
         var lists = await Task.WhenAll(EffectiveRules.Kinds.Select(kind => ListAsync(allowed, kind, stop)));
-        return (EffectiveRules.Of(cluster.Context, lists.SelectMany(list => list), RuleSubject.Of(cluster, ns, name, pods)),
+        var grants = await granting;
+        return (EffectiveRules.Of(cluster.Context, lists.SelectMany(list => list), RuleSubject.Of(cluster, ns, name, pods, grants)),
             [.. allowed.Withheld.Select(line => $"{cluster.Context}: {line}")]);
+    }
+
+    /// <summary>The namespaces that the service lets configure its host; all where that does not matter, or is not known.</summary>
+    private static async Task<ValueList<string>> GrantsAsync(AllowedLists allowed, ClusterState cluster,
+        IReadOnlyList<(ClusterState Cluster, Service Service)> places, string ns, CancellationToken stop)
+    {
+        if (cluster.Facts.Mesh?.HostsAreOwned != true) return [HostOwners.Everybody];
+        var owner = (await allowed.ListAsync<Namespace>(MeshApi.Namespace, stop)).FirstOrDefault(known => known.Metadata.Name == ns);
+        return owner is null ? [HostOwners.Everybody] : places.Where(place => place.Cluster == cluster).Select(place => place.Service.Metadata.Annotations)
+            .Append(owner.Metadata.Annotations).SelectMany(HostOwners.Grants).ToValueList();
     }
 
     private static async Task<IReadOnlyList<JsonObject>> ListAsync(AllowedLists allowed, KindDescriptor kind, CancellationToken stop)

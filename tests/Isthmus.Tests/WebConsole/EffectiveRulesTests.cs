@@ -171,8 +171,37 @@ public sealed class EffectiveRulesTests
         Assert.Equal([("routes calls of the service, through front", ""),
             ("routes calls of the service, through front, as a delegate of VirtualService edge/root", "")], rows.Select(row => (row.Effect, row.Conflict)));
         Assert.Equal("", Effect(part));
-        Assert.Equal("", Effect(Root("api.example.com"), Object("VirtualService", "{http: [{route: [{destination: {host: web}}]}]}", "part")));
+        var toWeb = Object("VirtualService", "{http: [{route: [{destination: {host: web}}]}]}", "part");
+        Assert.Equal("", Effect(Root("api.example.com"), toWeb));
+        const string tls = ", tls: [{match: [{sniHosts: [api.example.com]}], route: [{destination: {host: orders.shop.svc.cluster.local}}]}]";
+        Assert.Equal("routes calls of api.example.com to it, through front", Effect(Root("api.example.com", tls), toWeb));
     }
+
+    /// <summary>Such an object is shown all the same: its author wonders why it does nothing.</summary>
+    [Fact]
+    public void What_the_owner_of_the_host_does_not_allow_has_no_effect()
+    {
+        var owned = Orders with { Settings = MeshConfig.Default with { HostsAreOwned = true } };
+        string[] objects = [Route("orders.shop.svc.cluster.local", "web.shop.svc.cluster.local", ns: "other", name: "theirs"), Route("orders", "web"),
+            Object("DestinationRule", "{host: orders.shop.svc.cluster.local}", ns: "other"), Object("DestinationRule", "{host: orders}", "own"),
+            Object("DestinationRule", "{host: orders.shop.svc.cluster.local}", "root", "istio-system")];
+        string[] Conflicts(RuleSubject subject) => [.. EffectiveRules.Mark(Rows(subject, "c1", objects)).Select(row => row.Conflict)];
+        const string refusal = "has no effect: namespace shop does not let other configure the host (hostOwnership is NAMESPACE)";
+        Assert.Equal([refusal, "", refusal, "", ""], Conflicts(owned));
+        var granted = Conflicts(owned with { Grants = ["other"] });
+        Assert.DoesNotContain(refusal, granted);
+        Assert.Contains("is for the same host", granted[0], StringComparison.Ordinal);
+        Assert.Equal(granted, Conflicts(Orders));
+    }
+
+    [Theory]
+    [InlineData("shop", "", "sets nothing, for calls from some Pods of namespace shop")]
+    [InlineData("istio-system", "", "sets nothing, for calls from some Pods of namespace istio-system")]
+    [InlineData("other", ", exportTo: [other]", "sets nothing, for calls from some Pods of namespace other")]
+    [InlineData("other", ", exportTo: [shop]", "")]
+    public void A_DestinationRule_that_selects_callers_is_for_those_of_its_namespace(string ns, string more, string effect) =>
+        Assert.Equal(effect, Effect(Object("DestinationRule",
+            $"{{host: orders.shop.svc.cluster.local, workloadSelector: {{matchLabels: {{app: buyer}}}}{more}}}", ns: ns)));
 
     [Fact]
     public void Copies_of_calls_are_told_from_calls()

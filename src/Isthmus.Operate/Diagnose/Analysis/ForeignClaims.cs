@@ -48,7 +48,7 @@ public static class ForeignClaims
     {
         var known = host.StartsWith('*') ? [] : mesh.Hosts.Find(host).Where(other => other.Service is not null || other.Entry!.Hosts.Contains(host)).ToList();
         if (known.Find(other => other.Service is not null) is { Service: { } service, Cluster: var of })
-            return (service.Metadata.Namespace, GrantsOf(of, service.Metadata.Namespace).Concat(Split(service.Metadata.Annotations)).ToValueList());
+            return (service.Metadata.Namespace, GrantsOf(of, service.Metadata.Namespace).Concat(HostOwners.Grants(service.Metadata.Annotations)).ToValueList());
         var entry = known.Where(other => HostOwners.MayName(other.Entry!.Namespace, host, other.Cluster.RootNamespace))
             .MinBy(other => (other.Entry!.CreatedAt, other.Entry.Source));
         return entry is { Entry: { } first }
@@ -57,10 +57,7 @@ public static class ForeignClaims
     }
 
     private static IEnumerable<string> GrantsOf(ClusterInventory cluster, string ns) =>
-        cluster.Namespaces.Where(known => known.Metadata.Name == ns).SelectMany(known => Split(known.Metadata.Annotations));
-
-    private static string[] Split(Dictionary<string, string> annotations) =>
-        annotations.GetValueOrDefault(Annotations.HostGrants, "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        cluster.Namespaces.Where(known => known.Metadata.Name == ns).SelectMany(known => HostOwners.Grants(known.Metadata.Annotations));
 
     private static IEnumerable<Problem> Hosts(MeshSnapshot mesh, ClusterInventory cluster, ServiceEntry entry)
     {

@@ -107,7 +107,7 @@ internal static class ProxyPages
                 var open = endpoints.SelectMany(endpoint => endpoint.Ports
                     .Where(own => own.Service == port.Number && own.IsUdp == (port.Protocol == Protocol.Udp))
                     .Select(own => EndpointOf(endpoint, own, port)));
-                all.Add(new JsonObject { ["svc"] = $"{host}:{port.Name}", ["ep"] = new JsonArray([.. open]) });
+                all.Add((JsonNode)new JsonObject { ["svc"] = $"{host}:{port.Name}", ["ep"] = new JsonArray([.. open]) });
             }
         }
         return all;

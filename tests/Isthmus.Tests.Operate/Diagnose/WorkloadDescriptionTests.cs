@@ -61,7 +61,8 @@ public sealed class WorkloadDescriptionTests
         var cluster = Cluster.With(YamlText.ParseAll("""
             {apiVersion: v1, kind: ConfigMap, metadata: {name: istio, namespace: istio-system}, data: {mesh: "rootNamespace: policies"}}
             ---
-            {apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: locked, namespace: shop}, spec: {selector: {matchLabels: {app: none}}}}
+            {apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: locked, namespace: shop},
+             spec: {selector: {matchLabels: {app: none}}}}
             ---
             {apiVersion: security.istio.io/v1, kind: PeerAuthentication, metadata: {name: default, namespace: policies}, spec: {mtls: {mode: DISABLE}}}
             ---

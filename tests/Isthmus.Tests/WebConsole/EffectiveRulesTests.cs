@@ -166,7 +166,7 @@ public sealed class EffectiveRulesTests
         Assert.Equal("routes calls of api.example.com to it, through front, from namespace edge\n"
             + "routes calls of api.example.com to it, through front, from namespace edge, as a delegate of VirtualService edge/root",
             Effect(Root("api.example.com", ", exportTo: [.]"), part));
-        // A delegate is no second VirtualService for the host of its root.
+        // A delegate does not compete with its root for the host.
         var rows = EffectiveRules.Mark(Rows("c1", Root("orders.shop.svc.cluster.local"), part));
         Assert.Equal([("routes calls of the service, through front", ""),
             ("routes calls of the service, through front, as a delegate of VirtualService edge/root", "")], rows.Select(row => (row.Effect, row.Conflict)));

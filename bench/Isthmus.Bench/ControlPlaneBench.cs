@@ -181,9 +181,9 @@ internal static class ControlPlaneBench
         }
     }
 
-    internal static Process StartClients(int first, int count, bool delta, int namespaces = 1, bool takesChanges = false)
+    internal static Process StartClients(int first, int count, bool delta, int namespaces = 1, bool takesHosts = false)
     {
-        string[] arguments = [typeof(ControlPlaneBench).Assembly.Location, "control-plane-clients", $"{first},{count},{delta},{namespaces},{takesChanges}"];
+        string[] arguments = [typeof(ControlPlaneBench).Assembly.Location, "control-plane-clients", $"{first},{count},{delta},{namespaces},{takesHosts}"];
         return Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true })
             ?? throw new InvalidOperationException("the clients did not start");
     }

@@ -73,15 +73,18 @@ internal static class ScopesBench
     private static TimeSpan Cpu => Process.GetCurrentProcess().TotalProcessorTime;
 
     /// <summary>A stream whose client has all route tables.</summary>
-    /// <param name="takesChanges">As a proxy of this program does.</param>
-    internal static DeltaStream Subscribe(XdsSnapshot snapshot, bool takesChanges = true)
+    /// <param name="takesHosts">It takes virtual hosts as resources of their own, as a proxy of this program does.</param>
+    internal static DeltaStream Subscribe(XdsSnapshot snapshot, bool takesHosts = true)
     {
         var stream = new DeltaStream("bench", _ => { });
         stream.Update(snapshot);
-        var first = new DeltaDiscoveryRequest { TypeUrl = TypeUrls.Route, Node = new() };
-        if (takesChanges) first.Node.ClientFeatures.Add(XdsChange.Feature);
-        first.ResourceNamesSubscribe.AddRange(snapshot.Types[TypeUrls.Route].All.Select(resource => resource.Name));
-        foreach (var answer in stream.Receive(first)) stream.Receive(new() { TypeUrl = answer.TypeUrl, ResponseNonce = answer.Nonce });
+        foreach (var type in takesHosts ? (string[])[TypeUrls.Route, TypeUrls.VirtualHost] : [TypeUrls.Route])
+        {
+            var first = new DeltaDiscoveryRequest { TypeUrl = type, Node = new() };
+            if (takesHosts) first.Node.ClientFeatures.Add(VirtualHosts.Feature);
+            if (type == TypeUrls.Route) first.ResourceNamesSubscribe.AddRange(snapshot.Types[TypeUrls.Route].All.Select(resource => resource.Name));
+            foreach (var answer in stream.Receive(first)) stream.Receive(new() { TypeUrl = answer.TypeUrl, ResponseNonce = answer.Nonce });
+        }
         return stream;
     }
 

@@ -5,7 +5,7 @@ using Isthmus.Rigs.Mesh;
 namespace Isthmus.Bench;
 
 /// <summary>What one changed VirtualService of many costs the real control plane, and each of the sidecars that see it. Proxies of this program
-/// take a route table as a change of the one that they have; others, Envoys among them, take it whole.</summary>
+/// take virtual hosts as resources of their own; others, Envoys among them, take whole route tables.</summary>
 internal static class VirtualServicesBench
 {
     // In the warm-up, the runtime optimizes what it needs.
@@ -15,9 +15,9 @@ internal static class VirtualServicesBench
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(400), Rest = TimeSpan.FromSeconds(60);
 
     /// <param name="Before">It is the control plane of another clone.</param>
-    private sealed record Load(int Clients, int Namespaces, bool TakesChanges, bool Before = false)
+    private sealed record Load(int Clients, int Namespaces, bool TakesHosts, bool Before = false)
     {
-        public string Tables => Before ? "whole, before" : TakesChanges ? "changes" : "whole";
+        public string Tables => Before ? "whole, before" : TakesHosts ? "hosts" : "whole";
     }
 
     private sealed record Row(int Bytes, double Cpu, double Median, double Slowest, long Later, long Peak);
@@ -32,10 +32,10 @@ internal static class VirtualServicesBench
             + "   slowest ms   MiB a minute later   MiB at most");
         foreach (var (clients, namespaces) in Meshes)
         {
-            var changes = await PrintAsync(root, new(clients, namespaces, TakesChanges: true));
-            Compare(clients, namespaces, changes, await PrintAsync(root, new(clients, namespaces, TakesChanges: false)), "whole tables");
+            var hosts = await PrintAsync(root, new(clients, namespaces, TakesHosts: true));
+            Compare(clients, namespaces, hosts, await PrintAsync(root, new(clients, namespaces, TakesHosts: false)), "whole tables");
             if (before is not null)
-                Compare(clients, namespaces, changes, await PrintAsync(before, new(clients, namespaces, TakesChanges: false, Before: true)), "those before");
+                Compare(clients, namespaces, hosts, await PrintAsync(before, new(clients, namespaces, TakesHosts: false, Before: true)), "those before");
         }
     }
 
@@ -48,10 +48,10 @@ internal static class VirtualServicesBench
         return row;
     }
 
-    private static void Compare(int clients, int namespaces, Row changes, Row other, string what) => Console.WriteLine(string.Create(
+    private static void Compare(int clients, int namespaces, Row hosts, Row other, string what) => Console.WriteLine(string.Create(
         CultureInfo.InvariantCulture,
-        $"virtual-services-1000-{clients}-{namespaces}ns, changes to {what}: CPU {changes.Cpu / other.Cpu:0.000}, last client "
-            + $"{changes.Median / other.Median:0.00}, memory {(double)changes.Later / other.Later:0.00}"));
+        $"virtual-services-1000-{clients}-{namespaces}ns, hosts to {what}: CPU {hosts.Cpu / other.Cpu:0.000}, last client "
+            + $"{hosts.Median / other.Median:0.00}, memory {(double)hosts.Later / other.Later:0.00}"));
 
     private static async Task<Row> MeasureAsync(string root, Load load)
     {
@@ -61,7 +61,7 @@ internal static class VirtualServicesBench
         try
         {
             for (var from = 0; from < load.Clients; from += ClientsPerProcess)
-                groups.Add(ControlPlaneBench.StartClients(from, ClientsPerProcess, delta: true, load.Namespaces, load.TakesChanges));
+                groups.Add(ControlPlaneBench.StartClients(from, ClientsPerProcess, delta: true, load.Namespaces, load.TakesHosts));
             foreach (var group in groups) await ControlPlaneBench.ReadSizedAsync(group, "complete");
             var (times, bytes, cpu) = (new double[Changes], 0, 0.0);
             for (var change = -WarmUp; change < Changes; change++)

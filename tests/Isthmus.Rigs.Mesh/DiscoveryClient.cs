@@ -9,8 +9,8 @@ using Isthmus.Wire.Xds;
 namespace Isthmus.Rigs.Mesh;
 
 /// <summary>A proxy as the control plane sees it: it subscribes as a sidecar does, accepts everything, and keeps nothing.</summary>
-/// <param name="takesChanges">It says that it takes route tables as changes of those that it has.</param>
-internal sealed class DiscoveryClient(Uri server, int number, bool delta, string ns = LoadedControlPlane.Namespace, bool takesChanges = false)
+/// <param name="takesHosts">It says that it takes virtual hosts as resources of their own.</param>
+internal sealed class DiscoveryClient(Uri server, int number, bool delta, string ns = LoadedControlPlane.Namespace, bool takesHosts = false)
 {
     /// <summary>The services of a <see cref="LoadedControlPlane"/> have HTTP on this port only.</summary>
     private const string RouteName = "80";
@@ -59,7 +59,7 @@ internal sealed class DiscoveryClient(Uri server, int number, bool delta, string
             var node = new Node { Id = $"sidecar~{address}~client-{number}.{ns}~{ns}.svc.cluster.local", Metadata = new() };
             node.Metadata.Fields["CLUSTER_ID"] = Value.ForString(LoadedControlPlane.Cluster);
             node.Metadata.Fields["NAMESPACE"] = Value.ForString(ns);
-            if (takesChanges) node.ClientFeatures.Add(XdsChange.Feature);
+            if (takesHosts) node.ClientFeatures.Add(VirtualHosts.Feature);
             return node;
         }
     }
@@ -122,6 +122,8 @@ internal sealed class DiscoveryClient(Uri server, int number, bool delta, string
             case TypeUrls.Listener:
                 First = First with { Listeners = all.Count };
                 return (TypeUrls.Route, [RouteName]);
+            case TypeUrls.Route when takesHosts:
+                return (TypeUrls.VirtualHost, []);
             default:
                 _complete.TrySetResult();
                 return null;
@@ -131,7 +133,7 @@ internal sealed class DiscoveryClient(Uri server, int number, bool delta, string
     private void Changed(string type, IEnumerable<Any> resources, int bytes)
     {
         var now = Stopwatch.GetTimestamp();
-        if (type == TypeUrls.Route) _changes.Writer.TryWrite(new("routes", now, bytes));
+        if (type is TypeUrls.Route or TypeUrls.VirtualHost) _changes.Writer.TryWrite(new("routes", now, bytes));
         if (type != TypeUrls.Endpoints) return;
         foreach (var assignment in resources)
         {

@@ -52,7 +52,7 @@ internal static class ChangedRoutesBench
         feed = mesh.Router("c1", "envoy", software: new(true, true, IstioFilters.None) { IsRecent = true });
         discoveryOfEnvoy.Publish(feed.Snapshot!.Types);
         if (await Envoy.StartDiscoveredAsync(rig, portOfEnvoy, EnvoyDiscovery) is { } envoy)
-            gateways.Add(new(envoy, discoveryOfEnvoy, feed, ScopesBench.Subscribe(feed.Snapshot, takesChanges: false)));
+            gateways.Add(new(envoy, discoveryOfEnvoy, feed, ScopesBench.Subscribe(feed.Snapshot, takesHosts: false)));
         using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false });
         Console.WriteLine("gateway   change → answer: p50 ms   slowest ms   CPU of the gateway for a change, questions included: ms   bytes of a change");
         foreach (var gateway in gateways) await ChangeAsync(mesh, gateway, client);

@@ -14,9 +14,9 @@ namespace Isthmus.ControlPlane.Push;
 internal sealed class GatewayTable(GatewayRouteTable plan, RouteDestinations destinations)
 {
     private readonly Dictionary<string, Entry> _hosts = new(StringComparer.Ordinal);
-    // The hosts of the table in its order, and their bytes.
+    // The hosts of the table in its order.
     private readonly List<HostPlace> _places = [];
-    private readonly List<ByteString> _parts = [];
+    private readonly List<XdsPart> _parts = [];
     private UInt128 _hash;
     private XdsResource? _made;
 
@@ -24,7 +24,7 @@ internal sealed class GatewayTable(GatewayRouteTable plan, RouteDestinations des
 
     /// <param name="Routes">What it is made of.</param>
     /// <param name="Shapes">What was known of the hosts that these lead to.</param>
-    private sealed record Entry(ImmutableArray<ServerRoutes> Routes, ValueMap<DestinationShape> Shapes, HostPlace Place, EncodedPart Part);
+    private sealed record Entry(ImmutableArray<ServerRoutes> Routes, ValueMap<DestinationShape> Shapes, HostPlace Place, XdsPart Part);
 
     /// <summary>Gives it these routes, and no others.</summary>
     /// <param name="of">The routes of a Gateway.</param>
@@ -56,7 +56,7 @@ internal sealed class GatewayTable(GatewayRouteTable plan, RouteDestinations des
         _places.AddRange(_hosts.Values.Select(entry => entry.Place));
         _places.Sort();
         _parts.Clear();
-        _parts.AddRange(_places.Select(place => _hosts[place.Name].Part.Bytes));
+        _parts.AddRange(_places.Select(place => _hosts[place.Name].Part));
         _hash = _hosts.Values.Aggregate(UInt128.Zero, (sum, entry) => unchecked(sum + entry.Part.Hash));
         FillEmpty();
     }
@@ -111,7 +111,7 @@ internal sealed class GatewayTable(GatewayRouteTable plan, RouteDestinations des
     }
 
     /// <summary>The table, encoded.</summary>
-    public XdsResource Encode() => _made ??= EncodedResource.OfParts(TypeUrls.Route, plan.Name, plan.Head, [.. _parts], _hash);
+    public XdsResource Encode() => _made ??= EncodedResource.OfParts(plan.Name, plan.Head, [.. _parts], _hash);
 
     private void Keep(string name, Entry? entry)
     {
@@ -122,7 +122,7 @@ internal sealed class GatewayTable(GatewayRouteTable plan, RouteDestinations des
     }
 
     private Entry? Make(string name, ImmutableArray<ServerRoutes> routes, ValueMap<DestinationShape> shapes) =>
-        plan.HostOf(name, routes, shapes) is { } made ? new(routes, shapes, made.Place, EncodedPart.Of(made.Host)) : null;
+        plan.HostOf(name, routes, shapes) is { } made ? new(routes, shapes, made.Place, XdsPart.Of(made.Host)) : null;
 
     /// <summary>A table whose hosts have no routes has one for nothing, in the place of any other for all names.</summary>
     private void FillEmpty()
@@ -132,7 +132,7 @@ internal sealed class GatewayTable(GatewayRouteTable plan, RouteDestinations des
         var at = _places.BinarySearch(place);
         var isEmpty = _places.Count == 0 || _places[0].Rank >= place.Rank;
         if (isEmpty == at >= 0) return;
-        var nothing = new Entry([], default, place, EncodedPart.Of(host));
+        var nothing = new Entry([], default, place, XdsPart.Of(host));
         if (isEmpty) PutIn(nothing);
         else TakeOut(nothing);
         if (_hosts.GetValueOrDefault(place.Name) is not { } same || same.Place.Rank < place.Rank) return;
@@ -144,7 +144,7 @@ internal sealed class GatewayTable(GatewayRouteTable plan, RouteDestinations des
     {
         var at = ~_places.BinarySearch(entry.Place);
         _places.Insert(at, entry.Place);
-        _parts.Insert(at, entry.Part.Bytes);
+        _parts.Insert(at, entry.Part);
         _hash = unchecked(_hash + entry.Part.Hash);
     }
 
@@ -152,7 +152,7 @@ internal sealed class GatewayTable(GatewayRouteTable plan, RouteDestinations des
     {
         var at = _places.BinarySearch(after.Place);
         if (at < 0) return;
-        _parts[at] = after.Part.Bytes;
+        _parts[at] = after.Part;
         _hash = unchecked(_hash - before.Part.Hash + after.Part.Hash);
     }
 

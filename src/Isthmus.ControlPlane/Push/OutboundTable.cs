@@ -14,20 +14,20 @@ namespace Isthmus.ControlPlane.Push;
 internal sealed class OutboundTable
 {
     private readonly SharedResources _shared;
-    private readonly SharedTable<FallbackInputs, EncodedPart>.Entry? _fallback;
+    private readonly SharedTable<FallbackInputs, XdsPart>.Entry? _fallback;
     private readonly SharedTable<RouteTableInputs, XdsResource>.Entry _made;
     private readonly Lock _guard = new(); // Guards the fields below.
     private int _holders = 1;
     private Step? _next;
 
     /// <param name="members">It takes over what they hold, and <paramref name="fallback"/>, also if something cannot be made.</param>
-    public OutboundTable(SharedResources shared, string name, int port, SharedTable<FallbackInputs, EncodedPart>.Entry? fallback,
+    public OutboundTable(SharedResources shared, string name, int port, SharedTable<FallbackInputs, XdsPart>.Entry? fallback,
         ImmutableArray<OutboundHost> members)
     {
         (_shared, Name, Port, _fallback, Members) = (shared, name, port, fallback, members);
         try
         {
-            var parts = ImmutableArray.CreateBuilder<EncodedPart>(members.Length + 1);
+            var parts = ImmutableArray.CreateBuilder<XdsPart>(members.Length + 1);
             foreach (var member in members) parts.Add(member.Part.Made);
             if (fallback is not null) parts.Add(fallback.Made);
             _made = shared.RouteTables.Take(new(name, parts.DrainToImmutable()));
@@ -116,4 +116,4 @@ internal sealed class OutboundTable
 /// <summary>A host of a route table.</summary>
 /// <param name="Service">Null for a name that only a VirtualService defines.</param>
 /// <param name="Domains">What is left of its domains: a table must not contain one twice.</param>
-internal sealed record OutboundHost(string Host, MeshService? Service, ValueList<string> Domains, SharedTable<VirtualHostInputs, EncodedPart>.Entry Part);
+internal sealed record OutboundHost(string Host, MeshService? Service, ValueList<string> Domains, SharedTable<VirtualHostInputs, XdsPart>.Entry Part);

@@ -130,7 +130,24 @@ public sealed class ProxyFeed : IXdsFeed
 
     public ProxyStatus Status
     {
-        get { lock (_guard) return new(Proxy, Since, [.. _types.OrderBy(type => TypeUrls.Rank(type.TypeUrl)).Select(type => type.Sync)]); }
+        get
+        {
+            lock (_guard)
+            {
+                var hosts = _types.Find(static type => type.TypeUrl == TypeUrls.VirtualHost)?.Sync;
+                return new(Proxy, Since, [.. _types.Where(static type => type.TypeUrl != TypeUrls.VirtualHost).OrderBy(type => TypeUrls.Rank(type.TypeUrl))
+                    .Select(type => hosts is not null && type.TypeUrl == TypeUrls.Route ? Tables(type.Sync, hosts) : type.Sync)]);
+            }
+        }
+    }
+
+    /// <summary>Route tables and their virtual hosts are one: as far as that of both which is behind, or else changed last.</summary>
+    private static TypeSync Tables(TypeSync tables, TypeSync hosts)
+    {
+        var isBehind = (tables.Sent != tables.Acked, hosts.Sent != hosts.Acked);
+        var shown = isBehind is (true, false) || (isBehind is not (false, true) && tables.SentAt > hosts.SentAt) ? tables : hosts;
+        string[] errors = [tables.Error, hosts.Error];
+        return shown with { TypeUrl = TypeUrls.Route, Error = string.Join("; ", errors.Where(error => error.Length > 0).Distinct()) };
     }
 
     /// <param name="snapshot">The newest.</param>

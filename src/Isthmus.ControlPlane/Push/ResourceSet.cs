@@ -9,19 +9,6 @@ using Isthmus.Wire.Xds;
 
 namespace Isthmus.ControlPlane.Push;
 
-/// <summary>A part of a resource, encoded once for all resources that have it.</summary>
-/// <param name="Hash">Of the bytes.</param>
-public sealed record EncodedPart(ByteString Bytes, UInt128 Hash)
-{
-    public static EncodedPart Of(IMessage message)
-    {
-        var bytes = message.ToByteString();
-        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(bytes.Span, hash);
-        return new(bytes, BinaryPrimitives.ReadUInt128BigEndian(hash));
-    }
-}
-
 /// <summary>Encodes resources as they go over the wire.</summary>
 public static class EncodedResource
 {
@@ -31,15 +18,16 @@ public static class EncodedResource
     public static XdsResource Of(string typeUrl, string name, ByteString bytes)
     {
         var (version, body) = (VersionOf(bytes.Span), new Any { TypeUrl = typeUrl, Value = bytes });
-        return XdsParts.FieldOf(typeUrl) is > 0 and var field ? new(name, version, body, XdsParts.Split(bytes, field)) : new(name, version, body);
+        return XdsParts.FieldOf(typeUrl) is > 0 and var field ? new(name, version, body, XdsParts.Split(bytes, field).Checked()) : new(name, version, body);
     }
 
-    /// <summary>A resource of parts that others have, too: it is hashed and kept by its parts, and joined only for who takes no changes.</summary>
-    public static XdsResource OfParts(string typeUrl, string name, IMessage head, IReadOnlyCollection<EncodedPart> parts)
+    /// <summary>A route table of virtual hosts that others have, too: it is hashed and kept by these, and joined only for who needs it as a whole.</summary>
+    /// <param name="parts">Each has a name that no other has.</param>
+    public static XdsResource OfParts(string name, IMessage head, ImmutableArray<XdsPart> parts)
     {
         var encoded = head.ToByteString();
         const int size = 16;
-        var hashes = new byte[encoded.Length + size * parts.Count];
+        var hashes = new byte[encoded.Length + size * parts.Length];
         encoded.CopyTo(hashes, 0);
         var at = encoded.Length;
         foreach (var part in parts)
@@ -47,19 +35,22 @@ public static class EncodedResource
             BinaryPrimitives.WriteUInt128BigEndian(hashes.AsSpan(at), part.Hash);
             at += size;
         }
-        return new(name, VersionOf(hashes), typeUrl, new XdsParts(encoded, XdsParts.FieldOf(typeUrl), [.. parts.Select(part => part.Bytes)]));
+        return TableOf(name, hashes, encoded, parts);
     }
 
     /// <summary>The same for many parts of which few change at a time.</summary>
     /// <param name="hash">The sum of the parts' hashes: their order follows from their content.</param>
-    public static XdsResource OfParts(string typeUrl, string name, IMessage head, ImmutableArray<ByteString> parts, UInt128 hash)
+    public static XdsResource OfParts(string name, IMessage head, ImmutableArray<XdsPart> parts, UInt128 hash)
     {
         var encoded = head.ToByteString();
         var hashes = new byte[encoded.Length + 16];
         encoded.CopyTo(hashes, 0);
         BinaryPrimitives.WriteUInt128BigEndian(hashes.AsSpan(encoded.Length), hash);
-        return new(name, VersionOf(hashes), typeUrl, new XdsParts(encoded, XdsParts.FieldOf(typeUrl), parts));
+        return TableOf(name, hashes, encoded, parts);
     }
+
+    private static XdsResource TableOf(string name, byte[] hashes, ByteString head, ImmutableArray<XdsPart> parts) => new(name, VersionOf(hashes),
+        TypeUrls.Route, new XdsParts(head, XdsParts.FieldOf(TypeUrls.Route), parts) { AreResources = !parts.IsEmpty });
 
     private static string VersionOf(ReadOnlySpan<byte> bytes)
     {

@@ -12,7 +12,7 @@ internal sealed record ListenerInputs(OutboundListener? Plan, MeshConfig Mesh, O
 
 /// <summary>All inputs of a route table of sidecars.</summary>
 /// <param name="Hosts">Encoded virtual hosts, in order. They are shared, so that equal ones are the same object.</param>
-internal sealed record RouteTableInputs(string Name, ImmutableArray<EncodedPart> Hosts);
+internal sealed record RouteTableInputs(string Name, ImmutableArray<XdsPart> Hosts);
 
 /// <summary>The resources that several scopes may have: what differs between the scopes of two namespaces is seldom what a host's clusters,
 /// endpoints and routes are made of.</summary>
@@ -28,14 +28,14 @@ internal sealed class SharedResources
             .Select(assignment => EncodedResource.Of(TypeUrls.Endpoints, assignment.ClusterName, assignment))],
         new EndpointComparer());
 
-    public SharedTable<VirtualHostInputs, EncodedPart> VirtualHosts { get; } = new(
-        inputs => EncodedPart.Of(RouteGenerator.VirtualHost(inputs)), new VirtualHostComparer());
+    public SharedTable<VirtualHostInputs, XdsPart> VirtualHosts { get; } = new(
+        inputs => XdsPart.Of(RouteGenerator.VirtualHost(inputs)), new VirtualHostComparer());
 
-    public SharedTable<FallbackInputs, EncodedPart> Fallbacks { get; } = new(
-        inputs => EncodedPart.Of(RouteGenerator.Fallback(inputs)), EqualityComparer<FallbackInputs>.Default);
+    public SharedTable<FallbackInputs, XdsPart> Fallbacks { get; } = new(
+        inputs => XdsPart.Of(RouteGenerator.Fallback(inputs)), EqualityComparer<FallbackInputs>.Default);
 
     public SharedTable<RouteTableInputs, XdsResource> RouteTables { get; } = new(
-        inputs => EncodedResource.OfParts(TypeUrls.Route, inputs.Name, RouteGenerator.Head(inputs.Name), inputs.Hosts), new RouteTableComparer());
+        inputs => EncodedResource.OfParts(inputs.Name, RouteGenerator.Head(inputs.Name), inputs.Hosts), new RouteTableComparer());
 
     public SharedTable<ListenerInputs, XdsResource> Listeners { get; } = new(
         inputs => EncodedResource.Of(TypeUrls.Listener, inputs.Plan?.Name ?? ResourceNames.VirtualOutbound, inputs.Plan is { } plan

@@ -113,7 +113,7 @@ public sealed class ControlMetrics
         TypeUrls.Cluster => "type=\"cds\"",
         TypeUrls.Endpoints => "type=\"eds\"",
         TypeUrls.Listener => "type=\"lds\"",
-        TypeUrls.Route => "type=\"rds\"",
+        TypeUrls.Route or TypeUrls.VirtualHost => "type=\"rds\"",
         _ => $"type=\"{ShortName(typeUrl)}\"",
     };
 
@@ -122,7 +122,8 @@ public sealed class ControlMetrics
         TypeUrls.Cluster => "cds",
         TypeUrls.Endpoints => "eds",
         TypeUrls.Listener => "lds",
-        TypeUrls.Route => "rds",
+        // Virtual hosts are parts of route tables, and so in RDS for those who watch it.
+        TypeUrls.Route or TypeUrls.VirtualHost => "rds",
         TypeUrls.NameTable => "nds",
         TypeUrls.Secret => "sds",
         TypeUrls.ExtensionConfig => "ecds",

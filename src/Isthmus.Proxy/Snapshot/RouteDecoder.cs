@@ -31,6 +31,7 @@ internal static class RouteDecoder
     {
         var notes = new List<string>();
         var table = RouteConfiguration.Parser.ParseFrom(parts.Head);
+        if (table.Vhds is not null) throw new ResourceException($"route '{table.Name}': vhds: works only in tables that come from discovery");
         // What a table says applies to all of its hosts.
         var known = before?.Parts.Head.Equals(parts.Head) == true ? before : null;
         var hosts = Hosts(parts.Items, table, known);
@@ -50,10 +51,10 @@ internal static class RouteDecoder
         return true;
     }
 
-    private static ImmutableArray<DecodedHost> Hosts(ImmutableArray<ByteString> parts, RouteConfiguration table, RouteTable? known)
+    private static ImmutableArray<DecodedHost> Hosts(ImmutableArray<XdsPart> parts, RouteConfiguration table, RouteTable? known)
     {
         var hosts = ImmutableArray.CreateBuilder<DecodedHost>(parts.Length);
-        Dictionary<ByteString, DecodedHost>? elsewhere = null;
+        Dictionary<XdsPart, DecodedHost>? elsewhere = null;
         for (var place = 0; place < parts.Length; place++)
         {
             var part = parts[place];
@@ -65,17 +66,17 @@ internal static class RouteDecoder
     }
 
     /// <summary>By object: equal bytes are not looked for.</summary>
-    private static Dictionary<ByteString, DecodedHost> ByPart(RouteTable table)
+    private static Dictionary<XdsPart, DecodedHost> ByPart(RouteTable table)
     {
-        var found = new Dictionary<ByteString, DecodedHost>(ReferenceEqualityComparer.Instance);
+        var found = new Dictionary<XdsPart, DecodedHost>(ReferenceEqualityComparer.Instance);
         for (var place = 0; place < table.Hosts.Length; place++) found.TryAdd(table.Parts.Items[place], table.Hosts[place]);
         return found;
     }
 
-    private static DecodedHost Decode(ByteString part, RouteConfiguration table)
+    private static DecodedHost Decode(XdsPart part, RouteConfiguration table)
     {
         var notes = new List<string>();
-        var resource = VirtualHost.Parser.ParseFrom(part);
+        var resource = VirtualHost.Parser.ParseFrom(part.Bytes);
         return new(Host(resource, table, notes), [.. resource.Domains.Select(domain => domain.ToLowerInvariant())], [.. notes.Distinct()]);
     }
 

@@ -8,6 +8,10 @@ public static class TypeUrls
     public const string Endpoints = Prefix + "envoy.config.endpoint.v3.ClusterLoadAssignment";
     public const string Listener = Prefix + "envoy.config.listener.v3.Listener";
     public const string Route = Prefix + "envoy.config.route.v3.RouteConfiguration";
+
+    /// <summary>The virtual hosts of route tables that say so (VHDS), named <c>TABLE/HOST</c>.</summary>
+    public const string VirtualHost = Prefix + "envoy.config.route.v3.VirtualHost";
+
     public const string Secret = Prefix + "envoy.extensions.transport_sockets.tls.v3.Secret";
     public const string ExtensionConfig = Prefix + "envoy.config.core.v3.TypedExtensionConfig";
     public const string NameTable = Prefix + "istio.networking.nds.v1.NameTable";
@@ -31,9 +35,9 @@ public static class TypeUrls
     /// <summary>What was sent to the proxy that the resource name says, as sections of a configuration dump.</summary>
     public const string DebugConfigDump = "istio.io/debug/config_dump";
 
-    private static readonly string[] Order = [BootstrapPatch, Cluster, Endpoints, Listener, Route, NameTable, ExtensionConfig, Secret];
+    private static readonly string[] Order = [BootstrapPatch, Cluster, Endpoints, Listener, Route, VirtualHost, NameTable, ExtensionConfig, Secret];
 
-    /// <summary>Dependencies come first: clusters, endpoints, listeners, routes, then the rest (Istio's push order).</summary>
+    /// <summary>Dependencies come first: clusters, endpoints, listeners, routes and their virtual hosts, then the rest (Istio's push order).</summary>
     public static int Rank(string typeUrl)
     {
         var index = Array.IndexOf(Order, typeUrl);

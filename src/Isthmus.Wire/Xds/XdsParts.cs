@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Google.Protobuf;
+using Isthmus.Wire.Envoy.Routes;
 
 namespace Isthmus.Wire.Xds;
 
@@ -7,13 +8,14 @@ namespace Isthmus.Wire.Xds;
 /// and the head, which is everything else.</summary>
 /// <param name="Head">Encoded, without the parts.</param>
 /// <param name="Field">The number of the repeated field that the parts are in.</param>
-/// <param name="Items">Each part, encoded.</param>
-public sealed record XdsParts(ByteString Head, int Field, ImmutableArray<ByteString> Items)
+/// <param name="Items">The parts.</param>
+public sealed record XdsParts(ByteString Head, int Field, ImmutableArray<XdsPart> Items)
 {
-    private const int VirtualHosts = 2;
+    /// <summary>The parts can be sent as resources of their own: there are some, and each has a name that no other has.</summary>
+    public bool AreResources { get; init; }
 
     /// <summary>The field with the parts of a type's resources; 0: they have none.</summary>
-    public static int FieldOf(string typeUrl) => typeUrl == TypeUrls.Route ? VirtualHosts : 0;
+    public static int FieldOf(string typeUrl) => typeUrl == TypeUrls.Route ? RouteConfiguration.VirtualHostsFieldNumber : 0;
 
     /// <summary>The parts are views of the resource's bytes.</summary>
     /// <exception cref="InvalidProtocolBufferException">The bytes are malformed.</exception>
@@ -21,14 +23,15 @@ public sealed record XdsParts(ByteString Head, int Field, ImmutableArray<ByteStr
     {
         var input = resource.CreateCodedInput();
         var wanted = WireFormat.MakeTag(field, WireFormat.WireType.LengthDelimited);
-        var items = ImmutableArray.CreateBuilder<ByteString>();
+        var items = ImmutableArray.CreateBuilder<XdsPart>();
         var head = new MemoryStream();
-        var begun = 0;
-        for (uint tag; (tag = input.ReadTag()) != 0; begun = (int)input.Position)
+        // Views of other bytes begin where they do in these.
+        var (start, begun) = ((int)input.Position, 0);
+        for (uint tag; (tag = input.ReadTag()) != 0; begun = (int)input.Position - start)
         {
-            var from = (int)input.Position;
+            var from = (int)input.Position - start;
             input.SkipLastField();
-            var end = (int)input.Position;
+            var end = (int)input.Position - start;
             if (tag != wanted)
             {
                 head.Write(resource.Span[begun..end]);
@@ -38,24 +41,27 @@ public sealed record XdsParts(ByteString Head, int Field, ImmutableArray<ByteStr
             {
                 // The length, which was read before.
             }
-            items.Add(UnsafeByteOperations.UnsafeWrap(resource.Memory[from..end]));
+            items.Add(XdsPart.Read(UnsafeByteOperations.UnsafeWrap(resource.Memory[from..end])));
         }
         return new(ByteString.CopyFrom(head.ToArray()), field, items.DrainToImmutable());
     }
+
+    /// <summary>The same; the parts are resources if they can be.</summary>
+    public XdsParts Checked() => this with { AreResources = VirtualHosts.AreAll(Items) && RouteConfiguration.Parser.ParseFrom(Head).Vhds is null };
 
     /// <summary>The whole resource.</summary>
     public ByteString Join()
     {
         var tag = WireFormat.MakeTag(Field, WireFormat.WireType.LengthDelimited);
         var size = Head.Length;
-        foreach (var item in Items) size += CodedOutputStream.ComputeRawVarint32Size(tag) + CodedOutputStream.ComputeLengthSize(item.Length) + item.Length;
+        foreach (var item in Items) size += CodedOutputStream.ComputeRawVarint32Size(tag) + CodedOutputStream.ComputeBytesSize(item.Bytes);
         var bytes = new byte[size];
         var output = new CodedOutputStream(bytes);
         foreach (var value in Head.Span) output.WriteRawTag(value);
         foreach (var item in Items)
         {
             output.WriteTag(tag);
-            output.WriteBytes(item);
+            output.WriteBytes(item.Bytes);
         }
         output.CheckNoSpaceLeft();
         return UnsafeByteOperations.UnsafeWrap(bytes);

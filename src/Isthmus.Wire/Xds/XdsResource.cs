@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Diagnostics.CodeAnalysis;
 using Google.Protobuf.WellKnownTypes;
+using Isthmus.Wire.Envoy;
 
 namespace Isthmus.Wire.Xds;
 
@@ -10,7 +11,9 @@ public sealed class XdsResource : IEquatable<XdsResource>
     private readonly string _typeUrl;
     private readonly Any? _body;
     private WeakReference<Any>? _joined;
-    private Tuple<WeakReference<XdsResource>, Any>? _change;
+    private XdsResource? _head;
+    private WeakReference<IReadOnlyList<Resource>>? _hosts;
+    private Tuple<WeakReference<XdsResource>, HostChanges>? _changes;
 
     public XdsResource(string name, string version, Any body) => (Name, Version, _typeUrl, _body) = (name, version, body.TypeUrl, body);
 
@@ -42,13 +45,28 @@ public sealed class XdsResource : IEquatable<XdsResource>
         }
     }
 
-    /// <summary>The resource as a change of an earlier version; null: one of them has no parts.</summary>
-    internal Any? ChangeOf(XdsResource before)
+    /// <summary>The route table for clients that get its virtual hosts as resources of their own; null: it is sent as a whole only.</summary>
+    internal XdsResource? Head => Parts?.AreResources == true ? _head ??= VirtualHosts.HeadOf(Name, Parts) : null;
+
+    /// <summary>The virtual hosts of a <see cref="Head"/>. Do not modify them.</summary>
+    internal IReadOnlyList<Resource> Hosts
     {
-        if (_change is { } known && known.Item1.TryGetTarget(out var from) && ReferenceEquals(from, before)) return known.Item2;
-        if (XdsChange.Between(before, this) is not { } change) return null;
-        _change = new(new(before), change);
-        return change;
+        get
+        {
+            if (_hosts is { } kept && kept.TryGetTarget(out var known)) return known;
+            var made = VirtualHosts.Of(Name, Parts!);
+            _hosts = new(made);
+            return made;
+        }
+    }
+
+    /// <summary>What changed of the virtual hosts since an earlier version. Nearly all streams have the same.</summary>
+    internal HostChanges HostsSince(XdsResource before)
+    {
+        if (_changes is { } known && known.Item1.TryGetTarget(out var from) && ReferenceEquals(from, before)) return known.Item2;
+        var changes = VirtualHosts.Between(Name, before.Parts!, Parts!);
+        _changes = new(new(before), changes);
+        return changes;
     }
 
     public bool Equals(XdsResource? other) => other is not null && Name == other.Name && Version == other.Version && _typeUrl == other._typeUrl;

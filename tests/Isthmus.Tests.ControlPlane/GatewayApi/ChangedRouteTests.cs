@@ -107,7 +107,7 @@ public sealed class ChangedRouteTests
 
     private static List<string> HostsOf(ProxyFeed proxy) => [.. MeshRig.Route(proxy, "http.80")!.VirtualHosts.Select(host => host.Name)];
 
-    private static List<Google.Protobuf.ByteString> PartsOf(ProxyFeed proxy, string table) =>
+    private static List<XdsPart> PartsOf(ProxyFeed proxy, string table) =>
         proxy.Snapshot!.Types[TypeUrls.Route].TryGet(table, out var resource) ? [.. resource.Parts!.Items] : [];
 
     private void Route(int number, string host, string path, string section = "plain", MeshRig? rig = null) => (rig ?? _rig).Config($$"""

@@ -236,6 +236,6 @@ public sealed class ChangedVirtualServiceTests
     private static void AssertAsNew(MeshRig rig, ProxyFeed gateway) =>
         Assert.Equal(MeshRig.Versions(MeshRig.Alone(gateway, rig.Mesh.View())), MeshRig.Versions(gateway));
 
-    private static List<ByteString> PartsOf(ProxyFeed gateway) =>
+    private static List<XdsPart> PartsOf(ProxyFeed gateway) =>
         gateway.Snapshot!.Types[TypeUrls.Route].TryGet(Table, out var resource) ? [.. resource.Parts!.Items] : [];
 }

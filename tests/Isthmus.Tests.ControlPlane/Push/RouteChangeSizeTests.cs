@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Isthmus.Tests.ControlPlane.Push;
 
-/// <summary>A proxy that takes changes gets the virtual host that changed, and nothing of the others.</summary>
+/// <summary>A proxy that takes virtual hosts as resources gets the virtual host that changed, and nothing of the others.</summary>
 public sealed class RouteChangeSizeTests
 {
     private const int Hosts = 300;
@@ -35,30 +35,37 @@ public sealed class RouteChangeSizeTests
     private void AssertSmall(ProxyFeed proxy, Action change, string name, Action<RouteConfiguration> check)
     {
         _rig.Push();
-        var (stream, other) = (Subscribe(proxy, name, XdsChange.Feature), Subscribe(proxy, name));
+        var (stream, other) = (Subscribe(proxy, name, TypeUrls.Route, TypeUrls.VirtualHost), Subscribe(proxy, name, TypeUrls.Route));
         var before = Version(proxy, name);
         change();
         _rig.Push();
         Assert.NotEqual(before, Version(proxy, name));
-        Assert.InRange(Routes(stream.Update(proxy.Snapshot!)).CalculateSize(), 100, 5_000);
-        var whole = Routes(other.Update(proxy.Snapshot!));
+        Assert.InRange(Routes(stream.Update(proxy.Snapshot!), TypeUrls.VirtualHost).CalculateSize(), 100, 5_000);
+        var whole = Routes(other.Update(proxy.Snapshot!), TypeUrls.Route);
         Assert.Equal(TypeUrls.Route, Assert.Single(whole.Resources).Resource_.TypeUrl);
         Assert.InRange(whole.CalculateSize(), 50_000, 10_000_000);
         check(MeshRig.Route(proxy, name)!);
     }
 
-    private static DeltaDiscoveryResponse Routes(IReadOnlyList<DeltaDiscoveryResponse> responses) =>
-        Assert.Single(responses, response => response.TypeUrl == TypeUrls.Route);
+    private static DeltaDiscoveryResponse Routes(IReadOnlyList<DeltaDiscoveryResponse> responses, string type)
+    {
+        var routes = Assert.Single(responses, response => response.TypeUrl is TypeUrls.Route or TypeUrls.VirtualHost);
+        Assert.Equal(type, routes.TypeUrl);
+        return routes;
+    }
 
     private static string Version(ProxyFeed proxy, string name) => proxy.Snapshot!.Types[TypeUrls.Route].TryGet(name, out var table) ? table.Version : "";
 
-    private static DeltaStream Subscribe(ProxyFeed proxy, string name, params string[] features)
+    private static DeltaStream Subscribe(ProxyFeed proxy, string name, params string[] types)
     {
         var stream = new DeltaStream("n", _ => { });
         stream.Update(proxy.Snapshot!);
-        var node = new Node { ClientFeatures = { features } };
-        var answer = Assert.Single(stream.Receive(new() { TypeUrl = TypeUrls.Route, Node = node, ResourceNamesSubscribe = { name } }));
-        stream.Receive(new() { TypeUrl = TypeUrls.Route, ResponseNonce = answer.Nonce });
+        foreach (var type in types)
+        {
+            var node = new Node { ClientFeatures = { types.Length > 1 ? [VirtualHosts.Feature] : [] } };
+            var answer = Assert.Single(stream.Receive(new() { TypeUrl = type, Node = node, ResourceNamesSubscribe = { type == TypeUrls.Route ? [name] : [] } }));
+            stream.Receive(new() { TypeUrl = type, ResponseNonce = answer.Nonce });
+        }
         return stream;
     }
 

@@ -98,7 +98,8 @@ internal sealed class EnvoyProcess : IDisposable
     }
 
     private JsonObject Bootstrap(Node node, string discovery, string listeners, string clusters) => (JsonObject)JsonNode.Parse($$$$$"""
-        {"node": {"id": "{{{{{node.Id}}}}}", "cluster": "{{{{{node.Cluster}}}}}", "metadata": {{{{{WireTypes.Json.Format(node.Metadata)}}}}}},
+        {"node": {"id": "{{{{{node.Id}}}}}", "cluster": "{{{{{node.Cluster}}}}}", "metadata": {{{{{WireTypes.Json.Format(node.Metadata)}}}}},
+          "client_features": [{{{{{string.Join(',', node.ClientFeatures.Select(feature => $"\"{feature}\""))}}}}}]},
          "admin": {"address": {"pipe": {"path": "{{{{{_admin}}}}}"}}},
          "dynamic_resources": {
            "ads_config": {"api_type": "DELTA_GRPC", "transport_api_version": "V3", "grpc_services": [{"envoy_grpc": {"cluster_name": "xds-grpc"}}]},

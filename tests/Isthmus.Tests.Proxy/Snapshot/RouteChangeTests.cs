@@ -42,7 +42,7 @@ public sealed class RouteChangeTests
         var table = new RouteConfiguration { Name = "t", VirtualHosts = { Enumerable.Range(0, 100).Select(number => Host(number, "before", false)) } };
         var before = XdsParts.Split(table.ToByteString(), Field);
         var live = RouteDecoder.Decode(before, null);
-        var next = RouteDecoder.Decode(before with { Items = before.Items.SetItem(7, Host(7, "after", false).ToByteString()) }, live);
+        var next = RouteDecoder.Decode(before with { Items = before.Items.SetItem(7, XdsPart.Of(Host(7, "after", false))) }, live);
         Assert.Same(live.Domains, next.Domains);
         Assert.Equal("after", Target(next, "h7.example"));
         Assert.Equal("before", Target(live, "h7.example"));
@@ -71,7 +71,7 @@ public sealed class RouteChangeTests
         var table = new RouteConfiguration { Name = "t", VirtualHosts = { Host(1, "a", false), Host(2, "a", false) } };
         var parts = XdsParts.Split(table.ToByteString(), Field);
         var live = RouteDecoder.Decode(parts, null);
-        var changed = parts with { Items = parts.Items.SetItem(1, Host(1, "b", false).ToByteString()) };
+        var changed = parts with { Items = parts.Items.SetItem(1, XdsPart.Of(Host(1, "b", false))) };
         var error = Assert.Throws<ResourceException>(() => RouteDecoder.Decode(changed, live));
         Assert.Equal("route 't': only unique values for domains are permitted; duplicate entry of domain h1.example", error.Message);
     }

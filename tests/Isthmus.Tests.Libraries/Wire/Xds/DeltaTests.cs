@@ -182,6 +182,23 @@ public sealed class DeltaTests
         Assert.Equal("", Assert.Single(seen, one => one.Kind == XdsEventKind.Withdrawn).Detail);
     }
 
+    [Fact]
+    public void An_answer_counts_although_another_response_has_followed()
+    {
+        var seen = new List<XdsEvent>();
+        var server = new DeltaStream("n", seen.Add);
+        server.Update(Snapshot("1", (E, "a", "1"), (E, "b", "1")));
+        var first = Assert.Single(server.Receive(new() { TypeUrl = E, ResourceNamesSubscribe = { "a" } }));
+        var second = Assert.Single(server.Receive(new() { TypeUrl = E, ResourceNamesSubscribe = { "b" } }));
+        server.Receive(new() { TypeUrl = E, ResponseNonce = first.Nonce, ErrorDetail = new() { Message = "a: no" } });
+        server.Receive(new() { TypeUrl = E, ResponseNonce = second.Nonce });
+        Assert.Equal([(XdsEventKind.Rejected, "a: no"), (XdsEventKind.Acknowledged, "a: no")], seen[^2..].Select(one => (one.Kind, one.Detail)));
+        // Both are answered: what changes is sent, and a nonce that is unknown answers nothing.
+        server.Receive(new() { TypeUrl = E, ResponseNonce = "unknown" });
+        Assert.Single(server.Update(Snapshot("2", (E, "a", "2"), (E, "b", "1"))));
+        Assert.Empty(server.Update(Snapshot("3", (E, "a", "3"), (E, "b", "1"))));
+    }
+
     private static XdsSnapshot RandomSnapshot(Random random, int step)
     {
         var resources = new List<(string, string, string)>();

@@ -33,6 +33,7 @@ internal static class ReadFields
         // Traces name the object that they are made from.
         "envoy.config.listener.v3.FilterChain.metadata",
         "envoy.config.route.v3.Route.metadata",
+        "envoy.config.route.v3.RouteConfiguration.vhds",
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.local_reply_config",
         "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.metadata_match",
         "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.TunnelingConfig.propagate_response_headers",

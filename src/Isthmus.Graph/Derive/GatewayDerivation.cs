@@ -58,7 +58,7 @@ internal sealed class GatewayDerivation(MeshSources sources, Live<string, ValueL
     public GatewaySet OfNetworks(Reader read, MeshSettings settings)
     {
         var (found, names) = (new List<NetworkGateway>(), new List<GatewayName>());
-        var source = new ObjectRef("", "ConfigMap", settings.Mesh.SystemNamespace, "istio");
+        var source = new ObjectRef("", "ConfigMap", settings.Mesh.SystemNamespace, settings.MapName);
         foreach (var (name, network) in settings.Networks.Networks)
         {
             foreach (var gateway in network.Gateways)

@@ -55,7 +55,7 @@ public sealed partial class SettingsKind(string name, ILogger log) : MeshKind<Co
         }
         catch (ProblemException e)
         {
-            return In(source, Of(cluster, null, null)) with { Problems = [e.Problem with { Code = Unreadable, Object = "ConfigMap istio" }] };
+            return In(source, Of(cluster, null, null)) with { Problems = [e.Problem with { Code = Unreadable, Object = $"ConfigMap {map.Metadata.Name}" }] };
         }
 
         JsonNode? Document(string key) => YamlText.Parse(map.Data.GetValueOrDefault(key) ?? "", $"data[{key}]");
@@ -63,7 +63,8 @@ public sealed partial class SettingsKind(string name, ILogger log) : MeshKind<Co
 
     private static SettingsState In(ObjectRef source, SettingsState state) => state with
     {
-        Source = source, Settings = state.Settings with { Mesh = state.Settings.Mesh with { SystemNamespace = source.Namespace } },
+        Source = source,
+        Settings = state.Settings with { Mesh = state.Settings.Mesh with { SystemNamespace = source.Namespace }, MapName = source.Name },
     };
 
     private const string Unreadable = "IST0106";

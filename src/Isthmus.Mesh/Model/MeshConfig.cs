@@ -213,8 +213,11 @@ public sealed record StaticGateway(EndpointAddress Address, string RegistryServi
 /// <param name="LastContact">When its API server last responded, in Unix seconds; 0: never.</param>
 public sealed record ClusterContact(string Cluster, bool IsConfig, bool Connected, bool Synced, long LastContact, string Secret = "");
 
-/// <summary>The two documents of ConfigMap <c>istio</c>.</summary>
+/// <summary>The two documents of ConfigMap <c>istio</c>, or of that of a revision.</summary>
 public sealed record MeshSettings(MeshConfig Mesh, MeshNetworks Networks)
 {
     public static readonly MeshSettings Default = new(MeshConfig.Default, MeshNetworks.None);
+
+    /// <summary>The name of the ConfigMap.</summary>
+    public string MapName { get; init; } = "istio";
 }

@@ -64,10 +64,11 @@ internal static class GrpcFraming
             if (arrives is not null && LengthOf(buffer, limit) is { } length and > 0)
             {
                 // What is not examined keeps its place in the window of the sender.
-                input.AdvanceTo(buffer.Start, buffer.GetPosition(HeaderSize));
+                var isHere = buffer.Length >= HeaderSize + length;
+                if (!isHere) input.AdvanceTo(buffer.Start, buffer.GetPosition(HeaderSize));
                 await arrives(length).ConfigureAwait(false);
                 arrives = null;
-                continue;
+                if (!isHere) continue;
             }
             if (TryTake(ref buffer, limit, out var body))
             {

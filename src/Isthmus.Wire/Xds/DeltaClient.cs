@@ -26,7 +26,8 @@ public sealed class DeltaClient
     public bool IsUnsettled => _types.Values.Any(t => t.Removals.Count > 0);
 
     public IReadOnlyList<XdsTypeStatus> Types =>
-        [.. _types.Values.Select(t => new XdsTypeStatus(t.Url, t.Version, t.Nonce, t.Url == TypeUrls.VirtualHost ? _tables.Hosts : t.Known.Count, t.Rejected, t.Received))];
+        [.. _types.Values.Select(t => new XdsTypeStatus(
+            t.Url, t.Version, t.Nonce, t.Url == TypeUrls.VirtualHost ? _tables.Hosts : t.Known.Count, t.Rejected, t.Received))];
 
     /// <summary>The first requests of a new stream: all subscriptions, with the versions already held.</summary>
     public IReadOnlyList<DeltaDiscoveryRequest> Open()

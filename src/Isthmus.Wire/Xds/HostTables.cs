@@ -126,7 +126,7 @@ internal sealed class HostTables
         foreach (var table in tables) _tables[table.Name].IsRefused = refused.Contains(table.Name);
     }
 
-    /// <summary>A stream begins. The virtual hosts of refused tables have to come again, so that the server learns of the refusal on this stream, too.</summary>
+    /// <summary>A stream begins. The virtual hosts of refused tables come again, so that the server learns of the refusal here, too.</summary>
     public void Reopen()
     {
         foreach (var table in _tables.Values.Where(table => table.IsRefused)) table.Clear();

@@ -63,7 +63,8 @@ public sealed class RouteChangeSizeTests
         foreach (var type in types)
         {
             var node = new Node { ClientFeatures = { types.Length > 1 ? [VirtualHosts.Feature] : [] } };
-            var answer = Assert.Single(stream.Receive(new() { TypeUrl = type, Node = node, ResourceNamesSubscribe = { type == TypeUrls.Route ? [name] : [] } }));
+            string[] names = type == TypeUrls.Route ? [name] : [];
+            var answer = Assert.Single(stream.Receive(new() { TypeUrl = type, Node = node, ResourceNamesSubscribe = { names } }));
             stream.Receive(new() { TypeUrl = type, ResponseNonce = answer.Nonce });
         }
         return stream;

@@ -11,6 +11,7 @@ using Isthmus.Mesh.Config;
 using Isthmus.Rigs.Mesh;
 using Isthmus.Rigs.Servers;
 using Isthmus.Testing;
+using Isthmus.Tests.ControlPlane.Telemetry;
 using Microsoft.Extensions.Logging;
 using Xunit;
 

@@ -1,7 +1,7 @@
 using System.Text.RegularExpressions;
 using Isthmus.Testing;
 using Isthmus.Tests.Mesh.Guides;
-using Isthmus.Tests.Mesh.Mesh;
+using Isthmus.Tests.Mesh.Meshes;
 using Xunit;
 using static Isthmus.Tests.Mesh.Envoys.EnvoyPods;
 

@@ -1,6 +1,6 @@
 using Isthmus.Testing;
 using Isthmus.Tests.Mesh.Guides;
-using Isthmus.Tests.Mesh.Mesh;
+using Isthmus.Tests.Mesh.Meshes;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.Envoys;

@@ -1,5 +1,5 @@
 using Isthmus.Tests.Mesh.Guides;
-using Isthmus.Tests.Mesh.Mesh;
+using Isthmus.Tests.Mesh.Meshes;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.Envoys;

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Isthmus.Tests.Mesh.Lab;
 
 namespace Isthmus.Tests.Mesh.GatewayApi;
 

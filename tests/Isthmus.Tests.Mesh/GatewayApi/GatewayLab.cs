@@ -11,7 +11,8 @@ using Isthmus.Kubernetes.Objects;
 using Isthmus.Lab.Machine.Linux;
 using Isthmus.Lab.Machine.Network;
 using Isthmus.Testing;
-using Isthmus.Tests.Mesh.Mesh;
+using Isthmus.Tests.Mesh.Lab;
+using Isthmus.Tests.Mesh.Meshes;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.GatewayApi;

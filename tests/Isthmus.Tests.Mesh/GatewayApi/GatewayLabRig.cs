@@ -1,4 +1,5 @@
-using Isthmus.Tests.Mesh.Mesh;
+using Isthmus.Tests.Mesh.Meshes;
+
 
 namespace Isthmus.Tests.Mesh.GatewayApi;
 

@@ -1,4 +1,3 @@
-using Isthmus.Tests.Mesh.Mesh;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.GatewayApi;

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Isthmus.Tests.Mesh.Mesh;
+using Isthmus.Tests.Mesh.Meshes;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.GatewayApi;

@@ -3,7 +3,7 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
 using Isthmus.Mesh.Config;
 using Isthmus.Tests.Mesh.Lab;
-using Isthmus.Tests.Mesh.Mesh;
+using Isthmus.Tests.Mesh.Meshes;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.Guides;

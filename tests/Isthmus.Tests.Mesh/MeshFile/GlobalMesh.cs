@@ -1,7 +1,8 @@
 using System.Text.Json.Nodes;
 using Isthmus.Kubernetes.Yaml;
+using Isthmus.Tests.Mesh.Faults;
 using Isthmus.Tests.Mesh.Lab;
-using Isthmus.Tests.Mesh.Mesh;
+using Isthmus.Tests.Mesh.Meshes;
 
 namespace Isthmus.Tests.Mesh.MeshFile;
 

@@ -1,4 +1,5 @@
-using Isthmus.Tests.Mesh.Mesh;
+using Isthmus.Tests.Mesh.Faults;
+
 
 namespace Isthmus.Tests.Mesh.MeshFile;
 

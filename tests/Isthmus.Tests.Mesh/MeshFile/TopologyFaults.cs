@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
+using Isthmus.Tests.Mesh.Faults;
 using Isthmus.Tests.Mesh.Lab;
-using Isthmus.Tests.Mesh.Mesh;
+using Isthmus.Tests.Mesh.Meshes;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.MeshFile;

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using Isthmus.Tests.Mesh.Lab;
-using Isthmus.Tests.Mesh.Mesh;
+using Isthmus.Tests.Mesh.Meshes;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.MeshFile;

@@ -3,7 +3,7 @@ using Isthmus.Explain.Tracing;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Tests.Mesh.Lab;
-using Isthmus.Tests.Mesh.Mesh;
+using Isthmus.Tests.Mesh.Meshes;
 using Xunit;
 
 namespace Isthmus.Tests.Mesh.MeshFile;

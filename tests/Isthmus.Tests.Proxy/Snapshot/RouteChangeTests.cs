@@ -76,6 +76,13 @@ public sealed class RouteChangeTests
         Assert.Equal("route 't': only unique values for domains are permitted; duplicate entry of domain h1.example", error.Message);
     }
 
+    [Fact]
+    public void A_table_of_a_file_whose_hosts_would_come_from_discovery_is_refused()
+    {
+        var error = Assert.Throws<ResourceException>(() => RouteDecoder.Decode(new RouteConfiguration { Name = "t", Vhds = new() }));
+        Assert.Equal("route 't': vhds: works only in tables that come from discovery", error.Message);
+    }
+
     /// <summary>The same objects for parts that are equal, as a client has them.</summary>
     private static XdsParts Kept(XdsParts parts, XdsParts? last) =>
         last is null ? parts : parts with { Items = [.. parts.Items.Select(item => last.Items.FirstOrDefault(item.Equals) ?? item)] };

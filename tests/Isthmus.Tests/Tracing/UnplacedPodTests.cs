@@ -4,7 +4,7 @@ using Isthmus.Explain.Tracing;
 using Isthmus.Explain.Tracing.Causes;
 using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Kubernetes.Yaml;
-using Isthmus.Tests.Client;
+using Isthmus.Tests.Clusters;
 using Xunit;
 
 namespace Isthmus.Tests.Tracing;

@@ -6,7 +6,7 @@ using Isthmus.Kubernetes.Client;
 using Isthmus.Mesh.Config;
 using Isthmus.Operate.Diagnose.Analysis;
 using Isthmus.Operate.Diagnose.Packing;
-using Isthmus.Tests.Client;
+using Isthmus.Tests.Clusters;
 using Isthmus.WebConsole.Reading;
 using Xunit;
 

@@ -2,6 +2,7 @@ using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Explain.Tracing.Calls;
 using Isthmus.Explain.Tracing.Facts;
+using Isthmus.Explain.Tracing.Reading;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Proxy.Decisions;
@@ -19,17 +20,18 @@ internal sealed class IssuerKeys(IReadOnlyList<RequestAuthentication> reading)
 
     /// <summary>Why tokens of some issuers are refused; null where no RequestAuthentication says where their keys are.</summary>
     /// <param name="lacking">Those issuers.</param>
+    /// <param name="home">The cluster of the control plane.</param>
     /// <param name="outcome">What becomes of the request, as the end of the sentence.</param>
     /// <param name="then">What else to do, as the end of the remedy.</param>
-    public Problem? Refused(IEnumerable<string> lacking, string context, string outcome, string then = "")
+    public Problem? Refused(IEnumerable<string> lacking, ClusterObjects home, string outcome, string then = "")
     {
         if (Fetched.FirstOrDefault(one => lacking.Contains(one.Rule.Issuer)) is not { Policy: { } policy, Rule: { } rule } found) return null;
         var uri = rule.JwksUri.Length > 0 ? rule.JwksUri : $"the address that {rule.Issuer} tells";
-        return Faults.Of("ISM2096", $"RequestAuthentication {policy.Namespace}/{policy.Name} in {context}",
+        return Faults.Of("ISM2096", $"RequestAuthentication {policy.Namespace}/{policy.Name} in {home.Context}",
             $"spec.jwtRules[{found.Index}].{(rule.JwksUri.Length > 0 ? "jwksUri" : "issuer")}",
             $"its control plane has no keys of {rule.Issuer}, because it cannot fetch them from {uri}: every token of it is refused{outcome}",
-            $"make the address reachable from the control plane, or put the keys into jwks (its log says why: kubectl --context={context} -n "
-                + $"{WellKnown.SystemNamespace} logs -l app={WellKnown.Istiod} --tail=-1 | grep 'keys of issuer'){then}");
+            $"make the address reachable from the control plane, or put the keys into jwks (its log says why: kubectl --context={home.Context} -n "
+                + $"{home.SystemNamespace} logs -l app={WellKnown.Istiod} --tail=-1 | grep 'keys of issuer'){then}");
     }
 
     /// <summary>A policy wants a token, and the call has none: one would not help while all issuers that the policy takes tokens of lack their keys. Null
@@ -37,11 +39,11 @@ internal sealed class IssuerKeys(IReadOnlyList<RequestAuthentication> reading)
     /// <param name="policy">As problems name it.</param>
     /// <param name="term">What it wants of the token, or does not.</param>
     /// <param name="denial">What becomes of the request.</param>
-    public Problem? Keyless(string policy, RuleTerm term, CallAttributes call, string context, string denial)
+    public Problem? Keyless(string policy, RuleTerm term, CallAttributes call, ClusterObjects home, string denial)
     {
         var taken = Taken(term).ToList();
         return taken.Count == 0 || !taken.TrueForAll(call.Unkeyed.Contains) ? null
-            : Refused(taken, context, $"; and {policy} wants one, which this call does not have either: {denial}",
+            : Refused(taken, home, $"; and {policy} wants one, which this call does not have either: {denial}",
                 "; then send a token (isthmus trace --jwt TOKEN)");
     }
 

@@ -112,7 +112,7 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
 
     /// <inheritdoc cref="IssuerKeys.Keyless"/>
     private Problem? Keyless(string policy, Callee callee, RuleTerm term, CallAttributes call) =>
-        new IssuerKeys(Reading(callee)).Keyless(policy, term, call, facts.ConfigOf(callee.Cluster).Context, $"{callee.Name} {Denial(call)}");
+        new IssuerKeys(Reading(callee)).Keyless(policy, term, call, facts.ConfigOf(callee.Cluster), $"{callee.Name} {Denial(call)}");
 
     private List<TokenRule> TokenRules(Callee callee) => [.. Reading(callee).SelectMany(one => one.Rules)];
 
@@ -128,7 +128,7 @@ internal sealed partial class PolicyCauses(TraceFacts facts)
 
     /// <summary>The control plane could not fetch the keys of an issuer: no token of it is valid for its proxies.</summary>
     public Problem? KeysLacking(Callee callee, TokenFilterView filter, TokenAnswer refused) => refused.Failure.StartsWith("Jwks", StringComparison.Ordinal)
-        ? new IssuerKeys(Reading(callee)).Refused(IssuerKeys.Lacking([filter]), facts.ConfigOf(callee.Cluster).Context, $"; the response is {refused.Status}")
+        ? new IssuerKeys(Reading(callee)).Refused(IssuerKeys.Lacking([filter]), facts.ConfigOf(callee.Cluster), $"; the response is {refused.Status}")
         : null;
 
     /// <summary>The terms of policies by which nobody can decide before the call is made; null when there are none.</summary>

@@ -94,7 +94,7 @@ internal sealed class UnmatchedRequest(TracedCall call, CallerConfig config, Ing
     {
         if (call.Admitted is not { HasToken: false, Unkeyed: { Count: > 0 } unkeyed }
             || !Reading.SelectMany(one => one.Rules).All(rule => unkeyed.Contains(rule.Issuer))) return null;
-        return new IssuerKeys([.. Reading]).Refused(unkeyed, config.At.Context,
+        return new IssuerKeys([.. Reading]).Refused(unkeyed, config.At,
             $"; and routes of the host match claims of one, which this call does not have either: the response is {Answer}",
             "; then send a token (isthmus trace --jwt TOKEN)");
     }

@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Isthmus.Tests.Effects.Envoys;
 
-/// <summary>Envoy, as its project builds it, takes virtual hosts as resources of their own (VHDS) if its node asks for them, and has the same tables then.</summary>
+/// <summary>Envoy, as its project builds it, takes virtual hosts as resources of their own (VHDS) if its node says so, and has the same tables.</summary>
 public sealed class EnvoyTakesVirtualHostsTests
 {
     [Fact]

@@ -18,7 +18,9 @@ public static class EncodedResource
     public static XdsResource Of(string typeUrl, string name, ByteString bytes)
     {
         var (version, body) = (VersionOf(bytes.Span), new Any { TypeUrl = typeUrl, Value = bytes });
-        return XdsParts.FieldOf(typeUrl) is > 0 and var field ? new(name, version, body, XdsParts.Split(bytes, field).Checked()) : new(name, version, body);
+        return XdsParts.FieldOf(typeUrl) is > 0 and var field
+            ? new(name, version, body, XdsParts.Split(bytes, field).WithResources())
+            : new(name, version, body);
     }
 
     /// <summary>A route table of virtual hosts that others have, too: it is hashed and kept by these, and joined only for who needs it as a whole.</summary>

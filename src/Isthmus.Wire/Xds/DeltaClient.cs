@@ -74,7 +74,16 @@ public sealed class DeltaClient
         foreach (var resource in came)
             if (!bad.Contains(resource.Name)) type.Known[resource.Name] = resource.Version;
         foreach (var name in response.RemovedResources) type.Forget(name);
+        if (type.Url == TypeUrls.Route) SettleTables(changed, refused);
         return (verdict, refused);
+    }
+
+    /// <summary>A refused table has to come again on the next stream: what it is put together of is not what is in use.</summary>
+    private void SettleTables(List<XdsResource> changed, List<XdsRejection> refused)
+    {
+        var names = refused.Select(r => r.Name).ToHashSet(StringComparer.Ordinal);
+        _tables.Settle(changed, names);
+        foreach (var name in names) State(TypeUrls.Route).Forget(name);
     }
 
     /// <summary>The tables that are whole: those whose virtual hosts are resources of their own wait for the first of these.</summary>
@@ -102,7 +111,7 @@ public sealed class DeltaClient
         var refused = new List<XdsRejection>();
         var changed = _tables.Apply(response, refused);
         var verdict = _sink.Apply(new(TypeUrls.Route, response.SystemVersionInfo, changed, []));
-        _tables.Settle(changed, verdict.Rejected.Select(r => r.Name).ToHashSet(StringComparer.Ordinal));
+        SettleTables(changed, [.. verdict.Rejected]);
         refused.AddRange(verdict.Rejected);
         return (verdict, refused);
     }

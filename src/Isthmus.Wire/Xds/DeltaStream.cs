@@ -29,7 +29,7 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
 
     public bool IsUnanswered => _types.Exists(static type => type.Unanswered);
 
-    public bool Begins(DeltaDiscoveryRequest request) => Find(request.TypeUrl) is null && Served(_snapshot, request.TypeUrl) is not null;
+    public bool Begins(DeltaDiscoveryRequest request) => Find(request.TypeUrl) is null && Served(request.TypeUrl) is not null;
 
     /// <summary>A client's request; returns what to answer now, in order.</summary>
     public IReadOnlyList<DeltaDiscoveryResponse> Receive(DeltaDiscoveryRequest request)
@@ -40,7 +40,10 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
         if (type is null)
         {
             // A nonce of an earlier stream is ignored: the subscription counts as new.
-            type = new(request.TypeUrl, _takesHosts && request.TypeUrl == TypeUrls.Route) { Wildcard = request.ResourceNamesSubscribe.Count == 0 };
+            type = new(request.TypeUrl, _takesHosts && request.TypeUrl == TypeUrls.Route)
+            {
+                Wildcard = request.ResourceNamesSubscribe.Count == 0 && request.TypeUrl != TypeUrls.VirtualHost,
+            };
             var at = _types.FindIndex(other => TypeUrls.Rank(other.Url) > TypeUrls.Rank(type.Url));
             _types.Insert(at < 0 ? _types.Count : at, type);
             if (request.InitialResourceVersions.Count > 0) type.Begin(request.InitialResourceVersions);
@@ -55,7 +58,11 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
         var answers = new List<DeltaDiscoveryResponse>(1);
         if (type.Url == TypeUrls.VirtualHost) AnswerSingle(type, request, answers, isNew);
         else Answer(type, answers, always: isNew);
-        if (type.Url == TypeUrls.Route && Find(TypeUrls.VirtualHost) is { Asked.Count: > 0 } hosts) Answer(hosts, answers, always: false);
+        if (type.Url == TypeUrls.Route && Find(TypeUrls.VirtualHost) is { } hosts)
+        {
+            if (hosts.Asked.Count > 0) Answer(hosts, answers, always: hosts.Unanswered);
+            else FollowTables(hosts, answers);
+        }
         return answers;
     }
 
@@ -68,16 +75,29 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
         var answers = new List<DeltaDiscoveryResponse>(1);
         foreach (var type in _types)
         {
-            if (ReferenceEquals(Served(before, type.Url), Served(snapshot, type.Url)) && !type.Stale) continue;
+            if (type.Url == TypeUrls.VirtualHost)
+            {
+                FollowTables(type, answers);
+                continue;
+            }
+            if (ReferenceEquals(before.Types.GetValueOrDefault(type.Url), snapshot.Types.GetValueOrDefault(type.Url)) && !type.Stale) continue;
             if (type.Outstanding) type.Stale = true;
             else Answer(type, answers, always: type.Unanswered);
         }
         return answers;
     }
 
-    /// <summary>What a type is answered from; null: it is not served. Virtual hosts are parts of route tables.</summary>
-    private static IXdsResources? Served(XdsSnapshot snapshot, string url) =>
-        snapshot.Types.GetValueOrDefault(url == TypeUrls.VirtualHost ? TypeUrls.Route : url);
+    /// <summary>What a type is answered from; null: it is not served, or not yet. Virtual hosts are those of the tables that were sent: a client that
+    /// does not know of a table drops its hosts.</summary>
+    private IXdsResources? Served(string url) => url == TypeUrls.VirtualHost ? Find(TypeUrls.Route)?.Seen : _snapshot.Types.GetValueOrDefault(url);
+
+    /// <summary>Sends virtual hosts after their tables.</summary>
+    private void FollowTables(TypeState hosts, List<DeltaDiscoveryResponse> answers)
+    {
+        if (ReferenceEquals(hosts.Seen, Served(hosts.Url)) && !hosts.Stale) return;
+        if (hosts.Outstanding) hosts.Stale = true;
+        else Answer(hosts, answers, always: hosts.Unanswered);
+    }
 
     private TypeState? Find(string url)
     {
@@ -88,15 +108,15 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
 
     private void Acknowledge(TypeState type, DeltaDiscoveryRequest request)
     {
-        if (request.ResponseNonce.Length == 0 || type.Take(request.ResponseNonce) is not { } names) return;
+        if (request.ResponseNonce.Length == 0 || type.Sent.Take(request.ResponseNonce) is not { } names) return;
         type.Confirmed = true;
         // A rejected resource counts as delivered: it is sent again only when it changes.
-        type.Answered(names, request.ErrorDetail?.Message);
+        type.Sent.Answered(names, request.ErrorDetail?.Message);
         observe(new(request.ErrorDetail is null ? XdsEventKind.Acknowledged : XdsEventKind.Rejected, type.Url, request.ResponseNonce, type.Version, 0,
-            type.Rejections));
-        // A table is accepted together with its virtual hosts.
-        if (request.ErrorDetail is null && _takesHosts && PartnerOf(type) is { } partner && partner.Withdraw(names))
-            observe(new(XdsEventKind.Withdrawn, partner.Url, partner.Nonce, partner.Version, 0, partner.Rejections));
+            type.Sent.Rejections));
+        // A table that is accepted is accepted with the virtual hosts that it has; others are yet to come.
+        if (request.ErrorDetail is null && _takesHosts && PartnerOf(type) is { } partner && partner.Sent.Withdraw(names))
+            observe(new(XdsEventKind.Withdrawn, partner.Url, partner.Nonce, partner.Version, 0, partner.Sent.Rejections));
     }
 
     private TypeState? PartnerOf(TypeState type) => type.Url switch
@@ -115,7 +135,8 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
             if (name == "*") type.Wildcard = false;
             else withdrawn |= type.Unsubscribe(name);
         }
-        if (withdrawn) observe(new(XdsEventKind.Withdrawn, type.Url, request.ResponseNonce, type.Version, 0, type.Rejections));
+        if (withdrawn) observe(new(XdsEventKind.Withdrawn, type.Url, request.ResponseNonce, type.Version, 0, type.Sent.Rejections));
+        var named = _snapshot.Types.GetValueOrDefault(type.Url == TypeUrls.VirtualHost ? TypeUrls.Route : type.Url);
         foreach (var asked in request.ResourceNamesSubscribe)
         {
             if (asked == "*")
@@ -125,7 +146,7 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
                 continue;
             }
             // The name's own copy in the request would live as long as the stream.
-            var name = Served(_snapshot, type.Url)?.TryGet(asked, out var known) == true ? known.Name : asked;
+            var name = named?.TryGet(asked, out var known) == true ? known.Name : asked;
             type.Asked.Add(name);
             if (!type.Names.Add(name)) type.Earlier?.Remove(name);
             else if (ReferenceEquals(name, asked)) type.Own(name);
@@ -136,7 +157,7 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
 
     private void Answer(TypeState type, List<DeltaDiscoveryResponse> answers, bool always)
     {
-        if (Served(_snapshot, type.Url) is not { } resources)
+        if (Served(type.Url) is not { } resources)
         {
             // The type may be served later: then even an empty set is a response.
             type.Unanswered |= always;
@@ -207,11 +228,15 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
         else if (type.Has(name) || type.Asked.Contains(name)) response.RemovedResources.Add(name);
     }
 
-    private static void AddIfChanged(TypeState type, XdsResource resource, DeltaDiscoveryResponse response)
+    private void AddIfChanged(TypeState type, XdsResource resource, DeltaDiscoveryResponse response)
     {
         var isAsked = type.Seen is not null && type.Asked.Contains(resource.Name);
         var shown = type.Shown(resource);
-        if (!isAsked && type.VersionOf(resource.Name) == shown.Version) return;
+        var version = type.VersionOf(resource.Name);
+        if (!isAsked && version == shown.Version) return;
+        // A client that had no such table, or had it whole, has none of its hosts.
+        if (!ReferenceEquals(shown, resource) && type.Seen is { } seen && (version is null || TableOf(seen, resource.Name) is null))
+            Find(TypeUrls.VirtualHost)?.Asked.Add(resource.Name);
         response.Resources.Add(new Resource { Name = resource.Name, Version = shown.Version, Resource_ = shown.Body });
     }
 
@@ -219,7 +244,9 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
     private void AddHosts(TypeState type, IXdsResources tables, IReadOnlyCollection<string>? changed, DeltaDiscoveryResponse response)
     {
         var current = type.Earlier is null ? null : new HashSet<string>(StringComparer.Ordinal);
-        foreach (var name in changed is null ? type.Names : changed.Where(type.Names.Contains).Union(type.Asked))
+        var names = changed?.Where(name => type.Wildcard || type.Names.Contains(name)).Union(type.Asked)
+            ?? (type.Wildcard ? tables.All.Select(table => table.Name) : type.Names);
+        foreach (var name in names)
         {
             var now = TableOf(tables, name);
             if (type.Seen is not { } seen)
@@ -231,9 +258,8 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
                 }
             }
             else if (type.Asked.Contains(name)) response.Resources.Add(now?.Hosts ?? []);
-            else if (TableOf(seen, name) is not { } before) response.Resources.Add(now?.Hosts ?? []);
-            else if (now is null) response.RemovedResources.Add(before.Hosts.Select(host => host.Name));
-            else if (!ReferenceEquals(before, now))
+            // A client drops the hosts of a table that is gone, or comes whole.
+            else if (now is not null && TableOf(seen, name) is { } before && !ReferenceEquals(before, now))
             {
                 var changes = now.HostsSince(before);
                 response.Resources.Add(changes.Changed);
@@ -243,20 +269,21 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
         if (current is not null) response.RemovedResources.Add(type.Earlier!.Keys.Where(name => !current.Contains(name)));
     }
 
-    /// <summary>A client has subscribed to all virtual hosts of its tables. It may ask for single ones, which it lacks because there are none.</summary>
+    /// <summary>A client is sent all virtual hosts of its tables. One that it asks for by itself is none of them, or on its way.</summary>
     private void AnswerSingle(TypeState type, DeltaDiscoveryRequest request, List<DeltaDiscoveryResponse> answers, bool isNew)
     {
         if (isNew || type.Stale) Answer(type, answers, always: isNew);
         if (request.ResourceNamesSubscribe.Count == 0) return;
         var response = NewResponse(type);
-        // As Envoy has it, for requests that wait for it.
-        foreach (var name in request.ResourceNamesSubscribe) response.Resources.Add(new Resource { Name = name, Aliases = { name } });
+        // In Envoy, an answer without a body ends the wait of the requests for it.
+        foreach (var name in request.ResourceNamesSubscribe.Where(name => name != "*"))
+            response.Resources.Add(new Resource { Name = name, Aliases = { name } });
         Send(type, response, answers);
     }
 
     /// <summary>A table whose virtual hosts this client gets as resources of their own; null: there is none.</summary>
     private XdsResource? TableOf(IXdsResources tables, string name) =>
-        Find(TypeUrls.Route)?.IsByHost == true && tables.TryGet(name, out var table) && table.Parts?.AreResources == true ? table : null;
+        _takesHosts && tables.TryGet(name, out var table) && table.Parts?.AreResources == true ? table : null;
 
     /// <summary>Envoy warms a changed cluster only when its endpoints are sent again.</summary>
     private void RepeatEndpoints(DeltaDiscoveryResponse clusters, List<DeltaDiscoveryResponse> answers)
@@ -278,14 +305,15 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
     {
         response.Nonce = type.Nonce = $"{noncePrefix}-{++_nonce}";
         type.Version = response.SystemVersionInfo;
-        var names = response.Resources.Select(resource => resource.Name).Concat(response.RemovedResources);
+        var names = response.Resources.Where(resource => resource.Resource_ is not null).Select(resource => resource.Name).Concat(response.RemovedResources);
         // A client takes a table, or refuses it.
-        type.Await(type.Url == TypeUrls.VirtualHost ? [.. names.Select(VirtualHosts.TableIn).Distinct()] : [.. names]);
+        type.Sent.Await(type.Nonce, type.Url == TypeUrls.VirtualHost ? [.. names.Select(VirtualHosts.TableIn).Distinct()] : [.. names],
+            response.RemovedResources.Sum(StreamText.Bytes));
         answers.Add(response);
         observe(new(XdsEventKind.Sent, type.Url, response.Nonce, type.Version, response.Resources.Count, ""));
     }
 
-    /// <param name="takesHosts">It is the type of route tables, and the client takes their virtual hosts as another type.</param>
+    /// <param name="takesHosts">Its resources are route tables, of which the client gets the virtual hosts as another type.</param>
     private sealed class TypeState(string url, bool takesHosts)
     {
         public string Url { get; } = url;
@@ -302,27 +330,20 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
         public string Nonce { get; set; } = "";
         public string Version { get; set; } = "";
         /// <summary>A response is outstanding: neither accepted nor rejected.</summary>
-        public bool Outstanding => _sent.Count > 0;
+        public bool Outstanding => Sent.IsOutstanding;
         /// <summary>The client has accepted or rejected a response.</summary>
         public bool Confirmed { get; set; }
-        /// <summary>The names in each outstanding response; of tables where it has virtual hosts.</summary>
-        private readonly Queue<(string Nonce, string[] Names)> _sent = new();
-        /// <summary>Why the client rejected resources, by name. An answer is about the resources of its response only.</summary>
-        private readonly Dictionary<string, string> _rejected = new(StringComparer.Ordinal);
-        private long _reasons;
+        public SentResponses Sent { get; } = new();
         /// <summary>Something changed while a response was outstanding.</summary>
         public bool Stale { get; set; }
         /// <summary>The first request has not been answered because the type is not served (yet).</summary>
         public bool Unanswered { get; set; }
 
-        /// <summary>A client that never answers, but asks, makes no more than this many wait.</summary>
-        private const int MostOutstanding = 16;
-
         private HashSet<string>? _own; // subscribed names that no resource had
         private long _ownNames, _earlier;
 
         /// <summary>About how many bytes it holds that no other stream has.</summary>
-        public long OwnBytes => StreamText.Bytes(Url) + _ownNames + _earlier + _reasons;
+        public long OwnBytes => StreamText.Bytes(Url) + _ownNames + _earlier + Sent.OwnBytes;
 
         /// <summary>The client has versions from an earlier stream.</summary>
         public void Begin(IDictionary<string, string> versions)
@@ -334,7 +355,9 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
         /// <summary>They are the virtual hosts of these tables. New ones are added to both.</summary>
         public void Follow(TypeState? tables)
         {
-            if (Seen is null) Names.UnionWith(tables?.Names ?? []);
+            if (Seen is not null || tables is null) return;
+            Names.UnionWith(tables.Names);
+            Wildcard = tables.Wildcard;
         }
 
         /// <summary>The subscription has a name of its own.</summary>
@@ -349,58 +372,10 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
         {
             Names.Remove(name);
             if (_own?.Remove(name) == true) _ownNames -= StreamText.Bytes(name);
-            if (Wildcard || !_rejected.Remove(name)) return false;
-            CountReasons();
-            return true;
-        }
-
-        /// <summary>Whether the client rejected some of them.</summary>
-        public bool Withdraw(string[] names)
-        {
-            if (_rejected.Count == 0 || Array.FindAll(names, _rejected.Remove).Length == 0) return false;
-            CountReasons();
-            return true;
+            return !Wildcard && Sent.Withdraw([name]);
         }
 
         public bool Has(string name) => VersionOf(name) is not null;
-
-        /// <summary>The reasons of everything that the client rejects at present; empty when that is nothing.</summary>
-        public string Rejections => _rejected.Count == 0 ? "" : string.Join("; ", _rejected.Values.Distinct());
-
-        /// <summary>The response with the last nonce was sent.</summary>
-        public void Await(string[] names)
-        {
-            _sent.Enqueue((Nonce, names));
-            if (_sent.Count > MostOutstanding) _sent.Dequeue();
-        }
-
-        /// <summary>What was sent with a nonce: the client has answered that, and everything before.</summary>
-        /// <returns>Null: there is no such response.</returns>
-        public string[]? Take(string nonce)
-        {
-            var isKnown = false;
-            foreach (var sent in _sent) isKnown |= sent.Nonce == nonce;
-            while (isKnown && _sent.TryDequeue(out var taken))
-                if (taken.Nonce == nonce) return taken.Names;
-            return null;
-        }
-
-        /// <param name="names">What the response had.</param>
-        /// <param name="error">Null: the client accepted it.</param>
-        public void Answered(string[] names, string? error)
-        {
-            if (error is null && _rejected.Count == 0) return;
-            foreach (var name in names) _rejected.Remove(name);
-            if (error is not null)
-            {
-                var named = Array.FindAll(names, name => error.Contains(name, StringComparison.Ordinal));
-                var kept = StreamText.Shorten(error);
-                foreach (var name in named.Length > 0 ? named : names) _rejected[name] = kept;
-            }
-            CountReasons();
-        }
-
-        private void CountReasons() => _reasons = _rejected.Count == 0 ? 0 : _rejected.Values.Distinct().Sum(StreamText.Bytes);
 
         /// <summary>The version that the client has; null for none.</summary>
         public string? VersionOf(string name)
@@ -409,11 +384,8 @@ public sealed class DeltaStream(string noncePrefix, Action<XdsEvent> observe, Co
             return ((Wildcard && !Widened) || Names.Contains(name)) && Seen.TryGet(name, out var resource) ? Shown(resource).Version : null;
         }
 
-        /// <summary>Virtual hosts are sent for the tables that a client names.</summary>
-        public bool IsByHost => takesHosts && !Wildcard;
-
         /// <summary>A resource as this client gets it.</summary>
-        public XdsResource Shown(XdsResource resource) => IsByHost && resource.Head is { } head ? head : resource;
+        public XdsResource Shown(XdsResource resource) => takesHosts && resource.Head is { } head ? head : resource;
 
         public void Saw(IXdsResources resources)
         {

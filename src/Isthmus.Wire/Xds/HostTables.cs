@@ -8,6 +8,9 @@ namespace Isthmus.Wire.Xds;
 /// <summary>A client's route tables whose virtual hosts are resources of their own (VHDS), put together. Not thread-safe.</summary>
 internal sealed class HostTables
 {
+    /// <summary>The most bytes of versions in a request, of which servers take 4 MiB, and what each takes besides its name and text.</summary>
+    private const long MostVersions = 3 << 20, VersionOverhead = 12;
+
     private readonly Dictionary<string, Table> _tables = new(StringComparer.Ordinal);
 
     public bool IsEmpty => _tables.Count == 0;
@@ -123,13 +126,21 @@ internal sealed class HostTables
     /// <summary>Tables were accepted, or refused.</summary>
     public void Settle(IEnumerable<XdsResource> tables, IReadOnlySet<string> refused)
     {
-        foreach (var table in tables) _tables[table.Name].IsRefused = refused.Contains(table.Name);
+        foreach (var table in tables)
+            if (_tables.TryGetValue(table.Name, out var known)) known.IsRefused = refused.Contains(table.Name);
     }
 
-    /// <summary>A stream begins. The virtual hosts of refused tables come again, so that the server learns of the refusal here, too.</summary>
+    /// <summary>A stream begins. The virtual hosts of refused tables come again, so that the server learns of the refusal here, too, and those of tables
+    /// that are too large to tell their versions.</summary>
     public void Reopen()
     {
-        foreach (var table in _tables.Values.Where(table => table.IsRefused)) table.Clear();
+        var room = MostVersions;
+        foreach (var (name, table) in _tables)
+        {
+            var size = table.Hosts.Sum(host => (long)name.Length + host.Part.Name.Length + host.Version.Length + VersionOverhead);
+            if (table.IsRefused || size > room) table.Clear();
+            else room -= size;
+        }
     }
 
     private static XdsPart PartOf(Resource resource, string table)

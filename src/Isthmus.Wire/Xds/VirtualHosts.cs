@@ -34,8 +34,8 @@ public static class VirtualHosts
         return new(table, Convert.ToHexStringLower(SHA256.HashData(bytes.Span).AsSpan(0, 8)), new Any { TypeUrl = TypeUrls.Route, Value = bytes });
     }
 
-    /// <summary>Whether all parts can be resources: each has a name that no other has.</summary>
-    public static bool AreAll(ImmutableArray<XdsPart> parts)
+    /// <summary>Whether there are some, and each has a name of a resource that no other has.</summary>
+    internal static bool AreToldApart(ImmutableArray<XdsPart> parts)
     {
         var names = new HashSet<string>(parts.Length, StringComparer.Ordinal);
         foreach (var part in parts)

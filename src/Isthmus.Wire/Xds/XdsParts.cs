@@ -11,7 +11,8 @@ namespace Isthmus.Wire.Xds;
 /// <param name="Items">The parts.</param>
 public sealed record XdsParts(ByteString Head, int Field, ImmutableArray<XdsPart> Items)
 {
-    /// <summary>The parts can be sent as resources of their own: there are some, and each has a name that no other has.</summary>
+    /// <summary>The parts can be sent as resources of their own: there are some, each has a name without a slash that no other has, and the head does not
+    /// say that they come from elsewhere.</summary>
     public bool AreResources { get; init; }
 
     /// <summary>The field with the parts of a type's resources; 0: they have none.</summary>
@@ -46,8 +47,8 @@ public sealed record XdsParts(ByteString Head, int Field, ImmutableArray<XdsPart
         return new(ByteString.CopyFrom(head.ToArray()), field, items.DrainToImmutable());
     }
 
-    /// <summary>The same; the parts are resources if they can be.</summary>
-    public XdsParts Checked() => this with { AreResources = VirtualHosts.AreAll(Items) && RouteConfiguration.Parser.ParseFrom(Head).Vhds is null };
+    /// <summary>The same; <see cref="AreResources"/> is as it can be.</summary>
+    public XdsParts WithResources() => this with { AreResources = VirtualHosts.AreToldApart(Items) && RouteConfiguration.Parser.ParseFrom(Head).Vhds is null };
 
     /// <summary>The whole resource.</summary>
     public ByteString Join()

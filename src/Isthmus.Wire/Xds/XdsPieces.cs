@@ -28,6 +28,12 @@ internal static class XdsPieces
         {
             head.ResetWrittenCount();
             PutLength(head, Resources, resource.CalculateSize());
+            if (resource.Resource_ is null)
+            {
+                head.Write(resource.ToByteArray());
+                yield return head.WrittenMemory;
+                continue;
+            }
             PutText(head, ResourceName, resource.Name);
             PutText(head, ResourceVersion, resource.Version);
             PutLength(head, ResourceBody, resource.Resource_.CalculateSize());

@@ -8,6 +8,7 @@ using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.Routes;
 using Isthmus.Wire.Xds;
 using Xunit;
+using Pair = Isthmus.Tests.Libraries.Wire.Xds.VirtualHostPair;
 
 namespace Isthmus.Tests.Libraries.Wire.Xds;
 
@@ -76,16 +77,19 @@ public sealed class VirtualHostsTests
             foreach (var pair in (Pair[])[with, without])
             {
                 if (isNew) pair.Reconnect();
-                pair.Publish(snapshot);
+                // The client is behind for a while: what it says is about what it was sent long ago.
+                pair.Offer(snapshot, random.Next(4));
             }
+            if (random.Next(3) > 0) continue;
+            foreach (var pair in (Pair[])[with, without]) pair.Drain();
             // What comes together with a refused host may have been taken: a whole table would have been refused.
             if (without.RejectedOf(R).Length == 0) Assert.Equal(without.Shown, with.Shown);
         }
         table.RemoveAll(host => host.Item2 == "bad");
         other.RemoveAll(host => host.Item2 == "bad");
         foreach (var pair in (Pair[])[with, without]) pair.Publish(Snapshot(100, Made("t", table), Made("u", other)));
-        Assert.Equal(Shown(Table("t", table)), with.Shown["t"]);
-        Assert.Equal(Shown(Table("u", other)), with.Shown["u"]);
+        Assert.Equal(Pair.ShownOf(Table("t", table)), with.Shown["t"]);
+        Assert.Equal(Pair.ShownOf(Table("u", other)), with.Shown["u"]);
         Assert.Equal(["", ""], [with.RejectedOf(R), with.RejectedOf(V)]);
     }).MustHold(300);
 
@@ -143,7 +147,7 @@ public sealed class VirtualHostsTests
         pair.Reconnect();
         Assert.Equal(["t/b", "t/d"], pair.Sent[V].Select(host => host.Name));
         Assert.False(pair.Sent.ContainsKey(R));
-        Assert.Equal(Shown(Table("t", [("b", "y"), ("c", "x"), ("d", "x")])), pair.Shown["t"]);
+        Assert.Equal(Pair.ShownOf(Table("t", [("b", "y"), ("c", "x"), ("d", "x")])), pair.Shown["t"]);
         pair.Sent.Clear();
         pair.Reconnect();
         Assert.Empty(pair.Sent);
@@ -241,17 +245,99 @@ public sealed class VirtualHostsTests
         var none = Assert.Single(answer.Resources);
         Assert.Equal(["t/unknown.example"], none.Aliases);
         Assert.Null(none.Resource_);
+        // Many are written in pieces.
+        var many = stream.Receive(new() { TypeUrl = V, ResourceNamesSubscribe = { "*", Enumerable.Range(0, 500).Select(i => $"t/unknown{i}") } })[0];
+        var written = XdsPieces.Of(many).SelectMany(piece => piece.ToArray()).ToArray();
+        Assert.Equal(many, DeltaDiscoveryResponse.Parser.ParseFrom(written));
+        Assert.Equal(500, many.Resources.Count);
     }
 
     [Fact]
-    public void Tables_of_a_wildcard_subscription_are_whole()
+    public void A_wildcard_subscription_has_the_hosts_of_all_tables()
     {
         var stream = new DeltaStream("n", _ => { });
+        stream.Update(Snapshot(1, Made("t", [("a", "x")]), Made("u", [("b", "x")])));
+        var node = new Node { Id = "n", ClientFeatures = { VirtualHosts.Feature } };
+        var first = Assert.Single(stream.Receive(new() { Node = node, TypeUrl = R, ResourceNamesSubscribe = { "t" } }));
+        stream.Receive(new() { TypeUrl = V });
+        // The others, when it subscribes to all.
+        var answers = stream.Receive(new() { TypeUrl = R, ResponseNonce = first.Nonce, ResourceNamesSubscribe = { "*" } });
+        Assert.Equal([(R, "u"), (V, "u/b")], answers.Select(answer => (answer.TypeUrl, Assert.Single(answer.Resources).Name)));
+    }
+
+    [Fact]
+    public void Hosts_of_a_table_that_was_lost_on_the_way_come_again_as_a_whole()
+    {
+        var stream = new DeltaStream("n", _ => { });
+        XdsResource u = Made("u", [("b", "x")]);
+        stream.Update(Snapshot(1, Made("t", [("a", "1"), ("c", "1")]), u));
+        var node = new Node { Id = "n", ClientFeatures = { VirtualHosts.Feature } };
+        var tables = Assert.Single(stream.Receive(new() { Node = node, TypeUrl = R, ResourceNamesSubscribe = { "t" } }));
+        var hosts = Assert.Single(stream.Receive(new() { TypeUrl = V }));
+        stream.Receive(new() { TypeUrl = R, ResponseNonce = tables.Nonce });
+        // The hosts are not answered yet; the table goes, and comes back.
+        Assert.Equal(["t"], Assert.Single(stream.Update(Snapshot(2, u))).RemovedResources);
+        Assert.Empty(stream.Update(Snapshot(3, Made("t", [("a", "1"), ("c", "2")]), u)));
+        var answers = stream.Receive(new() { TypeUrl = R, ResourceNamesSubscribe = { "u" } });
+        Assert.Equal(["t", "u"], answers[0].Resources.Select(table => table.Name).Order());
+        Assert.Equal(["t/a", "t/c", "u/b"], answers[1].Resources.Select(host => host.Name).Order());
+        Assert.Empty(stream.Receive(new() { TypeUrl = V, ResponseNonce = hosts.Nonce }));
+    }
+
+    [Fact]
+    public void A_refusal_ends_with_the_subscription_to_its_table()
+    {
+        var refusals = new Dictionary<string, string>();
+        var stream = new DeltaStream("n", happened => refusals[happened.TypeUrl] = happened.Detail);
         stream.Update(Snapshot(1, Made("t", [("a", "x")])));
         var node = new Node { Id = "n", ClientFeatures = { VirtualHosts.Feature } };
-        var table = Assert.Single(Assert.Single(stream.Receive(new() { Node = node, TypeUrl = R, ResourceNamesSubscribe = { "*" } })).Resources);
-        Assert.Equal(Table("t", [("a", "x")]), RouteConfiguration.Parser.ParseFrom(table.Resource_.Value));
-        Assert.Empty(Assert.Single(stream.Receive(new() { TypeUrl = V })).Resources);
+        stream.Receive(new() { Node = node, TypeUrl = R, ResourceNamesSubscribe = { "t" } });
+        var hosts = Assert.Single(stream.Receive(new() { TypeUrl = V }));
+        stream.Receive(new() { TypeUrl = V, ResponseNonce = hosts.Nonce, ErrorDetail = new() { Message = "t: no" } });
+        Assert.Equal("t: no", refusals[V]);
+        stream.Receive(new() { TypeUrl = R, ResourceNamesUnsubscribe = { "t" } });
+        Assert.Equal("", refusals[V]);
+    }
+
+    [Fact]
+    public void A_refused_table_that_comes_whole_stays_refused()
+    {
+        var pair = new Pair(true);
+        pair.Publish(Snapshot(1, Made("t", [("a", "x"), ("b", "x")])));
+        pair.Publish(Snapshot(2, Made("t", [("a", "bad"), ("a", "x")])));
+        Assert.Contains("bad domain", pair.RejectedOf(R), StringComparison.Ordinal);
+        // What the server reverts while the client is away is what the client has afterwards.
+        pair.Away(Snapshot(3, Made("t", [("a", "x"), ("b", "x")])));
+        pair.Reconnect();
+        pair.Publish(Snapshot(4, Made("t", [("a", "x"), ("b", "y")])));
+        Assert.Equal(["", ""], [pair.RejectedOf(R), pair.RejectedOf(V)]);
+        Assert.Equal(Pair.ShownOf(Table("t", [("a", "x"), ("b", "y")])), pair.Shown["t"]);
+    }
+
+    [Fact]
+    public void A_refused_head_that_is_reverted_while_the_client_is_away_is_gone()
+    {
+        var pair = new Pair(true) { RejectsWide = true };
+        pair.Publish(Snapshot(1, Made("t", [("a", "x")])));
+        pair.Publish(Snapshot(2, Made("t", [("a", "x")], isWide: true)));
+        Assert.NotEqual("", pair.RejectedOf(R));
+        pair.Away(Snapshot(3, Made("t", [("a", "x")])));
+        pair.Reconnect();
+        pair.Publish(Snapshot(4, Made("t", [("a", "y")])));
+        Assert.Equal(["", ""], [pair.RejectedOf(R), pair.RejectedOf(V)]);
+        Assert.Equal(Table("t", [("a", "y")]), pair.Tables["t"]);
+    }
+
+    [Fact]
+    public void A_client_with_more_hosts_than_fit_into_a_request_gets_them_again()
+    {
+        var pair = new Pair(true);
+        var hosts = Enumerable.Range(0, 60_000).Select(i => ($"host-{i}.with-a-long-name.example.com:80", "x")).ToList();
+        pair.Publish(Snapshot(1, Made("t", hosts), Made("u", [("a", "x")])));
+        pair.Sent.Clear();
+        Assert.InRange(pair.Reconnect(), 1, 4 << 20);
+        Assert.Equal(60_000, pair.Sent[V].Count);
+        Assert.Equal(60_000, pair.Tables["t"].VirtualHosts.Count);
     }
 
     private static DeltaDiscoveryResponse Sent(string type, string name, string body, ByteString bytes) => new()
@@ -263,128 +349,14 @@ public sealed class VirtualHostsTests
     private static RouteConfiguration Table(string name, IEnumerable<(string Name, string Domain)> hosts) =>
         new() { Name = name, VirtualHosts = { hosts.Select(host => new VirtualHost { Name = host.Name, Domains = { host.Domain } }) } };
 
-    /// <summary>The order of virtual hosts does not matter.</summary>
-    private static string Shown(RouteConfiguration table)
-    {
-        var sorted = table.Clone();
-        sorted.VirtualHosts.Clear();
-        sorted.VirtualHosts.Add(table.VirtualHosts.OrderBy(host => host.Name, StringComparer.Ordinal).ThenBy(host => host.Domains[0], StringComparer.Ordinal));
-        return sorted.ToString();
-    }
-
     private static XdsResource Made(string name, IEnumerable<(string, string)> hosts, bool isWide = false)
     {
         var table = Table(name, hosts);
         table.IgnorePortInHostMatching = isWide;
         var bytes = table.ToByteString();
-        return new(name, Convert.ToHexString(SHA256.HashData(bytes.Span)), R, XdsParts.Split(bytes, Field).Checked());
+        return new(name, Convert.ToHexString(SHA256.HashData(bytes.Span)), R, XdsParts.Split(bytes, Field).WithResources());
     }
 
     private static XdsSnapshot Snapshot(int version, params XdsResource[] tables) =>
         new($"{version}", new Dictionary<string, IXdsResources> { [R] = new XdsResourceMap(tables) });
-
-    /// <summary>A server's stream and a client that subscribes to both tables.</summary>
-    private sealed class Pair : IXdsSink
-    {
-        private readonly DeltaClient _client;
-        private readonly bool _takesHosts;
-        private readonly Dictionary<string, string> _rejected = [];
-        private DeltaStream _server;
-        private XdsSnapshot _last = XdsSnapshot.Empty;
-
-        public Pair(bool takesHosts)
-        {
-            _takesHosts = takesHosts;
-            _client = new(new Node { Id = "n" }, [TypeUrls.Listener], this, TimeProvider.System);
-            _server = Open();
-        }
-
-        public Dictionary<string, RouteConfiguration> Tables { get; } = [];
-
-        public SortedDictionary<string, string> Shown => new(Tables.ToDictionary(table => table.Key, table => VirtualHostsTests.Shown(table.Value)));
-
-        public Dictionary<string, XdsParts> Parts { get; } = [];
-
-        public Dictionary<string, XdsParts> Earlier { get; } = [];
-
-        /// <summary>What was sent, by type.</summary>
-        public Dictionary<string, List<Resource>> Sent { get; } = [];
-
-        /// <summary>Tables that ignore ports are refused.</summary>
-        public bool RejectsWide { get; set; }
-
-        public string RejectedOf(string type) => _rejected.GetValueOrDefault(type, "");
-
-        private DeltaStream Open()
-        {
-            _rejected.Clear();
-            var server = new DeltaStream("n", happened => _rejected[happened.TypeUrl] = happened.Kind is XdsEventKind.Acknowledged or XdsEventKind.Rejected
-                or XdsEventKind.Withdrawn ? happened.Detail : _rejected.GetValueOrDefault(happened.TypeUrl, ""));
-            server.Update(_last);
-            foreach (var request in _client.Open()) Exchange(server.Receive(Seen(request)), server);
-            // The listeners that need them.
-            Exchange([new DeltaDiscoveryResponse { TypeUrl = TypeUrls.Listener, Nonce = "l" }], server);
-            return server;
-        }
-
-        public void Reconnect() => _server = Open();
-
-        /// <summary>It changes while the client is not connected.</summary>
-        public void Away(XdsSnapshot snapshot) => _last = snapshot;
-
-        /// <returns>How many bytes were sent.</returns>
-        public int Publish(XdsSnapshot snapshot) => Exchange(_server.Update(_last = snapshot), _server);
-
-        public IReadOnlyList<DeltaDiscoveryRequest> Receive(DeltaDiscoveryResponse response)
-        {
-            var answers = _client.Receive(response);
-            foreach (var answer in answers.Where(answer => answer.ResponseNonce.Length > 0)) _server.Receive(answer);
-            return answers;
-        }
-
-        private int Exchange(IReadOnlyList<DeltaDiscoveryResponse> responses, DeltaStream server)
-        {
-            var bytes = 0;
-            // In order, as on a stream.
-            for (var waiting = new Queue<DeltaDiscoveryResponse>(responses); waiting.TryDequeue(out var response);)
-            {
-                bytes += response.CalculateSize();
-                foreach (var resource in response.Resources)
-                {
-                    if (!Sent.TryGetValue(response.TypeUrl, out var sent)) Sent[response.TypeUrl] = sent = [];
-                    sent.Add(resource);
-                }
-                foreach (var answer in _client.Receive(response).SelectMany(answer => server.Receive(Seen(answer)))) waiting.Enqueue(answer);
-            }
-            return bytes;
-        }
-
-        /// <summary>As the server of a client without the feature sees it.</summary>
-        private DeltaDiscoveryRequest Seen(DeltaDiscoveryRequest request)
-        {
-            if (_takesHosts || request.Node is null) return request;
-            var changed = request.Clone();
-            changed.Node.ClientFeatures.Clear();
-            return changed;
-        }
-
-        public XdsVerdict Apply(XdsBatch batch)
-        {
-            var rejected = new List<XdsRejection>();
-            foreach (var resource in batch.Changed)
-            {
-                var table = RouteConfiguration.Parser.ParseFrom(resource.Parts!.Join());
-                var isBad = table.VirtualHosts.Any(host => host.Domains.Contains("bad"));
-                if (isBad || (RejectsWide && table.IgnorePortInHostMatching))
-                {
-                    rejected.Add(new(resource.Name, isBad ? "bad domain" : "wide"));
-                    continue;
-                }
-                if (Parts.TryGetValue(resource.Name, out var before)) Earlier[resource.Name] = before;
-                (Tables[resource.Name], Parts[resource.Name]) = (table, resource.Parts);
-            }
-            foreach (var name in batch.Removed) Tables.Remove(name);
-            return new(rejected, new Dictionary<string, IReadOnlySet<string>> { [R] = new HashSet<string> { "t", "u" } });
-        }
-    }
 }

@@ -275,7 +275,7 @@ public sealed partial class ControlPlane : IAsyncDisposable
     {
         if (_ports.Home is not null) return null;
         var (ip, sources, root) = (Address.Of(address), _engine.Mesh.Sources, _injector.Current.RootNamespace);
-        var found = sources.Pods.Items.Values.Where(pod => pod.Source.Cluster == _settings.ClusterId && pod.Addresses.Contains(ip)).ToList();
+        var found = sources.Workloads.Items.Values.Where(pod => pod.IsPod && pod.Cluster == _settings.ClusterId && pod.Addresses.Contains(ip)).ToList();
         // A Pod that has ended keeps the address that another one has now.
         if (found.Count == 0
             || found.Exists(pod => pod.Source.Namespace is "kube-system" || pod.Source.Namespace == _settings.Namespace || pod.Source.Namespace == root))

@@ -2,6 +2,7 @@ using Isthmus.Graph.Derive;
 using Isthmus.Graph.Settings;
 using Isthmus.Kubernetes.Client;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
 using Isthmus.Wire.Grpc;
 using Microsoft.Extensions.Logging;
 
@@ -27,13 +28,12 @@ public sealed partial class AccountCheck(Func<string, KubeClient?> clientOf, Fun
         if (!isKnown(cluster))
             throw new GrpcException(GrpcCode.Unavailable,
                 $"the Pods of cluster '{cluster}' are not known yet: try again later, or send the service account token, too");
-        if (!HasWorkload(cluster, ns, account)) throw Refuse(caller, $"cluster '{cluster}' has no Pod and no WorkloadEntry of ServiceAccount {ns}/{account}");
+        if (!HasWorkload(new(cluster, ns, account)))
+            throw Refuse(caller, $"cluster '{cluster}' has no Pod and no WorkloadEntry of ServiceAccount {ns}/{account}");
         if (!await ExistsAsync(client, ns, account, stop)) throw Refuse(caller, $"cluster '{cluster}' has no ServiceAccount {ns}/{account}");
     }
 
-    private bool HasWorkload(string cluster, string ns, string account) =>
-        mesh.Pods.Items.Values.Any(pod => pod.Source.Cluster == cluster && pod.Source.Namespace == ns && pod.ServiceAccount == account)
-        || mesh.WorkloadEntries.Items.Values.Any(entry => entry.Source.Cluster == cluster && entry.Namespace == ns && entry.Endpoint.ServiceAccount == account);
+    private bool HasWorkload(AccountKey account) => mesh.Workloads.Items.Values.Any(workload => workload.Account == account);
 
     /// <summary>Without an answer, or without permission, its workloads must do.</summary>
     private async Task<bool> ExistsAsync(KubeClient client, string ns, string account, CancellationToken stop)

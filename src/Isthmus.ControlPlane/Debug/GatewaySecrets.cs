@@ -24,7 +24,8 @@ internal sealed class GatewaySecrets(MeshGraph mesh)
         var gateways = mesh.GatewayObjects.Items.Values.ToList();
         var rules = mesh.Sources.DestinationRules.Items.Values.Where(rule => rule.Tls.Any(tls => tls.CredentialName.Length > 0)).ToList();
         var callers = rules.Exists(rule => rule.WorkloadSelector.Count == 0) ? gateways : [];
-        var places = new PodPlaces(callers.Concat(gateways.Where(NeedsPods)).Select(gateway => gateway.Selector), mesh.Sources.Pods.Items.Values);
+        var places = new PodPlaces(callers.Concat(gateways.Where(NeedsPods)).Select(gateway => gateway.Selector),
+            mesh.Sources.Workloads.Items.Values.Where(workload => workload.IsPod));
         return gateways.SelectMany(gateway => Served(gateway, places)).Concat(Called(rules, callers, places))
             .Concat(gateways.SelectMany(Shown)).Concat(mesh.Sources.BackendTlsPolicies.Items.Values.SelectMany(Checked));
     }

@@ -69,8 +69,8 @@ internal static class HistoryPage
             workloads.AddRange(selectors);
             if (pod.Split('/') is [var ns, var name])
             {
-                workloads.AddRange(mesh.Sources.Pods.Items.Where(item => item.Key.Namespace == ns && item.Key.Name == name)
-                    .Select(item => (ns, item.Value.Labels)));
+                workloads.AddRange(mesh.Sources.Workloads.Items.Values.Where(known => known.IsPod && known.Namespace == ns && known.Source.Name == name)
+                    .Select(known => (ns, known.Labels)));
             }
             return new(hosts, workloads, selectors, (mesh.Sources.Settings.Items.GetValueOrDefault("") ?? MeshSettings.Default).Mesh.RootNamespace);
         }

@@ -9,7 +9,7 @@ internal sealed class PodPlaces
 {
     private readonly Dictionary<ValueMap<string>, HashSet<(string Cluster, string Namespace)>> _places = [];
 
-    public PodPlaces(IEnumerable<ValueMap<string>> selectors, IEnumerable<PodFacts> pods)
+    public PodPlaces(IEnumerable<ValueMap<string>> selectors, IEnumerable<Workload> pods)
     {
         foreach (var selector in selectors) _places.TryAdd(selector, []);
         // Most selectors are for the same few labels.

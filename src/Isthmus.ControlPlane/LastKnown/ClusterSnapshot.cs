@@ -14,7 +14,7 @@ public sealed record ClusterSnapshot(
     string Cluster,
     ValueList<ClusterService> Services,
     ValueList<SliceFacts> Slices,
-    ValueList<PodFacts> Pods,
+    ValueList<Workload> Pods,
     ValueList<NodeFacts> Nodes,
     ValueList<NamespaceFacts> Namespaces,
     ValueList<ServiceExport> Exports = default)
@@ -26,7 +26,7 @@ public sealed record ClusterSnapshot(
     {
         into.Put(into.Kinds.Services, Services);
         into.Put(into.Kinds.Slices, Slices);
-        into.Put(into.Kinds.Pods, Pods.Select(pod => new PodState(pod, null)));
+        into.Put(into.Kinds.Pods, Pods);
         into.Put(into.Kinds.Nodes, Nodes);
         into.Put(into.Kinds.Namespaces, Namespaces);
         into.Put(into.Kinds.Exports, Exports);
@@ -38,13 +38,12 @@ public sealed record ClusterSnapshot(
 public sealed record SnapshotInputs(
     ImmutableDictionary<ObjectKey, ClusterService> Services,
     ImmutableDictionary<ObjectKey, SliceFacts> Slices,
-    ImmutableDictionary<ObjectKey, PodFacts> Pods,
+    ImmutableDictionary<ObjectRef, Workload> Workloads,
     ImmutableDictionary<ObjectKey, NodeFacts> Nodes,
     ImmutableDictionary<ObjectKey, NamespaceFacts> Namespaces,
-    ImmutableDictionary<ObjectKey, ServiceExport> Exports,
-    ImmutableDictionary<ObjectKey, WorkloadEntry> Workloads)
+    ImmutableDictionary<ObjectKey, ServiceExport> Exports)
 {
     public static SnapshotInputs Of(MeshSources sources) =>
-        new(sources.Services.Items, sources.Slices.Items, sources.Pods.Items, sources.Nodes.Items, sources.Namespaces.Items, sources.Exports.Items,
-            sources.WorkloadEntries.Items);
+        new(sources.Services.Items, sources.Slices.Items, sources.Workloads.Items, sources.Nodes.Items, sources.Namespaces.Items,
+            sources.Exports.Items);
 }

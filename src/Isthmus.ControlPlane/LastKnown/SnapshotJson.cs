@@ -21,11 +21,12 @@ namespace Isthmus.ControlPlane.LastKnown;
     [
         typeof(ListConverter<string>), typeof(ListConverter<Address>), typeof(ListConverter<EndpointAddress>), typeof(ListConverter<ServicePort>),
         typeof(ListConverter<SliceAddress>), typeof(ListConverter<ClusterService>),
-        typeof(ListConverter<SliceFacts>), typeof(ListConverter<PodFacts>), typeof(ListConverter<NodeFacts>), typeof(ListConverter<NamespaceFacts>),
+        typeof(ListConverter<SliceFacts>), typeof(ListConverter<Workload>), typeof(ListConverter<NodeFacts>), typeof(ListConverter<NamespaceFacts>),
         typeof(ListConverter<ServiceExport>), typeof(ListConverter<OfferedPort>), typeof(ListConverter<ExportCondition>), typeof(ListConverter<WorkloadEntry>),
-        typeof(MapConverter<string>), typeof(MapConverter<int>), typeof(WordConverter<Protocol>), typeof(WordConverter<EndpointHealth>),
+        typeof(MapConverter<string>), typeof(MapConverter<int>), typeof(WordConverter<Protocol>), typeof(WordConverter<EndpointHealth>), typeof(PodConverter),
     ])]
 [JsonSerializable(typeof(ClusterSnapshot))]
+[JsonSerializable(typeof(StoredPod))]
 [JsonSerializable(typeof(Address))]
 [JsonSerializable(typeof(EndpointAddress))]
 [JsonSerializable(typeof(ServicePort))]

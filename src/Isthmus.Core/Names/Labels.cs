@@ -57,6 +57,9 @@ public static class Annotations
 
     /// <summary>Of ServiceEntries with names that are resolved: how callers choose among the addresses of a name.</summary>
     public const string ConnectStrategy = "istio.io/connect-strategy";
+    /// <summary>Of WorkloadEntries: whether they count as ready only while their status has the condition <c>Healthy</c>.</summary>
+    public const string HealthChecks = "proxy.istio.io/health-checks-enabled";
+
     public const string ClusterName = "networking.istio.io/cluster";
     public const string InjectTemplates = "inject.istio.io/templates";
     public const string ProxyConfig = "proxy.istio.io/config";

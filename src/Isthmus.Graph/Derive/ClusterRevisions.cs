@@ -19,16 +19,19 @@ public sealed class ClusterRevisions
         _commits++;
         Add(sources.Services.Changed);
         Add(sources.Slices.Changed);
-        Add(sources.Pods.Changed);
+        foreach (var key in sources.Workloads.Changed) Add(key.Cluster);
         Add(sources.Nodes.Changed);
         Add(sources.Namespaces.Changed);
         Add(sources.Exports.Changed);
-        Add(sources.WorkloadEntries.Changed);
     }
 
     private void Add(IReadOnlyCollection<ObjectKey> changed)
     {
-        foreach (var key in changed)
-            if (_byCluster.GetValueOrDefault(key.Cluster) != _commits) _byCluster = _byCluster.SetItem(key.Cluster, _commits);
+        foreach (var key in changed) Add(key.Cluster);
+    }
+
+    private void Add(string cluster)
+    {
+        if (_byCluster.GetValueOrDefault(cluster) != _commits) _byCluster = _byCluster.SetItem(cluster, _commits);
     }
 }

@@ -70,7 +70,7 @@ internal sealed class EndpointDerivation(
 
     private MeshEndpoint OfAddress(Reader read, ClusterService service, SliceFacts slice, SliceAddress address, List<JoinedPort> ports, Surroundings context)
     {
-        var pod = address.Pod is { } key ? read.Get(workloads.All, Workload.KeyOfPod(key)) : null;
+        var pod = address.Pod is { } key ? read.Get(sources.Workloads, Workload.KeyOfPod(key)) : null;
         return OfWorkload(read, service.Hostname, pod, EndpointAddress.Of(address.Address), ports, context, address.Node) with
         {
             Health = HealthOf(service, address, pod),
@@ -175,13 +175,11 @@ internal sealed class EndpointDerivation(
 
     private MeshEndpoint OfSelectedPod(Reader read, ServiceEntry entry, string host, Workload pod)
     {
-        // The readiness of a Pod restored from a snapshot is unknown, so it counts as ready.
-        var isReady = read.Get(sources.PodReadiness, new ObjectKey(pod.Cluster, pod.Namespace, pod.Source.Name)) is not { IsReady: false };
         var ports = entry.Ports.Select(port => JoinedPort.Of(port,
             int.TryParse(port.TargetPort, NumberStyles.Integer, CultureInfo.InvariantCulture, out var target) ? target : port.Number));
         return OfWorkload(read, host, pod, pod.Place, ports, Around(read, pod)) with
         {
-            Health = isReady ? EndpointHealth.Ready : EndpointHealth.NotReady, Source = entry.Source,
+            Health = pod.Health, Source = entry.Source,
         };
     }
 
@@ -196,11 +194,10 @@ internal sealed class EndpointDerivation(
         }).ToValueList());
     }
 
-    /// <summary>A workload that is not a Pod is ready: nobody says otherwise.</summary>
     private MeshEndpoint OfEntryWorkload(Reader read, string host, ValueList<ServicePort> ports, Workload workload, Surroundings context) =>
         OfWorkload(read, host, workload, workload.Place, ports.Select(port => JoinedPort.Of(port, workload.Target(port)!.Value)), context) with
         {
-            Health = EndpointHealth.Ready, Source = workload.Source,
+            Health = workload.Health, Source = workload.Source,
         };
 
     /// <summary>All endpoints of a host, cluster by cluster, and their identities.</summary>

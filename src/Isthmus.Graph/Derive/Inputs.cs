@@ -5,9 +5,6 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Graph.Derive;
 
-/// <summary>Whether a Pod is ready, and not terminating.</summary>
-public sealed record PodReadiness(bool IsReady);
-
 /// <param name="Network">Its network label; empty when it has none.</param>
 public sealed record NamespaceFacts(ObjectRef Source, string Network, ValueMap<string> Labels)
 {

@@ -100,7 +100,7 @@ public static class KubeFacts
         }
     }
 
-    public static PodFacts Of(string cluster, MeshPod pod)
+    public static Workload Of(string cluster, MeshPod pod)
     {
         var meta = pod.Metadata;
         var ips = pod.Status.PodIPs.Count > 0 ? pod.Status.PodIPs.Select(ip => ip.Ip) : [pod.Status.PodIP];
@@ -110,14 +110,16 @@ public static class KubeFacts
             if (port.Name.Length > 0) ports.TryAdd(port.Name, port.Number);
         }
         return new(
-            new(cluster, "Pod", meta.Namespace, meta.Name),
+            Workload.KeyOfPod(new(cluster, meta.Namespace, meta.Name)),
+            WorkloadOf(pod),
             meta.Labels.ToValueMap(),
             pod.Spec.ServiceAccountName.Length > 0 ? pod.Spec.ServiceAccountName : "default",
-            pod.Spec.NodeName,
             AddressesIn(ips),
-            WorkloadOf(pod),
-            pod.Spec.Hostname, pod.Spec.Subdomain,
-            ports.ToValueMap()) { Runs = ProxyOf(pod) };
+            ports.ToValueMap())
+        {
+            Node = pod.Spec.NodeName, Runs = ProxyOf(pod), Hostname = pod.Spec.Hostname, Subdomain = pod.Spec.Subdomain,
+            Health = pod.Status.IsReady && meta.DeletionTimestamp is null ? EndpointHealth.Ready : EndpointHealth.NotReady,
+        };
     }
 
     /// <summary>As the arguments of its container say; who starts a proxy in another way leaves it open.</summary>

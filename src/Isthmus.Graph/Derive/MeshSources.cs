@@ -10,9 +10,8 @@ public sealed class MeshSources(LiveGraph graph)
 {
     public Source<ObjectKey, ClusterService> Services { get; } = new(graph, "services");
     public Source<ObjectKey, SliceFacts> Slices { get; } = new(graph, "slices");
-    public Source<ObjectKey, PodFacts> Pods { get; } = new(graph, "pods");
-    /// <summary>Separate from the rest of a Pod, because it changes often and few collections read it.</summary>
-    public Source<ObjectKey, PodReadiness> PodReadiness { get; } = new(graph, "pod readiness");
+    /// <summary>Pods and WorkloadEntries, each under its object.</summary>
+    public Source<ObjectRef, Workload> Workloads { get; } = new(graph, "workloads");
     /// <summary>Keyed with an empty namespace, as Namespaces are.</summary>
     public Source<ObjectKey, NodeFacts> Nodes { get; } = new(graph, "nodes");
     public Source<ObjectKey, NamespaceFacts> Namespaces { get; } = new(graph, "namespaces");
@@ -55,7 +54,6 @@ public sealed class MeshSources(LiveGraph graph)
     public Source<ObjectKey, VirtualService> VirtualServices { get; } = new(graph, "virtual services");
     public Source<ObjectKey, DestinationRule> DestinationRules { get; } = new(graph, "destination rules");
     public Source<ObjectKey, ServiceEntry> ServiceEntries { get; } = new(graph, "service entries");
-    public Source<ObjectKey, WorkloadEntry> WorkloadEntries { get; } = new(graph, "workload entries");
     public Source<ObjectKey, Sidecar> Sidecars { get; } = new(graph, "sidecars");
     public Source<ObjectKey, EnvoyFilter> EnvoyFilters { get; } = new(graph, "envoy filters");
     public Source<ObjectKey, ProxyConfig> ProxyConfigs { get; } = new(graph, "proxy configs");
@@ -92,15 +90,13 @@ internal sealed class WorkloadIndex
 
     public WorkloadIndex(MeshSources sources)
     {
-        var entries = sources.WorkloadEntries.Derive((_, entry) => (KeyValuePair<ObjectRef, Workload>[])[new(entry.Source, Workload.Of(entry))],
-            "workloads of entries");
-        All = sources.Pods.Derive((_, pod) => (KeyValuePair<ObjectRef, Workload>[])[new(pod.Source, Workload.Of(pod))], "workloads of pods")
-            .UnionWith(entries, "workloads");
-        _entriesByLabel = entries.GroupByMany(
-            workload => workload.Labels.Select(label => new LabelKey(workload.Cluster, workload.Namespace, label.Key, label.Value)),
-            "workloads of entries by label");
-        ByNamespace = All.GroupBy(workload => workload.Namespace, "workloads by namespace");
-        Machines = All.GroupByMany(workload => workload is { IsPod: false, ServiceAccount.Length: > 0 } ? [workload.Account] : (IEnumerable<AccountKey>)[],
+        var all = sources.Workloads;
+        _entriesByLabel = all.GroupByMany(workload => workload.IsPod
+            ? []
+            : workload.Labels.Select(label => new LabelKey(workload.Cluster, workload.Namespace, label.Key, label.Value)),
+            "workload entries by label");
+        ByNamespace = all.GroupBy(workload => workload.Namespace, "workloads by namespace");
+        Machines = all.GroupByMany(workload => workload is { IsPod: false, ServiceAccount.Length: > 0 } ? [workload.Account] : (IEnumerable<AccountKey>)[],
             "machines by account");
     }
 
@@ -113,8 +109,6 @@ internal sealed class WorkloadIndex
         return read.Get(_entriesByLabel, new LabelKey(service.Cluster, service.Namespace, name, value))
             .Where(workload => Selectors.Matches(service.Selector, workload.Labels));
     }
-
-    public Live<ObjectRef, Workload> All { get; }
 
     public Live<string, ValueList<Workload>> ByNamespace { get; }
 

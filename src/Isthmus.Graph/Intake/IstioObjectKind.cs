@@ -24,7 +24,7 @@ public abstract class IstioObjectKind<T>(KindDescriptor kind) : MeshKind<JsonObj
     /// <summary>The control plane's revision: objects may ask for one by their label.</summary>
     public required string Revision { get; init; }
 
-    /// <returns>Null for a kind whose objects have no value.</returns>
+    /// <returns>Null for a kind whose objects have no value, or become something else of the mesh.</returns>
     internal abstract Source<ObjectKey, T>? SourceIn(MeshSources sources);
 
     /// <returns>Null for an object of another revision: another control plane reads it.</returns>
@@ -52,21 +52,25 @@ public abstract class IstioObjectKind<T>(KindDescriptor kind) : MeshKind<JsonObj
     {
         if (facts is { Problems.IsEmpty: true, IsTold: false }) sources.Problems.Remove(facts.Source);
         else sources.Problems.Put(facts.Source, new(facts.Problems, facts.IsTold));
-        if (facts.Value is { } value) SourceIn(sources)?.Put(KeyOf(facts), value);
+        if (facts.Value is { } value) PutValue(sources, KeyOf(facts), value);
     }
 
     internal sealed override void Remove(MeshSources sources, ObjectKey key)
     {
         sources.Problems.Remove(new(key.Cluster, Resource.Kind, key.Namespace, key.Name));
-        SourceIn(sources)?.Remove(key);
+        RemoveValue(sources, key);
     }
 
     private static bool SaysInvalid(JsonObject item) => item["status"] is JsonObject status && status["conditions"] is JsonArray conditions
         && conditions.Any(condition => condition is JsonObject known && known["type"]?.ToString() is ObjectProblems.Condition or ObjectProblems.Ownership
             && known["status"]?.ToString() == "False");
 
-    internal sealed override void RemoveCluster(MeshSources sources, string cluster)
+    internal override void RemoveCluster(MeshSources sources, string cluster)
     {
         if (SourceIn(sources) is { } source) RemoveOf(source, cluster);
     }
+
+    private protected virtual void PutValue(MeshSources sources, ObjectKey key, T value) => SourceIn(sources)?.Put(key, value);
+
+    private protected virtual void RemoveValue(MeshSources sources, ObjectKey key) => SourceIn(sources)?.Remove(key);
 }

@@ -5,36 +5,19 @@ using Isthmus.Mesh.Model;
 
 namespace Isthmus.Graph.Intake;
 
-/// <summary>A Pod in the two parts in which the graph keeps it: readiness changes often, and affects no scope.</summary>
-/// <param name="Readiness">Null: unknown.</param>
-public sealed record PodState(PodFacts Facts, PodReadiness? Readiness);
-
 /// <summary>Pods: what is known of endpoints, and of proxies themselves.</summary>
-public sealed class PodKind() : MeshKind<MeshPod, PodState>(MeshApi.Pod)
+public sealed class PodKind() : MeshKind<MeshPod, Workload>(MeshApi.Pod)
 {
-    internal override PodState Read(string cluster, MeshPod item) =>
-        new(KubeFacts.Of(cluster, item), new(item.Status.IsReady && item.Metadata.DeletionTimestamp is null));
+    internal override Workload Read(string cluster, MeshPod item) => KubeFacts.Of(cluster, item);
 
-    internal override ObjectRef SourceOf(PodState facts) => facts.Facts.Source;
+    internal override ObjectRef SourceOf(Workload facts) => facts.Source;
 
-    internal override void Put(MeshSources sources, PodState facts)
-    {
-        var key = KeyOf(facts);
-        sources.Pods.Put(key, facts.Facts);
-        if (facts.Readiness is { } readiness) sources.PodReadiness.Put(key, readiness);
-    }
+    internal override void Put(MeshSources sources, Workload facts) => sources.Workloads.Put(facts.Source, facts);
 
-    internal override void Remove(MeshSources sources, ObjectKey key)
-    {
-        sources.Pods.Remove(key);
-        sources.PodReadiness.Remove(key);
-    }
+    internal override void Remove(MeshSources sources, ObjectKey key) => sources.Workloads.Remove(Workload.KeyOfPod(key));
 
-    internal override void RemoveCluster(MeshSources sources, string cluster)
-    {
-        RemoveOf(sources.Pods, cluster);
-        RemoveOf(sources.PodReadiness, cluster);
-    }
+    internal override void RemoveCluster(MeshSources sources, string cluster) =>
+        sources.Workloads.RemoveWhere(key => key.Cluster == cluster && Workload.IsOfPod(key));
 
     internal override bool IsRemembered => false;
 }

@@ -110,6 +110,10 @@ internal sealed record ObjectReading(ObjectRef Source, Field Spec, JsonObject Ob
     /// <returns>Empty when the object has no such annotation.</returns>
     internal string Annotation(string name) =>
         (Object["metadata"]?["annotations"] as JsonObject)?[name] is JsonValue value && value.TryGetValue<string>(out var text) ? text : "";
+
+    /// <summary>Whether the status of the object has a condition, and it is true.</summary>
+    internal bool HasCondition(string type) => (Object["status"] as JsonObject)?["conditions"] is JsonArray conditions
+        && conditions.Any(item => item is JsonObject condition && condition["type"]?.ToString() == type && condition["status"]?.ToString() == "True");
 }
 
 /// <summary>

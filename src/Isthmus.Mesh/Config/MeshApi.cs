@@ -182,7 +182,7 @@ public static class MeshApi
     public static readonly KindDescriptor WorkloadEntry = Networking("WorkloadEntry", "workloadentries", NetworkingVersions) with
     {
         ShortNames = ["we"], Spec = NetworkingSchemas.WorkloadEntry, NeedsSpec = true,
-        Reader = of => ServiceEntryReader.ReadWorkload(of.Source, of.Spec, of.CreatedAt),
+        Reader = ServiceEntryReader.ReadWorkload,
         Columns = [Age, ("Address", ".spec.address", "The address of the workload.")],
         Place = KindPlace.EveryCluster, Need = KindNeed.ConfigCluster, Uses = Analysis | BugReport | LastKnown | Trace,
         Decides = CallPart.Workloads,

@@ -136,11 +136,18 @@ internal static class ServiceEntryReader
         return read.ToValueList();
     }
 
-    public static WorkloadEntry ReadWorkload(ObjectRef source, Field spec, long createdAt)
+    public static WorkloadEntry ReadWorkload(ObjectReading of)
     {
+        var spec = of.Spec;
         if (spec["address"].Text.Length == 0 && spec["network"].Text.Length == 0) spec["address"].Error("address must be set");
-        return new(source, ReadEndpoint(spec, null, EntryResolution.Dns), createdAt);
+        return new(of.Source, ReadEndpoint(spec, null, EntryResolution.Dns))
+        {
+            IsUnhealthy = IsTrue(of.Annotation(Annotations.HealthChecks)) && !of.HasCondition("Healthy"),
+        };
     }
+
+    /// <summary>As Go's strconv.ParseBool; what it cannot read is false.</summary>
+    private static bool IsTrue(string text) => text is "1" or "t" or "T" or "true" or "TRUE" or "True";
 
     /// <param name="portNames">The port names that are allowed; null for any.</param>
     private static EntryEndpoint ReadEndpoint(Field endpoint, HashSet<string>? portNames, EntryResolution resolution)

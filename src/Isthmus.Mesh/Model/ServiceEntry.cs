@@ -40,8 +40,11 @@ public sealed record ServiceEntry(
 }
 
 /// <summary>A workload outside Kubernetes.</summary>
-public sealed record WorkloadEntry(ObjectRef Source, EntryEndpoint Endpoint, long CreatedAt)
+public sealed record WorkloadEntry(ObjectRef Source, EntryEndpoint Endpoint)
 {
+    /// <summary>It has health checks, and they fail or have not passed yet.</summary>
+    public bool IsUnhealthy { get; init; }
+
     public string Namespace => Source.Namespace;
     public string Name => Source.Name;
 }

@@ -4,27 +4,9 @@ using Isthmus.Core.Net;
 
 namespace Isthmus.Mesh.Model;
 
-/// <summary>A Pod, reduced to the fields that a mesh needs.</summary>
-/// <param name="Workload">The Deployment, StatefulSet … it belongs to, else its own name.</param>
-/// <param name="Ports">Named container ports.</param>
-public sealed record PodFacts(
-    ObjectRef Source,
-    ValueMap<string> Labels,
-    string ServiceAccount,
-    string Node,
-    ValueList<Address> Addresses,
-    string Workload,
-    string Hostname,
-    string Subdomain,
-    ValueMap<int> Ports)
-{
-    /// <summary>The proxy that its container <c>istio-proxy</c> runs; null if unknown, or none.</summary>
-    public ProxyKind? Runs { get; init; }
-}
-
 /// <summary>
-/// What calls and is called, whichever object declares it: a Pod, or a program outside of Kubernetes that a WorkloadEntry stands for. Whether
-/// it is ready is not part of it: that changes most often, and concerns only its endpoints.
+/// What calls and is called, whichever object declares it: a Pod, or a program outside of Kubernetes that a WorkloadEntry stands for, reduced to
+/// the fields that a mesh needs.
 /// </summary>
 /// <param name="Source">The Pod or WorkloadEntry; its cluster is the workload's.</param>
 /// <param name="Name">The Deployment, StatefulSet … it belongs to, else its own name.</param>
@@ -40,7 +22,7 @@ public sealed record Workload(ObjectRef Source, string Name, ValueMap<string> La
 
     public AccountKey Account => new(Source.Cluster, Source.Namespace, ServiceAccount);
 
-    public bool IsPod => Source.Kind == PodKind;
+    public bool IsPod => IsOfPod(Source);
 
     /// <summary>Where it is dialled: at the first of its IP addresses, or at what a WorkloadEntry names instead.</summary>
     public EndpointAddress Place => Addresses.IsEmpty ? Elsewhere : EndpointAddress.Of(Addresses[0]);
@@ -59,6 +41,9 @@ public sealed record Workload(ObjectRef Source, string Name, ValueMap<string> La
 
     public uint Weight { get; init; } = 1;
 
+    /// <summary>Ready unless its object says otherwise.</summary>
+    public EndpointHealth Health { get; init; }
+
     /// <summary>The proxy that a Pod's container <c>istio-proxy</c> runs; null if unknown, or none.</summary>
     public ProxyKind? Runs { get; init; }
 
@@ -68,15 +53,13 @@ public sealed record Workload(ObjectRef Source, string Name, ValueMap<string> La
     /// <summary>spec.subdomain of a Pod.</summary>
     public string Subdomain { get; init; } = "";
 
+    public static bool IsOfPod(ObjectRef source) => source.Kind == PodKind;
+
     /// <summary>Where a Pod is among workloads.</summary>
     public static ObjectRef KeyOfPod(ObjectKey pod) => new(pod.Cluster, PodKind, pod.Namespace, pod.Name);
 
-    public static Workload Of(PodFacts pod) => new(pod.Source, pod.Workload, pod.Labels, pod.ServiceAccount, pod.Addresses, pod.Ports)
-    {
-        Node = pod.Node, Runs = pod.Runs, Hostname = pod.Hostname, Subdomain = pod.Subdomain,
-    };
-
-    public static Workload Of(WorkloadEntry entry) => Of(entry.Source, entry.Endpoint);
+    public static Workload Of(WorkloadEntry entry) =>
+        Of(entry.Source, entry.Endpoint) with { Health = entry.IsUnhealthy ? EndpointHealth.NotReady : EndpointHealth.Ready };
 
     /// <summary>Also an endpoint that a ServiceEntry lists.</summary>
     public static Workload Of(ObjectRef source, EntryEndpoint endpoint) =>
@@ -85,6 +68,12 @@ public sealed record Workload(ObjectRef Source, string Name, ValueMap<string> La
             Elsewhere = endpoint.Address.Ip is null ? endpoint.Address : default,
             Locality = endpoint.Locality.Length > 0 ? Model.Locality.Parse(endpoint.Locality) : null, Network = endpoint.Network, Weight = endpoint.Weight,
         };
+
+    /// <summary>The WorkloadEntry that it was made of.</summary>
+    public WorkloadEntry ToEntry() => new(Source, new(Place, Ports, Labels, Network, Locality?.ToString() ?? "", Weight, ServiceAccount))
+    {
+        IsUnhealthy = Health != EndpointHealth.Ready,
+    };
 
     /// <summary>The port at the workload; null when it is a name, and the Pod has no port of that name.</summary>
     public int? Target(ServicePort port)

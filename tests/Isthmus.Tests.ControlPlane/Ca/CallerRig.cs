@@ -104,17 +104,15 @@ public sealed class CallerRig : IAsyncLifetime
     internal void PutPod(string name, string? account)
     {
         var source = new ObjectRef("own", "Pod", Namespace, name);
-        var key = new ObjectKey("own", Namespace, name);
-        if (account is null) _mesh.Sources.Pods.Remove(key);
-        else _mesh.Sources.Pods.Put(key, new(source, default, account, "", default, name, "", "", default));
+        if (account is null) _mesh.Sources.Workloads.Remove(source);
+        else _mesh.Sources.Workloads.Put(source, new(source, name, default, account, default, default));
         _mesh.Graph.Commit();
     }
 
     internal void PutEntry(string name, string account)
     {
-        _mesh.Sources.WorkloadEntries.Put(new("own", Namespace, name),
-            new(new("own", "WorkloadEntry", Namespace, name),
-                new(Isthmus.Mesh.Model.EndpointAddress.Parse("10.0.0.9"), default, default, "", "", 0, account), 0));
+        var source = new ObjectRef("own", "WorkloadEntry", Namespace, name);
+        _mesh.Sources.Workloads.Put(source, new(source, name, default, account, [Isthmus.Core.Net.Address.Parse("10.0.0.9")], default));
         _mesh.Graph.Commit();
     }
 

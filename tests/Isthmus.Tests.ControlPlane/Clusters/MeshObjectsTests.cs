@@ -25,7 +25,7 @@ public sealed class MeshObjectsTests
         await ListAsync(objects, new("c2", 1), rig.Writer.Kinds, Before, except: "orders-10.244.0.3");
         rig.Push();
         Assert.Equal(["10.244.0.1:8080=1", "172.18.202.1:15443=1"], Endpoints(client, OutboundName("orders")));
-        Assert.DoesNotContain(rig.Mesh.Sources.Pods.Items.Keys, key => key.Name == "orders-10.244.0.3");
+        Assert.DoesNotContain(rig.Mesh.Sources.Workloads.Items.Keys, key => key.Name == "orders-10.244.0.3");
         Assert.Empty(rig.Mesh.Graph.Verify());
     }
 
@@ -36,7 +36,7 @@ public sealed class MeshObjectsTests
         await objects.Replace(new("c2", 1), rig.Writer.Kinds.Pods, []);
         await objects.Restore("c2", () => true, Snapshot().Restore);
         rig.Push();
-        Assert.DoesNotContain(rig.Mesh.Sources.Pods.Items.Keys, key => key.Cluster == "c2");
+        Assert.DoesNotContain(rig.Mesh.Sources.Workloads.Items.Keys, key => key.Cluster == "c2");
         Assert.Contains(rig.Mesh.Sources.Services.Items.Keys, key => key.Cluster == "c2");
     }
 
@@ -87,15 +87,15 @@ public sealed class MeshObjectsTests
         await objects.Apply(old, pods, [new("shop/p", pod, null)]);
         await objects.Replace(old, pods, [new("shop/p", pod)]);
         rig.Push();
-        Assert.DoesNotContain(rig.Mesh.Sources.Pods.Items.Keys, key => key.Cluster == "c2");
+        Assert.DoesNotContain(rig.Mesh.Sources.Workloads.Items.Keys, key => key.Cluster == "c2");
 
         await objects.Apply(young, pods, [new("shop/p", pod, null)]);
         await objects.Remove(old);
         rig.Push();
-        Assert.Contains(rig.Mesh.Sources.Pods.Items.Keys, key => key.Cluster == "c2");
+        Assert.Contains(rig.Mesh.Sources.Workloads.Items.Keys, key => key.Cluster == "c2");
         await objects.Remove(young);
         rig.Push();
-        Assert.DoesNotContain(rig.Mesh.Sources.Pods.Items.Keys, key => key.Cluster == "c2");
+        Assert.DoesNotContain(rig.Mesh.Sources.Workloads.Items.Keys, key => key.Cluster == "c2");
     }
 
     [Fact]
@@ -154,7 +154,7 @@ public sealed class MeshObjectsTests
     {
         internal async Task ReplaceAsync(MeshKinds kinds)
         {
-            await Put(kinds.Pods, rig.Mesh.Sources.Pods.Items.Values.Select(pod => new MeshPod
+            await Put(kinds.Pods, rig.Mesh.Sources.Workloads.Items.Values.Select(pod => new MeshPod
             {
                 Metadata = new() { Name = pod.Source.Name, Namespace = pod.Source.Namespace, Labels = pod.Labels.ToDictionary() },
                 Spec = new() { NodeName = pod.Node, ServiceAccountName = pod.ServiceAccount },

@@ -184,7 +184,7 @@ public sealed class MultiClusterTests
         rig.Push();
         Assert.Equal(["10.244.0.1:8080=1"], Endpoints(client, OutboundName("orders")));
         Assert.Null(Cluster(client, OutboundName("only-there")));
-        Assert.DoesNotContain(rig.Mesh.Sources.Pods.Items.Keys, key => key.Cluster == "c2");
+        Assert.DoesNotContain(rig.Mesh.Sources.Workloads.Items.Keys, key => key.Cluster == "c2");
         Assert.Empty(rig.Mesh.Gateways);
     }
 

@@ -47,6 +47,32 @@ public sealed class RemoteWorkloadTests
         Assert.Contains("192.0.2.2:8080=1", Endpoints(far, OutboundName("machine")));
     }
 
+    /// <summary>As in Istio, whose control plane writes the condition for machines with a readiness probe.</summary>
+    [Theory]
+    [InlineData("{}", "[{type: Healthy, status: 'False'}]", true)]
+    [InlineData("{proxy.istio.io/health-checks-enabled: 'false'}", "[{type: Healthy, status: 'False'}]", true)]
+    [InlineData("{proxy.istio.io/health-checks-enabled: 'true'}", "[]", false)]
+    [InlineData("{proxy.istio.io/health-checks-enabled: 'true'}", "[{type: Healthy, status: 'False'}]", false)]
+    [InlineData("{proxy.istio.io/health-checks-enabled: 'true'}", "[{type: Reconciled, status: 'True'}, {type: Healthy, status: Unknown}]", false)]
+    [InlineData("{proxy.istio.io/health-checks-enabled: 'true'}", "[{type: Reconciled, status: 'False'}, {type: Healthy, status: 'True'}]", true)]
+    public void One_with_health_checks_gets_calls_while_they_pass(string annotations, string conditions, bool isUsed)
+    {
+        var rig = Rig();
+        rig.Config(Entry);
+        rig.App("c1", "machine", "10.96.0.10", "10.244.0.1");
+        rig.Config(Workload("near", "192.0.2.1"));
+        var client = rig.Sidecar("c1");
+        rig.Push();
+        Assert.Contains("192.0.2.1:80=1", Endpoints(client, "outbound|80||machines.test"));
+        Assert.Contains("192.0.2.1:8080=1", Endpoints(client, OutboundName("machine")));
+
+        rig.Config($"{Workload("near", "192.0.2.1", annotations: annotations)}\nstatus: {{conditions: {conditions} }}");
+        rig.Push();
+        Assert.Equal(isUsed, Endpoints(client, "outbound|80||machines.test").Contains("192.0.2.1:80=1"));
+        Assert.Equal(isUsed, Endpoints(client, OutboundName("machine")).Contains("192.0.2.1:8080=1"));
+        Assert.Empty(rig.Mesh.Graph.Verify());
+    }
+
     [Fact]
     public void Those_of_a_cluster_that_left_are_gone()
     {
@@ -99,10 +125,10 @@ public sealed class RemoteWorkloadTests
         return rig;
     }
 
-    private static string Workload(string name, string address, string app = "machine", string more = "weight: 1") => $$"""
+    private static string Workload(string name, string address, string app = "machine", string more = "weight: 1", string annotations = "{}") => $$"""
         apiVersion: networking.istio.io/v1
         kind: WorkloadEntry
-        metadata: {name: {{name}}, namespace: shop}
+        metadata: {name: {{name}}, namespace: shop, annotations: {{annotations}} }
         spec: {address: {{address}}, labels: {app: {{app}}, security.istio.io/tlsMode: istio}, serviceAccount: machine, {{more}} }
         """;
 }

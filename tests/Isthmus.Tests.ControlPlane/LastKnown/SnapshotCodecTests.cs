@@ -33,6 +33,38 @@ public sealed class SnapshotCodecTests
         Assert.Equal(snapshot, SnapshotCodec.Decode(snapshot.Cluster, stored.Encoded));
     }).MustHold();
 
+    /// <summary>What control planes store must be read by those of later versions.</summary>
+    [Fact]
+    public void A_snapshot_of_an_earlier_version_is_read()
+    {
+        const string Source = """{"cluster":"east","kind":"KIND","namespace":"shop","name":"web-1"}""";
+        var json = $$"""
+            {"cluster": "east", "services": [], "slices": [], "nodes": [], "namespaces": [], "exports": [],
+             "pods": [{"source": {{Source.Replace("KIND", "Pod")}}, "labels": {"app": "web"}, "serviceAccount": "web", "node": "n1",
+                       "addresses": ["10.0.0.1"], "workload": "web", "hostname": "h", "subdomain": "s", "ports": {"http": 8080}, "runs": 1}],
+             "workloads": [{"source": {{Source.Replace("KIND", "WorkloadEntry")}}, "createdAt": 5,
+                            "endpoint": {"address": "192.0.2.1", "ports": {}, "labels": {}, "network": "", "locality": "eu/a", "weight": 2,
+                                         "serviceAccount": "web"} }]}
+            """;
+        var read = SnapshotCodec.Decode("east", Pack(Encoding.UTF8.GetBytes(json)));
+        Assert.Equal(
+            new Workload(new("east", "Pod", "shop", "web-1"), "web", new Dictionary<string, string> { ["app"] = "web" }.ToValueMap(), "web",
+                [Address.Parse("10.0.0.1")], new Dictionary<string, int> { ["http"] = 8080 }.ToValueMap())
+            {
+                Node = "n1", Hostname = "h", Subdomain = "s", Runs = ProxyKind.Router,
+            },
+            Assert.Single(read.Pods));
+        var entry = Assert.Single(read.Workloads);
+        Assert.Equal(("eu/a", 2u, false), (entry.Endpoint.Locality, entry.Endpoint.Weight, entry.IsUnhealthy));
+    }
+
+    [Fact]
+    public void A_workload_becomes_the_entry_again_that_it_was_made_of() => Prop.ForAll(Arb.From(Workloads("east")), entry =>
+    {
+        var workload = Workload.Of(entry);
+        Assert.Equal(workload, Workload.Of(workload.ToEntry()));
+    }).MustHold();
+
     [Fact]
     public void A_large_snapshot_is_kept_in_parts_that_config_maps_can_hold()
     {
@@ -241,13 +273,17 @@ public sealed class SnapshotCodecTests
         from ports in Pairs(PortNumber)
         select new SliceFacts(source, service, addresses, ports);
 
-    private static Gen<PodFacts> Pods(string cluster) =>
+    private static Gen<Workload> Pods(string cluster) =>
         from source in Source(cluster, "Pod")
         from labels in Labels
         from texts in Word.ListOf(5)
         from addresses in List(Ip)
         from ports in Pairs(PortNumber)
-        select new PodFacts(source, labels, texts[0], texts[1], addresses.Select(ip => Address.Parse(ip)).ToValueList(), texts[2], texts[3], texts[4], ports);
+        from runs in Gen.Elements<ProxyKind?>(null, ProxyKind.Sidecar, ProxyKind.Router)
+        select new Workload(source, texts[2], labels, texts[0], addresses.Select(ip => Address.Parse(ip)).ToValueList(), ports)
+        {
+            Node = texts[1], Hostname = texts[3], Subdomain = texts[4], Runs = runs,
+        };
 
     private static Gen<NodeFacts> Nodes(string cluster) =>
         from source in Source(cluster, "Node") from texts in Word.ListOf(4) from labels in Labels from addresses in List(Ip)
@@ -270,11 +306,12 @@ public sealed class SnapshotCodecTests
 
     private static Gen<WorkloadEntry> Workloads(string cluster) =>
         from source in Source(cluster, "WorkloadEntry")
-        from created in PortNumber
+        from weight in Gen.Choose(1, 1000).Select(number => (uint)number)
         from ports in Pairs(PortNumber)
         from labels in Labels
         from texts in Word.ListOf(4)
-        select new WorkloadEntry(source, new(EndpointAddress.Parse(texts[0]), ports, labels, texts[1], texts[2], (uint)created, texts[3]), created);
+        from health in Gen.Elements(true, false)
+        select new WorkloadEntry(source, new(EndpointAddress.Parse(texts[0]), ports, labels, texts[1], texts[2], weight, texts[3])) { IsUnhealthy = health };
 
     private static Gen<ServiceExport> Exports(string cluster) =>
         from source in Source(cluster, "ServiceExport")

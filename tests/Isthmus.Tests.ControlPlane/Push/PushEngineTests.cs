@@ -131,7 +131,7 @@ public sealed class PushEngineTests
         Assert.Equal(revision, rig.Mesh.Graph.Revision);
         rig.Writer.Commit();
         Assert.Empty(rig.Mesh.Services.Items);
-        Assert.DoesNotContain(rig.Mesh.Sources.Pods.Items.Keys, key => key.Cluster == "c2");
+        Assert.DoesNotContain(rig.Mesh.Sources.Workloads.Items.Keys, key => key.Cluster == "c2");
         Assert.DoesNotContain("c2", rig.Mesh.Sources.Clusters.Items.Keys);
     }
 

@@ -117,6 +117,36 @@ public sealed class EntryEndpointTests
         Assert.StartsWith(remedy, problem.Remedy, StringComparison.Ordinal);
     }
 
+    /// <summary>Nothing of Isthmus writes the condition, so the remedy says how to do without it.</summary>
+    [Theory]
+    [InlineData("ServiceEntry", "", "192.0.2.1 gets no calls, and nor do the 1 others")]
+    [InlineData("Service", "", "192.0.2.1 gets no calls, and nor do the 1 others")]
+    [InlineData("ServiceEntry", "[{type: Healthy, status: 'True'}]", null)]
+    public void Machines_whose_health_checks_do_not_pass_are_named(string kind, string second, string? says)
+    {
+        const string machine = "apiVersion: networking.istio.io/v1, kind: WorkloadEntry, metadata: {name: NAME, namespace: shop, "
+            + "annotations: {proxy.istio.io/health-checks-enabled: 'true'}}, spec: {address: ADDRESS, labels: {app: machine}}, "
+            + "status: {conditions: CONDITIONS}";
+        static string Machine(string name, string address, string conditions) => $"\n---\n{{{machine.Replace("NAME", name, StringComparison.Ordinal)
+            .Replace("ADDRESS", address, StringComparison.Ordinal).Replace("CONDITIONS", conditions, StringComparison.Ordinal)}}}";
+        var scenario = new TraceScenario();
+        scenario.One += Machine("a", "192.0.2.1", "[{type: Healthy, status: 'False'}]") + Machine("b", "192.0.2.2", second.Length == 0 ? "[]" : second)
+            + (kind == "Service"
+                ? "\n---\n{apiVersion: v1, kind: Service, metadata: {name: legacy, namespace: shop}, spec: {clusterIP: 10.96.9.9, selector: {app: machine}, "
+                    + "ports: [{port: 80, name: http}]}}"
+                : "\n---\n{apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: legacy, namespace: shop}, spec: {hosts: [legacy.example], "
+                    + "location: MESH_INTERNAL, resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}], "
+                    + "workloadSelector: {labels: {app: machine}}}}");
+        var name = kind == "Service" ? "legacy.shop" : "legacy.example";
+        var facts = scenario.Facts(name);
+        var problem = new TraceCauses(facts, new(facts)).Endpoints.NoEndpoints(facts.Host(name), 80, "", $"outbound|80||{name}");
+        Assert.Equal(says is not null, problem.Code == "ISM2181");
+        if (says is null) return;
+        Assert.Equal(("WorkloadEntry shop/a in c1", "status.conditions[Healthy]"), (problem.Object, problem.Path));
+        Assert.Contains(says, problem.Message, StringComparison.Ordinal);
+        Assert.EndsWith("kubectl --context=c1 -n shop annotate workloadentry a proxy.istio.io/health-checks-enabled-", problem.Remedy, StringComparison.Ordinal);
+    }
+
     /// <summary>The caller's proxy knows a host of a ServiceEntry with one endpoint, of which no workload is known.</summary>
     private static TraceScenario External(string address, string endpoints, string socket, string flags = "UC,URX", string detail = Ended)
     {

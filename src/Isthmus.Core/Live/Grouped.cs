@@ -1,4 +1,6 @@
+using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Isthmus.Core.Collections;
 
 namespace Isthmus.Core.Live;
@@ -11,8 +13,58 @@ internal sealed class Grouped<TInKey, TIn, TGroup> : Live<TGroup, ValueList<TIn>
 {
     private readonly Live<TInKey, TIn> _input;
     private readonly Func<TIn, IEnumerable<TGroup>> _groupsOf;
+
+    /// <summary>The groups of each item that is in some.</summary>
     private readonly Dictionary<TInKey, TGroup[]> _last = [];
-    private readonly Dictionary<TGroup, SortedDictionary<TInKey, TIn>> _groups = [];
+    private readonly Dictionary<TGroup, Members> _groups = [];
+
+    /// <summary>A group. Most have few members, or one: two arrays are smaller than a tree, and a change copies the list anyway.</summary>
+    /// <param name="keys">In order.</param>
+    /// <param name="items">Those under the keys.</param>
+    private sealed class Members(TInKey[] keys, ImmutableArray<TIn> items)
+    {
+        public static readonly Members None = new([], []);
+
+        public TInKey[] Keys { get; } = keys;
+
+        public ImmutableArray<TIn> Items { get; } = items;
+
+        /// <param name="edits">Of different keys, in order.</param>
+        public Members With(List<Edit> edits)
+        {
+            var count = Keys.Length;
+            foreach (var edit in edits) count += (edit.IsMember ? 1 : 0) - (Array.BinarySearch(Keys, edit.Key) >= 0 ? 1 : 0);
+            if (count == 0) return None;
+            var (newKeys, newItems) = (new TInKey[count], new TIn[count]);
+            var (from, to) = (0, 0);
+            foreach (var edit in edits)
+            {
+                var found = Array.BinarySearch(Keys, from, Keys.Length - from, edit.Key);
+                Copy(found >= 0 ? found : ~found);
+                if (found >= 0) from++;
+                if (edit.IsMember) (newKeys[to], newItems[to++]) = (edit.Key, edit.Item!);
+            }
+            Copy(Keys.Length);
+            return new(newKeys, ImmutableCollectionsMarshal.AsImmutableArray(newItems));
+
+            void Copy(int end)
+            {
+                Array.Copy(Keys, from, newKeys, to, end - from);
+                Items.CopyTo(from, newItems, to, end - from);
+                (from, to) = (end, to + end - from);
+            }
+        }
+    }
+
+    /// <summary>A change of a group: the item that a key has in it now, or that it has none.</summary>
+    private sealed class Edit(TInKey key, bool isMember, TIn? item)
+    {
+        public TInKey Key { get; } = key;
+
+        public bool IsMember { get; } = isMember;
+
+        public TIn? Item { get; } = item;
+    }
 
     internal Grouped(Live<TInKey, TIn> input, Func<TIn, IEnumerable<TGroup>> groupsOf, string name)
         : base(input.Graph, name) => (_input, _groupsOf) = (input, groupsOf);
@@ -20,32 +72,35 @@ internal sealed class Grouped<TInKey, TIn, TGroup> : Live<TGroup, ValueList<TIn>
     internal override void Step()
     {
         if (_input.Changed.Count == 0) return;
-        var touched = new HashSet<TGroup>();
+        var edits = new Dictionary<TGroup, List<Edit>>();
         foreach (var key in _input.Changed)
         {
             if (_last.Remove(key, out var was))
             {
-                foreach (var group in was)
-                {
-                    _groups[group].Remove(key);
-                    touched.Add(group);
-                }
+                foreach (var group in was) Note(group, new(key, false, default));
             }
             if (!_input.Items.TryGetValue(key, out var item)) continue;
             var groups = GroupsOf(item, was);
-            foreach (var group in groups)
-            {
-                (_groups.TryGetValue(group, out var members) ? members : _groups[group] = []).Add(key, item);
-                touched.Add(group);
-            }
-            _last[key] = groups;
+            foreach (var group in groups) Note(group, new(key, true, item));
+            if (groups.Length > 0) _last[key] = groups;
         }
-        Apply(touched.ToDictionary(group => group, group => _groups[group].Count == 0
-            ? default
-            : new Option<ValueList<TIn>>(true, new([.. _groups[group].Values]))));
-        foreach (var group in touched)
+        var staged = new Dictionary<TGroup, Option<ValueList<TIn>>>(edits.Count);
+        foreach (var (group, list) in edits)
         {
-            if (_groups[group].Count == 0) _groups.Remove(group);
+            if (list.Count > 1) list.Sort((one, other) => one.Key.CompareTo(other.Key));
+            var members = (_groups.GetValueOrDefault(group) ?? Members.None).With(list);
+            if (members.Keys.Length == 0) _groups.Remove(group);
+            else _groups[group] = members;
+            staged[group] = members.Keys.Length == 0 ? default : new(true, new(members.Items));
+        }
+        Apply(staged);
+
+        void Note(TGroup group, Edit edit)
+        {
+            var list = edits.TryGetValue(group, out var known) ? known : edits[group] = [];
+            // What leaves a group and is in it again has only changed.
+            if (list.Count > 0 && list[^1].Key.CompareTo(edit.Key) == 0) list[^1] = edit;
+            else list.Add(edit);
         }
     }
 
@@ -73,7 +128,7 @@ internal sealed class Grouped<TInKey, TIn, TGroup> : Live<TGroup, ValueList<TIn>
             TGroup[] groups;
             try { groups = [.. _groupsOf(item).Distinct()]; }
             catch (Exception) { groups = _last.GetValueOrDefault(key) ?? []; } // its previous groups
-            if (!_last.TryGetValue(key, out var kept) || !groups.SequenceEqual(kept)) yield return $"{Name}: '{key}' is in the wrong groups";
+            if (!groups.SequenceEqual(_last.GetValueOrDefault(key) ?? [])) yield return $"{Name}: '{key}' is in the wrong groups";
             foreach (var group in groups) (fresh.TryGetValue(group, out var members) ? members : fresh[group] = []).Add(key, item);
         }
         foreach (var key in _last.Keys)
@@ -86,7 +141,8 @@ internal sealed class Grouped<TInKey, TIn, TGroup> : Live<TGroup, ValueList<TIn>
             else
             {
                 if (!kept.SequenceEqual(members.Values)) yield return $"{Name}: group '{group}' is stale";
-                if (!_groups.TryGetValue(group, out var indexed) || !indexed.SequenceEqual(members))
+                if (!_groups.TryGetValue(group, out var indexed) || !indexed.Keys.SequenceEqual(members.Keys)
+                    || !indexed.Items.SequenceEqual(members.Values))
                     yield return $"{Name}: the index of group '{group}' is stale";
             }
         }

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
 using Isthmus.Kubernetes.Client;
@@ -63,7 +64,8 @@ public sealed class BugReport(IReadOnlyList<ClusterAccess> clusters, BugReportRe
                 await GatewayReachReader.ReadAsync(await Task.WhenAll(answering.Select(cluster => reader.ReadPatientlyAsync(cluster, limit.Token))),
                     [.. answering.Select(cluster => cluster.Client)], limit.Token));
             foreach (var near in reached.Where(reach => reach.Proxy.Length > 0).GroupBy(reach => reach.From, StringComparer.Ordinal))
-                await pack.AddAsync(PackLayout.Reach(near.Key), PackedReach.Tree(near), stop);
+                await pack.AddAsync(PackLayout.Reach(near.Key),
+                    JsonSerializer.SerializeToNode([.. near.Select(PackedReach.Of)], PackJson.Default.IReadOnlyListPackedReach)!, stop);
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)
         {

@@ -35,8 +35,9 @@ internal sealed class ObjectCollector(ClusterLists lists, PackWriter pack)
         var pods = _objects.Where(value => value["kind"]?.ToString() == "Pod").Select(value => value.Deserialize(KubeJson.Of<Pod>())!).ToList();
         await AddSecretsAsync(stop);
         await pack.AddAsync(PackLayout.Unread(Context),
-            new JsonObject(_unread.Select(kind => KeyValuePair.Create(kind.Key,
-                (JsonNode?)new JsonObject { ["code"] = kind.Value.Code, ["reason"] = kind.Value.Reason, ["message"] = kind.Value.Message }))),
+            JsonSerializer.SerializeToNode(
+                _unread.ToDictionary(kind => kind.Key, kind => new UnreadKind((int)kind.Value.Code, kind.Value.Reason, kind.Value.Message)),
+                PackJson.Default.IReadOnlyDictionaryStringUnreadKind)!,
             stop);
         return pods;
     }

@@ -68,7 +68,7 @@ internal sealed class PackedCluster(MeshPack pack, PackedClusterEntry entry, str
                 ? new PackedHistory(_objects, TakenAt).Answer(page, HttpUtility.ParseQueryString(query))
                 : page);
         if (pack.FindText($"{folder}/{PackLayout.Lacking}") is { } lacking
-            && (StrictJson.Parse(lacking) as JsonArray ?? []).Any(name => name?.ToString() == $"/{path}"))
+            && StrictJson.Parse(lacking, PackJson.Default.IReadOnlyListString).Contains($"/{path}"))
             return StandInAnswer.Refused(404, "NotFound", $"the control plane has no page {path}");
         throw new HttpRequestException(pack.FindText($"{folder}/{PackLayout.Error}") is { } error ? error.Trim() : Absent(path).Message);
     }

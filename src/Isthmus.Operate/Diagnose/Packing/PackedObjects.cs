@@ -62,9 +62,10 @@ internal sealed class PackedObjects(MeshPack pack, string context)
 
     private StandInAnswer Unread(string group, string plural)
     {
-        var why = pack.FindText(PackLayout.Unread(context)) is { } text ? StrictJson.Parse(text)?[PackLayout.Key(group, plural)] : null;
+        var why = pack.FindText(PackLayout.Unread(context)) is { } text
+            ? StrictJson.Parse(text, PackJson.Default.IReadOnlyDictionaryStringUnreadKind).GetValueOrDefault(PackLayout.Key(group, plural))
+            : null;
         return why is null ? StandInAnswer.Refused(404, "NotFound", $"{plural} are not in the snapshot")
-            : StandInAnswer.Refused(int.Parse(why["code"]!.ToString(), System.Globalization.CultureInfo.InvariantCulture), why["reason"]!.ToString(),
-                why["message"]!.ToString());
+            : StandInAnswer.Refused(why.Code, why.Reason, why.Message);
     }
 }

@@ -43,7 +43,8 @@ internal sealed class PodCollector(KubeClient client, PackWriter pack, TimeSpan?
             var lacking = Needed.Except(pages).ToList();
             foreach (var page in pages)
                 if (!await AddPageAsync(pod, folder, page, stop)) lacking.Add(page);
-            await pack.AddAsync($"{folder}/{PackLayout.Lacking}", new JsonArray([.. lacking.Select(page => (JsonNode)JsonValue.Create(page)!)]), stop);
+            await pack.AddAsync($"{folder}/{PackLayout.Lacking}",
+                JsonSerializer.SerializeToNode(lacking, PackJson.Default.IReadOnlyListString)!, stop);
         }
         catch (Exception e) when (IsSilence(e, stop))
         {

@@ -17,6 +17,31 @@ public sealed class BrokenPackTests
     [Fact]
     public void A_file_without_a_manifest_is_an_error() => Refused(new byte[1024], "has no manifest.json");
 
+    [Theory]
+    [InlineData("""{"version": 2, "takenAt": "2026-01-02T03:04:05Z"}""", "a manifest of version 2")]
+    [InlineData("""{"version": 1}""", "a manifest of version 1")]
+    [InlineData("""{"version": 1, "takenAt": "yesterday"}""", "a manifest of version 1")]
+    [InlineData("""{"version": 1, "takenAt": "2026-01-02T03:04:05Z", "clusters": [null]}""", "a manifest of version 1")]
+    [InlineData("""{"version": 1, "takenAt": "2026-01-02T03:04:05Z", "context": null}""", "a manifest of version 1")]
+    [InlineData("[]", "a manifest of version unknown")]
+    [InlineData("{", "a manifest of version unknown")]
+    public void A_manifest_that_is_not_ours_is_an_error(string text, string why) =>
+        Assert.Contains(why, Assert.Throws<ProblemException>(() => PackManifest.Read(text, "file")).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void A_manifest_is_read_as_it_was_written_and_what_it_lacks_is_empty()
+    {
+        var made = new PackManifest(new(2026, 1, 2, 3, 4, 5, TimeSpan.Zero), "0.1.0", "c1", "istio-system",
+            [new("a/b", "https://10.0.0.1", "shop", "", 3, 1, 2) { Missing = ["core/nodes: no"] }], 9);
+        var read = PackManifest.Read(made.Tree().ToJsonString(), "file");
+        Assert.Equivalent(made, read, strict: true);
+        Assert.Contains("\"folder\":\"clusters/a%2Fb\"", made.Tree().ToJsonString(), StringComparison.Ordinal);
+
+        var few = PackManifest.Read("""{"version": 1, "takenAt": "2026-01-02T03:04:05.0000000+00:00", "clusters": [{"context": "c1"}]}""", "file");
+        Assert.Equal(("", 0), (few.MadeBy, few.Files));
+        Assert.Empty(Assert.Single(few.Clusters).Missing);
+    }
+
     private static void Refused(byte[] tar, string why)
     {
         var file = Path.GetTempFileName();

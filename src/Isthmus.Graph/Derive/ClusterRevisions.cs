@@ -14,12 +14,16 @@ public sealed class ClusterRevisions
     public ImmutableDictionary<string, long> ByCluster => _byCluster;
 
     /// <summary>Takes over what a commit changed; costs only that.</summary>
-    internal void Collect(MeshSources sources)
+    internal void Collect(MeshGraph mesh)
     {
+        var sources = mesh.Sources;
         _commits++;
         Add(sources.Services.Changed);
         Add(sources.Slices.Changed);
-        foreach (var key in sources.Workloads.Changed) Add(key.Cluster);
+        // Snapshots have the health of WorkloadEntries, but not that of Pods, which EndpointSlices say, too.
+        foreach (var key in mesh.Workloads.Changed) Add(key.Cluster);
+        foreach (var key in sources.Workloads.Changed)
+            if (!Workload.IsOfPod(key)) Add(key.Cluster);
         Add(sources.Nodes.Changed);
         Add(sources.Namespaces.Changed);
         Add(sources.Exports.Changed);

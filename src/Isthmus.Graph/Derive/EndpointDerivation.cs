@@ -70,7 +70,7 @@ internal sealed class EndpointDerivation(
 
     private MeshEndpoint OfAddress(Reader read, ClusterService service, SliceFacts slice, SliceAddress address, List<JoinedPort> ports, Surroundings context)
     {
-        var pod = address.Pod is { } key ? read.Get(sources.Workloads, Workload.KeyOfPod(key)) : null;
+        var pod = address.Pod is { } key ? read.Get(workloads.All, Workload.KeyOfPod(key)) : null;
         return OfWorkload(read, service.Hostname, pod, EndpointAddress.Of(address.Address), ports, context, address.Node) with
         {
             Health = HealthOf(service, address, pod),
@@ -152,7 +152,8 @@ internal sealed class EndpointDerivation(
         var context = OfEntries(Context(read, entry.Source.Cluster, entry.Namespace));
         ValueList<Workload> selected = entry.WorkloadSelector.Count == 0 ? default
             : read.Get(workloads.ByNamespace, entry.Namespace)
-                .Where(workload => !(workload.IsPod && workload.Addresses.IsEmpty) && Selectors.Matches(entry.WorkloadSelector, workload.Labels)).ToValueList();
+                .Where(workload => !(workload.IsPod && workload.Addresses.IsEmpty) && Selectors.Matches(entry.WorkloadSelector, workload.Labels))
+                .Select(workload => workloads.WithHealth(read, workload)).ToValueList();
         var byName = entry.Resolution is EntryResolution.Dns or EntryResolution.DnsRoundRobin;
         foreach (var host in entry.Hosts)
         {
@@ -186,7 +187,7 @@ internal sealed class EndpointDerivation(
     /// <summary>WorkloadEntries that a Service of their own cluster selects in addition to its Pods.</summary>
     public EndpointSet? OfWorkloads(Reader read, ClusterService service)
     {
-        var selected = workloads.EntriesOf(read, service).ToList();
+        var selected = workloads.EntriesOf(read, service).Select(workload => workloads.WithHealth(read, workload)).ToList();
         if (selected.Count == 0) return null;
         return new(service.Hostname, selected.Select(workload => OfEntryWorkload(read, service.Hostname, service.Ports, workload, Around(read, workload)) with
         {

@@ -59,7 +59,7 @@ public sealed class MeshGraph
             "hosts of services");
         var ofExports = byHost.Derive((read, services) => exports.HostOf(read, services, Clusters(read)) is { } host ? One(host.Hostname, host) : [],
             "hosts of exports");
-        _ownership = new(Sources, byHost, _clusterIds, discoveredEntries);
+        _ownership = new(Sources, _workloads, byHost, _clusterIds, discoveredEntries);
         var ofEntries = discoveredEntries
             .Derive((read, entry) => entry.Hosts.Distinct().Where(host => _ownership.MayDefine(read, entry, host))
                 .Select(host => KeyValuePair.Create((entry.Source, host), new EntryHost(host, entry))),
@@ -308,7 +308,8 @@ public sealed class MeshGraph
     /// replicas of a control plane see the same objects, so their listeners are the same whatever was there before.</summary>
     internal Live<string, KeptSessions> Sessions { get; }
 
-    internal Live<ObjectRef, Workload> Workloads => Sources.Workloads;
+    /// <summary>As if they were ready.</summary>
+    internal Live<ObjectRef, Workload> Workloads => _workloads.All;
 
     internal Live<AccountKey, ValueList<Workload>> Machines => _workloads.Machines;
 

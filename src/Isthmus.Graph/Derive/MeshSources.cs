@@ -86,17 +86,20 @@ public sealed class MeshSources(LiveGraph graph)
 /// <summary>What calls and is called, by how it is looked up.</summary>
 internal sealed class WorkloadIndex
 {
+    private readonly MeshSources _sources;
     private readonly Live<LabelKey, ValueList<Workload>> _entriesByLabel;
 
     public WorkloadIndex(MeshSources sources)
     {
-        var all = sources.Workloads;
-        _entriesByLabel = all.GroupByMany(workload => workload.IsPod
+        _sources = sources;
+        All = sources.Workloads.Reduce(
+            workload => workload.Health == EndpointHealth.Ready ? workload : workload with { Health = EndpointHealth.Ready }, "workloads, ready or not");
+        _entriesByLabel = All.GroupByMany(workload => workload.IsPod
             ? []
             : workload.Labels.Select(label => new LabelKey(workload.Cluster, workload.Namespace, label.Key, label.Value)),
             "workload entries by label");
-        ByNamespace = all.GroupBy(workload => workload.Namespace, "workloads by namespace");
-        Machines = all.GroupByMany(workload => workload is { IsPod: false, ServiceAccount.Length: > 0 } ? [workload.Account] : (IEnumerable<AccountKey>)[],
+        ByNamespace = All.GroupBy(workload => workload.Namespace, "workloads by namespace");
+        Machines = All.GroupByMany(workload => workload is { IsPod: false, ServiceAccount.Length: > 0 } ? [workload.Account] : (IEnumerable<AccountKey>)[],
             "machines by account");
     }
 
@@ -109,6 +112,12 @@ internal sealed class WorkloadIndex
         return read.Get(_entriesByLabel, new LabelKey(service.Cluster, service.Namespace, name, value))
             .Where(workload => Selectors.Matches(service.Selector, workload.Labels));
     }
+
+    /// <summary>All of them, as if they were ready: health changes most often, and concerns only who asks for it (<see cref="WithHealth"/>).</summary>
+    public Live<ObjectRef, Workload> All { get; }
+
+    /// <summary>A workload with its health.</summary>
+    public Workload WithHealth(Reader read, Workload workload) => read.Get(_sources.Workloads, workload.Source) ?? workload;
 
     public Live<string, ValueList<Workload>> ByNamespace { get; }
 

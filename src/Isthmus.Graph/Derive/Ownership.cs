@@ -12,12 +12,12 @@ namespace Isthmus.Graph.Derive;
 /// ServiceEntries the oldest one's. Who claims what is another's gets nothing for it.
 /// </summary>
 internal sealed class Ownership(
-    MeshSources sources, Live<string, ValueList<ClusterService>> byHost, Live<string, ClusterIds> clusterIds,
+    MeshSources sources, WorkloadIndex workloads, Live<string, ValueList<ClusterService>> byHost, Live<string, ClusterIds> clusterIds,
     Live<ObjectKey, ServiceEntry> entries)
 {
     private readonly Live<Address, ValueList<ClusterService>> _services = sources.Services.GroupByMany(
         service => service.ClusterIps, "services by address");
-    private readonly Live<Address, ValueList<Workload>> _pods = sources.Workloads.GroupByMany(workload => workload.IsPod
+    private readonly Live<Address, ValueList<Workload>> _pods = workloads.All.GroupByMany(workload => workload.IsPod
         ? workload.Addresses
         : (IEnumerable<Address>)[],
         "pods by address");

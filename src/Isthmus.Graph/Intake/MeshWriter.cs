@@ -142,7 +142,7 @@ public sealed class MeshWriter
         _needsChanged |= Mesh.AddressNeeds.Changed.Count > 0
             || Mesh.Unaddressed.Changed.Any(host => Mesh.Unaddressed.Items.TryGetValue(host, out var service) && !service.Addresses.IsEmpty);
         foreach (var part in Mesh.ViewParts) part.Collect(_changes);
-        Revisions.Collect(Sources);
+        Revisions.Collect(Mesh);
         if (History is not { } history) return;
         foreach (var host in Mesh.Endpoints.Changed) history.NoteEndpoints(host, Mesh.Endpoints.Items.GetValueOrDefault(host));
     }

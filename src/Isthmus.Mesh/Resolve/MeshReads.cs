@@ -69,6 +69,7 @@ public sealed class MeshReads(MeshView view)
     /// <summary>Whether some object asks for this about callers.</summary>
     public bool Counts(CallerTrait trait) => Get(MeshPart.CallerTraits, view.CallerTraits, trait) is not null;
 
+    /// <summary>As if it were ready: scopes do not depend on it.</summary>
     public Workload? Workload(ObjectRef source) => Get(MeshPart.Workloads, view.Workloads.Workloads, source);
 
     public ValueList<Workload> MachinesOf(AccountKey account) => Get(MeshPart.Machines, view.Workloads.Machines, account);

@@ -1,4 +1,6 @@
 using Isthmus.ControlPlane.LastKnown;
+using Isthmus.Kubernetes.Objects;
+using Isthmus.Mesh.Model;
 using Isthmus.Rigs.Mesh;
 using Xunit;
 using static Isthmus.Rigs.Mesh.MeshRig;
@@ -28,7 +30,7 @@ public sealed class RemoteWorkloadTests
         rig.Push();
         Assert.Equal(["192.0.2.1:80=1", "192.0.2.3:80=1", "172.18.202.1:15443=1"], Endpoints(client, "outbound|80||machines.test"));
 
-        rig.Writer.RemoveConfig("c2", "WorkloadEntry", Namespace, "far");
+        rig.Writer.RemoveConfig("c2", "WorkloadEntry", MeshRig.Namespace, "far");
         rig.Push();
         Assert.Equal(["192.0.2.1:80=1", "192.0.2.3:80=1"], Endpoints(client, "outbound|80||machines.test"));
         Assert.Empty(rig.Mesh.Graph.Verify());
@@ -72,6 +74,38 @@ public sealed class RemoteWorkloadTests
         Assert.Equal(isUsed, Endpoints(client, OutboundName("machine")).Contains("192.0.2.1:8080=1"));
         Assert.Empty(rig.Mesh.Graph.Verify());
     }
+
+    /// <summary>Readiness changes most often: it makes no proxy's scope again, is no reason to store a cluster again, and does not delay what changes
+    /// next.</summary>
+    [Fact]
+    public void The_readiness_of_a_Pod_concerns_only_the_endpoints_that_a_selector_takes()
+    {
+        var rig = Rig();
+        rig.App("c1", "other", "10.96.0.10", "10.244.0.1");
+        rig.Config(Entry);
+        PutPod(rig, "machine", "10.244.0.8", isReady: true);
+        PutPod(rig, "other", "10.244.0.1", isReady: true);
+        rig.Sidecar("c1", "other", "10.244.0.1");
+        rig.Push();
+        var before = rig.Writer.Revisions.ByCluster["c1"];
+
+        PutPod(rig, "other", "10.244.0.1", isReady: false);
+        Assert.True(rig.Writer.Commit().IsEmpty);
+        PutPod(rig, "machine", "10.244.0.8", isReady: false);
+        var changes = rig.Writer.Commit();
+        Assert.True(changes.IsEndpointsOnly);
+        Assert.Equal(["machines.test"], changes.Endpoints);
+        Assert.Equal(EndpointHealth.NotReady, Assert.Single(rig.Mesh.Endpoints.Items["machines.test"].Endpoints).Health);
+        Assert.Equal(before, rig.Writer.Revisions.ByCluster["c1"]);
+        Assert.Empty(rig.Mesh.Graph.Verify());
+    }
+
+    private static void PutPod(MeshRig rig, string app, string ip, bool isReady) => rig.Writer.Put("c1", new MeshPod
+    {
+        Metadata = new() { Name = app, Namespace = MeshRig.Namespace, Labels = { ["app"] = app } },
+        Spec = new() { NodeName = "node" },
+        Status = new() { PodIP = ip, Conditions = [new() { Type = "Ready", Status = isReady ? "True" : "False" }] },
+    });
 
     [Fact]
     public void Those_of_a_cluster_that_left_are_gone()

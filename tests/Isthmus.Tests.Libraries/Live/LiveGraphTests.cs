@@ -104,6 +104,52 @@ public sealed class LiveGraphTests
     }
 
     [Fact]
+    public void What_a_reduced_collection_leaves_out_changes_nothing_behind_it()
+    {
+        var texts = new Source<int, string>(_graph, "texts");
+        var words = texts.Reduce(text => text.Length > 9 ? throw new InvalidOperationException("long") : text.Trim());
+        var runs = new List<string>();
+        var seen = words.Derive((_, word) =>
+        {
+            runs.Add(word);
+            return (KeyValuePair<string, int>[])[new(word, word.Length)];
+        });
+        texts.Put(1, "a ");
+        texts.Put(2, "b");
+        _graph.Commit();
+        texts.Put(1, " a");
+        _graph.Commit();
+        Assert.Equal(["a", "b"], runs.Order());
+        texts.Put(1, "c");
+        texts.Put(2, "much too long");
+        _graph.Commit();
+        Assert.Equal(["b", "c"], seen.Items.Keys.Order());
+        Assert.Equal(1, words.Failures);
+        texts.Remove(2);
+        _graph.Commit();
+        Assert.Equal(["c"], seen.Items.Keys);
+        Assert.Empty(_graph.Verify());
+    }
+
+    [Fact]
+    public void Groups_follow_items_that_come_change_and_go_together()
+    {
+        var fruits = new Source<int, string>(_graph, "fruits");
+        var byLetter = fruits.GroupBy(fruit => fruit[..1]);
+        foreach (var key in (int[])[5, 1, 9, 3, 7]) fruits.Put(key, $"a{key}");
+        _graph.Commit();
+        fruits.Remove(1);
+        fruits.Put(2, "a2");
+        fruits.Put(5, "a5 again");
+        fruits.Put(7, "b7");
+        fruits.Put(10, "a10");
+        _graph.Commit();
+        Assert.Equal(["a2", "a3", "a5 again", "a9", "a10"], byLetter.Items["a"].Items.ToArray());
+        Assert.Equal(["b7"], byLetter.Items["b"].Items.ToArray());
+        Assert.Empty(_graph.Verify());
+    }
+
+    [Fact]
     public void An_item_whose_groups_cannot_be_told_stays_where_it_was()
     {
         var numbers = new Source<int, int>(_graph, "numbers");

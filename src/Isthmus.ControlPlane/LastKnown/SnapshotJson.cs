@@ -9,8 +9,8 @@ using Isthmus.Mesh.Model;
 namespace Isthmus.ControlPlane.LastKnown;
 
 /// <summary>
-/// Snapshots as JSON: the records as they are, so that a fact added to them is kept, too. A value that is missing or null where it
-/// must not be is rejected.
+/// Snapshots as JSON: the records as they are, so that a fact added to them is kept, too; of Pods, what <see cref="StoredPod"/> has. A value that
+/// is missing or null where it must not be is rejected.
 /// </summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,

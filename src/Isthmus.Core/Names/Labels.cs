@@ -57,6 +57,7 @@ public static class Annotations
 
     /// <summary>Of ServiceEntries with names that are resolved: how callers choose among the addresses of a name.</summary>
     public const string ConnectStrategy = "istio.io/connect-strategy";
+
     /// <summary>Of WorkloadEntries: whether they count as ready only while their status has the condition <c>Healthy</c>.</summary>
     public const string HealthChecks = "proxy.istio.io/health-checks-enabled";
 

@@ -42,7 +42,7 @@ public abstract class IstioObjectKind<T>(KindDescriptor kind) : MeshKind<JsonObj
     internal sealed override Reach? ReachOf(IstioState<T> facts) =>
         facts.Value is { } value ? ReachOf(value) : Reach.OfWorkloads(facts.Source.Namespace, default);
 
-    internal sealed override bool IsSame(IstioState<T> before, IstioState<T> after) => before with { IsTold = after.IsTold } == after;
+    internal override bool IsSame(IstioState<T> before, IstioState<T> after) => before with { IsTold = after.IsTold } == after;
 
     internal sealed override bool IsInForce(IstioState<T> facts) => facts.Value is not null;
 

@@ -13,6 +13,10 @@ public sealed class WorkloadEntryKind() : IstioObjectKind<WorkloadEntry>(MeshApi
 
     internal override Reach ReachOf(WorkloadEntry value) => Reach.OfWorkloads(value.Namespace, value.Endpoint.Labels);
 
+    /// <summary>The history tells of health by the ready endpoints of hosts, as with Pods: nobody has written the entry.</summary>
+    internal override bool IsSame(IstioState<WorkloadEntry> before, IstioState<WorkloadEntry> after) => base.IsSame(
+        before.Value is { } value ? before with { Value = value with { IsUnhealthy = after.Value?.IsUnhealthy ?? false } } : before, after);
+
     private protected override void PutValue(MeshSources sources, ObjectKey key, WorkloadEntry value) =>
         sources.Workloads.Put(value.Source, Workload.Of(value));
 

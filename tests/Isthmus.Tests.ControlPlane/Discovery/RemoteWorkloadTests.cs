@@ -1,5 +1,7 @@
 using Isthmus.ControlPlane.LastKnown;
+using Isthmus.Graph.Intake;
 using Isthmus.Kubernetes.Objects;
+using Isthmus.Kubernetes.Yaml;
 using Isthmus.Mesh.Model;
 using Isthmus.Rigs.Mesh;
 using Xunit;
@@ -57,6 +59,8 @@ public sealed class RemoteWorkloadTests
     [InlineData("{proxy.istio.io/health-checks-enabled: 'true'}", "[{type: Healthy, status: 'False'}]", false)]
     [InlineData("{proxy.istio.io/health-checks-enabled: 'true'}", "[{type: Reconciled, status: 'True'}, {type: Healthy, status: Unknown}]", false)]
     [InlineData("{proxy.istio.io/health-checks-enabled: 'true'}", "[{type: Reconciled, status: 'False'}, {type: Healthy, status: 'True'}]", true)]
+    [InlineData("{proxy.istio.io/health-checks-enabled: T}", "[]", false)]
+    [InlineData("{proxy.istio.io/health-checks-enabled: 'yes'}", "[]", true)]
     public void One_with_health_checks_gets_calls_while_they_pass(string annotations, string conditions, bool isUsed)
     {
         var rig = Rig();
@@ -73,6 +77,21 @@ public sealed class RemoteWorkloadTests
         Assert.Equal(isUsed, Endpoints(client, "outbound|80||machines.test").Contains("192.0.2.1:80=1"));
         Assert.Equal(isUsed, Endpoints(client, OutboundName("machine")).Contains("192.0.2.1:8080=1"));
         Assert.Empty(rig.Mesh.Graph.Verify());
+    }
+
+    /// <summary>Who writes a status has not changed the entry: its generation, and whoever wrote the spec, say nothing of it.</summary>
+    [Fact]
+    public void The_history_does_not_call_an_entry_changed_when_its_health_is()
+    {
+        var kind = Rig().Writer.Kinds.WorkloadEntries;
+        IstioState<WorkloadEntry> Read(string address, string status) => kind.Read("c1", YamlText.Parse(
+            $"{Workload("near", address, annotations: "{proxy.istio.io/health-checks-enabled: 'true'}")}\nstatus: {status}", "test")!.AsObject())!;
+        var healthy = Read("192.0.2.1", "{conditions: [{type: Healthy, status: 'True'}]}");
+        var unhealthy = Read("192.0.2.1", "{}");
+        Assert.Equal((false, true), (healthy.Value!.IsUnhealthy, unhealthy.Value!.IsUnhealthy));
+        Assert.True(kind.IsSame(healthy, unhealthy));
+        Assert.True(kind.IsSame(unhealthy, healthy));
+        Assert.False(kind.IsSame(healthy, Read("192.0.2.2", "{}")));
     }
 
     /// <summary>Readiness changes most often: it makes no proxy's scope again, is no reason to store a cluster again, and does not delay what changes

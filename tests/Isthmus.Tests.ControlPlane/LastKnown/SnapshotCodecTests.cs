@@ -58,6 +58,18 @@ public sealed class SnapshotCodecTests
         Assert.Equal(("eu/a", 2u, false), (entry.Endpoint.Locality, entry.Endpoint.Weight, entry.IsUnhealthy));
     }
 
+    /// <summary>A fact that is added to workloads is stored, or has a reason here why it is not.</summary>
+    [Fact]
+    public void Of_Pods_everything_is_stored_but_what_only_WorkloadEntries_have()
+    {
+        var facts = typeof(Workload).GetProperties().Where(property => property.CanWrite).Select(property => property.Name)
+            .Except([nameof(Workload.Elsewhere), nameof(Workload.Locality), nameof(Workload.Network), nameof(Workload.Weight)])
+            .Except([nameof(Workload.Health)]); // EndpointSlices say it.
+        Assert.Equal(
+            facts.Select(name => name == nameof(Workload.Name) ? nameof(StoredPod.Workload) : name).Order(StringComparer.Ordinal),
+            typeof(StoredPod).GetProperties().Where(property => property.CanWrite).Select(property => property.Name).Order(StringComparer.Ordinal));
+    }
+
     [Fact]
     public void A_workload_becomes_the_entry_again_that_it_was_made_of() => Prop.ForAll(Arb.From(Workloads("east")), entry =>
     {

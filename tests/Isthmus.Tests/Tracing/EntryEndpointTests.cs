@@ -119,8 +119,8 @@ public sealed class EntryEndpointTests
 
     /// <summary>Nothing of Isthmus writes the condition, so the remedy says how to do without it.</summary>
     [Theory]
-    [InlineData("ServiceEntry", "", "192.0.2.1 gets no calls, and nor do the 1 others")]
-    [InlineData("Service", "", "192.0.2.1 gets no calls, and nor do the 1 others")]
+    [InlineData("ServiceEntry", "", "192.0.2.1 gets no calls, nor does the other one that is selected")]
+    [InlineData("Service", "", "192.0.2.1 gets no calls, nor does the other one that is selected")]
     [InlineData("ServiceEntry", "[{type: Healthy, status: 'True'}]", null)]
     public void Machines_whose_health_checks_do_not_pass_are_named(string kind, string second, string? says)
     {

@@ -366,7 +366,8 @@ internal sealed class AvailabilityCauses(TraceFacts facts, TraceNeeds needs)
                 ?? RefusedProbe(service.Cluster, pod) ?? UnreadyPods.Of(service.Cluster, pod, listening: needs.Listening(service.Cluster, pod),
                     now: facts.Now);
         }
-        if (UnhealthyEntries.Of(service.Cluster, ns, service.Service.Spec.Selector.ToValueMap()) is { } unhealthy) return unhealthy;
+        if (UnhealthyEntries.Of([service.Cluster], ns, service.Service.Spec.Selector.ToValueMap(), service.Within.ToValueMap()) is { } unhealthy)
+            return unhealthy;
         if (ServicePods.Workloads(service).FirstOrDefault() is { } workload)
         {
             var refused = PodRefusal.Why(workload);

@@ -81,7 +81,7 @@ internal sealed class EndpointCauses(TraceFacts facts, TraceNeeds needs, CallerC
         if (selector.Count == 0)
             return OtherNetwork(name, entry) ?? Faults.Of("ISM2042", name, "spec.endpoints", "has no endpoint with an address",
                 "add endpoints, or a workloadSelector that selects something");
-        if (UnhealthyEntries.Of(config.At, entry.Namespace, selector) is { } unhealthy) return unhealthy;
+        if (UnhealthyEntries.Of(facts.Clusters, entry.Namespace, selector) is { } unhealthy) return unhealthy;
         if (OtherNetwork(entry) is { } beyond) return beyond;
         var text = ServicePods.Text(selector.ToDictionary(StringComparer.Ordinal));
         var nothing = $"{text} selects no WorkloadEntry and no Pod of namespace {entry.Namespace}, so {entry.Hosts[0]} has no endpoint with an address";

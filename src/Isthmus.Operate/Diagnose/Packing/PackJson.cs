@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 namespace Isthmus.Operate.Diagnose.Packing;
 
 /// <summary>The files of a pack that no cluster, proxy or control plane gave: written and read as the same records.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, RespectNullableAnnotations = true)]
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, RespectNullableAnnotations = true, AllowDuplicateProperties = false)]
 [JsonSerializable(typeof(PackManifest))]
 [JsonSerializable(typeof(IReadOnlyList<PackedReach>))]
 [JsonSerializable(typeof(IReadOnlyDictionary<string, UnreadKind>))]

@@ -22,21 +22,21 @@ public sealed record PackManifest(DateTimeOffset TakenAt, string MadeBy = "", st
     /// <exception cref="ProblemException">It is not one that this program reads.</exception>
     internal static PackManifest Read(string text, string file)
     {
-        JsonObject? tree = null;
+        var known = PackLayout.Version.ToString(CultureInfo.InvariantCulture);
         try
         {
-            tree = StrictJson.Parse(text) as JsonObject;
-            if (tree?["version"]?.ToString() == PackLayout.Version.ToString(CultureInfo.InvariantCulture)
-                && tree.Deserialize(PackJson.Default.PackManifest) is { } manifest && manifest.TakenAt != default && !manifest.Clusters.Contains(null!))
-                return manifest;
+            var version = (StrictJson.Parse(text) as JsonObject)?["version"]?.ToString() ?? "unknown";
+            if (version != known)
+                throw new ProblemException($"--snapshot {file}", $"has a manifest of version {version}, and this program reads version {known}",
+                    "use the version of isthmus that made it");
+            var manifest = StrictJson.Parse(text, PackJson.Default.PackManifest);
+            if (manifest.TakenAt == default) throw new JsonException("takenAt is missing");
+            return manifest.Clusters.Contains(null!) ? throw new JsonException("a cluster is null") : manifest;
         }
-        catch (JsonException)
+        catch (JsonException e)
         {
-            // Reported below.
+            throw new ProblemException($"--snapshot {file}", $"has a manifest that cannot be read: {e.Message}", "make the snapshot again", e);
         }
-        throw new ProblemException($"--snapshot {file}",
-            $"has a manifest of version {tree?["version"]?.ToString() ?? "unknown"}, and this program reads version {PackLayout.Version}",
-            "use the version of isthmus that made it");
     }
 }
 

@@ -19,7 +19,7 @@ internal sealed record PackedReach(string Pod = "", string To = "", bool Connect
     internal static StandInAnswer? Find(string? text, string pod, string to)
     {
         var all = text is null ? [] : StrictJson.Parse(text, PackJson.Default.IReadOnlyListPackedReach);
-        if (all.FirstOrDefault(one => one.Pod == pod && one.To == to) is not { } found) return null;
+        if (all.FirstOrDefault(one => one?.Pod == pod && one.To == to) is not { } found) return null;
         return found.Known
             ? StandInAnswer.Ok(JsonSerializer.Serialize(new ReachReport(to, found.Connected, found.Error), ProxyReports.Default.ReachReport))
             : throw new HttpRequestException($"when the snapshot was made: {found.Error}");

@@ -19,12 +19,13 @@ public sealed class BrokenPackTests
 
     [Theory]
     [InlineData("""{"version": 2, "takenAt": "2026-01-02T03:04:05Z"}""", "a manifest of version 2")]
-    [InlineData("""{"version": 1}""", "a manifest of version 1")]
-    [InlineData("""{"version": 1, "takenAt": "yesterday"}""", "a manifest of version 1")]
-    [InlineData("""{"version": 1, "takenAt": "2026-01-02T03:04:05Z", "clusters": [null]}""", "a manifest of version 1")]
-    [InlineData("""{"version": 1, "takenAt": "2026-01-02T03:04:05Z", "context": null}""", "a manifest of version 1")]
+    [InlineData("""{"version": 1}""", "cannot be read: takenAt is missing")]
+    [InlineData("""{"version": 1, "takenAt": "yesterday"}""", "cannot be read: ")]
+    [InlineData("""{"version": 1, "takenAt": "2026-01-02T03:04:05Z", "clusters": [null]}""", "cannot be read: a cluster is null")]
+    [InlineData("""{"version": 1, "takenAt": "2026-01-02T03:04:05Z", "context": null}""", "cannot be read: ")]
+    [InlineData("""{"version": 1, "version": 1, "takenAt": "2026-01-02T03:04:05Z"}""", "cannot be read: ")]
     [InlineData("[]", "a manifest of version unknown")]
-    [InlineData("{", "a manifest of version unknown")]
+    [InlineData("{", "cannot be read: ")]
     public void A_manifest_that_is_not_ours_is_an_error(string text, string why) =>
         Assert.Contains(why, Assert.Throws<ProblemException>(() => PackManifest.Read(text, "file")).Message, StringComparison.Ordinal);
 

@@ -144,7 +144,8 @@ public sealed class EntryEndpointTests
         if (says is null) return;
         Assert.Equal(("WorkloadEntry shop/a in c1", "status.conditions[Healthy]"), (problem.Object, problem.Path));
         Assert.Contains(says, problem.Message, StringComparison.Ordinal);
-        Assert.EndsWith("kubectl --context=c1 -n shop annotate workloadentry a proxy.istio.io/health-checks-enabled-", problem.Remedy, StringComparison.Ordinal);
+        Assert.EndsWith(
+            "kubectl --context=c1 -n shop annotate workloadentry a proxy.istio.io/health-checks-enabled-", problem.Remedy, StringComparison.Ordinal);
     }
 
     /// <summary>The caller's proxy knows a host of a ServiceEntry with one endpoint, of which no workload is known.</summary>

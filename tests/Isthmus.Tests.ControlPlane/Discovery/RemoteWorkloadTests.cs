@@ -94,8 +94,7 @@ public sealed class RemoteWorkloadTests
         Assert.False(kind.IsSame(healthy, Read("192.0.2.2", "{}")));
     }
 
-    /// <summary>Readiness changes most often: it makes no proxy's scope again, is no reason to store a cluster again, and does not delay what changes
-    /// next.</summary>
+    /// <summary>Readiness changes more often than anything else: it must not resolve scopes, store clusters again, or delay later changes.</summary>
     [Fact]
     public void The_readiness_of_a_Pod_concerns_only_the_endpoints_that_a_selector_takes()
     {

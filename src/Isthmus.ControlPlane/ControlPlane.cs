@@ -221,6 +221,8 @@ public sealed partial class ControlPlane : IAsyncDisposable
         {
             Metrics = _engine.Metrics,
             Accounts = new(_clusters.ClientOf, _clusters.IsKnown, _engine.Mesh.Sources, _settings, _ports.Time, _logs.CreateLogger<AccountCheck>()),
+            NodeAccounts = new(_engine.Mesh.Sources, _clusters.IsKnown, _settings, () => _injector.Current.TrustDomain,
+                _logs.CreateLogger<NodeAccountCheck>()),
         }.Map(_app);
         var identity = Identity(_settings);
         var owner = new HistoryOwner(_settings.ClusterId, _settings.PodName);

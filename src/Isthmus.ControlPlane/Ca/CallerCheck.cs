@@ -13,13 +13,14 @@ namespace Isthmus.ControlPlane.Ca;
 /// <summary>A caller that has proven its identity.</summary>
 /// <param name="Cluster">The cluster that confirmed its token; null for a certificate, which does not name its owner's cluster.</param>
 /// <param name="Pod">The Pod that the token is bound to; empty: unknown.</param>
-public sealed record Caller(SpiffeId Identity, string? Cluster, string Pod = "")
+/// <param name="Node">The Node of that Pod, as the token says; empty: older API servers do not say it.</param>
+public sealed record Caller(SpiffeId Identity, string? Cluster, string Pod = "", string Node = "")
 {
     /// <summary>The account that it has proven, in the cluster that confirmed it; the cluster is empty for a certificate alone.</summary>
     internal ProxyProof Proof => new(new(Cluster ?? "", Identity.Namespace, Identity.ServiceAccount), Pod);
 
     /// <summary>The same caller in the cluster that its token proves.</summary>
-    internal Caller In(Caller proven) => this with { Cluster = proven.Cluster, Pod = proven.Pod };
+    internal Caller In(Caller proven) => this with { Cluster = proven.Cluster, Pod = proven.Pod, Node = proven.Node };
 }
 
 /// <summary>
@@ -30,7 +31,7 @@ public sealed record Caller(SpiffeId Identity, string? Cluster, string Pod = "")
 public sealed partial class CallerCheck(Func<string, KubeClient?> clientOf, DiscoverySettings settings, Func<string> trustDomain, ILogger<CallerCheck> log)
 {
     private const string AccountPrefix = "system:serviceaccount:";
-    private const string PodExtra = "authentication.kubernetes.io/pod-name";
+    private const string PodExtra = "authentication.kubernetes.io/pod-name", NodeExtra = "authentication.kubernetes.io/node-name";
 
     /// <summary>The caller. One who cannot prove an identity is <c>Unauthenticated</c>.</summary>
     public async Task<Caller> RequireAsync(GrpcCall call, CancellationToken stop)
@@ -85,11 +86,12 @@ public sealed partial class CallerCheck(Func<string, KubeClient?> clientOf, Disc
         if (!((bool?)status?["authenticated"] ?? false)) return (null, $"cluster '{clusterId}' rejects the token: {status?["error"]}");
         var user = status?["user"]?["username"]?.ToString() ?? "";
         var groups = (status?["user"]?["groups"] as JsonArray ?? []).Select(group => group?.ToString());
-        var pod = (status?["user"]?["extra"]?[PodExtra] as JsonArray)?.FirstOrDefault()?.ToString() ?? "";
         var parts = user.StartsWith(AccountPrefix, StringComparison.Ordinal) ? user[AccountPrefix.Length..].Split(':') : [];
         return parts is [{ Length: > 0 } ns, { Length: > 0 } account] && groups.Contains("system:serviceaccounts")
-            ? (new Caller(new SpiffeId(trustDomain(), ns, account), clusterId, pod), "")
+            ? (new Caller(new SpiffeId(trustDomain(), ns, account), clusterId, Extra(PodExtra), Extra(NodeExtra)), "")
             : (null, $"'{user}' is not a service account");
+
+        string Extra(string name) => (status?["user"]?["extra"]?[name] as JsonArray)?.FirstOrDefault()?.ToString() ?? "";
     }
 
     private static string? Bearer(string? header) =>

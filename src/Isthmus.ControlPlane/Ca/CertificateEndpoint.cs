@@ -13,8 +13,8 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.ControlPlane.Ca;
 
 /// <summary>
-/// Istio's certificate service: signs the key of a request for the identity that the caller's credential proves. It ignores
-/// names in the request.
+/// Istio's certificate service: signs the key of a request for the identity that the caller's credential proves, or for one of its node that a
+/// trusted caller asks for. It ignores other names in the request.
 /// </summary>
 public sealed partial class CertificateEndpoint(CaState ca, CallerCheck callers, DiscoverySettings settings, TimeProvider time,
     ILogger<CertificateEndpoint> log)
@@ -31,6 +31,9 @@ public sealed partial class CertificateEndpoint(CaState ca, CallerCheck callers,
     /// <summary>Whether the owner of a certificate still exists; null: it is not checked.</summary>
     public AccountCheck? Accounts { get; init; }
 
+    /// <summary>Who gets certificates for other workloads; null: nobody does.</summary>
+    public NodeAccountCheck? NodeAccounts { get; init; }
+
     public void Map(IEndpointRouteBuilder endpoints) => endpoints.MapUnary(Method, SignAsync, LongestRequest);
 
     /// <summary>A request with a key of 4096 bits has less than 4 KiB.</summary>
@@ -39,8 +42,7 @@ public sealed partial class CertificateEndpoint(CaState ca, CallerCheck callers,
     private async Task<IstioCertificateResponse> SignAsync(GrpcCall call, IstioCertificateRequest request)
     {
         Metrics.Count("citadel_server_csr_count");
-        var proven = await RequireAsync(call);
-        var caller = proven.Identity;
+        var (caller, identity) = await RequireAsync(call, request);
         if (ca.Current is not { } current)
         {
             Metrics.Count("citadel_server_csr_sign_err_count");
@@ -64,25 +66,28 @@ public sealed partial class CertificateEndpoint(CaState ca, CallerCheck callers,
                     + $"{WellKnown.CaCerts}{(ca.Problem is { } refused ? $" ({refused})" : "")}");
         }
         var end = current.End < now + lifetime ? current.End : now + lifetime;
-        using var leaf = current.Bundle.Issuer.IssueLeaf(new(key, new([caller.ToString()], [], []), now - Backdate, end));
+        using var leaf = current.Bundle.Issuer.IssueLeaf(new(key, new([identity.ToString()], [], []), now - Backdate, end));
         var response = new IstioCertificateResponse();
         response.CertChain.Add(CertificateText.Write(leaf));
         if (current.ChainPem.Length > 0) response.CertChain.Add(current.ChainPem);
         response.CertChain.Add(current.RootsPem);
-        Signed(log, caller, end);
+        if (identity == caller.Identity) Signed(log, identity, end);
+        else SignedForOther(log, identity, end, caller.Identity, caller.Pod);
         Metrics.Count("citadel_server_success_cert_issuance_count");
         return response;
     }
 
-    private async Task<Caller> RequireAsync(GrpcCall call)
+    private async Task<(Caller Caller, SpiffeId Identity)> RequireAsync(GrpcCall call, IstioCertificateRequest request)
     {
         try
         {
             var caller = await callers.RequireAsync(call, call.Stop);
             // A certificate outlives its account. Only a token says that the account exists now.
-            if (caller.Cluster is null && await callers.WithClusterAsync(caller, call, call.Stop) is null && Accounts is { } accounts)
-                await accounts.RequireAsync(caller, call, call.Stop);
-            return caller;
+            var placed = await callers.WithClusterAsync(caller, call, call.Stop);
+            if (placed is null && Accounts is { } accounts) await accounts.RequireAsync(caller, call, call.Stop);
+            caller = placed ?? caller;
+            if (NodeAccountCheck.Asked(request) is not { } asked) return (caller, caller.Identity);
+            return (caller, NodeAccounts is { } known ? known.Require(caller, asked) : throw NodeAccountCheck.Refusal("this CA trusts no node accounts"));
         }
         catch (GrpcException)
         {
@@ -106,4 +111,7 @@ public sealed partial class CertificateEndpoint(CaState ca, CallerCheck callers,
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Signed a certificate for {Identity}, valid until {End:u}")]
     private static partial void Signed(ILogger log, SpiffeId identity, DateTimeOffset end);
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Signed a certificate for {Identity}, valid until {End:u}, which Pod {Pod} of {Caller} serves")]
+    private static partial void SignedForOther(ILogger log, SpiffeId identity, DateTimeOffset end, SpiffeId caller, string pod);
 }

@@ -118,6 +118,7 @@ public static class KubeFacts
             ports.ToValueMap())
         {
             Node = pod.Spec.NodeName, Runs = ProxyOf(pod), Hostname = pod.Spec.Hostname, Subdomain = pod.Spec.Subdomain,
+            HasEnded = pod.Status.Phase is "Succeeded" or "Failed",
             Health = pod.Status.IsReady && meta.DeletionTimestamp is null ? EndpointHealth.Ready : EndpointHealth.NotReady,
         };
     }

@@ -50,6 +50,8 @@ public sealed record DiscoverySettings
     public TimeSpan? LongestCertificateLifetime { get; init; }
     /// <summary>What Istio grants if nothing is set: longer requests are refused.</summary>
     public static readonly TimeSpan LongestLifetime = TimeSpan.FromDays(90);
+    /// <summary>Whose proxies get certificates for the workloads of their nodes (Istio: CA_TRUSTED_NODE_ACCOUNTS).</summary>
+    public ValueList<NodeAccount> TrustedNodeAccounts { get; init; }
     public TimeSpan DebounceAfter { get; init; } = TimeSpan.FromMilliseconds(100);
     public TimeSpan DebounceMax { get; init; } = TimeSpan.FromSeconds(10);
     /// <summary>How many proxies get their first state at once (Istio: PILOT_PUSH_THROTTLE).</summary>
@@ -147,6 +149,7 @@ public sealed record DiscoverySettings
             LongestCertificateLifetime = environment("MAX_WORKLOAD_CERT_TTL") is { Length: > 0 }
                 ? Span(environment, "MAX_WORKLOAD_CERT_TTL", LongestLifetime)
                 : null,
+            TrustedNodeAccounts = NodeAccountSettings.Read(environment),
             DomainSuffix = flags.DomainSuffix,
             MonitoringPort = flags.MonitoringPort,
             ControlPort = flags.ControlPort,

@@ -27,6 +27,7 @@ public sealed class MeshContainer
 
 public sealed class MeshPodStatus
 {
+    public string Phase { get; set => field = value ?? ""; } = "";
     public string PodIP { get; set => field = value ?? ""; } = "";
     public List<PodIp> PodIPs { get; set => field = value ?? []; } = [];
     public List<Condition> Conditions { get; set => field = value ?? []; } = [];

@@ -44,6 +44,9 @@ public sealed record Workload(ObjectRef Source, string Name, ValueMap<string> La
     /// <summary>Ready unless its object says otherwise.</summary>
     public EndpointHealth Health { get; init; }
 
+    /// <summary>A Pod whose containers have ended for good, as those of a finished Job. It has its Node still.</summary>
+    public bool HasEnded { get; init; }
+
     /// <summary>The proxy that a Pod's container <c>istio-proxy</c> runs; null if unknown, or none.</summary>
     public ProxyKind? Runs { get; init; }
 

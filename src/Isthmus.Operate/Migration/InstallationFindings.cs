@@ -22,7 +22,7 @@ internal static class InstallationFindings
     /// <summary>Variables that Istio's charts always set, or that only say where a control plane runs.</summary>
     private static readonly HashSet<string> Usual = [
         .. ("REVISION POD_NAME POD_NAMESPACE SERVICE_ACCOUNT KUBECONFIG CLUSTER_ID PLATFORM GOMEMLIMIT GOMAXPROCS PILOT_CERT_PROVIDER"
-        + " PILOT_ENABLE_ANALYSIS PILOT_TRACE_SAMPLING CA_TRUSTED_NODE_ACCOUNTS EXTERNAL_ISTIOD JWT_POLICY ISTIOD_ADDR GODEBUG").Split(' ')];
+        + " PILOT_ENABLE_ANALYSIS PILOT_TRACE_SAMPLING EXTERNAL_ISTIOD JWT_POLICY ISTIOD_ADDR GODEBUG").Split(' ')];
 
     /// <summary>Variables that decide about the security of all connections: without them, versions and ciphers would be others.</summary>
     private static readonly HashSet<string> Securing = ["COMPLIANCE_POLICY"];

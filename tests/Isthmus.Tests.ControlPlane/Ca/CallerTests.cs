@@ -28,7 +28,7 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
     [Fact]
     public async Task A_certificate_is_for_whom_the_token_proves_whatever_the_request_says()
     {
-        using var leaf = await SignAsync("spiffe://cluster.local/ns/istio-system/sa/istiod", await TokenAsync("buyer"));
+        using var leaf = await SignAsync("spiffe://cluster.local/ns/istio-system/sa/istiod", await rig.TokenAsync("buyer"));
         Assert.Equal([Buyer], SubjectNames.Of(leaf).Uris);
         Assert.Null(rig.Ca.Current!.Bundle.Trust.Reject(leaf, rig.Ca.Current.Bundle.Chain, CertificateUse.Client, DateTimeOffset.UtcNow));
     }
@@ -63,7 +63,7 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
     public async Task A_certificate_proves_its_owner_too_and_comes_before_a_token()
     {
         using var own = Certificate(Buyer, rig.Ca.Current!.Bundle.Issuer);
-        using var leaf = await SignAsync("spiffe://cluster.local/ns/shop/sa/seller", await TokenAsync("seller"), certificate: own);
+        using var leaf = await SignAsync("spiffe://cluster.local/ns/shop/sa/seller", await rig.TokenAsync("seller"), certificate: own);
         Assert.Equal([Buyer], SubjectNames.Of(leaf).Uris);
     }
 
@@ -79,7 +79,7 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
         (await SignAsync(Temp, "", certificate: own)).Dispose();
         // A token proves that the account exists, whatever the watches know.
         rig.PutPod("temp-1", null);
-        (await SignAsync(Temp, await TokenAsync("temp"), certificate: own)).Dispose();
+        (await SignAsync(Temp, await rig.TokenAsync("temp"), certificate: own)).Dispose();
         await RefusedAsync(GrpcCode.PermissionDenied, "no Pod and no WorkloadEntry");
         // A virtual machine has no Pod.
         rig.PutEntry("vm", "temp");
@@ -102,10 +102,10 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
     [Fact]
     public async Task The_mesh_decides_how_long_a_certificate_lives()
     {
-        using var channel = Channel(null);
+        using var channel = rig.Channel(null);
         using var key = Keys.Create(KeyKind.EcP256);
         var response = await channel.UnaryAsync(CertificateEndpoint.Method,
-            new() { Csr = SigningRequest.Create(key, Id(Buyer)), ValidityDuration = 90L * 24 * 3600 }, Options(await TokenAsync("buyer"), ""), Stop);
+            new() { Csr = SigningRequest.Create(key, Id(Buyer)), ValidityDuration = 90L * 24 * 3600 }, CallerRig.Options(await rig.TokenAsync("buyer"), ""), Stop);
         using var leaf = X509Certificate2.CreateFromPem(response.CertChain[0]);
         Assert.InRange(leaf.NotAfter - leaf.NotBefore, TimeSpan.FromHours(24), TimeSpan.FromHours(24.1));
     }
@@ -118,7 +118,7 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
         await using var chained = new CallerRig { MakeCa = (client, ns) => ChainedCa.CreateAsync(client, ns, first, signing: first.AddHours(4)) };
         await chained.InitializeAsync();
         var callers = new CallerTests(chained);
-        using var leaf = await callers.SignAsync(Buyer, await callers.TokenAsync("buyer"));
+        using var leaf = await callers.SignAsync(Buyer, await chained.TokenAsync("buyer"));
         Assert.InRange(leaf.NotAfter.ToUniversalTime(), first.UtcDateTime.AddSeconds(-1), first.UtcDateTime);
         Assert.Null(chained.Ca.Current!.Bundle.Trust.Reject(leaf, chained.Ca.Current.Bundle.Chain, CertificateUse.Client, DateTimeOffset.UtcNow));
     }
@@ -131,7 +131,7 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
         await using var chained = new CallerRig { MakeCa = (client, ns) => ChainedCa.CreateAsync(client, ns, end, signing: end.AddHours(4)) };
         await chained.InitializeAsync();
         var callers = new CallerTests(chained);
-        var token = await callers.TokenAsync("buyer");
+        var token = await chained.TokenAsync("buyer");
         GrpcException? refused = null;
         while (refused is null)
         {
@@ -156,10 +156,10 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
         {
             "nothing at all" => "",
             "a word" => "please",
-            "for another audience" => await TokenAsync("buyer", audience: "vault"),
+            "for another audience" => await rig.TokenAsync("buyer", audience: "vault"),
             "of another cluster" => await ForeignTokenAsync(await other.StartAsync()),
             "of an account that is gone" => await GoneAsync(),
-            _ => await TokenAsync("buyer"),
+            _ => await rig.TokenAsync("buyer"),
         };
         var refused = await Assert.ThrowsAsync<GrpcException>(() => SignAsync(Buyer, text,
             cluster: token.StartsWith("reviewed", StringComparison.Ordinal) ? "elsewhere" : ""));
@@ -184,7 +184,7 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
         };
         X509Certificate2[] sent = kind == "of an expired intermediate" ? [below.Certificate] : [];
         Assert.Equal(GrpcCode.Unavailable,
-            (await Assert.ThrowsAsync<GrpcException>(async () => await SignAsync(Buyer, await TokenAsync("buyer"), certificate: bad, sent: sent))).Code);
+            (await Assert.ThrowsAsync<GrpcException>(async () => await SignAsync(Buyer, await rig.TokenAsync("buyer"), certificate: bad, sent: sent))).Code);
     }
 
     [Fact]
@@ -206,10 +206,10 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
         var text = SigningRequest.Create(key, Id(Buyer));
         if (csr == "garbage") text = "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n";
         if (csr == "of another key") text = Tampered(text);
-        using var channel = Channel(null);
-        var token = await TokenAsync("buyer");
+        using var channel = rig.Channel(null);
+        var token = await rig.TokenAsync("buyer");
         var refused = await Assert.ThrowsAsync<GrpcException>(() => channel.UnaryAsync(CertificateEndpoint.Method,
-            new() { Csr = text, ValidityDuration = seconds }, Options(token, ""), Stop));
+            new() { Csr = text, ValidityDuration = seconds }, CallerRig.Options(token, ""), Stop));
         Assert.Equal(GrpcCode.InvalidArgument, refused.Code);
     }
 
@@ -224,17 +224,17 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
         var node = new Node { Id = $"sidecar~10.0.0.1~p.{ns}~{ns}.svc.cluster.local", Metadata = new Struct() };
         if (account.Length > 0) node.Metadata.Fields["SERVICE_ACCOUNT"] = Value.ForString(account);
         if (cluster.Length > 0) node.Metadata.Fields["CLUSTER_ID"] = Value.ForString(cluster);
-        var error = await SubscribeAsync(node, await TokenAsync("buyer"), null);
+        var error = await SubscribeAsync(node, await rig.TokenAsync("buyer"), null);
         if (refusal is null) Assert.Null(error);
         else Assert.Equal((GrpcCode.PermissionDenied, true), (error!.Code, error.Message.Contains(refusal, StringComparison.Ordinal)));
         // A certificate proves the same, if a token proves the cluster, which a certificate does not name.
         using var own = Certificate(Buyer, rig.Ca.Current!.Bundle.Issuer);
-        Assert.Equal(error?.Code, (await SubscribeAsync(node, await TokenAsync("buyer"), own))?.Code);
+        Assert.Equal(error?.Code, (await SubscribeAsync(node, await rig.TokenAsync("buyer"), own))?.Code);
         var bare = await SubscribeAsync(node, "", own);
         Assert.Equal(cluster.Length == 0 ? null : GrpcCode.PermissionDenied, bare?.Code);
         if (refusal is null && bare is not null) Assert.Contains($"claims cluster '{cluster}' with a certificate", bare.Message, StringComparison.Ordinal);
         // The token of another account proves nothing about the owner of the certificate.
-        Assert.Equal(bare?.Code, (await SubscribeAsync(node, await TokenAsync("seller"), own))?.Code);
+        Assert.Equal(bare?.Code, (await SubscribeAsync(node, await rig.TokenAsync("seller"), own))?.Code);
     }
 
     [Fact]
@@ -243,13 +243,13 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
         using var nameless = Certificate("https://shop.example", rig.Ca.Current!.Bundle.Issuer);
         var node = new Node { Id = "sidecar~10.0.0.1~p.shop~shop.svc.cluster.local", Metadata = new Struct() };
         node.Metadata.Fields["CLUSTER_ID"] = Value.ForString("other");
-        Assert.Contains("claims cluster 'other'", (await SubscribeAsync(node, await TokenAsync("buyer"), nameless))!.Message, StringComparison.Ordinal);
+        Assert.Contains("claims cluster 'other'", (await SubscribeAsync(node, await rig.TokenAsync("buyer"), nameless))!.Message, StringComparison.Ordinal);
     }
 
     private async Task<GrpcException?> SubscribeAsync(Node node, string token, X509Certificate2? certificate)
     {
-        using var channel = Channel(certificate);
-        await using var call = channel.Open(AdsMethods.Delta, Options(token, ""), Stop);
+        using var channel = rig.Channel(certificate);
+        await using var call = channel.Open(AdsMethods.Delta, CallerRig.Options(token, ""), Stop);
         try
         {
             await call.WriteAsync(new DeltaDiscoveryRequest { Node = node, TypeUrl = TypeUrls.Cluster }, Stop);
@@ -265,31 +265,12 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
     private async Task<X509Certificate2> SignAsync(string identity, string token, string cluster = "", X509Certificate2? certificate = null,
         params X509Certificate2[] sent)
     {
-        using var channel = Channel(certificate, sent);
+        using var channel = rig.Channel(certificate, sent);
         using var key = Keys.Create(KeyKind.EcP256);
-        var response = await channel.UnaryAsync(CertificateEndpoint.Method, new() { Csr = SigningRequest.Create(key, Id(identity)) }, Options(token, cluster),
+        var response = await channel.UnaryAsync(CertificateEndpoint.Method, new() { Csr = SigningRequest.Create(key, Id(identity)) }, CallerRig.Options(token, cluster),
             Stop);
         return X509Certificate2.CreateFromPem(response.CertChain[0]);
     }
-
-    private GrpcChannel Channel(X509Certificate2? certificate, params X509Certificate2[] sent) => new(new(rig.Address)
-    {
-        Tls = new()
-        {
-            TargetHost = "istiod.istio-system.svc",
-            ApplicationProtocols = [SslApplicationProtocol.Http2],
-            // Here the server is not in doubt.
-            RemoteCertificateValidationCallback = (_, _, _, _) => true,
-            ClientCertificateContext = certificate is null ? null : SslStreamCertificateContext.Create(certificate, [.. sent], offline: true),
-        },
-    });
-
-    private static GrpcCallOptions Options(string token, string cluster) => new()
-    {
-        Headers = [.. token.Length > 0 ? [new KeyValuePair<string, string>("authorization", $"Bearer {token}")] : Array.Empty<KeyValuePair<string, string>>(),
-            new("clusterid", cluster)],
-        Timeout = TimeSpan.FromMinutes(2),
-    };
 
     private static Issuer Below(Issuer issuer, DateTimeOffset end) =>
         issuer.IssueIntermediate(new("cluster.local", "Intermediate CA"), Keys.Create(KeyKind.EcP256), SubjectNames.None, DateTimeOffset.UtcNow.AddMinutes(-1),
@@ -318,7 +299,7 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
     private async Task<string> GoneAsync()
     {
         await rig.MakeAsync(Kinds.ServiceAccount, "shop", "leaver");
-        var token = await TokenAsync("leaver");
+        var token = await rig.TokenAsync("leaver");
         await rig.Client.DeleteAsync(Kinds.ServiceAccount, "shop", "leaver", Stop);
         return token;
     }
@@ -329,17 +310,6 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
             new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = "shop" } }, Stop);
         await client.CreateAsync(Kinds.ServiceAccount, "shop",
             new JsonObject { ["apiVersion"] = "v1", ["kind"] = "ServiceAccount", ["metadata"] = new JsonObject { ["name"] = "buyer" } }, Stop);
-        return await TokenAsync(client, "buyer", WellKnown.TokenAudience);
-    }
-
-    private Task<string> TokenAsync(string account, string audience = WellKnown.TokenAudience) => TokenAsync(rig.Client, account, audience);
-
-    private static async Task<string> TokenAsync(KubeClient client, string account, string audience)
-    {
-        var answer = await client.RawAsync(HttpMethod.Post, Kinds.ServiceAccount.Path("shop", account, "token"), new JsonObject
-        {
-            ["apiVersion"] = "authentication.k8s.io/v1", ["kind"] = "TokenRequest", ["spec"] = new JsonObject { ["audiences"] = new JsonArray(audience) },
-        }, Stop);
-        return JsonNode.Parse(answer)!["status"]!["token"]!.ToString();
+        return await CallerRig.TokenAsync(client, "buyer");
     }
 }

@@ -17,8 +17,9 @@ internal sealed class AgentMetrics(WorkloadSecrets secrets, AppMetricsSource app
     /// <summary>What each of them means, for the documentation.</summary>
     public static IReadOnlyList<(string Name, bool IsGauge, string Meaning)> All { get; } =
     [
-        (Certificate, true, "Seconds until a certificate expires: `default` is the workload's, others are of Gateways and of calls to other servers, in "
-            + "Secrets (`kubernetes://NAME`) and in files (`file-cert:CHAIN~KEY`, and CAs in `file-root:FILE`: the first of them to expire)."),
+        (Certificate, true, "Seconds until a certificate expires: `default` is the workload's, SPIFFE IDs are those of other workloads that the proxy serves, "
+            + "others are of Gateways and of calls to other servers, in Secrets (`kubernetes://NAME`) and in files (`file-cert:CHAIN~KEY`, and CAs in "
+            + "`file-root:FILE`: the first of them to expire)."),
         (Lifetime, true, "Seconds for which the same certificate is valid altogether: what is left is a share of that."),
         (Outgoing, false, "Requests to the certificate authority."),
         (Failed, false, "Requests to the certificate authority that failed."),

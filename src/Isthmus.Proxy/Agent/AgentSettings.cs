@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Collections;
+using Isthmus.Core.Identity;
 using Isthmus.Core.Json;
 using Isthmus.Core.Names;
 using Isthmus.Core.Problems;
@@ -102,6 +103,9 @@ internal sealed record AgentSettings
     public string ComponentLogLevels { get; init; } = "";
     /// <summary>The proxy configuration as JSON text, with defaults filled in.</summary>
     public required string ProxyConfig { get; init; }
+
+    /// <summary>What its own certificate proves.</summary>
+    public SpiffeId Identity => new(TrustDomain, Namespace, ServiceAccount.Length > 0 ? ServiceAccount : "default");
 
     /// <exception cref="ProblemException">A variable is missing or malformed.</exception>
     public static AgentSettings Read(string role, string domain, IReadOnlyDictionary<string, string> environment)

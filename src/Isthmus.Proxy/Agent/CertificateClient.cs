@@ -1,3 +1,4 @@
+using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Identity;
 using Isthmus.Core.Problems;
 using Isthmus.Wire.Grpc;
@@ -23,18 +24,20 @@ internal sealed class CertificateClient(AgentSettings settings, ControlPlaneDial
     private static readonly GrpcMethod<IstioCertificateRequest, IstioCertificateResponse> Method = new(
         "istio.v1.auth.IstioCertificateService", "CreateCertificate", IstioCertificateRequest.Parser, IstioCertificateResponse.Parser);
 
+    /// <param name="stop">Ends the attempt.</param>
+    /// <param name="other">The workload that the certificate is for; null for that of this proxy.</param>
     /// <exception cref="GrpcException">The CA refused or could not be reached.</exception>
     /// <exception cref="ProblemException">The response is unusable.</exception>
     /// <exception cref="IOException">Token or roots cannot be read (yet).</exception>
-    public async Task<IssuedCertificate> FetchAsync(CancellationToken stop)
+    public async Task<IssuedCertificate> FetchAsync(CancellationToken stop, SpiffeId? other = null)
     {
         using var key = Keys.Create(settings.EllipticKeys ? KeyKind.EcP256 : KeyKind.Rsa2048);
-        var identity = new SpiffeId(settings.TrustDomain, settings.Namespace, settings.ServiceAccount.Length > 0 ? settings.ServiceAccount : "default");
         var request = new IstioCertificateRequest
         {
-            Csr = SigningRequest.Create(key, identity),
+            Csr = SigningRequest.Create(key, other ?? settings.Identity),
             ValidityDuration = (long)settings.CertificateLifetime.TotalSeconds,
         };
+        if (other is not null) request.Metadata = new() { Fields = { ["ImpersonatedIdentity"] = Value.ForString(other.ToString()) } };
         using var channel = dial.Open(settings.CertificateAuthority);
         var options = new GrpcCallOptions { Headers = await dial.HeadersAsync(stop).ConfigureAwait(false), Timeout = TimeSpan.FromSeconds(10) };
         var response = await channel.UnaryAsync(Method, request, options, stop).ConfigureAwait(false);
@@ -44,6 +47,9 @@ internal sealed class CertificateClient(AgentSettings settings, ControlPlaneDial
         var root = WithLineFeed(response.CertChain[^1]);
         var certificates = CertificateText.Read(string.Concat(chain), "CA");
         if (!Keys.Match(certificates[0], key)) throw new ProblemException("CA", "it answered with a certificate for another key");
+        // A CA that does not know the field answers with a certificate of the caller.
+        if (other is not null && SubjectNames.Of(certificates[0]) is var names && names.Identity != other)
+            throw new ProblemException("CA", $"it answered with a certificate for {string.Join(", ", names.Uris)} and not for {other}");
         if (TrustBundle.FromPem(root, "CA").Reject(certificates[0], certificates.Skip(1), CertificateUse.Any, time.GetUtcNow()) is { } reason)
             throw new ProblemException("CA", $"it answered with a certificate that does not lead to the root beside it: {reason}");
         // A root that signs leaves itself is not part of the chain.

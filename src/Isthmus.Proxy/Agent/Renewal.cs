@@ -13,6 +13,8 @@ internal static class Renewal
 
     public static readonly TimeSpan LongestPause = TimeSpan.FromDays(20);
 
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(200), LongestRetry = TimeSpan.FromSeconds(30);
+
     /// <summary>Over how long proxies spread that renew because another CA signs.</summary>
     public static readonly TimeSpan Spread = TimeSpan.FromSeconds(3);
 
@@ -24,6 +26,12 @@ internal static class Renewal
         var (pause, shortest) = (left * (1 - ratio) - left * 0.05 * chance, ShortestPause * (1 + chance));
         return pause > shortest ? pause : shortest;
     }
+
+    /// <summary>How long to wait after a failure.</summary>
+    /// <param name="failures">Those before it.</param>
+    /// <param name="chance">From 0 to 1.</param>
+    public static TimeSpan Retry(int failures, double chance) =>
+        TimeSpan.FromMilliseconds(Math.Min(LongestRetry.TotalMilliseconds, FirstRetry.TotalMilliseconds * Math.Pow(2, failures)) * (0.5 + chance / 2));
 
     /// <summary>Whether the certificate is one of <paramref name="issuer"/>'s.</summary>
     /// <param name="issuer">What signs at present, as PEM. Something unreadable changes nothing.</param>

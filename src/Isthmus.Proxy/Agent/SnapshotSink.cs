@@ -9,8 +9,8 @@ using Isthmus.Wire.Xds;
 namespace Isthmus.Proxy.Agent;
 
 /// <summary>Passes the control plane's resources to the data plane and the DNS proxy, and reports which ones they need by name.</summary>
-/// <param name="unused">Gets the names of secrets that nothing needs any more.</param>
-internal sealed class SnapshotSink(SnapshotState state, DiscoveredSecrets secrets, Action<IEnumerable<string>> unused, Action<NameTable> names) : IXdsSink
+/// <param name="source">Is told which secrets resources name.</param>
+internal sealed class SnapshotSink(SnapshotState state, DiscoveredSecrets secrets, ISecretSource source, Action<NameTable> names) : IXdsSink
 {
     private (IReadOnlyList<string> Names, IReadOnlySet<string> Set) _endpoints = ([], new HashSet<string>()), _routes = ([], new HashSet<string>()),
         _secrets = ([], new HashSet<string>());
@@ -30,8 +30,10 @@ internal sealed class SnapshotSink(SnapshotState state, DiscoveredSecrets secret
         if (!ReferenceEquals(_secrets.Names, wanted))
         {
             secrets.Keep(wanted);
-            unused(_secrets.Names.Except(wanted));
+            var before = _secrets.Names;
             _secrets = (wanted, wanted.Where(DiscoveredSecrets.Has).Select(DiscoveredSecrets.Wire).ToHashSet(StringComparer.Ordinal));
+            source.Forget([.. before.Except(wanted)]);
+            source.Want([.. wanted.Except(before)]);
         }
         return new(rejected, new Dictionary<string, IReadOnlySet<string>>(StringComparer.Ordinal)
         {

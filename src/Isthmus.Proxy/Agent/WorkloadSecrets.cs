@@ -7,13 +7,13 @@ using Microsoft.Extensions.Logging;
 namespace Isthmus.Proxy.Agent;
 
 /// <summary>The secrets of this workload, in the process: <c>default</c> and <c>ROOTCA</c> from the mesh's CA and renewed
-/// in time, or from a socket; others from mounted files.</summary>
+/// in time, or from a socket; those of other workloads from the CA, too; others from mounted files.</summary>
 internal sealed partial class WorkloadSecrets(
     AgentSettings settings, CertificateClient? authority, FileSecrets files, DiscoveredSecrets discovered, TimeProvider time, Random random, ILogger log)
     : ISecretSource
 {
     private const string Default = "default", Root = Tls.TlsSettings.MeshRoots;
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200), LongestPause = TimeSpan.FromSeconds(30), Look = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Look = TimeSpan.FromSeconds(15);
 
     /// <param name="IssuedRoot">The roots that came with the certificate.</param>
     /// <param name="MountedRoot">The mounted ones when it came.</param>
@@ -23,6 +23,8 @@ internal sealed partial class WorkloadSecrets(
 
     private readonly SemaphoreSlim _renew = new(0, 1);
 
+    private readonly IdentitySecrets _identities = new(settings, authority, time, random, log);
+
     /// <summary>Replaces the CA and files as the source of <c>default</c> and <c>ROOTCA</c>; null if there is no socket.</summary>
     public SocketSecrets? Socket { get; init; }
 
@@ -31,32 +33,39 @@ internal sealed partial class WorkloadSecrets(
     private long _failures;
 
     /// <summary>Requests to the certificate authority so far.</summary>
-    public long Requests => Interlocked.Read(ref _requests);
+    public long Requests => Interlocked.Read(ref _requests) + _identities.Requests;
 
     /// <summary>Those that failed.</summary>
-    public long Failures => Interlocked.Read(ref _failures);
+    public long Failures => Interlocked.Read(ref _failures) + _identities.Failures;
 
     /// <summary>How long each certificate is valid, and the CAs in files; the workload's own first.</summary>
     public IEnumerable<(string Name, SecretLife Life)> Lives()
     {
         if (FindCertificate(Default) is { } own) yield return (Default, own.Life);
-        foreach (var other in files.Lives().Concat(discovered.Lives()).Where(one => one.Name != Default)) yield return other;
+        foreach (var other in _identities.Lives().Concat(files.Lives()).Concat(discovered.Lives()).Where(one => one.Name != Default)) yield return other;
     }
 
-    /// <inheritdoc cref="FileSecrets.Forget"/>
-    public void ForgetFiles(IEnumerable<string> names) => files.Forget(names);
+    public void Want(IReadOnlyCollection<string> names) => _identities.Want(names.Where(name => IdentityNames.Has(name) && !_identities.IsOwn(name)));
+
+    public void Forget(IReadOnlyCollection<string> names)
+    {
+        files.Forget(names);
+        _identities.Forget(names);
+    }
 
     public event Action<string>? Changed
     {
         add
         {
             _changed += value;
+            _identities.Changed += value;
             discovered.Changed += value;
             if (Socket is not null) Socket.Changed += value;
         }
         remove
         {
             _changed -= value;
+            _identities.Changed -= value;
             discovered.Changed -= value;
             if (Socket is not null) Socket.Changed -= value;
         }
@@ -66,6 +75,8 @@ internal sealed partial class WorkloadSecrets(
         Socket is not null && SocketSecrets.Has(name) ? Socket.FindCertificate(name)
         : name == Default && authority is not null
         ? _state.Certificate
+        : IdentityNames.Has(name)
+        ? _identities.IsOwn(name) ? FindCertificate(Default) : _identities.FindCertificate(name)
         : DiscoveredSecrets.Has(name)
         ? discovered.FindCertificate(name)
         : files.FindCertificate(name);
@@ -79,15 +90,16 @@ internal sealed partial class WorkloadSecrets(
             ? discovered.FindRoots(name)
             : files.FindRoots(name);
 
-    /// <summary>The CA's certificate comes in time, and the control plane reports which of its secrets do not exist. A file that
-    /// is not mounted may never be.</summary>
+    /// <summary>The CA's certificate comes in time, unless it refuses one for another workload, and the control plane reports which of its secrets
+    /// do not exist. A file that is not mounted may never be.</summary>
     public bool IsAbsent(string name) =>
-        DiscoveredSecrets.Has(name) ? discovered.IsAbsent(name) : name is not (Default or Root) && FindCertificate(name) is null && FindRoots(name) is null;
+        IdentityNames.Has(name) ? !_identities.IsOwn(name) && _identities.IsAbsent(name)
+        : DiscoveredSecrets.Has(name) ? discovered.IsAbsent(name) : name is not (Default or Root) && FindCertificate(name) is null && FindRoots(name) is null;
 
     public IReadOnlyList<SecretView> View()
     {
         var (state, version) = (_state, $"{_state.Updated.ToUnixTimeSeconds()}");
-        var views = new List<SecretView>(files.View().Concat(discovered.View()).Concat(Socket?.View() ?? []));
+        var views = new List<SecretView>(files.View().Concat(_identities.View()).Concat(discovered.View()).Concat(Socket?.View() ?? []));
         if (state.Certificate is { } certificate) views.Add(new(Default, version, state.Updated, certificate.ChainPem, ""));
         if (state.Roots is { } roots) views.Add(new(Root, version, state.Updated, "", roots.Pem));
         return views;
@@ -98,7 +110,7 @@ internal sealed partial class WorkloadSecrets(
     {
         try
         {
-            await Task.WhenAll(RenewAsync(stop), WatchAsync(stop), Socket?.RunAsync(stop) ?? Task.CompletedTask).ConfigureAwait(false);
+            await Task.WhenAll(RenewAsync(stop), _identities.RunAsync(stop), WatchAsync(stop), Socket?.RunAsync(stop) ?? Task.CompletedTask).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
@@ -126,8 +138,7 @@ internal sealed partial class WorkloadSecrets(
             catch (Exception e) when (e is GrpcException or ProblemException or IOException or UnauthorizedAccessException)
             {
                 Interlocked.Increment(ref _failures);
-                pause = TimeSpan.FromMilliseconds(Math.Min(LongestPause.TotalMilliseconds,
-                    FirstPause.TotalMilliseconds * Math.Pow(2, failures++)) * (0.5 + random.NextDouble() / 2));
+                pause = Renewal.Retry(failures++, random.NextDouble());
                 NotFetched(log, settings.CertificateAuthority.ToString(), e.Message, pause);
             }
             if (!await SignalAsync(pause, stop).ConfigureAwait(false)) continue;
@@ -165,6 +176,7 @@ internal sealed partial class WorkloadSecrets(
                 // Once for each change: another control plane of the same cluster may sign with another intermediate.
                 if (now.Length > 0 && now != issuer && !Renewal.Leads(certificate, now) && _renew.CurrentCount == 0) _renew.Release();
                 issuer = now;
+                _identities.FollowIssuer(now);
             }
         }
         while (await timer.WaitForNextTickAsync(stop).ConfigureAwait(false));

@@ -98,7 +98,9 @@ internal sealed record ClusterSnapshot(
     /// <summary>TLS to its hosts is not the mesh's, so they get the cluster's protocols (ALPN), and not those that listeners choose for the mesh.</summary>
     public bool KeepsAlpn { get; init; }
 
-    public IEnumerable<string> Secrets => SocketMatches.Select(m => m.Steps.Tls).Append(Steps.Tls).SelectMany(t => t?.Secrets ?? []).Distinct();
+    /// <summary>Those of all layers of TLS.</summary>
+    public IEnumerable<string> Secrets => SocketMatches.Select(m => m.Steps).Append(Steps).SelectMany(steps => steps.All.OfType<TlsStep>())
+        .SelectMany(step => step.Settings.Secrets).Distinct();
 
     /// <summary>The transport socket for an endpoint: the first match whose labels it has, else the cluster's own.</summary>
     public SocketMatch? SocketFor(Endpoint endpoint)

@@ -15,14 +15,16 @@ namespace Isthmus.Proxy.EnvoyPlane;
 /// <summary>Serves the secrets of an agent to its Envoy (SDS), and sends them again when they change. What is not there yet comes when it is.</summary>
 internal sealed partial class SecretServer(ISecretSource secrets, ILogger log)
 {
+    private readonly Dictionary<string, int> _asked = new(StringComparer.Ordinal);   // by how many streams; guarded by itself
+
     public async Task ServeAsync(GrpcCall call, GrpcReader<DiscoveryRequest> requests, GrpcWriter<DiscoveryResponse> responses)
     {
         var changes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
         void Changed(string name) => changes.Writer.TryWrite(true);
         secrets.Changed += Changed;
+        var stream = new SecretStream(secrets);
         try
         {
-            var stream = new SecretStream(secrets);
             var next = requests.ReadAsync(call.Stop).AsTask();
             var change = changes.Reader.ReadAsync(call.Stop).AsTask();
             while (true)
@@ -31,7 +33,7 @@ internal sealed partial class SecretServer(ISecretSource secrets, ILogger log)
                 {
                     if (await next.ConfigureAwait(false) is not { } request) return;
                     if (request.ErrorDetail is { } refused) Refused(log, string.Join(", ", request.ResourceNames), refused.Message);
-                    stream.Ask(request.ResourceNames);
+                    Follow(stream, request.ResourceNames);
                     next = requests.ReadAsync(call.Stop).AsTask();
                 }
                 else
@@ -45,6 +47,31 @@ internal sealed partial class SecretServer(ISecretSource secrets, ILogger log)
         finally
         {
             secrets.Changed -= Changed;
+            Follow(stream, []);
+        }
+    }
+
+    /// <summary>Takes what a stream of Envoy asks for from now on. Envoy may have one for each resource that names a secret.</summary>
+    private void Follow(SecretStream stream, IEnumerable<string> names)
+    {
+        lock (_asked)
+        {
+            var before = stream.Names;
+            stream.Ask(names);
+            List<string> wanted = [], forgotten = [];
+            foreach (var name in stream.Names.Except(before))
+            {
+                if (!_asked.TryGetValue(name, out var count)) wanted.Add(name);
+                _asked[name] = count + 1;
+            }
+            foreach (var name in before.Except(stream.Names))
+            {
+                if (--_asked[name] > 0) continue;
+                _asked.Remove(name);
+                forgotten.Add(name);
+            }
+            secrets.Forget(forgotten);
+            secrets.Want(wanted);
         }
     }
 
@@ -52,13 +79,14 @@ internal sealed partial class SecretServer(ISecretSource secrets, ILogger log)
     private sealed class SecretStream(ISecretSource secrets)
     {
         private readonly Dictionary<string, object> _sent = new(StringComparer.Ordinal);
-        private HashSet<string> _names = [];
         private long _version;
+
+        public IReadOnlySet<string> Names { get; private set; } = new HashSet<string>();
 
         public void Ask(IEnumerable<string> names)
         {
-            _names = [.. names];
-            foreach (var gone in _sent.Keys.Where(name => !_names.Contains(name)).ToList()) _sent.Remove(gone);
+            Names = names.ToHashSet(StringComparer.Ordinal);
+            foreach (var gone in _sent.Keys.Where(name => !Names.Contains(name)).ToList()) _sent.Remove(gone);
         }
 
         /// <summary>All that Envoy asks for and is there, if it has not all of it in this version; else null.</summary>
@@ -66,7 +94,7 @@ internal sealed partial class SecretServer(ISecretSource secrets, ILogger log)
         public DiscoveryResponse? Answer(Action<string> unserved)
         {
             var found = new List<(string Name, object Source)>();
-            foreach (var name in _names)
+            foreach (var name in Names)
             {
                 if (secrets.FindCertificate(name) is { } certificate) found.Add((name, certificate));
                 // It is not known which certificates of these roots are revoked. Envoy would accept them all.

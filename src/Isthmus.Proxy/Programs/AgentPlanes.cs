@@ -15,7 +15,7 @@ internal static class AgentPlanes
     {
         var plane = DataPlane.Build(parts.Proxy, parts.Ports with { Resolver = new MarkedResolver(parts.Names) }, parts.Secrets, parts.Files.Logs, parts.Log);
         var admin = new AdminRoutes(plane) { Log = parts.Log, Names = parts.Table, Resolver = parts.Resolver };
-        var sink = new SnapshotSink(plane.State, parts.Discovered, parts.Secrets.ForgetFiles, parts.TakeNames);
+        var sink = new SnapshotSink(plane.State, parts.Discovered, parts.Secrets, parts.TakeNames);
         string[] wildcards = [TypeUrls.Cluster, TypeUrls.Listener, .. parts.Table is null ? [] : new[] { TypeUrls.NameTable }];
         var settings = new XdsClientSettings(parts.Node, wildcards, () => parts.Dial.Open(parts.Settings.Discovery),
             parts.Dial.HeadersAsync) { Report = plane.Told };

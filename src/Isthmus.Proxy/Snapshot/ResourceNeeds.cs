@@ -6,7 +6,7 @@ namespace Isthmus.Proxy.Snapshot;
 /// <summary>What the resource in use and the waiting one need, by name.</summary>
 /// <param name="Endpoints">Load assignments.</param>
 /// <param name="Routes">Route tables.</param>
-/// <param name="Secrets">Certificates and roots that the control plane provides, and those in files.</param>
+/// <param name="Secrets">Certificates and roots that the control plane provides, those of other identities, and those in files.</param>
 internal sealed record ResourceNeeds(IReadOnlySet<string> Endpoints, IReadOnlySet<string> Routes, IReadOnlySet<string> Secrets)
 {
     public static ResourceNeeds Of<T>(ResourceEntry<T> entry)
@@ -30,7 +30,7 @@ internal sealed record ResourceNeeds(IReadOnlySet<string> Endpoints, IReadOnlySe
                 }
             }
         }
-        secrets.RemoveWhere(name => !DiscoveredSecrets.Has(name) && !IsNamedFile(name));
+        secrets.RemoveWhere(name => !DiscoveredSecrets.Has(name) && !IdentityNames.Has(name) && !IsNamedFile(name));
         return new(endpoints, routes, secrets);
     }
 

@@ -50,7 +50,8 @@ internal sealed class SnapshotState : IDisposable
     /// <summary>Names of the route tables that listeners need, in order.</summary>
     public IReadOnlyList<string> WantedRoutes => Ask(warming => warming.WantedRoutes);
 
-    /// <summary>Names of the certificates and roots that the control plane must provide, or that are in files, in order.</summary>
+    /// <summary>Names of the certificates and roots that the control plane must provide, that are of other identities, or that are in files, in
+    /// order.</summary>
     public IReadOnlyList<string> WantedSecrets => Ask(warming => warming.WantedSecrets);
 
     /// <summary>Rejected resources that no good version has replaced so far.</summary>

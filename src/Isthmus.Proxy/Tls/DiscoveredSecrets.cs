@@ -23,7 +23,7 @@ internal sealed class DiscoveredSecrets(TimeProvider time)
     /// <summary>Whether the control plane provides the secret of that name.</summary>
     public static bool Has(string name) =>
         name.StartsWith(Unlike, StringComparison.Ordinal)
-            || (name.Contains("://", StringComparison.Ordinal) && !name.StartsWith("file-", StringComparison.Ordinal));
+            || (name.Contains("://", StringComparison.Ordinal) && !name.StartsWith("file-", StringComparison.Ordinal) && !IdentityNames.Has(name));
 
     /// <summary>The name in this process of what the control plane calls <paramref name="name"/>.</summary>
     public static string Local(string name) => Has(name) ? name : Unlike + name;

@@ -8,7 +8,7 @@ using Isthmus.Wire.Tls;
 namespace Isthmus.Proxy.Tls;
 
 /// <summary>Where certificates and roots come from, by the names that resources use (<c>default</c>, <c>ROOTCA</c>,
-/// <c>file-cert:…</c>).</summary>
+/// <c>spiffe://…</c>, <c>file-cert:…</c>).</summary>
 internal interface ISecretSource
 {
     /// <summary>The certificate to present; null until it is available.</summary>
@@ -19,6 +19,16 @@ internal interface ISecretSource
 
     /// <summary>It is known that the secret does not exist or cannot be used: nothing should wait for it.</summary>
     bool IsAbsent(string name) => false;
+
+    /// <summary>Something names these from now on. Only what has to be fetched for one proxy alone needs to know.</summary>
+    void Want(IReadOnlyCollection<string> names)
+    {
+    }
+
+    /// <summary>Nothing names these any more. Should something do so again, they are read anew.</summary>
+    void Forget(IReadOnlyCollection<string> names)
+    {
+    }
 
     /// <summary>Raised after a secret was added or changed, on any thread.</summary>
     event Action<string>? Changed;

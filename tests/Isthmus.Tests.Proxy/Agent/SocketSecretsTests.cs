@@ -104,9 +104,9 @@ public sealed class SocketSecretsTests : IDisposable
         Assert.All(left.Keys, name => Assert.InRange(life[name] - left[name] - DateTimeOffset.UtcNow.ToUnixTimeSeconds(), -300, 300));
         Assert.Equal((DateTimeOffset.UnixEpoch.AddYears(200) - DateTimeOffset.UnixEpoch).TotalSeconds, life[$"file-root:{ca}"]);
         // What no listener names any more is nobody's to renew.
-        secrets.ForgetFiles([$"file-root:{ca}"]);
+        secrets.Forget([$"file-root:{ca}"]);
         Assert.DoesNotContain($"file-root:{ca}", Measures("istio_agent_cert_expiry_seconds").Keys);
-        secrets.ForgetFiles([$"file-cert:{chain}~{file}"]);
+        secrets.Forget([$"file-cert:{chain}~{file}"]);
 
         Dictionary<string, double> Measures(string metric)
         {

@@ -30,7 +30,7 @@ public sealed class MissingSecretTests : IDisposable
     private readonly ManualClock _clock = new();
     private readonly DataPlane _plane;
     private readonly SnapshotSink _sink;
-    private readonly List<string> _unused = [];
+    private readonly Source _source;
     private int _version;
     private string _servers = "";   // more of what names a certificate
     private IReadOnlySet<string> _wanted = new HashSet<string>();
@@ -38,9 +38,9 @@ public sealed class MissingSecretTests : IDisposable
     public MissingSecretTests()
     {
         var ports = new ProxyPorts(_clock, new ThreadRandom(), new ProcessSockets(), new SystemResolver());
-        _plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, ProxySettings.Gateway), ports, new Source(_discovered), new NoLogs(),
+        _plane = DataPlane.Build(ProxySettings.Default(ProxyIdentity.Unknown, ProxySettings.Gateway), ports, _source = new Source(_discovered), new NoLogs(),
             NullLoggerFactory.Instance);
-        _sink = new(_plane.State, _discovered, _unused.AddRange, _ => { });
+        _sink = new(_plane.State, _discovered, _source, _ => { });
     }
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
@@ -52,9 +52,11 @@ public sealed class MissingSecretTests : IDisposable
         const string file = "file-cert:/etc/a/tls.crt~/etc/a/tls.key";
         Listen(("a.example", file, ""), ("b.example", "kubernetes://b", ""));
         Assert.Equal(["kubernetes://b"], _wanted);
-        Assert.Empty(_unused);
+        Assert.Equal([file, "kubernetes://b"], _source.Wanted);
+        Assert.Empty(_source.Forgotten);
         Listen(("b.example", "kubernetes://b", ""));
-        Assert.Equal([file], _unused);
+        Assert.Equal([file], _source.Forgotten);
+        Assert.Equal(2, _source.Wanted.Count);
     }
 
     [Fact]
@@ -240,6 +242,14 @@ public sealed class MissingSecretTests : IDisposable
 
     private sealed class Source(DiscoveredSecrets discovered) : ISecretSource
     {
+        internal List<string> Wanted { get; } = [];
+
+        internal List<string> Forgotten { get; } = [];
+
+        public void Want(IReadOnlyCollection<string> names) => Wanted.AddRange(names);
+
+        public void Forget(IReadOnlyCollection<string> names) => Forgotten.AddRange(names);
+
         public event Action<string>? Changed
         {
             add => discovered.Changed += value;

@@ -24,12 +24,12 @@ internal sealed class CertificateClient(AgentSettings settings, ControlPlaneDial
     private static readonly GrpcMethod<IstioCertificateRequest, IstioCertificateResponse> Method = new(
         "istio.v1.auth.IstioCertificateService", "CreateCertificate", IstioCertificateRequest.Parser, IstioCertificateResponse.Parser);
 
-    /// <param name="stop">Ends the attempt.</param>
     /// <param name="other">The workload that the certificate is for; null for that of this proxy.</param>
+    /// <param name="stop">Ends the attempt.</param>
     /// <exception cref="GrpcException">The CA refused or could not be reached.</exception>
     /// <exception cref="ProblemException">The response is unusable.</exception>
     /// <exception cref="IOException">Token or roots cannot be read (yet).</exception>
-    public async Task<IssuedCertificate> FetchAsync(CancellationToken stop, SpiffeId? other = null)
+    public async Task<IssuedCertificate> FetchAsync(SpiffeId? other, CancellationToken stop)
     {
         using var key = Keys.Create(settings.EllipticKeys ? KeyKind.EcP256 : KeyKind.Rsa2048);
         var request = new IstioCertificateRequest

@@ -133,8 +133,9 @@ internal sealed partial class IdentitySecrets(AgentSettings settings, Certificat
     }
 
     /// <summary>Fetches and renews until <paramref name="stop"/>.</summary>
-    public Task RunAsync(CancellationToken stop) =>
-        authority is null ? Task.CompletedTask : Task.WhenAll(Enumerable.Range(0, AtOnce).Select(_ => FetchAllAsync(authority, stop)));
+    /// <returns>What does so.</returns>
+    public IEnumerable<Task> Start(CancellationToken stop) =>
+        authority is null ? [] : Enumerable.Range(0, AtOnce).Select(_ => FetchAllAsync(authority, stop));
 
     private bool IsUsable(string name, [NotNullWhen(true)] out SpiffeId? identity, out string why)
     {
@@ -188,7 +189,8 @@ internal sealed partial class IdentitySecrets(AgentSettings settings, Certificat
                 var isStale = entry.IsForgotten || entry.Due != due;
                 if (!isStale && left > TimeSpan.Zero)
                 {
-                    pause = left < pause ? left : pause;
+                    // Timers take whole milliseconds: one that ends early would find nothing to do.
+                    pause = left < pause ? TimeSpan.FromMilliseconds(Math.Ceiling(left.TotalMilliseconds)) : pause;
                     return null;
                 }
                 _plan.Dequeue();
@@ -205,7 +207,7 @@ internal sealed partial class IdentitySecrets(AgentSettings settings, Certificat
         try
         {
             Interlocked.Increment(ref _requests);
-            var issued = await from.FetchAsync(stop, entry.Identity).ConfigureAwait(false);
+            var issued = await from.FetchAsync(entry.Identity, stop).ConfigureAwait(false);
             var certificate = CertificateSecret.Load(entry.Name, issued.ChainPem, issued.KeyPem);
             lock (_lock)
             {
@@ -223,8 +225,7 @@ internal sealed partial class IdentitySecrets(AgentSettings settings, Certificat
             lock (_lock)
             {
                 if (entry.IsForgotten) return;
-                var isRefused = e is ProblemException or GrpcException { Code: GrpcCode.Unauthenticated or GrpcCode.PermissionDenied or GrpcCode.InvalidArgument };
-                entry.State = entry.State with { IsRefused = isRefused };
+                entry.State = entry.State with { IsRefused = IsRefusal(e) };
                 Plan(entry, Renewal.Retry(entry.Failures++, random.NextDouble()));
                 if (entry.Told != e.Message) NotFetched(log, entry.Name, settings.CertificateAuthority.ToString(), entry.Told = e.Message);
             }
@@ -232,16 +233,22 @@ internal sealed partial class IdentitySecrets(AgentSettings settings, Certificat
         Changed?.Invoke(entry.Name);
     }
 
+    /// <summary>Whether the CA has decided, and is not only away or not ready.</summary>
+    private static bool IsRefusal(Exception e) =>
+        e is ProblemException or GrpcException { Code: GrpcCode.Unauthenticated or GrpcCode.PermissionDenied or GrpcCode.InvalidArgument };
+
     [LoggerMessage(Level = LogLevel.Information, Message = "Got a certificate for {Identity}, valid until {NotAfter}; it is renewed at {Renewal}")]
     private static partial void Fetched(ILogger log, string identity, DateTimeOffset notAfter, DateTimeOffset renewal);
 
-    [LoggerMessage(Level = LogLevel.Warning, Message = "No certificate for {Identity} from {Authority}: {Reason}; it is asked again, at least each half minute")]
+    [LoggerMessage(Level = LogLevel.Warning,
+        Message = "No certificate for {Identity} from {Authority}: {Reason}; it is asked again, at least each half minute")]
     private static partial void NotFetched(ILogger log, string identity, string authority, string reason);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Secret {Name} cannot be used: {Reason}")]
     private static partial void Unusable(ILogger log, string name, string reason);
 
     [LoggerMessage(Level = LogLevel.Error,
-        Message = "Resources name more than {Most} identities, for which a proxy keeps certificates: {Count} get none, such as {Name}. Serve them by another proxy")]
+        Message = "Resources name more than {Most} identities, for which a proxy keeps certificates: {Count} get none, such as {Name}. Serve them by another "
+            + "proxy")]
     private static partial void TooMany(ILogger log, int most, int count, string name);
 }

@@ -94,7 +94,8 @@ internal sealed partial class WorkloadSecrets(
     /// do not exist. A file that is not mounted may never be.</summary>
     public bool IsAbsent(string name) =>
         IdentityNames.Has(name) ? !_identities.IsOwn(name) && _identities.IsAbsent(name)
-        : DiscoveredSecrets.Has(name) ? discovered.IsAbsent(name) : name is not (Default or Root) && FindCertificate(name) is null && FindRoots(name) is null;
+        : DiscoveredSecrets.Has(name) ? discovered.IsAbsent(name)
+        : name is not (Default or Root) && FindCertificate(name) is null && FindRoots(name) is null;
 
     public IReadOnlyList<SecretView> View()
     {
@@ -108,12 +109,15 @@ internal sealed partial class WorkloadSecrets(
     /// <summary>Fetches, renews and re-reads until <paramref name="stop"/>.</summary>
     public async Task RunAsync(CancellationToken stop)
     {
+        Task[] all = [RenewAsync(stop), .. _identities.Start(stop), WatchAsync(stop), Socket?.RunAsync(stop) ?? Task.CompletedTask];
         try
         {
-            await Task.WhenAll(RenewAsync(stop), _identities.RunAsync(stop), WatchAsync(stop), Socket?.RunAsync(stop) ?? Task.CompletedTask).ConfigureAwait(false);
+            // The others go on when one fails, and nothing would tell.
+            await foreach (var ended in Task.WhenEach(all).ConfigureAwait(false)) await ended.ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
+            await Task.WhenAll(all).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
@@ -128,7 +132,7 @@ internal sealed partial class WorkloadSecrets(
             {
                 Interlocked.Increment(ref _requests);
                 var mounted = MountedRoots();
-                var issued = await authority.FetchAsync(stop).ConfigureAwait(false);
+                var issued = await authority.FetchAsync(null, stop).ConfigureAwait(false);
                 Publish(CertificateSecret.Load(Default, issued.ChainPem, issued.KeyPem), issued.RootPem, mounted);
                 pause = Renewal.Pause(issued.NotAfter - time.GetUtcNow(), settings.RenewalRatio, random.NextDouble());
                 Fetched(log, issued.NotAfter, time.GetUtcNow() + pause);

@@ -279,7 +279,8 @@ internal sealed class Warming(Func<ClusterSnapshot, ClusterState?, ClusterState>
     private bool HasRoutes(FilterChainSnapshot chain) => chain.Action is not HttpAction { Routes: null } http || _routes.ContainsKey(http.RouteName);
 
     /// <summary>The proxy's own certificate is not one of many: without it, a proxy is not ready.</summary>
-    private static bool CanDoWithout(string secret) => DiscoveredSecrets.Has(secret) || IdentityNames.Has(secret) || secret.StartsWith("file-", StringComparison.Ordinal);
+    private static bool CanDoWithout(string secret) =>
+        DiscoveredSecrets.Has(secret) || IdentityNames.Has(secret) || secret.StartsWith("file-", StringComparison.Ordinal);
 
     private void Retire(ClusterState cluster, Consequences result)
     {

@@ -105,7 +105,8 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
         using var channel = rig.Channel(null);
         using var key = Keys.Create(KeyKind.EcP256);
         var response = await channel.UnaryAsync(CertificateEndpoint.Method,
-            new() { Csr = SigningRequest.Create(key, Id(Buyer)), ValidityDuration = 90L * 24 * 3600 }, CallerRig.Options(await rig.TokenAsync("buyer"), ""), Stop);
+            new() { Csr = SigningRequest.Create(key, Id(Buyer)), ValidityDuration = 90L * 24 * 3600 }, CallerRig.Options(await rig.TokenAsync("buyer"), ""),
+            Stop);
         using var leaf = X509Certificate2.CreateFromPem(response.CertChain[0]);
         Assert.InRange(leaf.NotAfter - leaf.NotBefore, TimeSpan.FromHours(24), TimeSpan.FromHours(24.1));
     }
@@ -267,8 +268,8 @@ public sealed class CallerTests(CallerRig rig) : IClassFixture<CallerRig>
     {
         using var channel = rig.Channel(certificate, sent);
         using var key = Keys.Create(KeyKind.EcP256);
-        var response = await channel.UnaryAsync(CertificateEndpoint.Method, new() { Csr = SigningRequest.Create(key, Id(identity)) }, CallerRig.Options(token, cluster),
-            Stop);
+        var response = await channel.UnaryAsync(CertificateEndpoint.Method, new() { Csr = SigningRequest.Create(key, Id(identity)) },
+            CallerRig.Options(token, cluster), Stop);
         return X509Certificate2.CreateFromPem(response.CertChain[0]);
     }
 

@@ -72,7 +72,8 @@ public abstract class CaRig : IDisposable
 
     private protected Task<IstioCertificateResponse> Answer(IstioCertificateRequest request, string identity, Issuer issuer, params string[] above)
     {
-        var leaf = issuer.IssueLeaf(new(SigningRequest.Check(request.Csr), new([identity], [], []), Now.AddMinutes(-2), Now.AddSeconds(request.ValidityDuration)));
+        var leaf = issuer.IssueLeaf(new(SigningRequest.Check(request.Csr), new([identity], [], []), Now.AddMinutes(-2),
+            Now.AddSeconds(request.ValidityDuration)));
         return Task.FromResult(new IstioCertificateResponse { CertChain = { above.Where(a => a.Length > 0).Prepend(CertificateText.Write(leaf)) } });
     }
 

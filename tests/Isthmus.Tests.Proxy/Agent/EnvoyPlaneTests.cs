@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using Isthmus.Core.Problems;
@@ -9,6 +11,9 @@ using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
 using Isthmus.Proxy.Transports;
 using Isthmus.Testing;
+using Isthmus.Wire.Envoy;
+using Isthmus.Wire.Grpc;
+using Isthmus.Wire.Xds;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -54,6 +59,49 @@ public sealed class EnvoyPlaneTests : IDisposable
         await end.CancelAsync();
         await running;
     }
+
+    /// <summary>An Envoy asks for each secret that a resource names in a stream of its own.</summary>
+    [Fact]
+    public async Task Secrets_are_wanted_while_a_stream_asks_for_them_and_come_by_their_names()
+    {
+        const string Identity = "spiffe://cluster.local/ns/shop/sa/web", Other = "spiffe://cluster.local/ns/shop/sa/other";
+        var source = new Source();
+        source.Set(Certificate(Identity), RootSecret.Load("ROOTCA", _mesh.Pem));
+        source.Others[Identity] = Certificate(Identity);
+        var sockets = new EnvoySockets(_directory);
+        await using var server = await sockets.StartAsync(new(null!, new("istiod", 15012), null, new(""), () => null!, NullLogger.Instance),
+            new(source, NullLogger.Instance), new(), Stop);
+        using var channel = Channel(sockets.Secrets);
+        var first = channel.Open(SocketSecrets.Method, new(), Stop);
+        await first.WriteAsync(new() { TypeUrl = TypeUrls.Secret, ResourceNames = { Identity, Other } }, Stop);
+        var answer = (await first.ReadAsync(Stop))!;
+        Assert.Equal(Identity, Secret.Parser.ParseFrom(answer.Resources.Single().Value).Name);
+        var second = channel.Open(SocketSecrets.Method, new(), Stop);
+        await second.WriteAsync(new() { TypeUrl = TypeUrls.Secret, ResourceNames = { Identity } }, Stop);
+        await second.ReadAsync(Stop);
+        Assert.Equal([Identity, Other], source.Wanted);
+
+        await first.WriteAsync(new() { TypeUrl = TypeUrls.Secret, ResourceNames = { Identity }, ResponseNonce = answer.Nonce }, Stop);
+        await Eventually.TrueAsync(() => source.Forgotten is [Other]);
+        await first.DisposeAsync();
+        source.Others[Identity] = Certificate(Identity);
+        source.Tell();
+        Assert.Single((await second.ReadAsync(Stop))!.Resources);
+        Assert.Equal([Other], source.Forgotten);
+        await second.DisposeAsync();
+        await Eventually.TrueAsync(() => source.Forgotten is [Other, Identity]);
+        Assert.Equal([Identity, Other], source.Wanted);
+    }
+
+    private static GrpcChannel Channel(string path) => new(new(new Uri("http://localhost"))
+    {
+        Connect = async (_, stop) =>
+        {
+            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), stop);
+            return new NetworkStream(socket, ownsSocket: true);
+        },
+    });
 
     [Fact]
     public void Only_the_user_of_the_proxy_may_enter_the_directory_of_the_sockets()
@@ -182,6 +230,7 @@ public sealed class EnvoyPlaneTests : IDisposable
 
     private sealed class Source : ISecretSource
     {
+        private readonly ConcurrentQueue<string> _wanted = [], _forgotten = [];
         private volatile CertificateSecret? _certificate;
         private volatile RootSecret? _roots;
 
@@ -189,7 +238,23 @@ public sealed class EnvoyPlaneTests : IDisposable
 
         public RootSecret? Roots => _roots;
 
-        public CertificateSecret? FindCertificate(string name) => name == "default" ? _certificate : null;
+        internal ConcurrentDictionary<string, CertificateSecret> Others { get; } = [];
+
+        internal string[] Wanted => [.. _wanted];
+
+        internal string[] Forgotten => [.. _forgotten];
+
+        public void Want(IReadOnlyCollection<string> names)
+        {
+            foreach (var name in names) _wanted.Enqueue(name);
+        }
+
+        public void Forget(IReadOnlyCollection<string> names)
+        {
+            foreach (var name in names) _forgotten.Enqueue(name);
+        }
+
+        public CertificateSecret? FindCertificate(string name) => name == "default" ? _certificate : Others.GetValueOrDefault(name);
 
         public RootSecret? FindRoots(string name) => name == "ROOTCA" ? _roots : null;
 
@@ -198,7 +263,9 @@ public sealed class EnvoyPlaneTests : IDisposable
         public void Set(CertificateSecret certificate, RootSecret roots)
         {
             (_roots, _certificate) = (roots, certificate);
-            Changed?.Invoke("default");
+            Tell();
         }
+
+        internal void Tell() => Changed?.Invoke("default");
     }
 }

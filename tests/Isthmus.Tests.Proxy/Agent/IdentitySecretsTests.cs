@@ -174,8 +174,8 @@ public sealed class IdentitySecretsTests : CaRig
         secrets.Want(names);
         Assert.Equal(names[^2..], absent);
         Assert.Equal(names[^2..], names.Where(secrets.IsAbsent));
-        Assert.Equal($"Resources name more than 1000 identities, for which a proxy keeps certificates: 2 get none, such as {names[^2]}. Serve them by another proxy",
-            Assert.Single(_log.All));
+        Assert.Equal($"Resources name more than 1000 identities, for which a proxy keeps certificates: 2 get none, such as {names[^2]}. Serve them by "
+            + "another proxy", Assert.Single(_log.All));
         secrets.Forget([names[0]]);
         Assert.Single(names, secrets.IsAbsent);
         secrets.Forget(names[^2..]);
@@ -199,7 +199,8 @@ public sealed class IdentitySecretsTests : CaRig
     [Fact]
     public void A_proxy_that_asks_no_CA_has_no_other_identity_than_its_own()
     {
-        var secrets = new WorkloadSecrets(Settings(1), null, new(Folder, TimeProvider.System, _log), new(TimeProvider.System), TimeProvider.System, new(1), _log);
+        var time = TimeProvider.System;
+        var secrets = new WorkloadSecrets(Settings(1), null, new(Folder, time, _log), new(time), time, new(1), _log);
         secrets.Want([Buyer, Own]);
         Assert.True(secrets.IsAbsent(Buyer));
         Assert.False(secrets.IsAbsent(Own));
@@ -220,7 +221,7 @@ public sealed class IdentitySecretsTests : CaRig
     {
         var asked = Asked(request);
         _asked.Enqueue(asked);
-        if (_refused.Contains(asked)) throw new GrpcException(GrpcCode.Unauthenticated, "request impersonation authentication failure: no Pod of it runs here");
+        if (_refused.Contains(asked)) throw new GrpcException(GrpcCode.Unauthenticated, "no Pod of it runs here");
         return Answer(request, asked.Length > 0 ? asked : Own, _issuer ?? Intermediate, Above());
     });
 

@@ -93,12 +93,12 @@ public sealed class WorkloadSecretsTests : CaRig
     public async Task Control_plane_with_another_root_or_another_name_is_refused()
     {
         await using var ca = await ServeAsync(["somebody.else"], (_, request) => Answer(request, Intermediate, "", CertificateText.Write(Root.Certificate)));
-        var name = await Assert.ThrowsAsync<GrpcException>(() => Client(ca.Port).FetchAsync(Stop));
+        var name = await Assert.ThrowsAsync<GrpcException>(() => Client(ca.Port).FetchAsync(null, Stop));
         Assert.Contains("is for somebody.else and not for istiod.istio-system.svc", name.Message, StringComparison.Ordinal);
 
         using var other = Issuer.SelfSigned(new("Other"), Keys.Create(KeyKind.EcP256), Now.AddDays(-1), Now.AddDays(1));
         File.WriteAllText(Path.Combine(Folder, "root-cert.pem"), CertificateText.Write(other.Certificate));
-        var root = await Assert.ThrowsAsync<GrpcException>(() => Client(ca.Port).FetchAsync(Stop));
+        var root = await Assert.ThrowsAsync<GrpcException>(() => Client(ca.Port).FetchAsync(null, Stop));
         Assert.Contains("not trusted: unknown authority", root.Message, StringComparison.Ordinal);
     }
 
@@ -110,7 +110,7 @@ public sealed class WorkloadSecretsTests : CaRig
         await using var ca = await ServeAsync(["istiod.istio-system.svc"],
             (_, request) => Answer(request, Intermediate, "", CertificateText.Write(Root.Certificate)),
             kind == "expired" ? Now.AddMinutes(-1) : Now.AddDays(1), withIntermediate: kind == "expired");
-        var refused = await Assert.ThrowsAsync<GrpcException>(() => Client(ca.Port).FetchAsync(Stop));
+        var refused = await Assert.ThrowsAsync<GrpcException>(() => Client(ca.Port).FetchAsync(null, Stop));
         Assert.Contains(reason, refused.Message, StringComparison.Ordinal);
     }
 
@@ -119,7 +119,7 @@ public sealed class WorkloadSecretsTests : CaRig
     {
         await using var ca = await ServeAsync(["istiod.istio-system.svc"],
             (_, _) => throw new GrpcException(GrpcCode.Unauthenticated, "request authenticate failure"));
-        var e = await Assert.ThrowsAsync<GrpcException>(() => Client(ca.Port).FetchAsync(Stop));
+        var e = await Assert.ThrowsAsync<GrpcException>(() => Client(ca.Port).FetchAsync(null, Stop));
         Assert.Equal((GrpcCode.Unauthenticated, "request authenticate failure"), (e.Code, e.Detail));
     }
 

@@ -183,6 +183,31 @@ public sealed class TlsTransportTests : IDisposable
         Assert.Equal((true, true), (await ExchangeAsync(near, far)).Resumed);
     }
 
+    /// <summary>As of two clusters with the same hosts, where a proxy speaks for two workloads.</summary>
+    [Theory]
+    [InlineData(SslProtocols.Tls12)]
+    [InlineData(SslProtocols.Tls13)]
+    public async Task A_client_with_two_identities_resumes_with_each_only_its_own_sessions(SslProtocols version)
+    {
+        const string A = "spiffe://test/a", B = "spiffe://test/b";
+        var (a, b, far) = (Settings(version) with { Certificates = [A] }, Settings(version) with { Certificates = [B] }, Settings(version));
+        foreach (var name in (string[])[A, B]) _near.Others[name] = Load(Authority.Server(name));
+        for (var round = 0; round < 3; round++) await CallAsync(resumed: round > 0);
+        _near.Others[A] = Load(Authority.Server(A));
+        Assert.Equal((false, false), (await ExchangeAsync(a, far)).Resumed);
+        for (var round = 0; round < 2; round++) await CallAsync(resumed: true);
+
+        async Task CallAsync(bool resumed)
+        {
+            foreach (var (near, name) in ((TlsSettings, string)[])[(a, A), (b, B)])
+            {
+                var exchange = await ExchangeAsync(near, far);
+                Assert.Equal((resumed, resumed), exchange.Resumed);
+                Assert.Equal([name], exchange.Peers[1].Uris);
+            }
+        }
+    }
+
     [Fact]
     public async Task A_server_sends_its_sessions_with_its_first_bytes()
     {
@@ -393,6 +418,8 @@ public sealed class TlsTransportTests : IDisposable
     {
         internal CertificateSecret Certificate { get; set; } = Own;
 
+        internal Dictionary<string, CertificateSecret> Others { get; } = [];
+
         internal RootSecret Trusted { get; set; } = Roots;
 
         public event Action<string>? Changed
@@ -401,7 +428,7 @@ public sealed class TlsTransportTests : IDisposable
             remove { }
         }
 
-        public CertificateSecret? FindCertificate(string name) => Certificate;
+        public CertificateSecret? FindCertificate(string name) => Others.GetValueOrDefault(name, Certificate);
 
         public RootSecret? FindRoots(string name) => Trusted;
 

@@ -25,6 +25,8 @@ namespace Isthmus.Tests.Proxy.Traffic;
 /// <summary>A gateway with several TLS servers on one port, some of whose certificates do not exist.</summary>
 public sealed class MissingSecretTests : IDisposable
 {
+    private const string Identity = "spiffe://cluster.local/ns/shop/sa/web";
+
     private readonly ReservedPort _port = new();
     private readonly DiscoveredSecrets _discovered = new(TimeProvider.System);
     private readonly ManualClock _clock = new();
@@ -45,14 +47,15 @@ public sealed class MissingSecretTests : IDisposable
 
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
-    /// <summary>The control plane is not asked for files; and once no server names them, nobody has to renew them.</summary>
-    [Fact]
-    public void Files_are_told_when_nothing_names_them_any_more()
+    /// <summary>The control plane is not asked for files and other identities; and once no server names them, nobody has to renew them.</summary>
+    [Theory]
+    [InlineData("file-cert:/etc/a/tls.crt~/etc/a/tls.key")]
+    [InlineData(Identity)]
+    public void Files_and_identities_are_told_when_nothing_names_them_any_more(string file)
     {
-        const string file = "file-cert:/etc/a/tls.crt~/etc/a/tls.key";
         Listen(("a.example", file, ""), ("b.example", "kubernetes://b", ""));
         Assert.Equal(["kubernetes://b"], _wanted);
-        Assert.Equal([file, "kubernetes://b"], _source.Wanted);
+        Assert.Equal(new[] { file, "kubernetes://b" }.Order(StringComparer.Ordinal), _source.Wanted);
         Assert.Empty(_source.Forgotten);
         Listen(("b.example", "kubernetes://b", ""));
         Assert.Equal([file], _source.Forgotten);
@@ -130,6 +133,7 @@ public sealed class MissingSecretTests : IDisposable
     [InlineData("kubernetes-gateway://shop/front")]
     [InlineData("configmap://shop/front")]
     [InlineData("sold-by-the-control-plane")]
+    [InlineData(Identity)]
     [InlineData("default")]
     public async Task Whatever_the_control_plane_says_to_ask_it_for_is_asked_for_under_its_name(string secret)
     {
@@ -147,10 +151,12 @@ public sealed class MissingSecretTests : IDisposable
         Assert.Empty(_wanted);
     }
 
-    [Fact]
-    public void Without_a_word_from_the_control_plane_a_listener_waits_only_for_a_while_and_for_its_own_identity_always()
+    [Theory]
+    [InlineData("kubernetes://a")]
+    [InlineData(Identity)]
+    public void Without_a_word_about_it_a_listener_waits_for_a_secret_only_for_a_while_and_for_its_own_identity_always(string secret)
     {
-        Listen(("a.example", "kubernetes://a", ""));
+        Listen(("a.example", secret, ""));
         _clock.Advance(TimeSpan.FromSeconds(14));
         _plane.State.Look();
         Assert.Empty(_plane.State.Current.Listeners);

@@ -23,6 +23,9 @@ internal sealed record StoredPod
     public required string Subdomain { get; init; }
     public required ValueMap<int> Ports { get; init; }
     public ProxyKind? Runs { get; init; }
+
+    /// <summary>Its containers have ended, and do not start again.</summary>
+    public bool HasEnded { get; init; }
 }
 
 /// <summary>Pods are workloads in the mesh, and <see cref="StoredPod"/>s in snapshots.</summary>
@@ -33,7 +36,7 @@ internal sealed class PodConverter : JsonConverter<Workload>
         var pod = JsonSerializer.Deserialize(ref reader, TypeIn(options)) ?? throw new JsonException("a Pod is null");
         return new(pod.Source, pod.Workload, pod.Labels, pod.ServiceAccount, pod.Addresses, pod.Ports)
         {
-            Node = pod.Node, Runs = pod.Runs, Hostname = pod.Hostname, Subdomain = pod.Subdomain,
+            Node = pod.Node, Runs = pod.Runs, Hostname = pod.Hostname, Subdomain = pod.Subdomain, HasEnded = pod.HasEnded,
         };
     }
 
@@ -43,6 +46,7 @@ internal sealed class PodConverter : JsonConverter<Workload>
         {
             Source = value.Source, Labels = value.Labels, ServiceAccount = value.ServiceAccount, Node = value.Node, Addresses = value.Addresses,
             Workload = value.Name, Hostname = value.Hostname, Subdomain = value.Subdomain, Ports = value.Ports, Runs = value.Runs,
+            HasEnded = value.HasEnded,
         };
         JsonSerializer.Serialize(writer, pod, TypeIn(options));
     }

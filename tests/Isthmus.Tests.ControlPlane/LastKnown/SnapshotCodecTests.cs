@@ -294,7 +294,7 @@ public sealed class SnapshotCodecTests
         from runs in Gen.Elements<ProxyKind?>(null, ProxyKind.Sidecar, ProxyKind.Router)
         select new Workload(source, texts[2], labels, texts[0], addresses.Select(ip => Address.Parse(ip)).ToValueList(), ports)
         {
-            Node = texts[1], Hostname = texts[3], Subdomain = texts[4], Runs = runs,
+            Node = texts[1], Hostname = texts[3], Subdomain = texts[4], Runs = runs, HasEnded = texts[3].Length % 2 == 1,
         };
 
     private static Gen<NodeFacts> Nodes(string cluster) =>

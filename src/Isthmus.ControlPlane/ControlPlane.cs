@@ -97,7 +97,11 @@ public sealed partial class ControlPlane : IAsyncDisposable
         var kinds = new MeshKinds(settings.MultiCluster, settings.MeshConfigMap, settings.Revision is "" ? "default" : settings.Revision,
             _logs.CreateLogger<MeshKinds>())
             {
-                Settings = { AcceptHttp10 = settings.AcceptHttp10, QuicListeners = settings.QuicListeners, SendsUnready = settings.SendsUnready },
+                Settings =
+                {
+                    AcceptHttp10 = settings.AcceptHttp10, QuicListeners = settings.QuicListeners, SendsUnready = settings.SendsUnready,
+                    Tunnels = settings.Tunnels,
+                },
                 Ignored = settings.Ignored, Secrets = settings.Secrets
             };
         var writer = new MeshWriter(new MeshGraph(settings.MultiCluster) { SecretNamespaces = settings.Secrets.Namespaces }, new(settings.AllocatedRanges),

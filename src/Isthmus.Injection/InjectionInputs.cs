@@ -136,6 +136,10 @@ internal sealed class InjectionInputs
         (ProxyConfig["proxyMetadata"] as JsonObject ?? []).Select(entry => KeyValuePair.Create(entry.Key, entry.Value?.ToString() ?? ""))
             .OrderBy(entry => entry.Key, StringComparer.Ordinal);
 
+    /// <summary>Whether the proxy accepts HBONE, as its metadata says.</summary>
+    internal bool AcceptsTunnels => ProxyMetadata.Any(variable => variable.Key == "ISTIO_META_ENABLE_HBONE"
+        && (variable.Value == "1" || variable.Value.Equals("true", StringComparison.OrdinalIgnoreCase)));
+
     /// <summary>The seccomp profile of injected containers, which PodSecurity <c>restricted</c> requires; null for that of the Pod.</summary>
     internal JsonObject? SeccompProfile =>
         (Values.SeccompProfile

@@ -174,7 +174,11 @@ public static class PodInjector
         var labels = metadata["labels"] as JsonObject ?? (JsonObject)(metadata["labels"] = new JsonObject())!;
         var annotations = metadata["annotations"] as JsonObject ?? (JsonObject)(metadata["annotations"] = new JsonObject())!;
         if (inputs.IsGateway) labels[Labels.Revision] ??= InjectedParts.Revision(inputs.Values);
-        else labels[Labels.TlsMode] ??= "istio";
+        else
+        {
+            labels[Labels.TlsMode] ??= "istio";
+            if (inputs.AcceptsTunnels) labels[Labels.Tunnel] ??= Labels.HttpTunnel;
+        }
         labels[Labels.CanonicalName] ??= AsLabel(inputs.Label("app.kubernetes.io/name") ?? inputs.Label("app") ?? inputs.WorkloadName);
         labels[Labels.CanonicalRevision] ??= inputs.Label("app.kubernetes.io/version") ?? inputs.Label("version") ?? "latest";
         if (inputs.Network.Length > 0) labels[Labels.Network] ??= inputs.Network;

@@ -6,6 +6,7 @@ using Isthmus.Core.Problems;
 using Isthmus.Mesh.Generate;
 using Isthmus.Mesh.Model;
 using Isthmus.Mesh.Resolve;
+using Isthmus.Wire.Envoy.Listeners;
 using Isthmus.Wire.Xds;
 
 namespace Isthmus.ControlPlane.Push;
@@ -300,13 +301,18 @@ public sealed class Publisher(TimeProvider time)
     private static InboundResources MakeInbound(InboundScope scope, MeshConfig mesh)
     {
         var clusters = ResourceSet.Empty.With([], InboundClusters(scope, mesh));
-        var listener = InboundGenerator.Listener(scope, mesh.For(scope));
-        var listeners = ResourceSet.Empty.With([], [EncodedResource.Of(TypeUrls.Listener, listener.Name, listener)]);
+        var listeners = ResourceSet.Empty.With([], InboundListeners(scope, mesh.For(scope)));
         return ScopePatches.Of(scope) is { } patches ? new(patches.Clusters(clusters), patches.Listeners(listeners)) : new(clusters, listeners);
     }
 
+    private static IEnumerable<XdsResource> InboundListeners(InboundScope scope, MeshConfig settings)
+    {
+        Listener[] tunnels = scope.Tunnelled.IsEmpty ? [] : [TunnelGenerator.Terminate(settings), InboundGenerator.Tunnelled(scope, settings)];
+        return tunnels.Prepend(InboundGenerator.Listener(scope, settings)).Select(made => EncodedResource.Of(TypeUrls.Listener, made.Name, made));
+    }
+
     private static IEnumerable<XdsResource> InboundClusters(InboundScope scope, MeshConfig mesh) =>
-        ClusterGenerator.Inbound(scope, mesh).Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster));
+        ClusterGenerator.Inbound(scope, mesh).Concat(scope.Tunnelled.IsEmpty ? [] : [TunnelGenerator.Inner()]).Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster));
 
     /// <summary>Offers a snapshot to the proxies of every view that changed, and to those whose own part may have.</summary>
     private void Offer(IReadOnlyCollection<ProxyFeed> reattached)

@@ -20,6 +20,8 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
     private readonly ScopePatches? _patches = ScopePatches.Of(scope.Kind, scope.Patches);
     private ResourceSet _clusters = ResourceSet.Empty;
     private MeshConfig? _mesh;
+    // Opens tunnels; null: the scope has none.
+    private XdsResource? _originate;
     // An update that fails may leave a part of what it is for: the next one makes everything anew.
     private bool _isWhole;
     // The revision that all of it is made of; null: some of it is made of another one.
@@ -125,6 +127,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
         }
         if (changed.Count > 0) UpdateHosts(view, changed);
         UpdateOutbound(view, other);
+        SetTunnels(view.Mesh);
         (Listeners, Routes, Names) = (Patched(_outbound.Listeners), PatchedRoutes(_outbound.Routes), _outbound.Names);
         (_isWhole, _at) = (true, view);
     }
@@ -183,7 +186,12 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
     private bool IsListedByAddress(string host) =>
         _hosts.TryGetValue(host, out var part) && part.Clusters.Inputs.Service is { } service && (service.Headless || service.Pod is not null);
 
-    private ResourceSet Patched(ResourceSet listeners) => _patches?.Listeners(listeners) ?? listeners;
+    /// <summary>The listener that opens tunnels is no listener for calls of the application: patches are not for it.</summary>
+    private ResourceSet Patched(ResourceSet listeners)
+    {
+        var patched = _patches?.Listeners(listeners) ?? listeners;
+        return _originate is null ? patched : shared.Sets.Of(patched.With([], [_originate]));
+    }
 
     private ResourceSet PatchedRoutes(ResourceSet routes) => _patches?.Routes(routes) ?? routes;
 
@@ -195,8 +203,16 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
 
     private void SetStatic(MeshConfig mesh)
     {
-        var fixedOnes = ClusterGenerator.Static(scope.Kind, mesh).Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster));
+        var fixedOnes = ClusterGenerator.Static(scope.Kind, mesh).Concat(scope.SendsTunnels ? [TunnelGenerator.Ends(mesh)] : []).Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster));
         SetClusters([], fixedOnes);
+        SetTunnels(mesh);
+    }
+
+    private void SetTunnels(MeshConfig mesh)
+    {
+        if (!scope.SendsTunnels) return;
+        var listener = TunnelGenerator.Originate(scope.SettingsIn(mesh));
+        _originate = EncodedResource.Of(TypeUrls.Listener, listener.Name, listener);
     }
 
     /// <returns>The hosts that the scope sees, or saw before.</returns>
@@ -235,7 +251,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
             }
             EndpointInputs? next = EndpointGenerator.HasAssignments(service, scope.Kind)
                 ? new(_caller.From, view.Mesh, service, rule, behind.Endpoints, view.Registry.GatewaysOf(host),
-                    inputs.SniPassthrough) { PassesDatagrams = inputs.PassesDatagrams }
+                    inputs.SniPassthrough) { PassesDatagrams = inputs.PassesDatagrams, SendsTunnels = _caller.SendsTunnels }
                 : null;
             if (next is null || endpoints is null || !HostInputs.Same(endpoints.Inputs, next))
             {

@@ -19,6 +19,10 @@ public static class Labels
     public const string Revision = "istio.io/rev";
     public const string Inject = "sidecar.istio.io/inject";
     public const string TlsMode = "security.istio.io/tlsMode";
+    /// <summary>Of a workload: the kinds of tunnels that it accepts, with commas between them (<see cref="HttpTunnel"/>).</summary>
+    public const string Tunnel = "networking.istio.io/tunnel";
+    /// <summary>HBONE, as a value of <see cref="Tunnel"/>.</summary>
+    public const string HttpTunnel = "http";
     public const string CanonicalName = "service.istio.io/canonical-name";
     public const string CanonicalRevision = "service.istio.io/canonical-revision";
     /// <summary>What a Pod calls its workload, instead of the name of what made it.</summary>

@@ -27,6 +27,9 @@ public sealed partial class SettingsKind(string name, ILogger log) : MeshKind<Co
     /// <summary>Gateways that can serve HTTP/3 do.</summary>
     public bool QuicListeners { get; set; }
 
+    /// <summary>HBONE.</summary>
+    public TunnelSettings Tunnels { get; set; } = TunnelSettings.Default;
+
     /// <summary>Whether proxies know of endpoints that are not ready, which MeshConfig cannot say.</summary>
     public bool SendsUnready { get; set; } = true;
 
@@ -40,7 +43,10 @@ public sealed partial class SettingsKind(string name, ILogger log) : MeshKind<Co
         {
             Settings = state.Settings with
             {
-                Mesh = state.Settings.Mesh with { AcceptHttp10 = AcceptHttp10, QuicListeners = QuicListeners, SendsUnready = SendsUnready }
+                Mesh = state.Settings.Mesh with
+                {
+                    AcceptHttp10 = AcceptHttp10, QuicListeners = QuicListeners, SendsUnready = SendsUnready, Tunnels = Tunnels,
+                },
             }
         };
     }

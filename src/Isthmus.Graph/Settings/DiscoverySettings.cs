@@ -65,6 +65,8 @@ public sealed record DiscoverySettings
 
     /// <summary>Whether gateways that can serve HTTP/3 do (Istio: PILOT_ENABLE_QUIC_LISTENERS).</summary>
     public bool QuicListeners { get; init; }
+    /// <summary>HBONE (Istio: PILOT_ENABLE_SENDING_HBONE, PILOT_PREFER_SENDING_HBONE and PILOT_ENABLE_SIDECAR_LISTENING_HBONE).</summary>
+    public TunnelSettings Tunnels { get; init; } = TunnelSettings.Default;
     /// <summary>Where keys of issuers are not fetched (Istio: BLOCKED_CIDRS_IN_JWKS_URIS).</summary>
     public ValueList<Cidr> BlockedKeyRanges { get; init; }
     /// <summary>What hosts without an address get one from (Istio: PILOT_IP_AUTOALLOCATE_IPV4_PREFIX and …_IPV6_PREFIX).</summary>
@@ -144,6 +146,7 @@ public sealed record DiscoverySettings
             NativeSidecars = Sidecars(environment),
             AcceptHttp10 = Flag(environment, "PILOT_HTTP10") ?? false,
             QuicListeners = Flag(environment, "PILOT_ENABLE_QUIC_LISTENERS") ?? false,
+            Tunnels = TunnelReader.Read(name => Flag(environment, name)),
             SendsUnready = Flag(environment, "PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS") ?? true,
             DefaultCertificateLifetime = Span(environment, "DEFAULT_WORKLOAD_CERT_TTL", TimeSpan.FromHours(24)),
             LongestCertificateLifetime = environment("MAX_WORKLOAD_CERT_TTL") is { Length: > 0 }

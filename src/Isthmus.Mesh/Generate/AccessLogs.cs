@@ -21,16 +21,26 @@ internal static class AccessLogs
     public static IEnumerable<AccessLog> Of(MeshConfig mesh) => mesh.Logs.Select(plan => Log(plan, mesh));
 
     /// <summary>Logs of the connections that match no filter chain.</summary>
-    public static IEnumerable<AccessLog> OfUnmatched(MeshConfig mesh)
+    public static IEnumerable<AccessLog> OfUnmatched(MeshConfig mesh) =>
+        mesh.DisableListenerLog ? [] : Of(mesh, new() { ResponseFlagFilter = new() { Flags = { "NR" } } });
+
+    /// <summary>Logs of the connections for which no tunnel could be opened. The others are logged by who has them tunnelled.</summary>
+    public static IEnumerable<AccessLog> OfUnopened(MeshConfig mesh) => Of(mesh, new() { ResponseFlagFilter = new() { Flags = { "UF" } } });
+
+    /// <summary>Logs of the requests for tunnels that were refused. What comes out of the others is logged at its port.</summary>
+    public static IEnumerable<AccessLog> OfRefused(MeshConfig mesh) => Of(mesh, new()
     {
-        if (mesh.DisableListenerLog) yield break;
-        foreach (var log in Of(mesh))
+        StatusCodeFilter = new()
         {
-            AccessLogFilter unmatched = new() { ResponseFlagFilter = new() { Flags = { "NR" } } };
-            log.Filter = log.Filter is { } selected ? new() { AndFilter = new() { Filters = { unmatched, selected } } } : unmatched;
-            yield return log;
-        }
-    }
+            Comparison = new() { Op = ComparisonFilter.Types.Op.Ge, Value = new() { DefaultValue = 400, RuntimeKey = "istio.io/unset" } },
+        },
+    });
+
+    private static IEnumerable<AccessLog> Of(MeshConfig mesh, AccessLogFilter only) => Of(mesh).Select(log =>
+    {
+        log.Filter = log.Filter is { } selected ? new() { AndFilter = new() { Filters = { only, selected } } } : only;
+        return log;
+    });
 
     private static AccessLog Log(LogPlan plan, MeshConfig mesh) => new()
     {

@@ -24,7 +24,7 @@ internal static class Authorizations
             yield return Http(custom.Denied, custom.Matched, custom.Prefix);
             if (custom.Reached is { } reached) yield return ExternalChecks.Http(reached, custom.Prefix);
         }
-        foreach (var made in ByAction(security.Policies, mesh, tcp: false)) yield return Http(made.Rules, made.Shadow, ShadowPrefix(made.Action));
+        foreach (var made in ByAction(security.Policies, new(mesh, Tcp: false, security.InTunnels))) yield return Http(made.Rules, made.Shadow, ShadowPrefix(made.Action));
     }
 
     public static IEnumerable<Wire.Envoy.Listeners.Filter> Tcp(WorkloadSecurity security, MeshConfig mesh)
@@ -34,7 +34,7 @@ internal static class Authorizations
             yield return Tcp(custom.Denied, custom.Matched, custom.Prefix);
             if (custom.Reached is { } reached) yield return ExternalChecks.Tcp(reached, custom.Prefix);
         }
-        foreach (var made in ByAction(security.Policies, mesh, tcp: true)) yield return Tcp(made.Rules, made.Shadow, ShadowPrefix(made.Action));
+        foreach (var made in ByAction(security.Policies, new(mesh, Tcp: true, security.InTunnels))) yield return Tcp(made.Rules, made.Shadow, ShadowPrefix(made.Action));
     }
 
     private static HttpFilter Http(RBAC? rules, RBAC? shadow, string prefix) => new()
@@ -61,24 +61,24 @@ internal static class Authorizations
         {
             // Those of several authorizers must not be confused.
             var prefix = byProvider.Count == 1 ? ExternalChecks.Prefix : $"{ExternalChecks.Prefix}{own.Key}_";
-            var rules = Rules(PolicyAction.Custom, [.. own], mesh, tcp);
+            var rules = Rules(PolicyAction.Custom, [.. own], new(mesh, tcp, security.InTunnels));
             var reached = security.Authorizers.TryGetValue(own.Key, out var found) && (!tcp || found.Authorizer.IsGrpc) ? found : null;
             yield return reached is null ? new(prefix, rules, null, null) : new(prefix, null, rules, reached);
         }
     }
 
-    private static IEnumerable<(PolicyAction Action, RBAC? Rules, RBAC? Shadow)> ByAction(ValueList<AuthorizationPolicy> policies, MeshConfig mesh, bool tcp)
+    private static IEnumerable<(PolicyAction Action, RBAC? Rules, RBAC? Shadow)> ByAction(ValueList<AuthorizationPolicy> policies, Place place)
     {
         foreach (var action in Order)
         {
             var own = policies.Where(policy => policy.Action == action).ToList();
             if (own.Count > 0)
-                yield return (action, Rules(action, [.. own.Where(policy => !policy.DryRun)], mesh, tcp),
-                    Rules(action, [.. own.Where(policy => policy.DryRun)], mesh, tcp));
+                yield return (action, Rules(action, [.. own.Where(policy => !policy.DryRun)], place),
+                    Rules(action, [.. own.Where(policy => policy.DryRun)], place));
         }
     }
 
-    private static RBAC? Rules(PolicyAction action, List<AuthorizationPolicy> policies, MeshConfig mesh, bool tcp)
+    private static RBAC? Rules(PolicyAction action, List<AuthorizationPolicy> policies, Place place)
     {
         if (policies.Count == 0) return null;
         var rules = new RBAC
@@ -91,7 +91,7 @@ internal static class Authorizations
             if (policy.Rules.IsEmpty) rules.Policies[name + "0]"] = Never();
             for (var i = 0; i < policy.Rules.Count; i++)
             {
-                if (One(policy.Rules[i], action, mesh, tcp) is { } made) rules.Policies[string.Create(CultureInfo.InvariantCulture, $"{name}{i}]")] = made;
+                if (One(policy.Rules[i], action, place) is { } made) rules.Policies[string.Create(CultureInfo.InvariantCulture, $"{name}{i}]")] = made;
             }
         }
         return rules;
@@ -104,8 +104,9 @@ internal static class Authorizations
     /// Null for a rule that a TCP connection can never match. A DENY rule is kept without its HTTP-only parts:
     /// denying too much is safer than denying too little.
     /// </summary>
-    private static Policy? One(AuthorizationRule rule, PolicyAction action, MeshConfig mesh, bool tcp)
+    private static Policy? One(AuthorizationRule rule, PolicyAction action, Place place)
     {
+        var tcp = place.Tcp;
         var asksForRequest = rule.From.Concat(rule.To).SelectMany(terms => terms).Concat(rule.When).Any(term => RuleKeys.IsOfRequest(term.Key));
         if (tcp && asksForRequest && action == PolicyAction.Allow) return null;
         var callers = rule.When.Where(term => RuleKeys.IsOfCaller(term.Key)).ToList();
@@ -113,12 +114,12 @@ internal static class Authorizations
         var policy = new Policy();
         foreach (var to in rule.To.IsEmpty ? [default] : rule.To.Items)
         {
-            var all = to.Concat(calls).Where(term => !tcp || !RuleKeys.IsOfRequest(term.Key)).SelectMany(term => Permissions(term, mesh)).ToList();
+            var all = to.Concat(calls).Where(term => !tcp || !RuleKeys.IsOfRequest(term.Key)).SelectMany(term => Permissions(term, place.Mesh)).ToList();
             policy.Permissions.Add(new Permission { AndRules = new() { Rules = { all.Count > 0 ? all : [new() { Any = true }] } } });
         }
         foreach (var from in rule.From.IsEmpty ? [default] : rule.From.Items)
         {
-            var all = from.Concat(callers).Where(term => !tcp || !RuleKeys.IsOfRequest(term.Key)).SelectMany(term => Principals(term, mesh)).ToList();
+            var all = from.Concat(callers).Where(term => !tcp || !RuleKeys.IsOfRequest(term.Key)).SelectMany(term => Principals(term, place)).ToList();
             policy.Principals.Add(new Principal { AndIds = new() { Ids = { all.Count > 0 ? all : [new() { Any = true }] } } });
         }
         return policy;
@@ -142,30 +143,30 @@ internal static class Authorizations
         _ => MetadataRules.Call(FilterMetadata(key, RulePattern.Of(key, value)), mesh.Software),
     };
 
-    private static IEnumerable<Principal> Principals(RuleTerm term, MeshConfig mesh)
+    private static IEnumerable<Principal> Principals(RuleTerm term, Place place)
     {
         var (values, notValues) = term.Key == RuleKeys.Principal
-            ? (InTrustDomains(term.Values, mesh), InTrustDomains(term.NotValues, mesh))
+            ? (InTrustDomains(term.Values, place.Mesh), InTrustDomains(term.NotValues, place.Mesh))
             : (term.Values, term.NotValues);
-        if (!values.IsEmpty) yield return new() { OrIds = new() { Ids = { values.Select(value => PrincipalOf(term.Key, value, mesh)) } } };
+        if (!values.IsEmpty) yield return new() { OrIds = new() { Ids = { values.Select(value => PrincipalOf(term.Key, value, place)) } } };
         if (!notValues.IsEmpty)
-            yield return new() { NotId = new() { OrIds = new() { Ids = { notValues.Select(value => PrincipalOf(term.Key, value, mesh)) } } } };
+            yield return new() { NotId = new() { OrIds = new() { Ids = { notValues.Select(value => PrincipalOf(term.Key, value, place)) } } } };
     }
 
-    private static Principal PrincipalOf(string key, string value, MeshConfig mesh) => PrincipalOf(key, value, RulePattern.Of(key, value), mesh.Software);
+    private static Principal PrincipalOf(string key, string value, Place place) => PrincipalOf(key, value, RulePattern.Of(key, value), place);
 
-    private static Principal PrincipalOf(string key, string value, RulePattern pattern, ProxySoftware software) => key switch
+    private static Principal PrincipalOf(string key, string value, RulePattern pattern, Place place) => key switch
     {
-        RuleKeys.Principal => Authenticated(Text(pattern, "spiffe://")),
-        RuleKeys.Namespace => Authenticated(TextMatches.Regex($".*/ns/{pattern.Regex}/.*")),
-        RuleKeys.ServiceAccount => Authenticated(TextMatches.Regex($"spiffe://[^/]+/ns/{pattern.Regex.Replace("/", "/sa/", StringComparison.Ordinal)}")),
-        RuleKeys.TrustDomain => Authenticated(TextMatches.Regex($"spiffe://{pattern.Regex}/.*")),
+        RuleKeys.Principal => place.Caller(Text(pattern, "spiffe://")),
+        RuleKeys.Namespace => place.Caller(TextMatches.Regex($".*/ns/{pattern.Regex}/.*")),
+        RuleKeys.ServiceAccount => place.Caller(TextMatches.Regex($"spiffe://[^/]+/ns/{pattern.Regex.Replace("/", "/sa/", StringComparison.Ordinal)}")),
+        RuleKeys.TrustDomain => place.Caller(TextMatches.Regex($"spiffe://{pattern.Regex}/.*")),
         RuleKeys.SourceIp => new() { DirectRemoteIp = Range(value) },
         RuleKeys.RemoteIp => new() { RemoteIp = Range(value) },
-        RuleKeys.RequestPrincipal => TokenClaims.Identity(pattern, software),
-        RuleKeys.Audiences => MetadataRules.Caller(TokenClaims.Match(["aud"], Text(pattern)), software),
-        RuleKeys.Presenter => MetadataRules.Caller(TokenClaims.Match(["azp"], Text(pattern)), software),
-        _ when key.StartsWith(RuleKeys.Claims, StringComparison.Ordinal) => MetadataRules.Caller(TokenClaims.Match(Indexes(key), Text(pattern)), software),
+        RuleKeys.RequestPrincipal => TokenClaims.Identity(pattern, place.Mesh.Software),
+        RuleKeys.Audiences => MetadataRules.Caller(TokenClaims.Match(["aud"], Text(pattern)), place.Mesh.Software),
+        RuleKeys.Presenter => MetadataRules.Caller(TokenClaims.Match(["azp"], Text(pattern)), place.Mesh.Software),
+        _ when key.StartsWith(RuleKeys.Claims, StringComparison.Ordinal) => MetadataRules.Caller(TokenClaims.Match(Indexes(key), Text(pattern)), place.Mesh.Software),
         _ => new() { Header = Header(Indexes(key)[0], pattern) },
     };
 
@@ -181,7 +182,15 @@ internal static class Authorizations
         }).Distinct().ToValueList();
     }
 
-    private static Principal Authenticated(StringMatcher name) => new() { Authenticated = new() { PrincipalName = name } };
+    /// <summary>Where rules are checked.</summary>
+    /// <param name="Tcp">Of connections: nothing is known of requests.</param>
+    /// <param name="InTunnels">Of what comes out of tunnels.</param>
+    private readonly record struct Place(MeshConfig Mesh, bool Tcp, bool InTunnels)
+    {
+        /// <summary>A caller with such a SPIFFE ID.</summary>
+        public Principal Caller(StringMatcher name) =>
+            InTunnels ? TunnelStates.Caller(name) : new() { Authenticated = new() { PrincipalName = name } };
+    }
 
     /// <summary><c>experimental.envoy.filters.NAME[KEY]</c>.</summary>
     private static MetadataMatcher FilterMetadata(string key, RulePattern pattern)

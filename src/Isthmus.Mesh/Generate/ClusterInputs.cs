@@ -34,6 +34,9 @@ public sealed record EndpointInputs(
     GatewayTable Gateways,
     bool SniPassthrough = false)
 {
+    /// <inheritdoc cref="ClusterCaller.SendsTunnels"/>
+    public bool SendsTunnels { get; init; }
+
     /// <inheritdoc cref="ClusterInputs.PassesDatagrams"/>
     public bool PassesDatagrams { get; init; }
 }

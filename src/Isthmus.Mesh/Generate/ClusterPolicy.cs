@@ -231,6 +231,14 @@ internal static class ClusterPolicy
 
     public static void ApplyTls(Cluster cluster, ClusterInputs inputs, ServicePort port, string subset, TrafficPolicy policy)
     {
+        ApplyOwnTls(cluster, inputs, port, subset, policy);
+        if (!inputs.Caller.SendsTunnels || cluster.Type != Cluster.Types.DiscoveryType.Eds) return;
+        TunnelGenerator.Offer(cluster, isForApplication: inputs.Service.BackendTlsAt(port.Number) is not null
+            || policy.Tls is { Mode: not ClientTlsMode.IstioMutual });
+    }
+
+    private static void ApplyOwnTls(Cluster cluster, ClusterInputs inputs, ServicePort port, string subset, TrafficPolicy policy)
+    {
         var service = inputs.Service;
         var sni = ResourceNames.Sni(port.Number, subset, service.Hostname);
         var http2 = port.Protocol.IsHttp2() || (policy.Pool?.UpgradeToHttp2 == true && port.Protocol == Protocol.Http);

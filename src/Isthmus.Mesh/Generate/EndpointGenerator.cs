@@ -9,7 +9,7 @@ namespace Isthmus.Mesh.Generate;
 /// <summary>EDS: the endpoints of a cluster as one proxy reaches them; those of other networks through their gateways.</summary>
 public static class EndpointGenerator
 {
-    private const string SocketMatch = "envoy.transport_socket_match";
+    internal const string SocketMatch = "envoy.transport_socket_match";
 
     private static readonly Struct MtlsMatch = Parts.Fields(("tlsMode", Value.ForString("istio")));
 
@@ -75,7 +75,8 @@ public static class EndpointGenerator
             .OrderBy(group => group.Key);
         foreach (var group in members)
         {
-            var locality = SplitHorizon(inputs, port, group, tls);
+            // Who passes mesh TLS on has none of its own to leave out.
+            var locality = SplitHorizon(sni ? inputs with { SendsTunnels = false } : inputs, port, group, tls);
             if (locality is null) continue;
             locality.Locality = Parts.Locality(group.Key);
             assignment.Endpoints.Add(locality);
@@ -128,7 +129,9 @@ public static class EndpointGenerator
             if (IsDirect(inputs.From.Network, endpoint.Network, gateways))
             {
                 if (endpoint.Address.IsNone) continue;
-                result.LbEndpoints.Add(Direct(endpoint, target, (uint)weight, target.Mtls && tls != ClientTlsMode.Disable));
+                var made = Direct(endpoint, target, (uint)weight, target.Mtls && tls != ClientTlsMode.Disable);
+                if (IsTunnelled(endpoint, inputs)) TunnelGenerator.LeadThrough(made, endpoint.Address, target.Target);
+                result.LbEndpoints.Add(made);
                 total += weight;
             }
             else if (SpeaksMeshTls(target, tls)) // a gateway forwards by SNI alone: without mesh TLS there is none
@@ -163,6 +166,10 @@ public static class EndpointGenerator
     /// without a network is in none of those that have gateways.</summary>
     internal static bool IsDirect(string own, string other, GatewayTable gateways) =>
         gateways.IsEmpty || other.Length == 0 || own == other || !gateways.Knows(other);
+
+    /// <summary>As in Istio, mesh TLS is taken where it can be, unless tunnels are preferred.</summary>
+    private static bool IsTunnelled(MeshEndpoint endpoint, EndpointInputs inputs) =>
+        inputs.SendsTunnels && endpoint is { Address.Ip: not null, AcceptsTunnels: true } && (inputs.Mesh.Tunnels.Prefers || !endpoint.HasMeshTls);
 
     private static LbEndpoint Direct(MeshEndpoint endpoint, EndpointPort target, uint weight, bool mtls)
     {

@@ -15,6 +15,8 @@ internal static class HttpConnections
 {
     private const string StrictPaths = "isthmus.strict_paths";
 
+    private const string Connect = "CONNECT";
+
     private const string OwnServer = "istio-envoy";
 
     private static readonly HttpFilter AlpnOverride = new()
@@ -94,6 +96,59 @@ internal static class HttpConnections
         AddFilters(manager, protocol, Traffic.Inbound, mesh, port);
         return Filter(manager);
     }
+
+    /// <summary>Of the ends of tunnels (HBONE).</summary>
+    public static Listeners.Filter Tunnels(MeshConfig mesh)
+    {
+        var parts = mesh.ProxyHeaders.ClientCertParts;
+        var manager = new HttpConnectionManager
+        {
+            StatPrefix = ResourceNames.ConnectTerminate,
+            RouteConfig = TunnelRoutes,
+            UseRemoteAddress = false,
+            ForwardClientCertDetails = Mode(mesh.ProxyHeaders.ClientCert),
+            SetCurrentClientCertDetails = new() { Subject = parts.Subject, Cert = parts.Cert, Dns = parts.Dns, Uri = parts.Uri },
+            StreamIdleTimeout = Parts.Zero,
+            UpgradeConfigs = { new HttpConnectionManager.Types.UpgradeConfig { UpgradeType = Connect } },
+            // All streams of a connection are on one thread. A caller that is gone without a word is found out.
+            Http2ProtocolOptions = new()
+            {
+                AllowConnect = true, MaxConcurrentStreams = 100,
+                ConnectionKeepalive = new() { Interval = Parts.Duration(TimeSpan.FromSeconds(10)), Timeout = Parts.Duration(TimeSpan.FromSeconds(20)) },
+            },
+            HttpFilters = { TunnelStates.Filter(mesh.Software), mesh.ProxyHeaders.HasEnvoyFields ? RouterFilter : SilentRouter },
+        };
+        SetFields(manager, mesh.ProxyHeaders, OwnServer);
+        manager.AccessLog.AddRange(AccessLogs.OfRefused(mesh));
+        return Filter(manager);
+    }
+
+    private static RouteConfiguration TunnelRoutes => new()
+    {
+        Name = "default",
+        VirtualHosts =
+        {
+            new VirtualHost
+            {
+                Name = "default",
+                Domains = { "*" },
+                Routes =
+                {
+                    new Route
+                    {
+                        Match = new() { ConnectMatcher = new() },
+                        Route_ = new()
+                        {
+                            Cluster = ResourceNames.MainInternal,
+                            // A tunnel may be open for as long as its connection is.
+                            Timeout = Parts.Zero,
+                            UpgradeConfigs = { new RouteAction.Types.UpgradeConfig { UpgradeType = Connect, ConnectConfig = new() } },
+                        },
+                    },
+                },
+            },
+        },
+    };
 
     /// <param name="port">Of the listener.</param>
     public static Listeners.Filter Gateway(string statPrefix, string routeName, MeshConfig mesh, GatewayScope gateway, TracePlan? tracing, int port)

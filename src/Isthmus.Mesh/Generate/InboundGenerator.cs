@@ -36,6 +36,44 @@ public static class InboundGenerator
         return listener;
     }
 
+    /// <summary>The listener within the proxy for what comes out of tunnels. Of callers, it knows what the end of the tunnel tells; TLS within a tunnel is
+    /// the application's own.</summary>
+    public static Listener Tunnelled(InboundScope inbound, MeshConfig mesh)
+    {
+        var listener = new Listener
+        {
+            Name = ResourceNames.MainInternal,
+            InternalListener = new(),
+            TrafficDirection = TrafficDirection.Inbound,
+            ListenerFiltersTimeout = Parts.Duration(mesh.ProtocolDetectionTimeout),
+            ContinueOnListenerFiltersTimeout = true,
+        };
+        listener.AccessLog.AddRange(AccessLogs.OfUnmatched(mesh));
+        var context = new Context(mesh, inbound.Security is { } security ? security with { InTunnels = true } : null, false, inbound.Tracing);
+        var ports = inbound.Ports.Where(port => !port.IsUnnamed).ToList();
+        listener.FilterChains.AddRange(ports.SelectMany(port => port.IsBlocked ? [Blocked(port, mesh)] : TunnelChains(port, context)));
+        listener.FilterChains.AddRange(TunnelChains(null, context));
+        foreach (var chain in listener.FilterChains)
+        {
+            chain.FilterChainMatch.TransportProtocol = "";
+            // A tunnel leads to the workload and nowhere else.
+            chain.FilterChainMatch.PrefixRanges.Clear();
+            chain.FilterChainMatch.PrefixRanges.AddRange(inbound.Tunnelled.Select(address => Parts.Range(Core.Net.AddressOrRange.Of(address))));
+        }
+        listener.ListenerFilters.Add(TunnelGenerator.OriginalDestination);
+        listener.ListenerFilters.Add(Inspector("envoy.filters.listener.http_inspector", new HttpInspector(),
+            ports.Where(port => port.Protocol != Protocol.Auto).Select(port => port.Port)));
+        return listener;
+    }
+
+    private static IEnumerable<FilterChain> TunnelChains(InboundPort? port, Context context)
+    {
+        var protocol = port?.Protocol ?? Protocol.Auto;
+        if (protocol == Protocol.Auto || protocol.IsHttp())
+            yield return Http(port, "", protocol == Protocol.Auto ? TlsContexts.PlainHttpAlpns : [], null, context);
+        if (!protocol.IsHttp()) yield return Tcp(port, "", [], null, context);
+    }
+
     /// <summary>What the chains of a listener share.</summary>
     private sealed record Context(MeshConfig Mesh, WorkloadSecurity? Security, bool ExchangesMetadata, TracePlan? Tracing);
 

@@ -150,9 +150,8 @@ internal static class Localities
         /// <summary>An absent label equals an empty one.</summary>
         private string LabelOf(LbEndpoint endpoint, LocalityLbEndpoints group, string key)
         {
-            var socket = endpoint.Endpoint.Address?.SocketAddress;
-            var address = EndpointAddress.Parse(socket?.Address ?? "");
-            if (_gateways.TryGetValue((address, socket?.PortValue ?? 0), out var gateway))
+            var place = TunnelGenerator.PlaceOf(endpoint.Endpoint.Address);
+            if (_gateways.TryGetValue(place, out var gateway))
             {
                 return key switch
                 {
@@ -164,7 +163,7 @@ internal static class Localities
                     _ => "",
                 };
             }
-            var member = _members.GetValueOrDefault((address, socket?.PortValue ?? 0));
+            var member = _members.GetValueOrDefault(place);
             // Without a network, it is reached directly, as if it were in the caller's.
             if (key == Labels.Network && member is { Network.Length: 0 }) return from.Network;
             return (key == Labels.Hostname ? member?.Node : member?.Labels.Items.GetValueOrDefault(key)) ?? "";

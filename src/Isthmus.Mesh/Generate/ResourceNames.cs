@@ -25,6 +25,15 @@ public static class ResourceNames
     public const string InboundPassthrough = "InboundPassthroughClusterIpv4";
     public const string VirtualOutbound = "virtualOutbound";
     public const string VirtualInbound = "virtualInbound";
+
+    /// <summary>The listener within a proxy that opens tunnels, and the cluster of their ends.</summary>
+    public const string ConnectOriginate = "connect_originate";
+
+    /// <summary>The listener that ends tunnels.</summary>
+    public const string ConnectTerminate = "connect_terminate";
+
+    /// <summary>The listener within a proxy for what comes out of tunnels, and the cluster that leads to it.</summary>
+    public const string MainInternal = "main_internal";
     public static readonly Address AnyAddress = Address.V4(0);
 
     public static string Outbound(int port, string subset, string host) => string.Create(CultureInfo.InvariantCulture, $"outbound|{port}|{subset}|{host}");

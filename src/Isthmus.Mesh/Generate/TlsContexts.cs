@@ -120,13 +120,9 @@ internal static class TlsContexts
     /// <param name="exchanges">The filter chain has the filter that speaks <c>istio-peer-exchange</c>.</param>
     public static TransportSocket MeshServer(MeshConfig mesh, bool exchanges)
     {
-        var prefixes = mesh.TrustDomains.Select(domain => new SubjectAltNameMatcher
-        {
-            SanType = SubjectAltNameMatcher.Types.SanType.Uri, Matcher = new() { Prefix = $"spiffe://{domain}/" }
-        });
         var context = new DownstreamTlsContext
         {
-            CommonTlsContext = MeshCommon(prefixes, exchanges ? [Wire.Tls.Alpn.IstioPeerExchange, "h2", "http/1.1"] : ["h2", "http/1.1"]),
+            CommonTlsContext = MeshCommon(OfMesh(mesh), exchanges ? [Wire.Tls.Alpn.IstioPeerExchange, "h2", "http/1.1"] : ["h2", "http/1.1"]),
             RequireClientCertificate = true
         };
         context.CommonTlsContext.TlsParams = Between12And13(mesh.MeshTls.CipherSuites.IsEmpty
@@ -134,6 +130,26 @@ internal static class TlsContexts
             : mesh.MeshTls);
         return Socket(context);
     }
+
+    /// <summary>Of a tunnel, for who opens it. It is dialled by address, so any workload of the mesh may be at its end.</summary>
+    public static TransportSocket TunnelClient(MeshConfig mesh) => Socket(new UpstreamTlsContext { CommonTlsContext = Tunnel(mesh) });
+
+    /// <summary>Of a tunnel, for who ends it.</summary>
+    public static TransportSocket TunnelServer(MeshConfig mesh) =>
+        Socket(new DownstreamTlsContext { CommonTlsContext = Tunnel(mesh), RequireClientCertificate = true });
+
+    private static CommonTlsContext Tunnel(MeshConfig mesh)
+    {
+        var common = MeshCommon(OfMesh(mesh), ["h2"]);
+        common.TlsParams = Limits(TlsLimits.None with { Min = TlsVersion.Tls13, Max = TlsVersion.Tls13 });
+        return common;
+    }
+
+    /// <summary>The identities of the mesh's trust domains.</summary>
+    private static IEnumerable<SubjectAltNameMatcher> OfMesh(MeshConfig mesh) => mesh.TrustDomains.Select(domain => new SubjectAltNameMatcher
+    {
+        SanType = SubjectAltNameMatcher.Types.SanType.Uri, Matcher = new() { Prefix = $"spiffe://{domain}/" }
+    });
 
     /// <summary>TLS that a gateway's server terminates.</summary>
     public static TransportSocket GatewayServer(ServerTls tls, MeshConfig mesh, bool http)

@@ -118,6 +118,9 @@ public sealed record WorkloadSecurity(ValueList<AuthorizationPolicy> Policies, V
     /// <summary>The authorizers that the policies name, by name, as far as they exist and can be reached.</summary>
     public ValueMap<ReachedAuthorizer> Authorizers { get; init; }
 
+    /// <summary>The calls come out of tunnels: who calls is known from the state that the end of the tunnel has set, not from TLS.</summary>
+    public bool InTunnels { get; init; }
+
     /// <summary>The policies of the root namespace and of the workload's own namespace that select it.</summary>
     /// <param name="issued">How the keys of a rule are found.</param>
     /// <param name="reach">The authorizer with a name; null if there is none, or no way to it.</param>

@@ -45,6 +45,9 @@ public sealed record ClusterCaller(Vantage From, bool ExchangesMetadata, bool Te
     /// <summary>The name under which they get the certificate that they show to backends; empty for none.</summary>
     public string ClientCredential { get; init; } = "";
 
+    /// <summary>They open tunnels to endpoints that accept them (HBONE).</summary>
+    public bool SendsTunnels { get; init; }
+
     /// <summary>Their data plane is Envoy, which does not tell endpoints that are not ready from those that it has ejected.</summary>
     public bool IsEnvoy { get; init; }
 }

@@ -1,4 +1,5 @@
 using Isthmus.Core.Collections;
+using Isthmus.Core.Net;
 
 namespace Isthmus.Mesh.Model;
 
@@ -48,6 +49,10 @@ public sealed record InboundScope(ValueList<InboundPort> Ports, MtlsMode CatchAl
 
     /// <summary>The WasmPlugins of the workload, for proxies that run them.</summary>
     public ValueList<WasmPlugin> Plugins { get; init; }
+
+    /// <summary>The workload's own addresses, for which the proxy accepts tunnels (HBONE); none: it accepts no tunnels. They are its own:
+    /// sidecars that accept tunnels share less with each other.</summary>
+    public ValueList<Address> Tunnelled { get; init; }
 
     /// <summary>What the proxy is made of.</summary>
     public ProxySoftware Software { get; init; } = ProxySoftware.Unknown;

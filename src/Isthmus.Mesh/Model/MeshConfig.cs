@@ -62,6 +62,8 @@ public sealed record MeshConfig
     public TlsLimits TlsDefaults { get; init; } = TlsLimits.None;
     /// <summary>Gateways that can serve HTTP/3 do (PILOT_ENABLE_QUIC_LISTENERS of the control plane).</summary>
     public bool QuicListeners { get; init; }
+    /// <summary>HBONE, as the environment of the control plane says.</summary>
+    public TunnelSettings Tunnels { get; init; } = TunnelSettings.Default;
     /// <summary>All proxies serve clients of HTTP/1.0 (PILOT_HTTP10 of the control plane), not only those that ask for it.</summary>
     public bool AcceptHttp10 { get; init; }
     /// <summary>Some route or policy of the mesh makes sessions stay with an endpoint. MeshConfig cannot say it.</summary>

@@ -88,6 +88,12 @@ public sealed record MeshEndpoint(
     /// <summary>Only for callers in its own cluster, which does not export the service.</summary>
     public bool Withheld { get; init; }
 
+    /// <summary>Its workload accepts HBONE.</summary>
+    public bool AcceptsTunnels => Model.Workload.AcceptsTunnels(Labels);
+
+    /// <summary>Its workload has a proxy that accepts mesh TLS, whatever policies say of single ports.</summary>
+    public bool HasMeshTls => Labels.TryGetValue(Core.Names.Labels.TlsMode, out var mode) && mode == "istio";
+
     public EndpointPort? Port(int servicePort) => Port(servicePort, isUdp: false);
 
     /// <summary>As <see cref="Port(int)"/>, for datagrams.</summary>

@@ -69,6 +69,12 @@ public sealed record ProxyIdentity(
     /// <summary>It serves clients of HTTP/1.0 (HTTP10 in its metadata).</summary>
     public bool AcceptsHttp10 { get; init; }
 
+    /// <summary>It accepts tunnels where the mesh does (ENABLE_HBONE in its metadata).</summary>
+    public bool AcceptsTunnels { get; init; }
+
+    /// <summary>It opens no tunnels (DISABLE_HBONE_SEND in its metadata).</summary>
+    public bool SendsNoTunnels { get; init; }
+
     /// <summary>The texts, numbers and truth values of its node metadata: EnvoyFilters select proxies by them.</summary>
     public ValueMap<string> Metadata { get; init; }
 
@@ -129,6 +135,8 @@ public sealed record ProxyIdentity(
                 && !List(fields, WellKnown.FeaturesOfProxy).Contains(WellKnown.PeerExchange)
                 ? software with { Filters = software.Filters & ~(IstioFilters.ServerExchange | IstioFilters.ClientExchange) } : software,
             AcceptsHttp10 = Text(fields, "HTTP10") == "1",
+            AcceptsTunnels = Flag(fields, "ENABLE_HBONE"),
+            SendsNoTunnels = Flag(fields, "DISABLE_HBONE_SEND"),
             SniDnat = known == ProxyKind.Router && Text(fields, "ROUTER_MODE") == "sni-dnat",
             Metadata = fields.Keys.Select(key => KeyValuePair.Create(key, Text(fields, key))).Where(field => field.Value.Length is > 0 and <= LongestMetadata)
                 .ToValueMap(),

@@ -43,7 +43,7 @@ public readonly record struct ProxyExtension(string Name, string Category, Value
 public sealed record ProxySoftware(bool IsEnvoy, bool Declares, IstioFilters Filters)
 {
     /// <summary>A client that tells nothing of itself.</summary>
-    public static readonly ProxySoftware Unknown = new(false, false, IstioFilters.All) { ComposesFilters = true };
+    public static readonly ProxySoftware Unknown = new(false, false, IstioFilters.All) { ComposesFilters = true, HasTunnels = true, HasIstioStrings = true };
 
     /// <summary>It is an Envoy of release 1.38 or later, which has other fields for what it warns of in their older ones.</summary>
     public bool IsRecent { get; init; }
@@ -61,6 +61,12 @@ public sealed record ProxySoftware(bool IsEnvoy, bool Declares, IstioFilters Fil
 
     /// <summary>It has listed the transport of HTTP/3 for its clients.</summary>
     public bool HasQuic { get; init; }
+
+    /// <summary>It can pass connections on within itself, which tunnels need: it has listed the transport for that, or nothing.</summary>
+    public bool HasTunnels { get; init; }
+
+    /// <summary>It has listed the kind of text that Istio adds to Envoy for the state of connections, or nothing.</summary>
+    public bool HasIstioStrings { get; init; }
 
     private const string Http = "envoy.filters.http";
     private const string Network = "envoy.filters.network";
@@ -89,7 +95,7 @@ public sealed record ProxySoftware(bool IsEnvoy, bool Declares, IstioFilters Fil
     public static ProxySoftware Of(string agent, IEnumerable<ProxyExtension> extensions, Version? version = null)
     {
         var (filters, declares, hasFilter, hasMachine, hasQuic) = (IstioFilters.None, false, false, false, false);
-        var (hasComposite, hasDelegate) = (false, false);
+        var (hasComposite, hasDelegate, hasTunnels, hasStrings) = (false, false, false, false);
         foreach (var extension in extensions)
         {
             declares = true;
@@ -97,6 +103,8 @@ public sealed record ProxySoftware(bool IsEnvoy, bool Declares, IstioFilters Fil
             hasComposite |= extension is { Category: Http, Name: "envoy.filters.http.composite" };
             hasDelegate |= extension is { Category: Http, Name: "envoy.filters.http.match_delegate" };
             hasQuic |= extension is { Category: "envoy.transport_sockets.downstream", Name: "envoy.transport_sockets.quic" };
+            hasTunnels |= extension is { Category: "envoy.transport_sockets.upstream", Name: "envoy.transport_sockets.internal_upstream" };
+            hasStrings |= extension is { Category: "filter_state.object", Name: "istio.hashable_string" };
             hasMachine |= extension is { Category: "envoy.wasm.runtime", Name: "envoy.wasm.runtime.v8" };
             foreach (var known in Known)
             {
@@ -110,7 +118,8 @@ public sealed record ProxySoftware(bool IsEnvoy, bool Declares, IstioFilters Fil
             {
                 IsRecent = isEnvoy && version >= Recent, NamesMetadataSources = isEnvoy && version >= NamingSources,
                 RunsWasm = isEnvoy && hasFilter && hasMachine, HasQuic = isEnvoy && hasQuic,
-                ComposesFilters = !declares || (hasComposite && hasDelegate),
+                ComposesFilters = !declares || (hasComposite && hasDelegate), HasTunnels = !declares || hasTunnels,
+                HasIstioStrings = !declares || hasStrings,
             };
     }
 

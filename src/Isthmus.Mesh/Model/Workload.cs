@@ -56,6 +56,10 @@ public sealed record Workload(ObjectRef Source, string Name, ValueMap<string> La
     /// <summary>spec.subdomain of a Pod.</summary>
     public string Subdomain { get; init; } = "";
 
+    /// <summary>Whether a workload accepts connections in tunnels (HBONE), as its labels say.</summary>
+    public static bool AcceptsTunnels(ValueMap<string> labels) =>
+        labels.TryGetValue(Core.Names.Labels.Tunnel, out var kinds) && kinds.Split(',').Contains(Core.Names.Labels.HttpTunnel);
+
     public static bool IsOfPod(ObjectRef source) => source.Kind == PodKind;
 
     /// <summary>Where a Pod is among workloads.</summary>

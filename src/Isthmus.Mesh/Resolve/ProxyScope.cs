@@ -51,6 +51,9 @@ public sealed record ProxyScope(
     /// <summary>What the proxy is made of.</summary>
     public ProxySoftware Software { get; init; } = ProxySoftware.Unknown;
 
+    /// <summary>The proxy opens tunnels to workloads that accept them (HBONE).</summary>
+    public bool SendsTunnels { get; init; }
+
     /// <summary>The proxy serves clients of HTTP/1.0.</summary>
     public bool AcceptsHttp10 { get; init; }
 
@@ -67,6 +70,7 @@ public sealed record ProxyScope(
         {
             ClientCredential = ClientCredential,
             IsEnvoy = Software.IsEnvoy,
+            SendsTunnels = SendsTunnels,
         };
 
     public RouteCaller RouteCaller() => new(new(Namespace, RuleLabels), Headers.HasAttemptCount) { CannotAsk = !Software.ComposesFilters };

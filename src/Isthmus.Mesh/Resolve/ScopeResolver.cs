@@ -32,6 +32,7 @@ public static class ScopeResolver
             Node = mesh.Counts(new(CallerFact.Node)) ? NodeOf(proxy, workload).Name : "",
             Family = FamilyOf(proxy),
             Software = proxy.Software,
+            SendsTunnels = mesh.Mesh.Tunnels.Sends && proxy.Software.HasTunnels && !proxy.SendsNoTunnels,
             Plugins = proxy.Software.RunsWasm ? WasmPlugin.For(mesh.PluginsFor(proxy.Namespace), proxy.Namespace, mesh.Mesh.RootNamespace, labels) : default,
             AcceptsHttp10 = proxy.AcceptsHttp10,
             Headers = proxy.Headers ?? mesh.Mesh.ProxyHeaders,
@@ -48,6 +49,7 @@ public static class ScopeResolver
                 Inbound(services, workload, labels, scope,
                     mesh) with
                     {
+                        Tunnelled = mesh.Mesh.Tunnels.Listens && proxy.Software.HasTunnels && proxy.AcceptsTunnels ? proxy.Addresses : default,
                         Own = mesh.Counts(new(CallerFact.Zones)) ? OwnHost(services, scope) : null,
                         Tracing = tracing.OfServer, Logs = logs.OfServer, Metrics = metrics.OfServer,
                         Patches = patches.Where(patch => patch.IsFor(PatchContext.SidecarInbound)).ToValueList()

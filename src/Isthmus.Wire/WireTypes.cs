@@ -28,6 +28,7 @@ public static class WireTypes
         Envoy.AccessLoggers.AccessLoggersGrpcV3Reflection.Descriptor,
         Envoy.AccessLoggers.AccessLoggersOpenTelemetryV3Reflection.Descriptor,
         Envoy.AccessLoggers.AccessLoggersStreamV3Reflection.Descriptor,
+        Envoy.Bootstraps.BootstrapInternalListenerV3Reflection.Descriptor,
         Envoy.Clusters.ClustersCommonDnsV3Reflection.Descriptor,
         Envoy.Clusters.ClustersDnsV3Reflection.Descriptor,
         Envoy.Clusters.ClustersDynamicForwardProxyV3Reflection.Descriptor,

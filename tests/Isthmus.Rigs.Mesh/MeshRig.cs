@@ -63,8 +63,9 @@ internal sealed class MeshRig
             new Node { Metadata = new() { Name = "node", Labels = { ["topology.kubernetes.io/region"] = cluster, ["topology.kubernetes.io/zone"] = "z1" } } });
     }
 
+    /// <param name="app">Of its Pods; null: its name.</param>
     public void Service(string cluster, string name, string ip, string port = "http", int number = 80, int target = 8080,
-        Dictionary<string, string>? labels = null, string? external = null) =>
+        Dictionary<string, string>? labels = null, string? external = null, string? app = null) =>
         Writer.Put(cluster, new Service
     {
         Metadata = new() { Name = name, Namespace = Namespace, Labels = labels ?? [] },
@@ -73,7 +74,7 @@ internal sealed class MeshRig
             Type = external is null ? "ClusterIP" : "LoadBalancer",
             ClusterIP = ip,
             ClusterIPs = ip == "None" ? ["None"] : [ip],
-            Selector = { ["app"] = name },
+            Selector = { ["app"] = app ?? name },
             Ports = { new() { Name = port, Port = number, TargetPort = JsonValue.Create(target) } },
         },
         Status = new() { LoadBalancer = new() { Ingress = external is { Length: > 0 } ? [new() { Ip = external }] : [] } },

@@ -69,6 +69,7 @@ internal static class EnvoyBootstrap
                 ["layers"] = new JsonArray(StaticLayer(), new JsonObject { ["name"] = "admin", ["admin_layer"] = new JsonObject() })
             },
             ["overload_manager"] = new JsonObject { ["resource_monitors"] = new JsonArray(ConnectionLimit(parts.Proxy.MaxConnections)) },
+            ["bootstrap_extensions"] = new JsonArray(InternalListeners()),
             ["stats_config"] = Statistics(parts.Settings),
             ["dynamic_resources"] = new JsonObject
             {
@@ -98,6 +99,13 @@ internal static class EnvoyBootstrap
         {
             ["re2.max_program_size.error_level"] = 32768, ["envoy.reloadable_features.http_reject_path_with_fragment"] = false
         },
+    };
+
+    /// <summary>Tunnels of the mesh pass through listeners within Envoy.</summary>
+    private static JsonObject InternalListeners() => new()
+    {
+        ["name"] = "envoy.bootstrap.internal_listener",
+        ["typed_config"] = new JsonObject { ["@type"] = "type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener" },
     };
 
     private static JsonObject ConnectionLimit(int most) => new()

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Globalization;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Google.Protobuf;
@@ -25,17 +26,17 @@ internal sealed class EnvoyProcess : IDisposable
     /// <param name="folder">For its files.</param>
     /// <param name="listeners">More listeners, as JSON, in an array.</param>
     /// <param name="clusters">More clusters, as JSON, each after a comma.</param>
-    public EnvoyProcess(Node node, string discovery, string folder, string listeners = "[]", string clusters = "")
+    /// <param name="beside">An Envoy whose network namespace it shares; null: it has its own.</param>
+    public EnvoyProcess(Node node, string discovery, string folder, string listeners = "[]", string clusters = "", EnvoyProcess? beside = null)
     {
         var name = node.Id.Split('~')[2];
         _admin = Path.Combine(folder, name + ".admin");
         var bootstrap = Path.Combine(folder, name + ".json");
         File.WriteAllText(bootstrap, Bootstrap(node, discovery, listeners, clusters).ToJsonString());
         // The loopback is up only for who calls listeners there: with it, listeners cannot have addresses of others.
-        var start = listeners == "[]" ? "exec \"$@\"" : "ip link set lo up && exec \"$@\"";
-        string[] namespaces = Environment.IsPrivilegedProcess ? ["--net"] : ["--user", "--map-root-user", "--net"];
-        var info = new ProcessStartInfo("unshare",
-            [.. namespaces, "--fork", "--kill-child", "--", "sh", "-c", start, "sh", Program, "-c", bootstrap, "--log-level", "warning", "--log-format",
+        var start = listeners == "[]" ? "exec \"$@\"" : $"ip link set lo up && ip addr add {node.Id.Split('~')[1]}/32 dev lo && exec \"$@\"";
+        var info = new ProcessStartInfo(beside is null ? "unshare" : "nsenter",
+            [.. Namespaces(beside), "--", "sh", "-c", start, "sh", Program, "-c", bootstrap, "--log-level", "warning", "--log-format",
                 "%l %n %v", "--disable-hot-restart", "--concurrency", "1"])
         {
             RedirectStandardError = true,
@@ -97,6 +98,14 @@ internal sealed class EnvoyProcess : IDisposable
         _process.Dispose();
     }
 
+    private static string[] Namespaces(EnvoyProcess? beside) => (beside?._process.Id.ToString(CultureInfo.InvariantCulture), Environment.IsPrivilegedProcess) switch
+    {
+        (null, true) => ["--net", "--fork", "--kill-child"],
+        (null, false) => ["--user", "--map-root-user", "--net", "--fork", "--kill-child"],
+        ({ } process, true) => ["--net", "--target", process],
+        ({ } process, false) => ["--user", "--preserve-credentials", "--net", "--target", process],
+    };
+
     private JsonObject Bootstrap(Node node, string discovery, string listeners, string clusters) => (JsonObject)JsonNode.Parse($$$$$"""
         {"node": {"id": "{{{{{node.Id}}}}}", "cluster": "{{{{{node.Cluster}}}}}", "metadata": {{{{{WireTypes.Json.Format(node.Metadata)}}}}},
           "client_features": [{{{{{string.Join(',', node.ClientFeatures.Select(feature => $"\"{feature}\""))}}}}}]},
@@ -104,6 +113,8 @@ internal sealed class EnvoyProcess : IDisposable
          "dynamic_resources": {
            "ads_config": {"api_type": "DELTA_GRPC", "transport_api_version": "V3", "grpc_services": [{"envoy_grpc": {"cluster_name": "xds-grpc"}}]},
            "cds_config": {"ads": {}, "resource_api_version": "V3"}, "lds_config": {"ads": {}, "resource_api_version": "V3"}},
+         "bootstrap_extensions": [{"name": "envoy.bootstrap.internal_listener",
+           "typed_config": {"@type": "type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener"}}],
          "layered_runtime": {"layers": [{"name": "static", "static_layer": {"re2.max_program_size.error_level": 32768}}]},
          "static_resources": {"listeners": {{{{{listeners}}}}}, "clusters": [{{{{{Cluster("xds-grpc")}}}}}, {{{{{Cluster("sds-grpc")}}}}}{{{{{clusters}}}}}]},
          "overload_manager": {"resource_monitors": [{"name": "envoy.resource_monitors.global_downstream_max_connections",

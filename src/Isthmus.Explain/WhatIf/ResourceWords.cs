@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Isthmus.Mesh.Model;
+using Isthmus.Operate.Diagnose;
 using static Isthmus.Operate.Diagnose.ConfigDump;
 
 namespace Isthmus.Explain.WhatIf;
@@ -65,9 +66,9 @@ internal static class ResourceWords
         {
             foreach (var endpoint in At(group, "lb_endpoints") as JsonArray ?? [])
             {
-                var address = At(endpoint, "endpoint", "address", "socket_address") is { } socket
-                    ? $"{At(socket, "address")}:{At(socket, "port_value")}"
-                    : At(endpoint, "endpoint", "address", "pipe", "path")?.ToString() ?? "";
+                var place = HostPlace.Of(At(endpoint, "endpoint", "address"));
+                var address = place.Address.Length == 0 ? At(endpoint, "endpoint", "address", "pipe", "path")?.ToString() ?? ""
+                    : $"{place.Address}:{place.Port}{(place.Listener.Length > 0 ? " by HBONE" : "")}";
                 var health = At(endpoint, "health_status")?.ToString() is { Length: > 0 } status and not "HEALTHY" ? $", {status}" : "";
                 found[address] =
                     $"weight {At(endpoint, "load_balancing_weight")?.ToString() ?? "1"}, priority {At(group, "priority")?.ToString() ?? "0"}{health}";

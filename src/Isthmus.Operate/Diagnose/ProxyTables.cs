@@ -28,7 +28,8 @@ public static class ProxyTables
         var rows = new List<string[]>();
         foreach (var listener in listeners)
         {
-            var address = At(listener, "address", "socket_address", "address")?.ToString() ?? "";
+            var address = At(listener, "address", "socket_address", "address")?.ToString()
+                ?? (At(listener, "internal_listener") is null ? "" : $"envoy://{listener["name"]}");
             var port = At(listener, "address", "socket_address", "port_value")?.ToString() ?? "";
             var chains = (At(listener, "filter_chains") as JsonArray ?? []).ToList();
             if (At(listener, "default_filter_chain") is { } last) chains.Add(last);
@@ -68,11 +69,12 @@ public static class ProxyTables
             if (!clusterMatches(name)) continue;
             foreach (var host in (At(cluster, "host_statuses") as JsonArray ?? []).OfType<JsonObject>())
             {
-                var socket = At(host, "address", "socket_address");
-                var address = socket is null ? $"unix://{At(host, "address", "pipe", "path")}" : $"{At(socket, "address")}:{At(socket, "port_value")}";
+                var place = HostPlace.Of(At(host, "address"));
+                var address = place.Listener.Length > 0 ? $"envoy://{place.Listener}/{At(host, "address", "envoy_internal_address", "endpoint_id")}"
+                    : place.Address.Length > 0 ? $"{place.Address}:{place.Port}" : $"unix://{At(host, "address", "pipe", "path")}";
                 var status = FailsChecks(host) ? "UNHEALTHY" : At(host, "health_status", "eds_health_status")?.ToString() ?? "HEALTHY";
                 var failed = IsTakenOut(host) && (!FailsChecks(host) || (bool?)At(host, "health_status", "failed_outlier_check") == true);
-                rows.Add([address, status, failed ? "FAILED" : "OK", name, sources.Of(At(socket, "address")?.ToString() ?? "")]);
+                rows.Add([address, status, failed ? "FAILED" : "OK", name, sources.Of(place.Address)]);
             }
         }
         return (["ENDPOINT", "STATUS", "OUTLIER CHECK", "CLUSTER", "KNOWN FROM"], Sorted(rows, 3, 0));
@@ -92,7 +94,7 @@ public static class ProxyTables
     {
         var copy = cluster.DeepClone();
         foreach (var host in (At(copy, "host_statuses") as JsonArray ?? []).OfType<JsonObject>())
-            host["known_from"] = sources.Json(At(host, "address", "socket_address", "address")?.ToString() ?? "");
+            host["known_from"] = sources.Json(HostPlace.Of(At(host, "address")).Address);
         return copy;
     }
 

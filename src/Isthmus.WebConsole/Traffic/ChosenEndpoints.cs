@@ -56,7 +56,7 @@ internal sealed class ChosenEndpoints(Func<string, KubeClient> clients)
             // outbound|PORT|SUBSET|HOST
             if (cluster.Name.Split('|') is not ["outbound", _, _, var host] || host.Split('.') is not [var name, var ns, "svc", ..]) continue;
             if (!found.TryGetValue($"{name}.{ns}", out var addresses)) found[$"{name}.{ns}"] = addresses = new(StringComparer.Ordinal);
-            addresses.UnionWith((cluster.HostStatuses ?? []).Select(one => one.Address?.SocketAddress?.Address).OfType<string>());
+            addresses.UnionWith((cluster.HostStatuses ?? []).Select(one => one.Address?.Place).OfType<string>());
         }
         return found.ToDictionary(pair => pair.Key, pair => (IReadOnlyList<string>)[.. pair.Value], StringComparer.Ordinal);
     }
@@ -69,7 +69,14 @@ internal sealed record ClusterLine(string Name, IReadOnlyList<HostLine>? HostSta
 
 internal sealed record HostLine(HostAddress? Address);
 
-internal sealed record HostAddress(SocketLine? SocketAddress);
+internal sealed record HostAddress(SocketLine? SocketAddress, InternalLine? EnvoyInternalAddress = null)
+{
+    /// <summary>The IP address, also at the end of a tunnel; null: it has none.</summary>
+    public string? Place => SocketAddress?.Address
+        ?? (EnvoyInternalAddress?.EndpointId is { } id && id.LastIndexOf(':') is > 0 and var colon ? id[..colon].Trim('[', ']') : null);
+}
+
+internal sealed record InternalLine(string? EndpointId);
 
 internal sealed record SocketLine(string? Address);
 

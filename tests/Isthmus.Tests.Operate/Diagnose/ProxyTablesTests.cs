@@ -27,6 +27,25 @@ public sealed class ProxyTablesTests
         Assert.Equal(["10.0.0.1:80", status, outlierCheck, "c", "-"], Assert.Single(rows));
     }
 
+    [Theory]
+    [InlineData("10.0.0.1:80", "10.0.0.1")]
+    [InlineData("[2001:db8::7]:80", "2001:db8::7")]
+    public void Endpoints_at_the_end_of_tunnels_have_their_address(string id, string address)
+    {
+        var place = $$"""{"envoy_internal_address": {"server_listener_name": "connect_originate", "endpoint_id": "{{id}}"} }""";
+        var clusters = JsonNode.Parse($$"""{"cluster_statuses": [{"name": "c", "host_statuses": [{"address": {{place}} }]}]}""")!;
+        var (_, rows) = ProxyTables.Endpoints(clusters, new EndpointSources(null, DateTimeOffset.UnixEpoch), _ => true);
+        Assert.Equal([$"envoy://connect_originate/{id}", "HEALTHY", "OK", "c", "-"], Assert.Single(rows));
+        Assert.Equal(new(address, "80", "connect_originate"), HostPlace.Of(JsonNode.Parse(place)));
+    }
+
+    [Fact]
+    public void Listeners_within_the_proxy_have_their_name_for_an_address()
+    {
+        var listener = (JsonObject)JsonNode.Parse("""{"name": "main_internal", "internal_listener": {}, "filter_chains": [{}]}""")!;
+        Assert.Equal("envoy://main_internal", Assert.Single(ProxyTables.Listeners([listener]).Rows)[0]);
+    }
+
     /// <summary>While a root replaces another, what matters is that both are trusted.</summary>
     [Fact]
     public void Each_trusted_root_has_a_row()

@@ -28,6 +28,17 @@ public sealed class ResourceWordsTests
         Assert.Equal("~ calls to web.shop:80: all to other.shop:80 instead of all to web.shop", Assert.Single(group.Lines));
     }
 
+    [Fact]
+    public void Endpoints_come_to_be_called_through_tunnels()
+    {
+        static JsonObject Endpoints(string address) => (JsonObject)JsonNode.Parse(
+            $$$"""{"endpoints": [{"lb_endpoints": [{"endpoint": {"address": {{{address}}}}}]}]}""")!;
+        var (before, after) = (Endpoints("""{"socket_address": {"address": "10.0.0.1", "port_value": 80}}"""),
+            Endpoints("""{"envoy_internal_address": {"server_listener_name": "connect_originate", "endpoint_id": "10.0.0.1:80"}}"""));
+        var changes = ResourceWords.Of([new("endpoints", "outbound|80||web.shop.svc.cluster.local", before, after)]);
+        Assert.Equal(["endpoints of web.shop:80: 10.0.0.1:80 by HBONE", "endpoints of web.shop:80: 10.0.0.1:80"], changes.Select(change => change.Text));
+    }
+
     private static JsonObject Routes(string host, string cluster) => (JsonObject)JsonNode.Parse(
         $$$"""{"virtual_hosts": [{"name": "{{{host}}}", "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "{{{cluster}}}"}}]}]}""")!;
 }

@@ -139,9 +139,9 @@ internal sealed class ProxyView
     private static IEnumerable<(string Cluster, string Address, HostCounts? Ejected)> Hosts(JsonNode? clusters) =>
         from cluster in (At(clusters, "cluster_statuses") as JsonArray ?? []).OfType<JsonObject>()
         from host in (At(cluster, "host_statuses") as JsonArray ?? []).OfType<JsonObject>()
-        let socket = At(host, "address", "socket_address")
-        where socket is not null
-        select (Text(cluster["name"]), string.Create(CultureInfo.InvariantCulture, $"{At(socket, "address")}:{At(socket, "port_value")}"),
+        let place = HostPlace.Of(At(host, "address"))
+        where place.Address.Length > 0
+        select (Text(cluster["name"]), $"{place.Address}:{place.Port}",
             ProxyTables.IsTakenOut(host) ? HostCounts.Of(host) : (HostCounts?)null);
 
     private static X509Certificate2Collection Pem(JsonNode base64)

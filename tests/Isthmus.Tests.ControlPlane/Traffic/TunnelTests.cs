@@ -209,6 +209,30 @@ public sealed class TunnelTests
         Assert.Equal(3, Principals(main).Count());
     }
 
+    /// <summary>A tunnel is mutual TLS, and what is in it is plain or the application's own.</summary>
+    [Theory]
+    [InlineData("mtls: {mode: STRICT}")]
+    [InlineData("mtls: {mode: DISABLE}")]
+    [InlineData("selector: {matchLabels: {app: web}}, mtls: {mode: STRICT}, portLevelMtls: {8080: {mode: DISABLE}, 7070: {mode: PERMISSIVE}}")]
+    public void Modes_of_mutual_TLS_make_no_difference_in_tunnels(string policy)
+    {
+        var rig = Rig(TunnelSettings.Default);
+        App(rig, "http", hasMtls: true);
+        var feed = rig.Connect(Web(rig));
+        rig.Push();
+        var before = MeshRig.Listener(feed, "main_internal");
+        rig.Config($$"""
+            apiVersion: security.istio.io/v1
+            kind: PeerAuthentication
+            metadata: {name: web, namespace: shop}
+            spec: { {{policy}} }
+            """);
+        var outside = MeshRig.Listener(feed, "virtualInbound");
+        rig.Push();
+        Assert.NotEqual(outside, MeshRig.Listener(feed, "virtualInbound"));
+        Assert.Equal(before, MeshRig.Listener(feed, "main_internal"));
+    }
+
     [Theory]
     [InlineData(false, true, true)]
     [InlineData(true, false, true)]

@@ -312,7 +312,8 @@ public sealed class Publisher(TimeProvider time)
     }
 
     private static IEnumerable<XdsResource> InboundClusters(InboundScope scope, MeshConfig mesh) =>
-        ClusterGenerator.Inbound(scope, mesh).Concat(scope.Tunnelled.IsEmpty ? [] : [TunnelGenerator.Inner()]).Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster));
+        ClusterGenerator.Inbound(scope, mesh).Concat(scope.Tunnelled.IsEmpty ? [] : [TunnelGenerator.Inner()])
+            .Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster));
 
     /// <summary>Offers a snapshot to the proxies of every view that changed, and to those whose own part may have.</summary>
     private void Offer(IReadOnlyCollection<ProxyFeed> reattached)

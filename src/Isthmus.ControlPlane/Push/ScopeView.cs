@@ -203,7 +203,8 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
 
     private void SetStatic(MeshConfig mesh)
     {
-        var fixedOnes = ClusterGenerator.Static(scope.Kind, mesh).Concat(scope.SendsTunnels ? [TunnelGenerator.Ends(mesh)] : []).Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster));
+        var fixedOnes = ClusterGenerator.Static(scope.Kind, mesh).Concat(scope.SendsTunnels ? [TunnelGenerator.Ends(mesh)] : [])
+            .Select(cluster => EncodedResource.Of(TypeUrls.Cluster, cluster.Name, cluster));
         SetClusters([], fixedOnes);
         SetTunnels(mesh);
     }

@@ -141,7 +141,8 @@ internal static class HostInputs
     public static bool Same(EndpointInputs a, EndpointInputs b) =>
         ReferenceEquals(a.Service, b.Service) && ReferenceEquals(a.Rule, b.Rule) && ReferenceEquals(a.Mesh, b.Mesh)
             && ReferenceEquals(a.Gateways, b.Gateways)
-            ? a.SniPassthrough == b.SniPassthrough && a.PassesDatagrams == b.PassesDatagrams && a.SendsTunnels == b.SendsTunnels && a.From == b.From && a.Endpoints == b.Endpoints
+            ? a.SniPassthrough == b.SniPassthrough && a.PassesDatagrams == b.PassesDatagrams && a.SendsTunnels == b.SendsTunnels
+                && a.From == b.From && a.Endpoints == b.Endpoints
             : a == b;
 }
 

@@ -24,7 +24,8 @@ internal static class Authorizations
             yield return Http(custom.Denied, custom.Matched, custom.Prefix);
             if (custom.Reached is { } reached) yield return ExternalChecks.Http(reached, custom.Prefix);
         }
-        foreach (var made in ByAction(security.Policies, new(mesh, Tcp: false, security.InTunnels))) yield return Http(made.Rules, made.Shadow, ShadowPrefix(made.Action));
+        foreach (var made in ByAction(security.Policies, new(mesh, Tcp: false, security.InTunnels)))
+            yield return Http(made.Rules, made.Shadow, ShadowPrefix(made.Action));
     }
 
     public static IEnumerable<Wire.Envoy.Listeners.Filter> Tcp(WorkloadSecurity security, MeshConfig mesh)
@@ -34,7 +35,8 @@ internal static class Authorizations
             yield return Tcp(custom.Denied, custom.Matched, custom.Prefix);
             if (custom.Reached is { } reached) yield return ExternalChecks.Tcp(reached, custom.Prefix);
         }
-        foreach (var made in ByAction(security.Policies, new(mesh, Tcp: true, security.InTunnels))) yield return Tcp(made.Rules, made.Shadow, ShadowPrefix(made.Action));
+        foreach (var made in ByAction(security.Policies, new(mesh, Tcp: true, security.InTunnels)))
+            yield return Tcp(made.Rules, made.Shadow, ShadowPrefix(made.Action));
     }
 
     private static HttpFilter Http(RBAC? rules, RBAC? shadow, string prefix) => new()
@@ -166,7 +168,8 @@ internal static class Authorizations
         RuleKeys.RequestPrincipal => TokenClaims.Identity(pattern, place.Mesh.Software),
         RuleKeys.Audiences => MetadataRules.Caller(TokenClaims.Match(["aud"], Text(pattern)), place.Mesh.Software),
         RuleKeys.Presenter => MetadataRules.Caller(TokenClaims.Match(["azp"], Text(pattern)), place.Mesh.Software),
-        _ when key.StartsWith(RuleKeys.Claims, StringComparison.Ordinal) => MetadataRules.Caller(TokenClaims.Match(Indexes(key), Text(pattern)), place.Mesh.Software),
+        _ when key.StartsWith(RuleKeys.Claims, StringComparison.Ordinal) =>
+            MetadataRules.Caller(TokenClaims.Match(Indexes(key), Text(pattern)), place.Mesh.Software),
         _ => new() { Header = Header(Indexes(key)[0], pattern) },
     };
 

@@ -84,13 +84,13 @@ public static class TunnelGenerator
     /// <summary>Leads from the ends of tunnels to the chains of the workload's ports.</summary>
     public static Cluster Inner()
     {
+        var listener = new LbEndpoint { Endpoint = new() { Address = Within(ResourceNames.MainInternal) } };
         var cluster = new Cluster
         {
             Name = ResourceNames.MainInternal, Type = DiscoveryType.Static, TransportSocket = Internal(TlsContexts.Raw),
             LoadAssignment = new()
             {
-                ClusterName = ResourceNames.MainInternal,
-                Endpoints = { new LocalityLbEndpoints { LbEndpoints = { new LbEndpoint { Endpoint = new() { Address = Within(ResourceNames.MainInternal) } } } } },
+                ClusterName = ResourceNames.MainInternal, Endpoints = { new LocalityLbEndpoints { LbEndpoints = { listener } } },
             },
         };
         ClusterPolicy.SetLimits(cluster, null);

@@ -46,18 +46,6 @@ public sealed class PodInjectorTests
             names.Take(9));
     }
 
-    [Theory]
-    [InlineData("{proxyMetadata: {ISTIO_META_ENABLE_HBONE: 'true'} }", "", "http")]
-    [InlineData("{proxyMetadata: {ISTIO_META_ENABLE_HBONE: '1'} }", "", "http")]
-    [InlineData("{proxyMetadata: {ISTIO_META_ENABLE_HBONE: 'true'} }", "networking.istio.io/tunnel: none", "none")]
-    [InlineData("{proxyMetadata: {ISTIO_META_ENABLE_HBONE: 'false'} }", "", null)]
-    [InlineData("{}", "", null)]
-    public void A_Pod_whose_proxy_accepts_HBONE_has_the_label_for_it(string config, string labels, string? label)
-    {
-        var pod = PodInjector.Inject(Pod($"proxy.istio.io/config: \"{config}\"", labels, ""), "trade", Values, InjectionPath.Parse("/inject"), NativeSidecars.Off);
-        Assert.Equal(label, Label(pod!, "networking.istio.io/tunnel"));
-    }
-
     /// <summary>The agents of Istio 1.24 to 1.31 refuse flags that they do not know.</summary>
     [Theory]
     [InlineData("docker.io/istio/proxyv2:1.24.0", "NET_ADMIN,NET_RAW", false)]

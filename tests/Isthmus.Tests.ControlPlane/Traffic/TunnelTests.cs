@@ -199,7 +199,8 @@ public sealed class TunnelTests
                 + (chain.FilterChainMatch.ApplicationProtocols.Count > 0 ? $" {string.Join(',', chain.FilterChainMatch.ApplicationProtocols)}" : "")));
         Assert.All(main.FilterChains, chain =>
         {
-            Assert.Equal(("10.244.0.1", 32u), (chain.FilterChainMatch.PrefixRanges.Single().AddressPrefix, chain.FilterChainMatch.PrefixRanges.Single().PrefixLen));
+            var range = chain.FilterChainMatch.PrefixRanges.Single();
+            Assert.Equal(("10.244.0.1", 32u), (range.AddressPrefix, range.PrefixLen));
             Assert.Null(chain.TransportSocket);
         });
         Assert.All(Principals(main).ToList(), principal => Assert.Equal(("io.istio.peer_principal", "spiffe://cluster.local/ns/shop/sa/client"),

@@ -98,7 +98,8 @@ internal sealed class EnvoyProcess : IDisposable
         _process.Dispose();
     }
 
-    private static string[] Namespaces(EnvoyProcess? beside) => (beside?._process.Id.ToString(CultureInfo.InvariantCulture), Environment.IsPrivilegedProcess) switch
+    private static string[] Namespaces(EnvoyProcess? beside) =>
+        (beside?._process.Id.ToString(CultureInfo.InvariantCulture), Environment.IsPrivilegedProcess) switch
     {
         (null, true) => ["--net", "--fork", "--kill-child"],
         (null, false) => ["--user", "--map-root-user", "--net", "--fork", "--kill-child"],

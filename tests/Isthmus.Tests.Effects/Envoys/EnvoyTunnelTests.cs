@@ -23,7 +23,8 @@ public sealed class EnvoyTunnelTests
             await using var discovery = await DiscoveryForEnvoys.StartAsync(mesh, socket);
             using var server = new EnvoyProcess(Node("web-1", "10.244.0.1", ("ENABLE_HBONE", "true")), socket, folder, $"[{Application}]");
             await Eventually.TrueAsync(() => server.HasEnded || discovery.Feeds.Count == 1);
-            using var client = new EnvoyProcess(Node("client-1", "10.244.0.7"), socket, folder, $"[{Caller("web", web)}, {Caller("raw", raw)}]", beside: server);
+            var callers = $"[{Caller("web", web)}, {Caller("raw", raw)}]";
+            using var client = new EnvoyProcess(Node("client-1", "10.244.0.7"), socket, folder, callers, beside: server);
             var followed = new FollowedMesh(discovery, server, client);
             await followed.BeginAsync();
             await AnswerAsync(web, HttpStatusCode.OK, server, client);
@@ -110,7 +111,8 @@ public sealed class EnvoyTunnelTests
 
     /// <summary>What the server's sidecar is for: it answers at two ports.</summary>
     private static string Application => string.Join(", ", ((int[])[8080, 9090]).Select(port => """
-        {"name": "PORT", "address": {"socket_address": {"address": "10.244.0.1", "port_value": PORT}}, "filter_chains": [{"filters": [{"name": "hcm", "typed_config": {
+        {"name": "PORT", "address": {"socket_address": {"address": "10.244.0.1", "port_value": PORT}},
+         "filter_chains": [{"filters": [{"name": "hcm", "typed_config": {
           "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", "stat_prefix": "application",
           "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "direct_response": {"status": 200}}]}]},
           "http_filters": [{"name": "router", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}]}}]}]}

@@ -31,7 +31,7 @@ public sealed class CaptureInNamespaceTests
         var pod = await PodAsync(node);
         var other = await node.PodAsync("10.244.0.6");
         other.ServeTcp(9000, "other");
-        foreach (var (port, name) in new[] { (15001, "outbound"), (15006, "inbound"), (15020, "agent"), (8080, "app") }) pod.ServeTcp(port, name);
+        foreach (var (port, name) in new[] { (15001, "outbound"), (15006, "inbound"), (15008, "tunnel"), (15020, "agent"), (8080, "app") }) pod.ServeTcp(port, name);
         if (besideLegacyRules) await LoadLegacyAsync(node.Self, pod);
         await LoadAsync(pod);
 
@@ -41,9 +41,11 @@ public sealed class CaptureInNamespaceTests
         Assert.Equal("app 127.0.0.1", await pod.AskAsync("127.0.0.1", 8080));
         Assert.Equal("inbound 10.244.0.6", await other.AskAsync("10.244.0.5", 8080));
         Assert.Equal("agent 10.244.0.6", await other.AskAsync("10.244.0.5", 15020));
+        Assert.Equal("tunnel 10.244.0.6", await other.AskAsync("10.244.0.5", 15008));
         Assert.Equal("other", await AskMarkedAsync(pod, "10.244.0.6", 9000, null));
         Assert.Equal("inbound", await AskMarkedAsync(pod, "10.244.0.5", 8080, null));
         Assert.Equal("app", await AskMarkedAsync(pod, "10.244.0.5", 8080, "127.0.0.6"));
+        Assert.Equal("tunnel", await AskMarkedAsync(pod, "10.244.0.5", 15008, null));
     }
 
     [Theory]

@@ -12,22 +12,26 @@ namespace Isthmus.Tests.Effects.Envoys;
 public sealed class EnvoyTunnelTests
 {
     [Fact]
-    public async Task An_Envoy_calls_another_through_a_tunnel_whose_rules_know_the_caller()
+    public async Task Envoys_call_another_through_tunnels_whose_rules_know_the_caller()
     {
         _ = EnvoyProcess.Program;
         var folder = Directory.CreateTempSubdirectory("envoy").FullName;
         try
         {
-            var (socket, web, raw) = (Path.Combine(folder, "discovery"), Path.Combine(folder, "web"), Path.Combine(folder, "raw"));
+            string Socket(string name) => Path.Combine(folder, name);
+            var (socket, web, raw, door) = (Socket("discovery"), Socket("web"), Socket("raw"), Socket("door"));
             var mesh = Mesh();
             await using var discovery = await DiscoveryForEnvoys.StartAsync(mesh, socket);
             using var server = new EnvoyProcess(Node("web-1", "10.244.0.1", ("ENABLE_HBONE", "true")), socket, folder, $"[{Application}]");
             await Eventually.TrueAsync(() => server.HasEnded || discovery.Feeds.Count == 1);
             var callers = $"[{Caller("web", web)}, {Caller("raw", raw)}]";
             using var client = new EnvoyProcess(Node("client-1", "10.244.0.7"), socket, folder, callers, beside: server);
-            var followed = new FollowedMesh(discovery, server, client);
+            using var gateway = new EnvoyProcess(EnvoyTakesTests.Node("router", "door-0", "10.244.0.99"), socket, folder, $"[{Caller("web", door)}]",
+                beside: server);
+            var followed = new FollowedMesh(discovery, server, client, gateway);
             await followed.BeginAsync();
             await AnswerAsync(web, HttpStatusCode.OK, server, client);
+            await AnswerAsync(door, HttpStatusCode.OK, server, gateway);
             await followed.ChangeAsync("another caller is allowed", rig => rig.Config(Policy("other")));
             await AnswerAsync(web, HttpStatusCode.Forbidden, server, client);
             // Of TCP, the connection ends. Policies are for new ones, so there must have been none before.
@@ -41,7 +45,8 @@ public sealed class EnvoyTunnelTests
             await AnswerAsync(web, HttpStatusCode.ServiceUnavailable, server, client); // The application does not speak TLS.
             await followed.FoundNothingAsync();
             Assert.Matches("connect_terminate.downstream_rq_2xx: [1-9]", await server.AskAsync("/stats?filter=connect_terminate.downstream_rq_2xx"));
-            Assert.Matches("connect_originate.upstream_cx_total: [1-9]", await client.AskAsync("/stats?filter=cluster.connect_originate.upstream_cx_total"));
+            foreach (var caller in (EnvoyProcess[])[client, gateway])
+                Assert.Matches("connect_originate.upstream_cx_total: [1-9]", await caller.AskAsync("/stats?filter=cluster.connect_originate.upstream_cx_total"));
         }
         finally
         {
@@ -64,6 +69,18 @@ public sealed class EnvoyTunnelTests
         }
         rig.Pod("c1", "web", "web-1", "10.244.0.1", labels: new() { ["networking.istio.io/tunnel"] = "http" });
         rig.Pod("c1", "client", "client-1", "10.244.0.7");
+        rig.GatewayPod("c1", "door");
+        rig.Config("""
+            apiVersion: networking.istio.io/v1
+            kind: Gateway
+            metadata: {name: door, namespace: shop}
+            spec: {selector: {app: door}, servers: [{port: {number: 8085, name: http, protocol: HTTP}, hosts: ['*']}]}
+            ---
+            apiVersion: networking.istio.io/v1
+            kind: VirtualService
+            metadata: {name: door, namespace: shop}
+            spec: {hosts: ['*'], gateways: [door], http: [{route: [{destination: {host: web}}]}]}
+            """);
         rig.Push();
         return rig;
     }

@@ -45,8 +45,8 @@ public sealed class EnvoyTunnelTests
             await AnswerAsync(web, HttpStatusCode.ServiceUnavailable, server, client); // The application does not speak TLS.
             await followed.FoundNothingAsync();
             Assert.Matches("connect_terminate.downstream_rq_2xx: [1-9]", await server.AskAsync("/stats?filter=connect_terminate.downstream_rq_2xx"));
-            foreach (var caller in (EnvoyProcess[])[client, gateway])
-                Assert.Matches("connect_originate.upstream_cx_total: [1-9]", await caller.AskAsync("/stats?filter=cluster.connect_originate.upstream_cx_total"));
+            const string Opened = "cluster.connect_originate.upstream_cx_total";
+            foreach (var caller in (EnvoyProcess[])[client, gateway]) Assert.Matches($"{Opened}: [1-9]", await caller.AskAsync($"/stats?filter={Opened}"));
         }
         finally
         {

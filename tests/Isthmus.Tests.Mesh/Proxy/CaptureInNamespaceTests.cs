@@ -31,7 +31,8 @@ public sealed class CaptureInNamespaceTests
         var pod = await PodAsync(node);
         var other = await node.PodAsync("10.244.0.6");
         other.ServeTcp(9000, "other");
-        foreach (var (port, name) in new[] { (15001, "outbound"), (15006, "inbound"), (15008, "tunnel"), (15020, "agent"), (8080, "app") }) pod.ServeTcp(port, name);
+        foreach (var (port, name) in new[] { (15001, "outbound"), (15006, "inbound"), (15008, "tunnel"), (15020, "agent"), (8080, "app") })
+            pod.ServeTcp(port, name);
         if (besideLegacyRules) await LoadLegacyAsync(node.Self, pod);
         await LoadAsync(pod);
 

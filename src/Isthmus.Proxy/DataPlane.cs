@@ -27,6 +27,7 @@ internal sealed partial class DataPlane : IDisposable
     private readonly ListenerSockets _sockets;
     private readonly UdpListeners _udp;
     private readonly ConnectionHandler _handler;
+    private readonly InternalListeners _internals;
     private readonly UpstreamConnector _connector;
     private readonly BackgroundTasks _background;
     private readonly Tracers _tracers;
@@ -52,7 +53,8 @@ internal sealed partial class DataPlane : IDisposable
         Report = new Report(_accessLogs, MeshMetrics, new(ports.Time, settings.LossTime));
         var silence = new SilenceWatch(ports.Time);
         _watch.Each(silence.Look);
-        _connector = new UpstreamConnector(new Dialer(ports.Sockets, silence, ports.Time), secrets, _background, ports.Time);
+        _internals = new InternalListeners(Connections, TakeInternalAsync, ports.Time);
+        _connector = new UpstreamConnector(new Dialer(ports.Sockets, silence, ports.Time), _internals, secrets, _background, ports.Time);
         var upstreams = new HttpUpstreams(_connector, _background, ports.Time, ports.Random);
         var exchange = new OwnExchange(upstreams, ports.Time);
         var health = new HealthChecks(new(exchange, _connector, ports), _background, logs.CreateLogger<HealthChecks>());
@@ -76,6 +78,7 @@ internal sealed partial class DataPlane : IDisposable
         State.Published += snapshot =>
         {
             _handler.Publish(snapshot);
+            _internals.Publish(snapshot);
             // Before new listeners accept: a connection whose listener is not known counts as one of a removed listener.
             Connections.Publish(snapshot);
             _sockets.Apply(snapshot);
@@ -201,10 +204,13 @@ internal sealed partial class DataPlane : IDisposable
         _accessLogs.Dispose();
     }
 
+    // Its clusters begin only after the whole plane is built.
+    private Task TakeInternalAsync(Downstream connection, CancellationToken stop) => _handler.HandleAsync(connection, stop);
+
     private Task HandleAsync(Downstream connection, CancellationToken stop)
     {
         if (!Connections.IsOverfull) return _handler.HandleAsync(connection, stop);
-        Interlocked.Increment(ref Report.Downstream.Of(connection.Listener.Address).Refused);
+        Interlocked.Increment(ref Report.Downstream.Of(connection.Listener.Place).Refused);
         connection.Transport.Abort();
         return Task.CompletedTask;
     }

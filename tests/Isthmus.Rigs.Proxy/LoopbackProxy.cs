@@ -4,6 +4,7 @@ using System.Text;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Isthmus.Proxy;
+using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
@@ -77,6 +78,13 @@ internal sealed class LoopbackProxy : IDisposable
     {
         await Eventually.TrueAsync(() => LogText.Contains('\n', StringComparison.Ordinal));
         return LogText;
+    }
+
+    /// <param name="listeners">LDS resources as JSON.</param>
+    internal void Listeners(params string[] listeners)
+    {
+        Apply(TypeUrls.Listener, [.. listeners.Select(one => WireTypes.Strict.Parse<Listener>(one))], m => ((Listener)m).Name);
+        Assert.Empty(Plane.ListenerFailures);
     }
 
     internal void Clusters(params Cluster[] clusters) => Apply(TypeUrls.Cluster, clusters, m => ((Cluster)m).Name);
@@ -213,6 +221,13 @@ internal sealed class LoopbackProxy : IDisposable
 
         public override void SetLength(long value) => throw new NotSupportedException();
     }
+}
+
+/// <summary>A proxy without any internal listener.</summary>
+internal sealed class NoInternals : IInternalListeners
+{
+    public ValueTask<SocketTransport> ConnectAsync(InternalEndPoint to, TakenAlong along, TimeSpan patience) =>
+        throw new TransportException(TransportFailure.Unreachable, $"no internal listener is named {to.Listener}");
 }
 
 /// <summary>A proxy without any certificate.</summary>

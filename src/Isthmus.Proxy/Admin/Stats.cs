@@ -163,7 +163,7 @@ internal static class ListenerStats
     ];
 
     /// <summary>The address of a listener as statistics have it, for example <c>0.0.0.0_15006</c>.</summary>
-    public static string NameOf(IPEndPoint address) => address.ToString().Replace(':', '_');
+    public static string NameOf(EndPoint address) => address.ToString()!.Replace(':', '_');
 }
 
 /// <summary>The statistics of one connection manager.</summary>

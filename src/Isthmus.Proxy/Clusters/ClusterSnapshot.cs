@@ -89,6 +89,15 @@ internal sealed record ClusterSnapshot(
     /// <summary>Connections to some hosts say whose connection they carry.</summary>
     public bool TellsClients { get; } = SocketMatches.Select(match => match.Steps).Append(Steps).Any(steps => steps.TellsClients);
 
+    /// <summary>Connections to internal listeners take along what filters said of their caller.</summary>
+    public bool PassesCallers { get; } = SocketMatches.Select(match => match.Steps).Append(Steps).Any(steps => steps.Internal is not null);
+
+    /// <summary>The port of all original destinations in place of their own; 0: none.</summary>
+    public int PortOverride { get; init; }
+
+    /// <summary>Original destinations give way to the waypoint that a <see cref="TunnelTarget"/> names.</summary>
+    public bool AsksWaypoints { get; init; }
+
     /// <summary>TCP connections may exchange metadata with the host before their first byte.</summary>
     public bool ExchangesMetadata { get; init; }
 

@@ -11,7 +11,11 @@ namespace Isthmus.Proxy.Clusters;
 /// <param name="Alpn">The protocols to offer over TLS; null: those of the cluster.</param>
 /// <param name="Exchanges">The caller speaks <c>istio-peer-exchange</c>; otherwise it is not offered.</param>
 /// <param name="Carried">The connection that it carries, for hosts that are told; null for none.</param>
-internal readonly record struct ConnectPurpose(string Authority, IReadOnlyList<string>? Alpn, bool Exchanges, ProxiedConnection? Carried);
+internal readonly record struct ConnectPurpose(string Authority, IReadOnlyList<string>? Alpn, bool Exchanges, ProxiedConnection? Carried)
+{
+    /// <summary>What filters said of the caller, for internal listeners.</summary>
+    public FilterState Passed { get => field ?? FilterState.Empty; init; }
+}
 
 /// <summary>What the steps of a connection use.</summary>
 internal sealed record ConnectParts(ISecretSource Secrets, TimeProvider Time);
@@ -63,6 +67,9 @@ internal sealed record ConnectSteps(ValueList<ConnectStep> All)
 
     /// <summary>What is dialed in place of hosts; null: the hosts are.</summary>
     public ForwardProxyStep? ForwardProxy { get; } = All.OfType<ForwardProxyStep>().FirstOrDefault();
+
+    /// <summary>What internal listeners get; null: nothing.</summary>
+    public InternalStep? Internal { get; } = All.OfType<InternalStep>().FirstOrDefault();
 
     /// <summary>The host is told whose connection it gets.</summary>
     public bool TellsClients { get; } = All.OfType<ProxyHeaderStep>().Any();

@@ -21,7 +21,7 @@ internal sealed record Workload(string Name, string Namespace, string CanonicalN
 internal enum EndpointHealth { Healthy, Unhealthy, Draining }
 
 /// <summary>One address that traffic may be sent to, as the control plane describes it.</summary>
-/// <param name="Address">An IP end point or a Unix socket.</param>
+/// <param name="Address">An IP end point, a Unix socket or an internal listener.</param>
 /// <param name="TransportMatch">Labels that choose the transport socket (<c>envoy.transport_socket_match</c>).</param>
 /// <param name="IsGateway">It represents workloads of another network: its failures are those of the path, not of a workload.</param>
 internal sealed record Endpoint(
@@ -37,6 +37,9 @@ internal sealed record Endpoint(
 
     /// <summary>The forward proxy in front of it, where it names one.</summary>
     public EndPoint? ForwardProxy { get; init; }
+
+    /// <summary>Where connections to it go on, if it is behind an internal listener; null: unknown.</summary>
+    public TunnelTarget? Target { get; init; }
 
     /// <summary>The end of a tunnel to it, as CONNECT has it.</summary>
     public string TunnelEnd => Hostname.Length > 0 && Address is IPEndPoint point ? $"{Hostname}:{point.Port}" : AddressText;
@@ -76,7 +79,4 @@ internal sealed record LocalityEndpoints(string Region, string Zone, string Subz
 internal sealed record LoadAssignment(string Cluster, ValueList<LocalityEndpoints> Localities)
 {
     public static readonly LoadAssignment Empty = new("", []);
-
-    /// <summary>What was left out, and why.</summary>
-    public ValueList<string> Notes { get; init; } = [];
 }

@@ -9,7 +9,8 @@ namespace Isthmus.Proxy.Clusters;
 
 /// <summary>Opens transports to the hosts of clusters, by the steps that the endpoint asks for, and updates the counters of
 /// host and cluster.</summary>
-internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, BackgroundTasks background, TimeProvider time)
+internal sealed class UpstreamConnector(
+    Dialer dialer, IInternalListeners listeners, ISecretSource secrets, BackgroundTasks background, TimeProvider time)
 {
     private readonly ConnectParts _parts = new(secrets, time);
 
@@ -83,8 +84,11 @@ internal sealed class UpstreamConnector(Dialer dialer, ISecretSource secrets, Ba
     {
         var config = cluster.Config;
         var forward = steps.ForwardProxy?.Of(endpoint);
-        var socket = forward is not null || endpoint.MoreAddresses.IsEmpty
-            ? await dialer.ConnectAsync(forward ?? endpoint.Address, config.BindAddress, patience, config.Keepalive).ConfigureAwait(false)
+        var address = forward ?? endpoint.Address;
+        var socket = address is InternalEndPoint inside
+            ? await listeners.ConnectAsync(inside, steps.Internal?.For(endpoint, purpose) ?? new(null, FilterState.Empty), patience).ConfigureAwait(false)
+            : forward is not null || endpoint.MoreAddresses.IsEmpty
+            ? await dialer.ConnectAsync(address, config.BindAddress, patience, config.Keepalive).ConfigureAwait(false)
             : await dialer.RaceAsync([endpoint.Address, .. endpoint.MoreAddresses], config.BindAddress, patience, config.Keepalive).ConfigureAwait(false);
         try
         {

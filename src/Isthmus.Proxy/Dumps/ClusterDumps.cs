@@ -1,4 +1,3 @@
-using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
 using Isthmus.Proxy.Clusters;
@@ -76,7 +75,7 @@ internal static class ClusterDumps
         };
         return new()
         {
-            ["address"] = Address(host.Address),
+            ["address"] = DumpJson.Address(host.Address),
             ["stats"] = DumpJson.List(Stats(host).Select(s => new JsonObject
             {
                 ["type"] = s.Name.EndsWith("_active", StringComparison.Ordinal) ? "GAUGE" : "COUNTER",
@@ -88,10 +87,6 @@ internal static class ClusterDumps
             ["locality"] = new JsonObject { ["region"] = locality?.Region ?? "", ["zone"] = locality?.Zone ?? "", ["sub_zone"] = locality?.Subzone ?? "" },
         };
     }
-
-    private static JsonObject Address(EndPoint address) => address is IPEndPoint ip
-        ? new() { ["socket_address"] = new JsonObject { ["address"] = ip.Address.ToString(), ["port_value"] = ip.Port } }
-        : new() { ["pipe"] = new JsonObject { ["path"] = address.ToString() } };
 
     private static IEnumerable<(string Name, long Value)> Stats(Host host) =>
     [

@@ -72,11 +72,7 @@ internal static class ConfigDumps
     {
         ["@type"] = $"{Prefix}EndpointsConfigDump",
         ["dynamic_endpoint_configs"] = DumpJson.List(books.Assignments.OrderBy(a => a.Key, StringComparer.Ordinal).Select(a =>
-        {
-            var json = State(a.Value, TypeUrls.Endpoints, "endpoint_config", a.Key, ClusterLoadAssignment.Parser.ParseFrom(a.Value.Bytes));
-            AddNotes(json, a.Value.Active?.Notes ?? []);
-            return json;
-        })),
+            State(a.Value, TypeUrls.Endpoints, "endpoint_config", a.Key, ClusterLoadAssignment.Parser.ParseFrom(a.Value.Bytes)))),
     };
 
     private static JsonObject Listeners(DataPlane plane, ResourceBooks books)

@@ -1,7 +1,9 @@
+using System.Net;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
 using Google.Protobuf;
+using Isthmus.Proxy.Transports;
 using Isthmus.Wire;
 
 namespace Isthmus.Proxy.Dumps;
@@ -23,6 +25,17 @@ internal static class DumpJson
             return new JsonObject { ["@type"] = typeUrl, ["name"] = name, ["isthmus_note"] = $"not shown: {e.Message}" };
         }
     }
+
+    /// <summary>An address as Envoy's messages have it.</summary>
+    public static JsonObject Address(EndPoint address) => address switch
+    {
+        IPEndPoint ip => new() { ["socket_address"] = new JsonObject { ["address"] = ip.Address.ToString(), ["port_value"] = ip.Port } },
+        InternalEndPoint inside => new()
+        {
+            ["envoy_internal_address"] = new JsonObject { ["server_listener_name"] = inside.Listener, ["endpoint_id"] = inside.Id },
+        },
+        _ => new() { ["pipe"] = new JsonObject { ["path"] = address.ToString() } },
+    };
 
     public static JsonArray List(IEnumerable<JsonNode> items)
     {

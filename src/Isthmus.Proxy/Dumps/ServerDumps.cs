@@ -48,17 +48,14 @@ internal static class ServerDumps
 internal static class ListenerDumps
 {
     public static string Text(DataPlane plane) => string.Concat(Sorted(plane).Select(l =>
-        $"{l.Name}::{l.Address}{(plane.ListenerFailures.TryGetValue(l.Name, out var failure) ? $"::not opened: {failure}" : "")}\n"));
+        $"{l.Name}::{l.Place}{(plane.ListenerFailures.TryGetValue(l.Name, out var failure) ? $"::not opened: {failure}" : "")}\n"));
 
     public static string Json(DataPlane plane) => DumpJson.Text(new JsonObject
     {
         ["listener_statuses"] = DumpJson.List(Sorted(plane).Select(l => new JsonObject
         {
             ["name"] = l.Name,
-            ["local_address"] = new JsonObject
-            {
-                ["socket_address"] = new JsonObject { ["address"] = l.Address.Address.ToString(), ["port_value"] = l.Address.Port }
-            },
+            ["local_address"] = DumpJson.Address(l.Place),
         })),
     });
 

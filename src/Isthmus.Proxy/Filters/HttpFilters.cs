@@ -43,6 +43,7 @@ internal sealed class HttpFilters(string stats, IReadOnlyList<HttpFilter> all, L
         HttpFilterKind.Setting<Wire.Envoy.HttpFilters.DynamicForwardProxy.FilterConfig>("envoy.filters.http.dynamic_forward_proxy"),
         SessionFilter.Kind,
         HeaderMutationFilter.Kind,
+        SetStateFilter.Kind,
         LoopFilter.Kind,
         HttpFilterKind.Setting<GrpcWeb>("envoy.filters.http.grpc_web", (_, into) => into.Notes.Add($"http filter '{into.Name}' is ignored")),
     ];

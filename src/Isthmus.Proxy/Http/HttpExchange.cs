@@ -121,6 +121,7 @@ internal sealed partial class HttpExchange(
         _record.DownstreamRemote = connection.Source;
         _record.DownstreamPeer = connection.Peer;
         _record.ServerName = connection.Facts.ServerName;
+        _record.State = connection.State;
         _record.ChainName = connection.Chain?.Name ?? "";
         _response.Clear();
     }

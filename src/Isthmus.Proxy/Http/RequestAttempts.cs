@@ -136,6 +136,8 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
 
     ProxiedConnection? IQueueing.Carried => new(connection.Source, connection.Destination);
 
+    FilterState IQueueing.Passed => Record.State.Shared;
+
     void IQueueing.OnQueued(QueuedRequest place)
     {
         lock (_guard)
@@ -162,7 +164,7 @@ internal sealed class RequestAttempts(HttpParts parts, Downstream connection, Do
             {
                 var picked = cluster.Names is { } names ? await names.PickAsync(stream.Request.Authority, parts.Ports, tried).ConfigureAwait(false)
                     : (!goesElsewhere || wish.IsOnly) && !wish.IsFree(cluster, out var wanted) ? wanted
-                    : cluster.Pick(tried, hash, connection.Destination, act.Retry?.LeaveAfter ?? 0);
+                    : cluster.Pick(tried, hash, connection.DestinationIn(cluster.Config), act.Retry?.LeaveAfter ?? 0);
                 if (picked is not { } host)
                 {
                     if (attempt == 1) cluster.Counters.FoundNoHost();

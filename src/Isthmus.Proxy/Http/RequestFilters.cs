@@ -49,7 +49,7 @@ internal sealed class RequestFilters(
 
     public override PolicyFacts Facts => (More.Facts ??= new(
         Head, Scheme, connection.Peer, connection.Source, RequestPreparation.RemoteAddress(Head.Headers, connection, _action!.Client),
-        connection.Destination, connection.Facts.ServerName) { DirectSource = connection.DirectSource }) with { Metadata = Metadata };
+        connection.Destination, connection.Facts.ServerName) { DirectSource = connection.DirectSource }) with { Metadata = Metadata, State = record.State };
 
     public override RequestMetadata? Metadata
     {

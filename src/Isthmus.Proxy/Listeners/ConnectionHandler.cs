@@ -32,7 +32,7 @@ internal sealed partial class ConnectionHandler(
     public void Publish(ProxySnapshot snapshot)
     {
         _index = new(snapshot);
-        report.Downstream.Keep(snapshot.Listeners.Values.Where(listener => listener.Udp is null).Select(listener => listener.Address));
+        report.Downstream.Keep(snapshot.Listeners.Values.Where(listener => listener.Udp is null).Select(listener => listener.Place));
     }
 
     public async Task HandleAsync(Downstream connection, CancellationToken stop)
@@ -58,7 +58,11 @@ internal sealed partial class ConnectionHandler(
             if (chain.Tls is not null && !await TakeTlsOffAsync(connection, chain.Tls, start).ConfigureAwait(false)) return;
             if (!await AdmitAsync(connection, chain, start).ConfigureAwait(false)) return;
             if (chain.Action is TcpAction action) await actions.Tcp.RunAsync(connection, action, start).ConfigureAwait(false);
-            else await actions.Http.RunAsync(connection, (HttpAction)chain.Action).ConfigureAwait(false);
+            else
+            {
+                connection.Opened?.Invoke(null);
+                await actions.Http.RunAsync(connection, (HttpAction)chain.Action).ConfigureAwait(false);
+            }
         }
         catch (TransportException e)
         {
@@ -77,6 +81,7 @@ internal sealed partial class ConnectionHandler(
         finally
         {
             connection.Transport.Abort();
+            connection.Opened?.Invoke("the internal listener has closed the connection");
             report.Closed(connection);
         }
     }
@@ -160,6 +165,7 @@ internal sealed partial class ConnectionHandler(
             DownstreamPeer = connection.Peer,
             ServerName = connection.Facts.ServerName ?? "",
             ChainName = connection.Chain?.Name ?? "",
+            State = connection.State,
         };
         report.Connection(connection, record, connection.Listener.AccessLogs);
     }

@@ -3,15 +3,17 @@ using System.Runtime.Versioning;
 
 namespace Isthmus.Proxy.Loops;
 
-/// <summary>The calls of the C library that event loops use: epoll(7), recv(2), send(2), connect(2), splice(2).</summary>
+/// <summary>The calls of the C library that event loops use: epoll(7), recv(2), send(2), connect(2), socketpair(2),
+/// splice(2).</summary>
 [SupportedOSPlatform("linux")]
 internal static unsafe partial class Epoll
 {
     internal const uint In = 0x1, Out = 0x4, Error = 0x8, HangUp = 0x10, PeerEnded = 0x2000, Exclusive = 1u << 28, EdgeTriggered = 1u << 31;
-    internal const int Interrupted = 4, Again = 11, InProgress = 115;
+    internal const int Interrupted = 4, Again = 11, WasReset = 104, InProgress = 115;
 
     private const int SetStatusFlags = 4, SetPipeSize = 1031;
     private const short PollIn = 1;
+    private const int UnixDomain = 1, Stream = 1;
     private const uint MovePages = 1, SpliceNonBlocking = 2;
     private const int Add = 1, CloseOnExec = 0x80000, NonBlocking = 0x800, NoSignal = 0x4000, DontWait = 0x40;
 
@@ -87,6 +89,13 @@ internal static unsafe partial class Epoll
         fixed (byte* start = into) return getsockname(socket, start, &length) < 0 ? -1 : (int)length;
     }
 
+    /// <summary>Two stream sockets of this process that are connected to one another, or -1 twice: socketpair(2).</summary>
+    internal static (int One, int Other) CreatePair()
+    {
+        var ends = stackalloc int[2];
+        return socketpair(UnixDomain, Stream | CloseOnExec | NonBlocking, 0, ends) < 0 ? (-1, -1) : (ends[0], ends[1]);
+    }
+
     /// <summary>A pipe of at least that size if the kernel grants it: the ends to read and to write, or -1 twice.</summary>
     internal static (int Reader, int Writer) CreatePipe(int capacity)
     {
@@ -122,6 +131,8 @@ internal static unsafe partial class Epoll
     internal static void Close(int descriptor) => _ = close(descriptor);
 
     [LibraryImport("libc", SetLastError = true)] private static partial int pipe2(int* ends, int flags);
+
+    [LibraryImport("libc", SetLastError = true)] private static partial int socketpair(int domain, int type, int protocol, int* ends);
 
     [LibraryImport("libc")] private static partial int fcntl(int descriptor, int command, int value);
 

@@ -24,6 +24,8 @@ internal sealed class LoopSocket
     private bool _isNonBlocking;    // as far as splice(2) is concerned; other calls need no such setting
     private volatile bool _mayHaveEnded;
     private Action? _onEnd;
+    private LoopSocket? _partner;
+    private volatile bool _wasCut;    // by a reset of the partner
 
     /// <summary>A connection.</summary>
     internal LoopSocket(Socket socket, EventLoop loop) : this(socket, loop, Epoll.In | Epoll.Out | Epoll.PeerEnded)
@@ -43,6 +45,27 @@ internal sealed class LoopSocket
     }
 
     internal EventLoop Loop => _loop;
+
+    /// <summary>Two sockets of this process that are connected to one another.</summary>
+    /// <exception cref="SocketException">There are no descriptors left.</exception>
+    internal static ((Socket Socket, LoopSocket Loop) One, (Socket Socket, LoopSocket Loop) Other) Pair(EventLoop loop)
+    {
+        var (one, other) = Epoll.CreatePair();
+        if (one < 0) throw Errno.Failure(Marshal.GetLastPInvokeError());
+        var (first, second) = (new Socket(new SafeSocketHandle(one, ownsHandle: true)), new Socket(new SafeSocketHandle(other, ownsHandle: true)));
+        try
+        {
+            var (near, far) = (new LoopSocket(first, loop) { _isNonBlocking = true }, new LoopSocket(second, loop) { _isNonBlocking = true });
+            (near._partner, far._partner) = (far, near);
+            return ((first, near), (second, far));
+        }
+        catch (SocketException)
+        {
+            first.Dispose();
+            second.Dispose();
+            throw;
+        }
+    }
 
     /// <summary>Connects a socket that is not connected.</summary>
     /// <exception cref="SocketException">The peer refused, or cannot be reached.</exception>
@@ -105,6 +128,7 @@ internal sealed class LoopSocket
                 var count = into.TakeFrom((int)handle.DangerousGetHandle());
                 if (count >= 0)
                 {
+                    if (count == 0 && _wasCut) throw Errno.Failure(Epoll.WasReset);
                     // Fewer bytes than fit may mean that these are all, or that the pipe has no place for more pieces.
                     _reading.IsReady = true;
                     return count;
@@ -180,7 +204,7 @@ internal sealed class LoopSocket
     internal void OnReady(uint events)
     {
         var hasEnded = (events & (Epoll.PeerEnded | Epoll.Error | Epoll.HangUp)) != 0;
-        if (hasEnded) (WasReset, _mayHaveEnded) = (WasReset || (events & Epoll.Error) != 0, true);
+        if (hasEnded) (WasReset, _mayHaveEnded) = (WasReset || _wasCut || (events & Epoll.Error) != 0, true);
         if ((events & (Epoll.In | Epoll.Error | Epoll.HangUp | Epoll.PeerEnded)) != 0) _reading.OnReady();
         if ((events & (Epoll.Out | Epoll.Error | Epoll.HangUp)) != 0) _writing.OnReady();
         if (!hasEnded) return;
@@ -190,9 +214,11 @@ internal sealed class LoopSocket
     }
 
     /// <summary>Pending reads and writes fail.</summary>
-    internal void Close()
+    /// <param name="reset">The peer sees a reset. A pair of sockets tells one another: the kernel does not, as it does for TCP.</param>
+    internal void Close(bool reset = false)
     {
         if (Interlocked.Exchange(ref _closed, 1) != 0) return;
+        if (reset && _partner is { } partner) partner._wasCut = true;
         _loop.Remove(_key);
         _socket.Dispose();
         // Whoever closes may hold locks, so those who wait continue on the loop.
@@ -212,6 +238,7 @@ internal sealed class LoopSocket
                 var count = Epoll.Receive((int)handle.DangerousGetHandle(), into);
                 if (count >= 0)
                 {
+                    if (count == 0 && _wasCut) throw Errno.Failure(Epoll.WasReset);
                     // A full buffer may mean that there is more. The end may have been reported together with the last bytes, and stays the end.
                     if (count == into.Length || count == 0 || _mayHaveEnded) _reading.IsReady = true;
                     return count;

@@ -20,6 +20,9 @@ internal readonly record struct PolicyFacts(
 {
     /// <summary>The other end of the socket, if that is a proxy for <see cref="Source"/>.</summary>
     public IPAddress? DirectSource { get; init; }
+
+    /// <summary>What filters said of the request or the connection.</summary>
+    public FilterState State { get => field ?? FilterState.Empty; init; }
 }
 
 /// <summary>The result of one policy filter.</summary>
@@ -116,6 +119,7 @@ internal sealed class RbacPolicy
             case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.UrlPath: return Path(TextMatch.From(principal.UrlPath.Path), reading);
             case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.Metadata: return Metadata(principal.Metadata);
             case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.SourcedMetadata: return Metadata(principal.SourcedMetadata);
+            case Wire.Envoy.Rbac.Principal.IdentifierOneofCase.FilterState: return State(principal.FilterState);
             default: throw new ResourceException($"rbac principal {principal.IdentifierCase} is not supported");
         }
     }
@@ -130,6 +134,15 @@ internal sealed class RbacPolicy
             if (peer.Uris.Count > 0) return peer.Uris.Any(match.IsMatch);
             return peer.DnsNames.Count > 0 ? peer.DnsNames.Any(match.IsMatch) : match.IsMatch(peer.Subject);
         };
+    }
+
+    /// <summary>A state without that object does not match, whatever the rule is about.</summary>
+    private static Func<PolicyFacts, bool> State(FilterStateMatcher matcher)
+    {
+        if (matcher.MatcherCase != FilterStateMatcher.MatcherOneofCase.StringMatch)
+            throw new ResourceException($"rbac principal filter_state '{matcher.Key}': only string_match is supported");
+        var (key, match) = (matcher.Key, TextMatch.From(matcher.StringMatch));
+        return facts => facts.State.Find(key) is { } value && match.IsMatch(value);
     }
 
     private static Func<PolicyFacts, bool> Header(HeaderMatcher matcher, Reading reading)

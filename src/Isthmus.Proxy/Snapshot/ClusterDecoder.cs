@@ -9,6 +9,8 @@ using Isthmus.Proxy.Transports;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy.Clusters;
 using Isthmus.Wire.Envoy.Upstreams;
+using InternalUpstreamTransport = Isthmus.Wire.Envoy.InternalUpstreamTransport;
+using MetadataKind = Isthmus.Wire.Envoy.MetadataKind;
 
 namespace Isthmus.Proxy.Snapshot;
 
@@ -46,7 +48,7 @@ internal static class ClusterDecoder
             Limits(cluster.CircuitBreakers),
             Outlier(cluster.OutlierDetection),
             cluster.TransportSocketMatches.Select(match => Match(match, options, cluster, notes)).ToValueList(),
-            Steps(cluster.TransportSocket, options, cluster),
+            Steps(cluster.TransportSocket, options, cluster, notes),
             Http(options),
             Bind(cluster),
             inline, targets,
@@ -60,6 +62,8 @@ internal static class ClusterDecoder
         {
             ExchangesMetadata = cluster.Filters.Any(filter => filter.Name == ProxyExtensions.ClientExchange),
             IsExternal = cluster.Name is "PassthroughCluster" or "AllowAnyDynamicDNSCluster" || Istio(cluster, "external")?.BoolValue == true,
+            PortOverride = Port(cluster, kind),
+            AsksWaypoints = cluster.OriginalDstLbConfig?.MetadataKey is not null,
             KeepsAlpn = Istio(cluster, "alpn_override")?.StringValue == "false",
             Dynamic = kind == ClusterKind.Dynamic ? Dynamic(cluster) : null,
             MaxConnectionDuration = options?.CommonHttpProtocolOptions?.MaxConnectionDuration?.ToTimeSpan() ?? TimeSpan.Zero,
@@ -94,6 +98,23 @@ internal static class ClusterDecoder
             Cluster.Types.DiscoveryType.OriginalDst => ClusterKind.OriginalDst,
             _ => throw new ResourceException($"discovery type {(int)cluster.Type} is not supported"),
         };
+    }
+
+    /// <summary>The port of original destinations in place of their own; 0: none.</summary>
+    /// <exception cref="ResourceException">Destinations are to be found in a way that this proxy does not have.</exception>
+    private static int Port(Cluster cluster, ClusterKind kind)
+    {
+        if (cluster.OriginalDstLbConfig is not { } config) return 0;
+        if (kind != ClusterKind.OriginalDst) throw new ResourceException("original_dst_lb_config: the cluster's type is not ORIGINAL_DST");
+        if (config.UseHttpHeader || config.HttpHeaderName.Length > 0)
+            throw new ResourceException("original_dst_lb_config.use_http_header is not supported: requests must not choose addresses");
+        if (config.MetadataKey is { } key
+            && (key.Key != EndpointDecoder.TargetMetadata || key.Path.Count != 1 || key.Path[0].Key != EndpointDecoder.WaypointField))
+            throw new ResourceException($"original_dst_lb_config.metadata_key '{key.Key}' is not supported: only "
+                + $"{EndpointDecoder.WaypointField} of {EndpointDecoder.TargetMetadata} is");
+        return config.UpstreamPortOverride is not { } port ? 0
+            : port is > 0 and <= 65535 ? (int)port
+            : throw new ResourceException($"original_dst_lb_config.upstream_port_override {port} is not a port");
     }
 
     /// <summary>The form that DNS clusters have in newer control planes; null for other clusters.</summary>
@@ -204,24 +225,39 @@ internal static class ClusterDecoder
     {
         var labels = EndpointDecoder.Labels(match.Match);
         if (TlsSettings.IsKnown(Inner(match.TransportSocket), downstream: false))
-            return new(match.Name, labels, Steps(match.TransportSocket, options, cluster));
+            return new(match.Name, labels, Steps(match.TransportSocket, options, cluster, notes));
         var why = $"transport socket '{match.TransportSocket.Name}' is not supported";
         notes.Add($"endpoints that match '{match.Name}' are not reachable: {why}");
         return new(match.Name, labels, ConnectSteps.None) { Unsupported = why };
     }
 
-    private static ConnectSteps Steps(Wire.Envoy.TransportSocket? socket, HttpProtocolOptions? options, Cluster cluster)
+    private static ConnectSteps Steps(Wire.Envoy.TransportSocket? socket, HttpProtocolOptions? options, Cluster cluster, List<string> notes)
     {
         var (steps, tls) = (new List<ConnectStep>(), Tls(Inner(socket), options, cluster));
         for (; Around(socket) is { } wrapper; socket = wrapper.Inner)
         {
             if (wrapper.Step is Wire.Envoy.ProxyProtocolUpstreamTransport header)
                 steps.Add(new ProxyHeaderStep(Version(header.Config) ?? ProxyProtocolVersion.V1));
+            if (wrapper.Step is InternalUpstreamTransport along) steps.Add(Inside(along, notes));
             if (wrapper.Step is Wire.Envoy.Http11ProxyUpstreamTransport { DefaultProxyAddress: var proxy })
                 steps.Add(new ForwardProxyStep(proxy is null ? null : EndpointDecoder.Address(proxy), Tunnels: tls is not null));
         }
         if (tls is not null) steps.Add(new TlsStep(tls));
         return steps.Count == 0 ? ConnectSteps.None : new(steps.ToValueList());
+    }
+
+    private static InternalStep Inside(InternalUpstreamTransport along, List<string> notes)
+    {
+        var passesTarget = false;
+        foreach (var source in along.PassthroughMetadata)
+        {
+            var isOfHost = source.Kind?.KindCase == MetadataKind.KindOneofCase.Host;
+            if (source.Name.Length == 0 || (!isOfHost && source.Kind?.KindCase != MetadataKind.KindOneofCase.Cluster))
+                throw new ResourceException($"internal_upstream: passthrough_metadata '{source.Name}' needs a name and the kind host or cluster");
+            if (isOfHost && source.Name == EndpointDecoder.TargetMetadata) passesTarget = true;
+            else notes.Add($"internal_upstream: metadata '{source.Name}' is not passed on");
+        }
+        return new(passesTarget);
     }
 
     /// <summary>The transport socket in those that do something before it.</summary>
@@ -236,6 +272,7 @@ internal static class ClusterDecoder
     {
         if (socket?.TypedConfig is not { } config) return null;
         if (config.TryRead(out Wire.Envoy.ProxyProtocolUpstreamTransport header)) return (header, header.TransportSocket);
+        if (config.TryRead(out InternalUpstreamTransport along)) return (along, along.TransportSocket);
         return config.TryRead(out Wire.Envoy.Http11ProxyUpstreamTransport forward) ? (forward, forward.TransportSocket) : null;
     }
 

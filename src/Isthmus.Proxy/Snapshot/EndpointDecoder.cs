@@ -4,6 +4,7 @@ using Google.Protobuf.WellKnownTypes;
 using Isthmus.Core.Collections;
 using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Matching;
+using Isthmus.Proxy.Transports;
 using Isthmus.Wire;
 using Isthmus.Wire.Envoy;
 using Isthmus.Wire.Envoy.Endpoints;
@@ -14,25 +15,16 @@ namespace Isthmus.Proxy.Snapshot;
 /// <summary>Decodes EDS resources and the endpoints inside clusters.</summary>
 internal static class EndpointDecoder
 {
+    /// <summary>The metadata of endpoints behind internal listeners.</summary>
+    public const string TargetMetadata = "envoy.filters.listener.original_dst", WaypointField = "waypoint";
+
     private const string SocketMatchMetadata = "envoy.transport_socket_match", ForwardProxyMetadata = "envoy.http11_proxy_transport_socket.proxy_address";
 
-    /// <summary>Decodes endpoints. Those behind an internal listener (tunnels of ambient mode) are left out: the others are reachable all the same.</summary>
     /// <exception cref="ResourceException">An endpoint cannot be used.</exception>
-    public static LoadAssignment Decode(ClusterLoadAssignment assignment)
+    public static LoadAssignment Decode(ClusterLoadAssignment assignment) => new(assignment.ClusterName, assignment.Endpoints.Select(group => Locality(group) with
     {
-        var left = assignment.Endpoints.SelectMany(group => group.LbEndpoints).Where(IsInternal)
-            .Select(endpoint => endpoint.Endpoint.Address.EnvoyInternalAddress).ToArray();
-        var localities = assignment.Endpoints.Select(group => Locality(group) with
-        {
-            Endpoints = group.LbEndpoints.Where(endpoint => !IsInternal(endpoint)).Select(endpoint => Decode(endpoint, group)).ToValueList(),
-        });
-        return new(assignment.ClusterName, localities.ToValueList())
-        {
-            Notes = left.Select(address => address.ServerListenerName).Distinct(StringComparer.Ordinal)
-                .Select(name => $"endpoints behind the internal listener '{name}' are left out ({left.Count(address => address.ServerListenerName == name)})")
-                .ToValueList(),
-        };
-    }
+        Endpoints = group.LbEndpoints.Select(endpoint => Decode(endpoint, group)).ToValueList(),
+    }).ToValueList());
 
     /// <summary>Decodes endpoints that are host names; IP addresses among them resolve to themselves.</summary>
     /// <exception cref="ResourceException">An endpoint cannot be used.</exception>
@@ -61,12 +53,22 @@ internal static class EndpointDecoder
                 return new IPEndPoint(ip, (int)socket.PortValue);
             case Wire.Envoy.Address.AddressOneofCase.Pipe:
                 return new UnixDomainSocketEndPoint(address.Pipe.Path);
+            case Wire.Envoy.Address.AddressOneofCase.EnvoyInternalAddress when address.EnvoyInternalAddress.ServerListenerName.Length > 0:
+                return new InternalEndPoint(address.EnvoyInternalAddress.ServerListenerName, address.EnvoyInternalAddress.EndpointId);
             default:
-                throw new ResourceException("an address that is neither a TCP socket nor a pipe");
+                throw new ResourceException("an address that is neither a TCP socket, nor a pipe, nor the name of an internal listener");
         }
     }
 
-    private static bool IsInternal(LbEndpoint endpoint) => endpoint.Endpoint?.Address?.AddressCase == Wire.Envoy.Address.AddressOneofCase.EnvoyInternalAddress;
+    /// <summary>What the internal listener in front of an endpoint is told; null: nothing.</summary>
+    private static TunnelTarget? Target(Struct? told)
+    {
+        if (told is null) return null;
+        IPEndPoint? Field(string name) => !told.Fields.TryGetValue(name, out var value) ? null
+            : IPEndPoint.TryParse(value.StringValue, out var point) && point.Port > 0 ? point
+            : throw new ResourceException($"metadata {TargetMetadata}: {name} '{value.StringValue}' is not IP:PORT");
+        return new(Field("local"), Field("remote"), Field(WaypointField));
+    }
 
     private static Endpoint Decode(LbEndpoint endpoint, LocalityLbEndpoints group) => Properties(endpoint, group, Address(endpoint.Endpoint?.Address));
 
@@ -89,6 +91,7 @@ internal static class EndpointDecoder
         {
             Check = Check(endpoint.Endpoint?.HealthCheckConfig, address),
             Hostname = endpoint.Endpoint?.Hostname ?? "",
+            Target = Target(Section(TargetMetadata)),
             ForwardProxy = ForwardProxy(endpoint.Metadata) ?? ForwardProxy(group.Metadata),
         };
     }

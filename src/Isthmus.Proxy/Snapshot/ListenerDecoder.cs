@@ -22,10 +22,12 @@ internal static class ListenerDecoder
     private static ListenerSnapshot Decode(Listener listener, ByteString bytes)
     {
         if (listener.Name.Length == 0) throw new ResourceException("a listener without a name");
-        if (listener.InternalListener is not null) return Internal(listener, bytes);
+        if (listener.FilterChainMatcher is not null) throw new ResourceException("filter_chain_matcher is not supported: chains have a filter_chain_match each");
         if (listener.Address?.SocketAddress?.Protocol == Isthmus.Wire.Envoy.SocketAddress.Types.Protocol.Udp) return UdpDecoder.Decode(listener, bytes);
         var notes = new List<string>();
-        if (EndpointDecoder.Address(listener.Address) is not IPEndPoint address)
+        var isInternal = listener.InternalListener is not null;
+        if (isInternal && listener.Address is not null) throw new ResourceException("address: an internal listener has none");
+        if ((isInternal ? ListenerSnapshot.Nowhere : EndpointDecoder.Address(listener.Address)) is not IPEndPoint address)
             throw new ResourceException("address: only TCP sockets are supported");
         if (listener.AdditionalAddresses.Count > 0) notes.Add("additional_addresses are ignored");
         var found = new ListenerFilters(notes);
@@ -34,7 +36,7 @@ internal static class ListenerDecoder
         var chains = listener.FilterChains.Select(c => Chain(c, notes)).ToArray();
         var byDefault = listener.DefaultFilterChain is null ? null : Chain(listener.DefaultFilterChain, notes);
         return new(
-            listener.Name, address, listener.BindToPort ?? true, listener.UseOriginalDst ?? false,
+            listener.Name, address, !isInternal && (listener.BindToPort ?? true), listener.UseOriginalDst ?? false,
             found.RestoresDestination || (listener.UseOriginalDst ?? false),
             DirectionOf(listener),
             found.Tls, found.Http,
@@ -43,7 +45,7 @@ internal static class ListenerDecoder
             new FilterChainTable(chains, byDefault),
             AccessLogDecoder.Decode(listener.AccessLog, notes),
             notes.Distinct().ToValueList(),
-            bytes) { ProxyHeader = found.ProxyHeader, Unsupported = found.Unsupported };
+            bytes) { IsInternal = isInternal, ProxyHeader = found.ProxyHeader, Unsupported = found.Unsupported };
     }
 
     public static Direction DirectionOf(Listener listener) => listener.TrafficDirection switch
@@ -52,12 +54,6 @@ internal static class ListenerDecoder
         TrafficDirection.Outbound => Direction.Outbound,
         _ => Direction.Unknown,
     };
-
-    /// <summary>What only clusters of this proxy can connect to. None does: <see cref="EndpointDecoder"/> leaves such endpoints out.</summary>
-    private static ListenerSnapshot Internal(Listener listener, ByteString bytes) => new(
-        listener.Name, new(IPAddress.None, 0), BindToPort: false, HandOff: false, RestoreOriginalDestination: false, Direction.Unknown, InspectTls: null,
-        InspectHttp: null,
-        TimeSpan.Zero, ContinueOnTimeout: false, new FilterChainTable([], null), [], ["an internal listener: nothing connects to it"], bytes);
 
     private static FilterChainSnapshot Chain(FilterChain chain, List<string> notes)
     {

@@ -6,6 +6,7 @@ using Isthmus.Core.Net;
 using Isthmus.Proxy.Policy;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
+using Isthmus.Proxy.Transports;
 using Isthmus.Wire.Envoy.Listeners;
 
 namespace Isthmus.Proxy.Snapshot;
@@ -19,6 +20,15 @@ internal sealed record ListenerSnapshot(
     PortPredicate? InspectTls, PortPredicate? InspectHttp, TimeSpan InspectionTimeout, bool ContinueOnTimeout,
     FilterChainTable Chains, ValueList<AccessLogSnapshot> AccessLogs, ValueList<string> Notes, ByteString Bytes)
 {
+    /// <summary>The address of listeners that have none.</summary>
+    public static readonly IPEndPoint Nowhere = new(IPAddress.None, 0);
+
+    /// <summary>Only clusters of this proxy connect to it, by its name.</summary>
+    public bool IsInternal { get; init; }
+
+    /// <summary>Where it is, or its name if it is internal.</summary>
+    public EndPoint Place => field ??= IsInternal ? new InternalEndPoint(Name, "") : Address;
+
     /// <summary>Read again from its bytes: only dumps and traces ask for it.</summary>
     public Listener Resource => Listener.Parser.ParseFrom(Bytes);
 

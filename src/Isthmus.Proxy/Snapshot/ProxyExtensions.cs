@@ -15,6 +15,11 @@ internal static class ProxyExtensions
     public static IEnumerable<Extension> All =>
     [
         .. HttpFilters.Kinds.Extensions, .. NetworkFilters.Kinds.Extensions, .. ListenerFilters.Kinds.Extensions, .. UdpFilters.Kinds.Extensions,
+        new()
+        {
+            Name = "envoy.transport_sockets.internal_upstream", Category = "envoy.transport_sockets.upstream",
+            TypeUrls = { TypeNames.Of<InternalUpstreamTransport>() },
+        },
         new() { Name = ClientExchange, Category = "envoy.filters.upstream_network", TypeUrls = { TypeNames.Of<MetadataExchange>() } },
     ];
 }

@@ -33,6 +33,7 @@ internal sealed class TcpProxy(
             DownstreamPeer = connection.Peer,
             ServerName = connection.Facts.ServerName,
             ChainName = connection.Chain!.Name,
+            State = connection.State,
             ClusterName = action.BySni?.Cluster(connection.Facts.ServerName) ?? Choose(action, ports.Random).Cluster,
         };
         await CarryAsync(connection, action, record).ConfigureAwait(false);
@@ -66,7 +67,12 @@ internal sealed class TcpProxy(
         }
         try
         {
-            if (await ConnectAsync(connection, action, cluster, record).ConfigureAwait(false) is not { } upstream) return;
+            if (await ConnectAsync(connection, action, cluster, record).ConfigureAwait(false) is not { } upstream)
+            {
+                connection.Opened?.Invoke(record.TransportFailure.Length > 0 ? record.TransportFailure : EndReasons.Flag(record.Reason));
+                return;
+            }
+            connection.Opened?.Invoke(null);
             report.Connected(connection, record, action, ports.Time.GetElapsedTime(record.StartedAt));
             await CopyAsync(connection, action, upstream, record).ConfigureAwait(false);
         }
@@ -88,7 +94,7 @@ internal sealed class TcpProxy(
         {
             var picked = cluster.Names is { } names
                 ? await names.PickAsync(connection.Facts.ServerName, ports, tried).ConfigureAwait(false)
-                : cluster.Pick(tried, key, connection.Destination);
+                : cluster.Pick(tried, key, connection.DestinationIn(cluster.Config));
             if (picked is not { } host || tried?.Contains(host) == true) break;
             record.Host = host;
             record.Attempts = attempt;
@@ -97,8 +103,8 @@ internal sealed class TcpProxy(
                 var patience = attempt < attempts && cluster.HasOther(host, tried) ? cluster.ShortPatience : cluster.Config.ConnectTimeout;
                 var upstream = action.Tunnel is { } tunnel
                     ? new Upstream(await tunnels.OpenAsync(cluster, host, tunnel, patience, record).ConfigureAwait(false))
-                    : new Upstream(await connector.ConnectAsync(cluster, host, new("", null, cluster.Config.ExchangesMetadata, carried), patience)
-                        .ConfigureAwait(false));
+                    : new Upstream(await connector.ConnectAsync(cluster, host,
+                        new("", null, cluster.Config.ExchangesMetadata, carried) { Passed = record.State.Shared }, patience).ConfigureAwait(false));
                 record.UpstreamLocal = upstream.Local;
                 record.UpstreamPeer = upstream.Peer;
                 record.TransportFailure = "";

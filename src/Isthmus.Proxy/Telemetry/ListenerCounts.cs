@@ -46,17 +46,17 @@ internal sealed class HttpCounts
     }
 }
 
-/// <summary>The counts of the listeners that had connections, by address.</summary>
+/// <summary>The counts of the listeners that had connections, by their place.</summary>
 internal sealed class DownstreamCounts
 {
-    private readonly ConcurrentDictionary<IPEndPoint, ListenerCounts> _listeners = [];
+    private readonly ConcurrentDictionary<EndPoint, ListenerCounts> _listeners = [];
 
-    public IEnumerable<KeyValuePair<IPEndPoint, ListenerCounts>> All => _listeners;
+    public IEnumerable<KeyValuePair<EndPoint, ListenerCounts>> All => _listeners;
 
-    public ListenerCounts Of(IPEndPoint listener) => _listeners.GetOrAdd(listener, static _ => new());
+    public ListenerCounts Of(EndPoint listener) => _listeners.GetOrAdd(listener, static _ => new());
 
     /// <summary>Forgets the listeners that are gone: their number over a proxy's life has no limit.</summary>
-    public void Keep(IEnumerable<IPEndPoint> listeners)
+    public void Keep(IEnumerable<EndPoint> listeners)
     {
         var kept = listeners.ToHashSet();
         foreach (var (address, _) in _listeners)

@@ -255,9 +255,9 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
 
     // What a peer without a certificate, or a host outside of the mesh, tells of itself is worth nothing.
     private static Key KeyOf(Direction direction, TrafficRecord r, string grpc) => new(
-        r.Cluster, r.ClusterName, direction == Direction.Inbound ? null : r.Host?.Endpoint, direction, r.DownstreamPeer?.Identity ?? "",
+        r.Cluster, r.ClusterName, direction == Direction.Inbound ? null : r.Host?.Endpoint, direction, r.PeerPrincipal,
         direction == Direction.Inbound
-            ? r.DownstreamPeer is null ? "" : r.PeerMetadata
+            ? r.DownstreamPeer is null && !r.HasProvenPeer ? "" : r.PeerMetadata
             : r.UpstreamPeer is null || r.Cluster is { Config.IsExternal: true }
             ? ""
             : r.PeerMetadata,
@@ -268,7 +268,7 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
     {
         var isInbound = key.Direction == Direction.Inbound;
         var own = new Party(
-            identity.Workload, identity.Namespace, (isInbound ? r.DownstreamPeer : r.UpstreamPeer) is null ? "" : OwnPrincipal,
+            identity.Workload, identity.Namespace, (isInbound ? r.DownstreamPeer is null && !r.HasProvenPeer : r.UpstreamPeer is null) ? "" : OwnPrincipal,
             identity.App, identity.Version, identity.CanonicalName, identity.CanonicalRevision, identity.Cluster);
         var peerText = isInbound ? key.Peer : key.UpstreamPeer;
         var peer = Told(key, peerText) ?? FromEndpoint(key.Endpoint, peerText);
@@ -300,7 +300,7 @@ internal sealed class MeshMetrics(ProxyIdentity identity, HistogramBuckets? buck
             pairs.Add(new("request_protocol", "tcp"));
         }
         if (!isCall) pairs.Add(new("response_flags", r.Flags));
-        pairs.Add(new("connection_security_policy", isInbound ? r.DownstreamPeer is { Sha256.Length: > 0 } ? "mutual_tls" : "none" : Unknown));
+        pairs.Add(new("connection_security_policy", isInbound ? r.HasProvenPeer ? "mutual_tls" : "none" : Unknown));
         return new(pairs);
     }
 

@@ -1,4 +1,5 @@
 using System.Net;
+using Isthmus.Core.Identity;
 using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Tokens;
@@ -93,6 +94,16 @@ internal sealed class TrafficRecord
 
     public TlsPeer? DownstreamPeer { get; set; }
 
+    /// <summary>What filters said of the request or the connection.</summary>
+    public FilterState State { get; set; } = FilterState.Empty;
+
+    /// <summary>The identity that the client proved: to this connection, or at the beginning of the tunnel that it has come through. Empty: none.</summary>
+    public string PeerPrincipal => DownstreamPeer is { } peer ? peer.Identity
+        : State.Find(FilterState.PeerPrincipal) is { } told && SpiffeId.TryParse(told, out _) ? told : "";
+
+    /// <summary>The client has proved who it is, as in <see cref="PeerPrincipal"/>.</summary>
+    public bool HasProvenPeer => DownstreamPeer is { } peer ? peer.Sha256.Length > 0 : PeerPrincipal.Length > 0;
+
     public string Scheme => DownstreamPeer is null ? "http" : "https";
 
     public string ServerName { get; set; } = "";
@@ -164,6 +175,7 @@ internal sealed class TrafficRecord
         Host = null;
         Cluster = null;
         Metadata = null;
+        State = FilterState.Empty;
         UpstreamLocal = null;
         UpstreamPeer = null;
     }

@@ -118,7 +118,9 @@ internal sealed unsafe class TlsConnection : IDisposable
     internal bool IsResumed { get; private set; }
 
     /// <summary>The peer, after the handshake.</summary>
-    internal TlsPeer Peer(string serverName)
+    /// <param name="serverName">The name that the client asked for.</param>
+    /// <param name="own">The identity that the peer was shown; empty: none.</param>
+    internal TlsPeer Peer(string serverName, string own)
     {
         lock (_ssl)
         {
@@ -126,7 +128,7 @@ internal sealed unsafe class TlsConnection : IDisposable
             byte* protocol;
             uint length;
             OpenSsl.SSL_get0_alpn_selected(_ssl, &protocol, &length);
-            return (_peer ?? PeerCertificate.None).With(Encoding.ASCII.GetString(new ReadOnlySpan<byte>(protocol, (int)length)), serverName);
+            return (_peer ?? PeerCertificate.None).With(Encoding.ASCII.GetString(new ReadOnlySpan<byte>(protocol, (int)length)), serverName, own);
         }
     }
 

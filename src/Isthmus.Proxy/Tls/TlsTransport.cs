@@ -50,7 +50,7 @@ internal sealed class TlsTransport : Transport
         var own = settings.Certificate.Length == 0 ? null : secrets.FindCertificate(settings.Certificate) ?? throw Missing(settings.Certificate);
         var bytes = BufferedBytes.Of(inner);
         return HandshakeAsync(inner, bytes, Begin(() => TlsConnection.Client(bytes, inner.Remote, settings, own, Roots(settings, secrets), names, alpn)),
-            names.Sni, timeout, time);
+            (names.Sni, ""), timeout, time);
     }
 
     /// <summary>Handshakes as server, for a client whose ClientHello was already read.</summary>
@@ -62,8 +62,8 @@ internal sealed class TlsTransport : Transport
     {
         var own = ServerCertificates.Choose(settings, client, secrets) ?? throw Missing(settings.Certificate);
         var bytes = BufferedBytes.Of(inner);
-        return HandshakeAsync(inner, bytes, Begin(() => TlsConnection.Server(bytes, settings, own, Roots(settings, secrets), alpn)), client.ServerName,
-            timeout, time);
+        return HandshakeAsync(inner, bytes, Begin(() => TlsConnection.Server(bytes, settings, own, Roots(settings, secrets), alpn)),
+            (client.ServerName, own.Self.Identity), timeout, time);
     }
 
     /// <summary>The protocol that a server with that list selects; null when it selects none, and goes on without ALPN.</summary>
@@ -130,8 +130,8 @@ internal sealed class TlsTransport : Transport
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
-    private static async ValueTask<TlsTransport> HandshakeAsync(Transport inner, INonBlocking bytes, TlsConnection tls, string serverName,
-        TimeSpan timeout, TimeProvider time)
+    private static async ValueTask<TlsTransport> HandshakeAsync(Transport inner, INonBlocking bytes, TlsConnection tls,
+        (string ServerName, string Own) shown, TimeSpan timeout, TimeProvider time)
     {
         var isLate = false;
         try
@@ -143,7 +143,7 @@ internal sealed class TlsTransport : Transport
             }, null, timeout, Timeout.InfiniteTimeSpan);
             await using (limit.ConfigureAwait(false))
                 for (var needs = tls.Handshake(); needs < 0; needs = tls.Handshake()) await WaitAsync(bytes, needs).ConfigureAwait(false);
-            return new(inner, bytes, tls, tls.Peer(serverName));
+            return new(inner, bytes, tls, tls.Peer(shown.ServerName, shown.Own));
         }
         catch (TransportException e)
         {

@@ -9,7 +9,7 @@ internal static class ConnectionRules
     /// <summary>What is known of a connection before its first request.</summary>
     public static PolicyFacts Facts(Downstream connection) =>
         new(null, "", connection.Peer, connection.Source, connection.Source.Address, connection.Destination,
-            connection.Facts.ServerName) { DirectSource = connection.DirectSource };
+            connection.Facts.ServerName) { DirectSource = connection.DirectSource, State = connection.State };
 
     /// <summary>The filter that denies a connection which is open already; null: none does. External authorizers are asked about new ones only.</summary>
     public static AccessFilter? Forbidding(Downstream connection, FilterChainSnapshot chain)

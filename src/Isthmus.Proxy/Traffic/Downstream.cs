@@ -1,4 +1,5 @@
 using System.Net;
+using Isthmus.Proxy.Clusters;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
@@ -42,6 +43,16 @@ internal sealed class Downstream(SocketTransport socket, ListenerSnapshot listen
     /// observe it.</summary>
     public Action<TrafficRecord>? Ended { get; init; }
 
+    /// <summary>Notified when the bytes of the connection have somewhere to go, with null, or when that failed, with the reason. Perhaps more than once.
+    /// Set by code that opened the connection and waits.</summary>
+    public Action<string?>? Opened { get; init; }
+
+    /// <summary>What filters said of the request or connection that this one is for, on an internal listener.</summary>
+    public FilterState State { get; init; } = FilterState.Empty;
+
+    /// <summary>Where an internal listener goes on with it; null: unknown.</summary>
+    public TunnelTarget? Target { get; init; }
+
     /// <summary>The last version of its listener in which its filter chain was looked up.</summary>
     public ListenerSnapshot Checked { get; set; } = listener;
 
@@ -58,6 +69,13 @@ internal sealed class Downstream(SocketTransport socket, ListenerSnapshot listen
     public HttpCounts? Http { get; set; }
 
     public TlsPeer? Peer => Transport.Peer;
+
+    /// <summary>Where a cluster of original destinations connects to for it.</summary>
+    public IPEndPoint DestinationIn(ClusterSnapshot cluster)
+    {
+        var to = cluster.AsksWaypoints && Target?.Waypoint is { } waypoint ? waypoint : Destination;
+        return cluster.PortOverride > 0 ? new(to.Address, cluster.PortOverride) : to;
+    }
 
     /// <summary>Makes it the connection that a proxy says it carries.</summary>
     public void Carry(ProxiedConnection carried) => (DirectSource, Source, Destination) = (Source.Address, carried.Source, carried.Destination);

@@ -24,7 +24,7 @@ internal sealed record SeenTraffic(
         id, direction, record.Start, duration, record.ResponseAfter, standing, record.Status, record.Flags,
         record.Details.Length > 0 ? record.Details : record.TerminationDetails, record.TransportFailure, record.RouteName, record.ClusterName,
         record.Host?.Endpoint.AddressText ?? "", record.UpstreamLocal, record.UpstreamPeer?.Identity ?? "", record.DownstreamRemote,
-        record.DownstreamPeer?.Identity ?? "", record.ServerName, record.Attempts);
+        record.PeerPrincipal, record.ServerName, record.Attempts);
 }
 
 /// <summary>

@@ -44,7 +44,7 @@ internal sealed class Report(AccessLogWriter logs, MeshMetrics metrics, SpokenPo
     {
         Interlocked.Increment(ref _active);
         Interlocked.Increment(ref _total);
-        Interlocked.Increment(ref (connection.Counts = Downstream.Of(connection.Listener.Address)).Opened);
+        Interlocked.Increment(ref (connection.Counts = Downstream.Of(connection.Listener.Place)).Opened);
     }
 
     /// <summary>A connection to the application that does not begin as its port is declared.</summary>

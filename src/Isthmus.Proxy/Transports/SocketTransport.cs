@@ -9,10 +9,10 @@ namespace Isthmus.Proxy.Transports;
 #pragma warning disable CA1416
 
 /// <summary>A connected stream socket. Bytes that were read to inspect the protocol can be put back in front.</summary>
-internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? remote = null) : Transport, INonBlocking
+internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? remote = null, EndPoint? local = null) : Transport, INonBlocking
 {
     private ReadOnlyMemory<byte> _peeked;
-    private EndPoint? _local;
+    private EndPoint? _local = local;
     private EndPoint? _remote = remote;
 
     /// <summary>A socket that is connected, on the next event loop.</summary>
@@ -177,7 +177,7 @@ internal sealed class SocketTransport(Socket socket, LoopSocket loop, EndPoint? 
         {
             // Already closed, which is the goal.
         }
-        loop.Close();
+        loop.Close(reset);
     }
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]

@@ -67,6 +67,9 @@ internal sealed record TlsPeer(
     IReadOnlyList<string> Uris, IReadOnlyList<string> DnsNames, string Subject, string Sha256, string Alpn, string ServerName, string Pem)
 {
     public string Identity => Uris.Count > 0 ? Uris[0] : "";
+
+    /// <summary>The identity that this side has shown as a server; empty: none.</summary>
+    public string OwnIdentity { get; init; } = "";
 }
 
 /// <summary>The other side, or the network between, ended a byte stream.</summary>

@@ -13,6 +13,9 @@ internal interface IQueueing
     /// <summary>The connection that the request came on; null if the request is the proxy's own.</summary>
     ProxiedConnection? Carried { get; }
 
+    /// <summary>What internal listeners are told of the caller.</summary>
+    FilterState Passed { get; }
+
     /// <summary>Called once when the request starts to wait. It must leave when nobody wants its response anymore.</summary>
     void OnQueued(QueuedRequest place);
 }
@@ -153,6 +156,8 @@ internal sealed class QueueDeadline(TimeProvider time, TimeSpan longest, string 
     public string Authority => authority;
 
     public ProxiedConnection? Carried => null;
+
+    public FilterState Passed { get; init; } = FilterState.Empty;
 
     public void OnQueued(QueuedRequest place) =>
         _timer = time.CreateTimer(static p => ((QueuedRequest)p!).Leave(), place, longest, Timeout.InfiniteTimeSpan);

@@ -24,7 +24,7 @@ internal sealed class HttpTunnels(HttpUpstreams upstreams, TimeProvider time)
         try
         {
             var request = Request(settings, record);
-            using var deadline = new QueueDeadline(time, patience, request.Authority);
+            using var deadline = new QueueDeadline(time, patience, request.Authority) { Passed = record.State.Shared };
             // A tunnel over HTTP/1.1 takes its connection with it: one that was kept might be closed just now.
             var isFresh = !HttpUpstreams.IsHttp2(cluster, request.Version);
             stream = await upstreams.OpenAsync(cluster, host, request.Version, default, isFresh, patience, deadline).ConfigureAwait(false);

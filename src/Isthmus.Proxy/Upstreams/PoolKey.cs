@@ -5,7 +5,8 @@ internal enum PoolKind { Http10, Http11, Http2 }
 
 /// <summary>What a kept connection may serve.</summary>
 /// <param name="Turn">From 0 to <see cref="MostTurns"/> - 1: connections to a gateway take turns.</param>
-/// <param name="Purpose">The one host name that the connection serves, or the client's connection that it carries; empty: any.</param>
+/// <param name="Purpose">The one host name that the connection serves, or the client's connection that it carries, and what filters said of it;
+/// empty: any.</param>
 internal readonly record struct PoolKey(PoolKind Kind, int Turn, string Purpose)
 {
     internal const int MostTurns = 8;

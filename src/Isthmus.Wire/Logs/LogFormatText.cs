@@ -41,7 +41,7 @@ public static class LogFormatText
         ["DOWNSTREAM_DIRECT_REMOTE_ADDRESS"] = Takes.Nothing, ["DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT"] = Takes.Nothing,
         ["DOWNSTREAM_DIRECT_REMOTE_PORT"] = Takes.Nothing,
         ["DOWNSTREAM_PEER_URI_SAN"] = Takes.Nothing, ["DOWNSTREAM_PEER_DNS_SAN"] = Takes.Nothing, ["DOWNSTREAM_PEER_SUBJECT"] = Takes.Nothing,
-        ["DOWNSTREAM_PEER_FINGERPRINT_256"] = Takes.Nothing,
+        ["DOWNSTREAM_PEER_FINGERPRINT_256"] = Takes.Nothing, ["DOWNSTREAM_LOCAL_URI_SAN"] = Takes.Nothing,
         ["UPSTREAM_PEER_URI_SAN"] = Takes.Nothing, ["UPSTREAM_PEER_DNS_SAN"] = Takes.Nothing, ["UPSTREAM_PEER_SUBJECT"] = Takes.Nothing,
         ["UPSTREAM_PEER_FINGERPRINT_256"] = Takes.Nothing,
         ["REQUESTED_SERVER_NAME"] = Takes.Nothing, ["ROUTE_NAME"] = Takes.Nothing, ["FILTER_CHAIN_NAME"] = Takes.Nothing,

@@ -67,15 +67,14 @@ public sealed class UnknownTransportTests
             """))).Message, StringComparison.Ordinal);
 
     [Fact]
-    public void Endpoints_behind_internal_listeners_are_left_out_by_name()
+    public void Endpoints_behind_internal_listeners_are_hosts_by_the_name_of_the_listener()
     {
         var assignment = EndpointDecoder.Decode(WireTypes.Strict.Parse<ClusterLoadAssignment>("""
             {"cluster_name": "c", "endpoints": [{"lb_endpoints": [
               {"endpoint": {"address": {"envoy_internal_address": {"server_listener_name": "connect_originate", "endpoint_id": "10.0.0.1:8080"} } } },
               {"endpoint": {"address": {"socket_address": {"address": "10.0.0.2", "port_value": 8080} } } }] }] }
             """));
-        Assert.Equal("10.0.0.2:8080", Assert.Single(assignment.Localities.Single().Endpoints).AddressText);
-        Assert.Equal(["endpoints behind the internal listener 'connect_originate' are left out (1)"], assignment.Notes);
+        Assert.Equal(["envoy://connect_originate/10.0.0.1:8080", "10.0.0.2:8080"], assignment.Localities.Single().Endpoints.Select(one => one.AddressText));
     }
 
     [Fact]
@@ -86,50 +85,8 @@ public sealed class UnknownTransportTests
               "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "x", "cluster": "c", "tunneling_config": {"hostname": "h"} } }] }] }
             """));
         Assert.False(listener.BindToPort);
-        Assert.Equal(["an internal listener: nothing connects to it"], listener.Notes);
-    }
-
-    /// <summary>A sidecar that says that it speaks HBONE gets a listener for CONNECT, and a cluster and a listener within the proxy. The way within the proxy
-    /// does not exist: the cluster is refused by its name, tunnels lead nowhere, and the rest of the same update is served.</summary>
-    [Fact]
-    public async Task Of_what_an_HBONE_sidecar_gets_only_the_way_within_the_proxy_is_refused()
-    {
-        await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, OriginServer.EchoAsync);
-        using var proxy = new LoopbackProxy([Static("near", origin.Port, "{}")], """ "route": {"cluster": "near"} """);
-        using var port = new ReservedPort();
-        var cluster = WireTypes.Strict.Parse<Isthmus.Wire.Envoy.Clusters.Cluster>("""
-            {"name": "main_internal", "type": "STATIC",
-             "load_assignment": {"cluster_name": "main_internal",
-              "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"envoy_internal_address": {"server_listener_name": "main_internal"} } } }] }] },
-             "transport_socket": {"name": "internal_upstream",
-               "typed_config": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": "unknown"} } }
-            """);
-        var tunnel = WireTypes.Strict.Parse<Listener>($$$"""
-            {"name": "connect_terminate", "address": {"socket_address": {"address": "127.0.0.1", "port_value": {{{port.Number}}} } },
-              "filter_chains": [{"filters": [{"name": "http", "typed_config": {
-              "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", "stat_prefix": "t", "http2_protocol_options": {"allow_connect": true},
-              "route_config": {"name": "default", "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [{"match": {"connect_matcher": {} },
-                "route": {"cluster": "main_internal", "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {} }] } }] }] },
-              "http_filters": [{"name": "envoy.filters.http.router",
-                "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"} }] } }] }] }
-            """);
-        var inner = WireTypes.Strict.Parse<Listener>("""
-            {"name": "main_internal", "internal_listener": {}, "filter_chains": [{"filters": [{"name": "t", "typed_config": {
-              "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "x", "cluster": "near"} }] }] }
-            """);
-        Assert.Equal(["main_internal"], Refused(TypeUrls.Cluster, (cluster.Name, cluster)));
-        Assert.Empty(Refused(TypeUrls.Listener, (tunnel.Name, tunnel), (inner.Name, inner)));
-        Assert.True(proxy.Plane.State.Current.Listeners.ContainsKey("main_internal"));
-        using var client = new HttpClient();
-        Assert.Equal(HttpStatusCode.OK, (await client.GetAsync($"http://127.0.0.1:{proxy.Port}/echo", Stop)).StatusCode);
-        using var caller = new TcpClient();
-        await caller.ConnectAsync(IPAddress.Loopback, port.Number, Stop);
-        await caller.GetStream().WriteAsync("CONNECT 10.0.0.1:8080 HTTP/1.1\r\nhost: 10.0.0.1:8080\r\n\r\n"u8.ToArray(), Stop);
-        Assert.StartsWith("HTTP/1.1 503 ", await new StreamReader(caller.GetStream()).ReadToEndAsync(Stop));
-
-        IEnumerable<string> Refused(string type, params (string Name, IMessage Message)[] resources) => proxy.Plane.State.Apply(new(type,
-            [.. resources.Select(one => new NamedResource(one.Name, "2", new Any { TypeUrl = type, Value = one.Message.ToByteString() }))], [], "2"))
-            .Select(refused => refused.Name);
+        Assert.Equal("envoy://connect_originate/", listener.Place.ToString());
+        Assert.Empty(listener.Notes);
     }
 
     [Theory]

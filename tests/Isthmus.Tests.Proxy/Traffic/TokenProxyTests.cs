@@ -91,7 +91,8 @@ public sealed class TokenProxyTests
         proxy.Endpoints("keys", keys.Port);
         var clock = new ManualClock();
         var background = new BackgroundTasks((_, e) => Assert.Fail(e.ToString()));
-        var connector = new UpstreamConnector(new Dialer(new ProcessSockets(), new SilenceWatch(TimeProvider.System), TimeProvider.System), new NoSecrets(),
+        var connector = new UpstreamConnector(new Dialer(new ProcessSockets(), new SilenceWatch(TimeProvider.System), TimeProvider.System),
+            new NoInternals(), new NoSecrets(),
             background, TimeProvider.System);
         var upstreams = new HttpUpstreams(connector, background, TimeProvider.System, new ThreadRandom());
         var store = new KeyStore(new(proxy.Plane.State, new(upstreams, TimeProvider.System)), clock, NullLogger.Instance);

@@ -128,10 +128,9 @@ internal sealed class LoopSocket
                 var count = into.TakeFrom((int)handle.DangerousGetHandle());
                 if (count >= 0)
                 {
-                    if (count == 0 && _wasCut) throw Errno.Failure(Epoll.WasReset);
                     // Fewer bytes than fit may mean that these are all, or that the pipe has no place for more pieces.
                     _reading.IsReady = true;
-                    return count;
+                    return count > 0 || !_wasCut ? count : throw Errno.Failure(Epoll.WasReset);
                 }
                 var error = Marshal.GetLastPInvokeError();
                 if (error == Epoll.Again) return -1;
@@ -238,10 +237,9 @@ internal sealed class LoopSocket
                 var count = Epoll.Receive((int)handle.DangerousGetHandle(), into);
                 if (count >= 0)
                 {
-                    if (count == 0 && _wasCut) throw Errno.Failure(Epoll.WasReset);
                     // A full buffer may mean that there is more. The end may have been reported together with the last bytes, and stays the end.
                     if (count == into.Length || count == 0 || _mayHaveEnded) _reading.IsReady = true;
-                    return count;
+                    return count > 0 || !_wasCut || into.IsEmpty ? count : throw Errno.Failure(Epoll.WasReset);
                 }
                 var error = Marshal.GetLastPInvokeError();
                 if (error == Epoll.Again) return -1;

@@ -132,6 +132,9 @@ public sealed class InternalListenerTests
         using var client = new TcpClient();
         await client.ConnectAsync(IPAddress.Loopback, port.Number, Stop);
         using var server = await application.AcceptTcpClientAsync(Stop);
+        // A byte that has passed shows that all of the way is open.
+        await client.GetStream().WriteAsync("?"u8.ToArray(), Stop);
+        await server.GetStream().ReadExactlyAsync(new byte[1], Stop);
         var (one, other) = fromClient ? (client, server) : (server, client);
         one.Client.LingerState = new LingerOption(true, 0);
         one.Client.Dispose();

@@ -19,7 +19,8 @@ internal static class ListenerWords
     }
 
     private static string Address(JsonNode? listener) =>
-        At(listener, "address", "socket_address") is { } socket ? $"{At(socket, "address")}:{At(socket, "port_value")}" : "its address";
+        At(listener, "address", "socket_address") is { } socket ? $"{At(socket, "address")}:{At(socket, "port_value")}"
+            : At(listener, "internal_listener") is not null ? "calls within the proxy" : "its address";
 
     private static IEnumerable<ConfigChange> Policies(ChangedResource resource, string label)
     {

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Isthmus.Core.Collections;
+using Isthmus.Proxy.Transports;
 
 namespace Isthmus.Proxy.Clusters;
 
@@ -28,6 +29,9 @@ internal sealed record Endpoint(
     EndPoint Address, int Weight, EndpointHealth Health, ValueMap<string> TransportMatch, Workload Workload, bool IsGateway)
 {
     public string AddressText => Text(Address);
+
+    /// <summary>Where the workload is: also if it is behind an internal listener that is told so.</summary>
+    public EndPoint Place => Address is InternalEndPoint && Target?.Local is { } local ? local : Address;
 
     /// <summary>Further addresses, tried one after another while those before do not answer; the first that does is used.</summary>
     public ValueList<EndPoint> MoreAddresses { get; init; }

@@ -1,6 +1,9 @@
 using System.Net;
 using Isthmus.Proxy.Clusters;
+using Isthmus.Proxy.Snapshot;
+using Isthmus.Proxy.Transports;
 using Isthmus.Wire.Envoy;
+using Endpoint = Isthmus.Proxy.Clusters.Endpoint;
 
 namespace Isthmus.Proxy.Decisions;
 
@@ -8,8 +11,9 @@ namespace Isthmus.Proxy.Decisions;
 public sealed class ClusterView
 {
     private readonly ClusterState _cluster;
+    private readonly ProxySnapshot _snapshot;
 
-    internal ClusterView(ClusterState cluster) => _cluster = cluster;
+    internal ClusterView(ClusterState cluster, ProxySnapshot snapshot) => (_cluster, _snapshot) = (cluster, snapshot);
 
     /// <summary>The name of its resource.</summary>
     public string Name => Config.Name;
@@ -58,7 +62,7 @@ public sealed class ClusterView
     /// <param name="isEjected">Whether the proxy uses a host no more, because calls to it failed.</param>
     public IReadOnlyList<(EndpointView Endpoint, double Share)> Shares(IPEndPoint destination, Func<EndpointView, bool> isEjected)
     {
-        if (IsByDestination) return _cluster.Pick(null, null, destination) is { } host ? [(new(host.Endpoint, Nowhere, Config), 1)] : [];
+        if (IsByDestination) return _cluster.Pick(null, null, destination) is { } host ? [(new(host.Endpoint, Nowhere, Config, _snapshot), 1)] : [];
         var localities = _cluster.Assignment.Localities;
         var first = localities.Where(locality => HealthyOf(locality).Any(endpoint => !isEjected(endpoint)))
             .Select(locality => locality.Priority).DefaultIfEmpty(0).Min();
@@ -76,7 +80,7 @@ public sealed class ClusterView
     private static readonly LocalityEndpoints Nowhere = new("", "", "", 0, 0, []);
 
     private IEnumerable<EndpointView> HealthyOf(LocalityEndpoints locality) =>
-        locality.Endpoints.Where(endpoint => endpoint.Health == EndpointHealth.Healthy).Select(endpoint => new EndpointView(endpoint, locality, Config));
+        locality.Endpoints.Where(endpoint => endpoint.Health == EndpointHealth.Healthy).Select(endpoint => new EndpointView(endpoint, locality, Config, _snapshot));
 
     private double WeightOf(LocalityEndpoints locality) =>
         Config.WeightLocalities && _cluster.Assignment.Localities.Any(other => other.Weight > 0) ? locality.Weight
@@ -92,15 +96,24 @@ public sealed class EndpointView
     private readonly Endpoint _endpoint;
     private readonly LocalityEndpoints _locality;
     private readonly ClusterSnapshot _cluster;
+    private readonly ProxySnapshot _snapshot;
 
-    internal EndpointView(Endpoint endpoint, LocalityEndpoints locality, ClusterSnapshot cluster) =>
-        (_endpoint, _locality, _cluster) = (endpoint, locality, cluster);
+    internal EndpointView(Endpoint endpoint, LocalityEndpoints locality, ClusterSnapshot cluster, ProxySnapshot snapshot) =>
+        (_endpoint, _locality, _cluster, _snapshot) = (endpoint, locality, cluster, snapshot);
 
-    /// <summary>An IP end point or a Unix socket.</summary>
-    public EndPoint Address => _endpoint.Address;
+    /// <summary>An IP end point or a Unix socket; of what is reached through a tunnel, its end.</summary>
+    public EndPoint Address => _endpoint.Place;
 
     /// <summary>The address as text.</summary>
-    public string AddressText => _endpoint.AddressText;
+    public string AddressText => Endpoint.Text(Address);
+
+    /// <summary>The internal listener that opens a tunnel to it; empty: none does.</summary>
+    public string Tunnel => (_endpoint.Address as InternalEndPoint)?.Listener ?? "";
+
+    /// <summary>The TLS of that tunnel; null: there is none, or the proxy has nothing that would open it.</summary>
+    public TlsView? TunnelTls => _endpoint.Address is InternalEndPoint inside && _snapshot.Listeners.TryGetValue(inside.Listener, out var listener)
+        && listener.Chains.All.Select(chain => chain.Action).OfType<TcpAction>().FirstOrDefault(action => action.Tunnel is not null) is { } action
+        && _snapshot.Clusters.TryGetValue(action.Targets[0].Cluster, out var opener) ? TlsView.Of(opener.Config.Steps.Tls) : null;
 
     /// <summary>Its weight among the hosts of its locality, at least 1.</summary>
     public double Weight => Math.Max(1, _endpoint.Weight);

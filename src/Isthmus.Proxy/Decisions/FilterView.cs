@@ -86,7 +86,11 @@ public sealed class TokenFilterView : FilterView
 /// <param name="Identity">The caller's SPIFFE ID; empty when it shows no certificate.</param>
 /// <param name="Source">The caller.</param>
 /// <param name="ServerName">What the caller asks for in TLS; empty: nothing.</param>
-public sealed record PolicyQuestion(AskedRequest? Request, string Scheme, string Identity, IPEndPoint Source, IPEndPoint Destination, string ServerName);
+public sealed record PolicyQuestion(AskedRequest? Request, string Scheme, string Identity, IPEndPoint Source, IPEndPoint Destination, string ServerName)
+{
+    /// <summary>The caller has shown its certificate at the beginning of a tunnel, and not to the chain whose filters are asked.</summary>
+    public bool IsTunnelled { get; init; }
+}
 
 /// <summary>What a policy decides.</summary>
 /// <param name="Rule">The rule that decided; empty when none matched.</param>
@@ -102,9 +106,12 @@ public sealed class PolicyFilterView : FilterView
     /// <param name="learned">What filters found out about the request; null for nothing.</param>
     public PolicyAnswer Decide(PolicyQuestion asked, LearnedFacts? learned)
     {
-        var peer = asked.Identity.Length == 0 ? null : new TlsPeer([asked.Identity], [], "", "-", "", asked.ServerName, "");
+        var peer = asked.Identity.Length == 0 || asked.IsTunnelled ? null : new TlsPeer([asked.Identity], [], "", "-", "", asked.ServerName, "");
         var (isAllowed, rule) = _filter.Decide(new(asked.Request?.Head, asked.Scheme, peer, asked.Source, asked.Source.Address, asked.Destination,
-            asked.ServerName, learned?.Metadata));
+            asked.ServerName, learned?.Metadata)
+        {
+            State = asked.IsTunnelled ? FilterState.Empty.With(FilterState.PeerPrincipal, new(asked.Identity)) : FilterState.Empty,
+        });
         return new(isAllowed, rule);
     }
 }

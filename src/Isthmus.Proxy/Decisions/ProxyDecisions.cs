@@ -6,6 +6,7 @@ using Isthmus.Proxy.Listeners;
 using Isthmus.Proxy.Messages;
 using Isthmus.Proxy.Snapshot;
 using Isthmus.Proxy.Telemetry;
+using Isthmus.Proxy.Transports;
 using Isthmus.Wire;
 using Cluster = Isthmus.Wire.Envoy.Clusters.Cluster;
 using ClusterLoadAssignment = Isthmus.Wire.Envoy.Endpoints.ClusterLoadAssignment;
@@ -81,7 +82,30 @@ public sealed class ProxyDecisions
         _snapshot.Listeners.Values.Where(listener => listener.BindToPort && listener.Address.Port == port).Select(listener => View(listener)!);
 
     /// <summary>Null when the proxy has no such cluster.</summary>
-    public ClusterView? Cluster(string name) => _snapshot.Clusters.TryGetValue(name, out var cluster) ? new(cluster) : null;
+    public ClusterView? Cluster(string name) => _snapshot.Clusters.TryGetValue(name, out var cluster) ? new(cluster, _snapshot) : null;
+
+    /// <summary>Where tunnels to the Pod end (HBONE): the listener that ends them, and the internal one that gets what comes out; null: nowhere.</summary>
+    public (ListenerView Outer, ListenerView Inner)? TunnelEnd
+    {
+        get
+        {
+            foreach (var outer in _snapshot.Listeners.Values.Where(one => one.BindToPort && one.Address.Port == Core.Names.Ports.Tunnel))
+            {
+                var inner = (from chain in outer.Chains.All
+                             from host in (chain.Action as HttpAction)?.Routes?.Hosts ?? []
+                             from route in host.Host.Routes
+                             where route.Act is ForwardAct { Connect: not null }
+                             from target in ((ForwardAct)route.Act).Targets
+                             select InternalOf(target.Cluster)).FirstOrDefault(one => one is not null);
+                if (inner is not null) return (View(outer)!, View(inner)!);
+            }
+            return null;
+        }
+    }
+
+    private ListenerSnapshot? InternalOf(string cluster) => _snapshot.Clusters.TryGetValue(cluster, out var state)
+        && state.Assignment.Localities.SelectMany(locality => locality.Endpoints).FirstOrDefault()?.Address is InternalEndPoint inside
+        ? _snapshot.Listeners.GetValueOrDefault(inside.Listener) : null;
 
     private ListenerView? View(ListenerSnapshot? listener) => listener is null ? null : new(listener, _snapshot);
 

@@ -14,8 +14,10 @@ internal static class LoggedCall
     public static SeenTraffic Read(HTTPAccessLogEntry entry) =>
         Read(entry.CommonProperties ?? new(), (int)(entry.Response?.ResponseCode ?? 0), entry.Response?.ResponseCodeDetails ?? "");
 
+    /// <summary>Also of a host behind an internal listener, which is named by where it is.</summary>
     public static IPEndPoint? PointOf(Address? address) =>
-        address?.SocketAddress is { } socket && IPAddress.TryParse(socket.Address, out var ip) ? new(ip, (int)socket.PortValue) : null;
+        address?.SocketAddress is { } socket && IPAddress.TryParse(socket.Address, out var ip) ? new(ip, (int)socket.PortValue)
+            : address?.EnvoyInternalAddress is { } inside && IPEndPoint.TryParse(inside.EndpointId, out var point) ? point : null;
 
     private static SeenTraffic Read(AccessLogCommon common, int status, string details) => new(
         "", Direction.Outbound, common.StartTime?.ToDateTimeOffset() ?? default,

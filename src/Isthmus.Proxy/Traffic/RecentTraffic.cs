@@ -23,7 +23,7 @@ internal sealed record SeenTraffic(
     public static SeenTraffic From(string id, Direction direction, TrafficRecord record, TimeSpan duration, bool standing) => new(
         id, direction, record.Start, duration, record.ResponseAfter, standing, record.Status, record.Flags,
         record.Details.Length > 0 ? record.Details : record.TerminationDetails, record.TransportFailure, record.RouteName, record.ClusterName,
-        record.Host?.Endpoint.AddressText ?? "", record.UpstreamLocal, record.UpstreamPeer?.Identity ?? "", record.DownstreamRemote,
+        Endpoint.Text(record.Host?.Endpoint.Place), record.UpstreamLocal, record.UpstreamPeer?.Identity ?? "", record.DownstreamRemote,
         record.PeerPrincipal, record.ServerName, record.Attempts);
 }
 

@@ -25,7 +25,10 @@ internal sealed class InboundStep(TraceFacts facts, TraceRecord record, TraceCau
             Through = way?.Through is { } through ? PodRef.Of(through.Cluster, through.Pod).ToString() : "",
             Changes = asked is null ? null : new(asked, call.Admitted, way?.Outbound.Rule ?? "", way?.Outbound.Route?.Name ?? ""),
         };
-        if (!access.Walk(chain, new(request, "http", caller, source, address, way?.Tls?.Sni ?? ""), callee)) return null;
+        if (!access.Walk(chain, new(request, "http", caller, source, address, way?.Tls?.Sni ?? "")
+        {
+            IsTunnelled = way is { IsTunnelled: true },
+        }, callee)) return null;
         var cluster = chain.IsTcp ? chain.Targets[0].Cluster : null;
         if (request is not null)
         {

@@ -18,6 +18,7 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, TraceCauses 
     internal const string ProxyPort = "ISM2111";
 
     private readonly TlsStep _tls = new(facts, record, causes, call);
+    private readonly TunnelStep _tunnels = new(facts, record, causes, call, proxies);
     private readonly InboundStep _inbound = new(facts, record, causes, call);
     private readonly ApplicationStep _application = new(record, causes, call);
 
@@ -32,6 +33,11 @@ internal sealed class PodStep(TraceFacts facts, TraceRecord record, TraceCauses 
         if (way is { Endpoint.IsGateway: false } && cluster != facts.Home && own != their && own.Length > 0 && way.Endpoint.Address.Equals(address))
             record.Warn("network", $"{address} of {their} is called directly from {own}", causes.Networks.CalledDirectly(their, cluster));
         if (causes.Networks.LabelledElsewhere(cluster, pod) is { } odd) record.Warn("network", $"{address} is said to be in {their}", odd);
+        if (way is { IsTunnelled: true })
+        {
+            _tunnels.Walk(way, callee, client);
+            return;
+        }
         if (ClusterObjects.Sidecar(pod) is null)
         {
             if (way is { IsMeshTls: true })

@@ -37,7 +37,7 @@ internal sealed class WaysStep(TraceFacts facts, TraceRecord record, TraceCauses
                 if (record.Ways >= MostWays) break;
                 record.BeginWay(candidate.Title(all), share);
                 var hops = record.Count;
-                var way = new EndpointWay(outbound, cluster, candidate.Endpoint, candidate.Endpoint.Tls, rule)
+                var way = new EndpointWay(outbound, cluster, candidate.Endpoint, candidate.Endpoint.TunnelTls ?? candidate.Endpoint.Tls, rule)
                 {
                     IsEjected = candidate.IsEjected,
                     TlsBy = candidate.Endpoint.Tls is null ? ""

@@ -37,6 +37,7 @@ public sealed partial class RemedyRowsTests
         ["ISM2176"] = Stated, ["ISM2177"] = Stated, ["ISM2178"] = "EntryCausesTests states it: needs another certificate",
         ["ISM2166"] = Traffic, ["ISM2167"] = Connected, ["ISM2168"] = CallsElse, ["ISM2169"] = Connected, ["ISM2172"] = Traffic,
         ["ISM2161"] = "EntryCausesTests states it: needs another certificate", ["ISM2162"] = "TakenRouteTests states it: needs another route",
+        ["ISM2182"] = "TunnelTraceTests states it: needs another proxy",
         ["ISM2181"] = "EntryEndpointTests states it: needs another WorkloadEntry",
         ["ISM2086"] = Network, ["ISM2090"] = Network, ["ISM2155"] = Network,
     };

@@ -15,13 +15,17 @@ internal sealed class StaticEnvoy : IDisposable
     private readonly Process _process;
     private readonly List<string> _log = [];
 
-    internal StaticEnvoy(string program, IEnumerable<string> listeners, IEnumerable<string> clusters)
+    /// <param name="secrets">Certificates and roots by which TLS names them.</param>
+    internal StaticEnvoy(string program, IEnumerable<string> listeners, IEnumerable<string> clusters, params IEnumerable<string> secrets)
     {
         var file = Path.Combine(_folder, "bootstrap.json");
         File.WriteAllText(file, $$$"""
             {"node": {"id": "peer", "cluster": "peer"}, "admin": {"address": {"pipe": {"path": "{{{Admin}}}"} } },
              "layered_runtime": {"layers": [{"name": "admin", "admin_layer": {} }]},
-             "static_resources": {"listeners": [{{{string.Join(",\n", listeners)}}}], "clusters": [{{{string.Join(",\n", clusters)}}}]} }
+             "bootstrap_extensions": [{"name": "internal", "typed_config": {
+               "@type": "type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener"} }],
+             "static_resources": {"listeners": [{{{string.Join(",\n", listeners)}}}], "clusters": [{{{string.Join(",\n", clusters)}}}],
+               "secrets": [{{{string.Join(",\n", secrets)}}}]} }
             """);
         _process = Process.Start(new ProcessStartInfo("sh",
             ["-c", Leash, "sh", program, "-c", file, "--disable-hot-restart", "--concurrency", "1", "-l", "error"])
@@ -66,6 +70,7 @@ internal sealed class StaticEnvoy : IDisposable
             }
         }, "Envoy is ready");
         return JsonNode.Parse(await client.GetStringAsync(new Uri("http://envoy/listeners?format=json"), stop))!["listener_statuses"]!.AsArray()
+            .Where(listener => listener!["local_address"]!["socket_address"] is not null)
             .ToDictionary(listener => $"{listener!["name"]}", listener => (int)listener!["local_address"]!["socket_address"]!["port_value"]!);
     }
 

@@ -1,4 +1,5 @@
 using System.Security.Cryptography.X509Certificates;
+using System.Text.Json.Nodes;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Proxy.Tls;
 using Isthmus.Rigs.Proxy;
@@ -31,20 +32,36 @@ internal sealed class TunnelledProxies : IDisposable
     /// <param name="route">More fields of the client's route, each after a comma.</param>
     internal TunnelledProxies(int port, string allowed = Buyer, string route = "")
     {
-        ApplicationPort = port;
-        Server = new([Static("app", Plain(port)), Within], Direct, secrets: new MeshSecrets(_ca, Ledger), direction: "INBOUND", identity: Identity("ledger"));
-        Server.Listeners(Terminate, MainInternal(allowed));
-        Client = new([Web($"127.0.0.1:{port}"), Originate], $$""" "route": {"cluster": "web" {{route}} } """, secrets: new MeshSecrets(_ca, Buyer), identity: Identity("buyer"));
-        Client.Listeners(ConnectOriginate);
+        Server = NewServer(_ca, port, allowed, _terminate.Number);
+        Client = NewClient(_ca, port, _terminate.Number, route);
     }
-
-    internal int ApplicationPort { get; }
 
     internal LoopbackProxy Client { get; }
 
     internal LoopbackProxy Server { get; }
 
-    internal int TunnelPort => _terminate.Number;
+    /// <summary>A proxy that ends tunnels at a port, and has the certificate of the ledger.</summary>
+    internal static LoopbackProxy NewServer(TestCa ca, int port, string allowed, int tunnels)
+    {
+        var server = new LoopbackProxy(ServerClusters(port), Direct, secrets: new MeshSecrets(ca, Ledger), direction: "INBOUND", identity: Identity("ledger"));
+        server.Listeners(ServerListeners(port, allowed, tunnels, Peers));
+        return server;
+    }
+
+    /// <summary>A proxy that opens tunnels at a port, and has the certificate of the buyer.</summary>
+    internal static LoopbackProxy NewClient(TestCa ca, int port, int tunnels, string route = "")
+    {
+        var client = new LoopbackProxy(ClientClusters(port, tunnels), $$""" "route": {"cluster": "web" {{route}} } """, secrets: new MeshSecrets(ca, Buyer),
+            identity: Identity("buyer"));
+        client.Listeners(ConnectOriginate);
+        return client;
+    }
+
+    internal static string[] ServerClusters(int port) => [Static("app", Plain(port)), Within];
+
+    internal static string[] ServerListeners(int port, string allowed, int tunnels, string filters = "") => [Terminate(tunnels), MainInternal(port, allowed, filters)];
+
+    internal static string[] ClientClusters(int port, int tunnels) => [Web($"127.0.0.1:{port}"), Originate(tunnels)];
 
     /// <summary>The listener that opens tunnels to where connections of it were meant to go.</summary>
     internal static string ConnectOriginate => $$$"""
@@ -53,12 +70,17 @@ internal sealed class TunnelledProxies : IDisposable
           "tunneling_config": {"hostname": "%DOWNSTREAM_LOCAL_ADDRESS%"} } }] }] }
         """;
 
+    private const string Peers = """
+        {"name": "peers", "typed_config": {"@type": "type.googleapis.com/udpa.type.v1.TypedStruct",
+          "type_url": "type.googleapis.com/io.istio.http.peer_metadata.Config", "value": {"downstream_discovery": [{"istio_headers": {} }]} } },
+        """;
+
     private const string Direct = """ "direct_response": {"status": 200} """;
 
     /// <summary>The port of all its hosts is that of the tunnels.</summary>
-    internal string Originate => $$$"""
+    private static string Originate(int tunnels) => $$$"""
         {"name": "connect_originate", "type": "ORIGINAL_DST", "lb_policy": "CLUSTER_PROVIDED", "connect_timeout": "30s",
-         "original_dst_lb_config": {"upstream_port_override": {{{TunnelPort}}},
+         "original_dst_lb_config": {"upstream_port_override": {{{tunnels}}},
            "metadata_key": {"key": "envoy.filters.listener.original_dst", "path": [{"key": "waypoint"}]} },
          "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {"@type": "{{{Type}}}.upstreams.http.v3.HttpProtocolOptions",
            "explicit_http_config": {"http2_protocol_options": {"allow_connect": true} } } },
@@ -99,8 +121,8 @@ internal sealed class TunnelledProxies : IDisposable
         """;
 
     /// <summary>The listener that ends tunnels, and says who opened them and where they lead.</summary>
-    private string Terminate => $$$"""
-        {"name": "connect_terminate", "address": {"socket_address": {"address": "127.0.0.1", "port_value": {{{TunnelPort}}} } },
+    private static string Terminate(int tunnels) => $$$"""
+        {"name": "connect_terminate", "address": {"socket_address": {"address": "127.0.0.1", "port_value": {{{tunnels}}} } },
          "filter_chains": [{"filters": [{"name": "http", "typed_config": {"@type": "{{{Type}}}.filters.network.http_connection_manager.v3.HttpConnectionManager",
            "stat_prefix": "connect_terminate", "http2_protocol_options": {"allow_connect": true},
            "route_config": {"name": "default", "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [{"match": {"connect_matcher": {} },
@@ -123,17 +145,16 @@ internal sealed class TunnelledProxies : IDisposable
         """;
 
     /// <summary>HTTP to the application's port, if the caller is allowed, and bytes to the one after it.</summary>
-    private string MainInternal(string allowed) => $$$"""
+    private static string MainInternal(int port, string allowed, string filters) => $$$"""
         {"name": "main_internal", "internal_listener": {}, "traffic_direction": "INBOUND", {{{Restored}}}, "filter_chains": [
-          {"name": "http", "filter_chain_match": {"destination_port": {{{ApplicationPort}}}, "prefix_ranges": [{"address_prefix": "127.0.0.1", "prefix_len": 32}]},
+          {"name": "http", "filter_chain_match": {"destination_port": {{{port}}}, "prefix_ranges": [{"address_prefix": "127.0.0.1", "prefix_len": 32}]},
            "filters": [{"name": "http", "typed_config": {"@type": "{{{Type}}}.filters.network.http_connection_manager.v3.HttpConnectionManager",
              "stat_prefix": "inbound",
              "access_log": [{"name": "f", "typed_config": {"@type": "{{{Type}}}.access_loggers.file.v3.FileAccessLog", "path": "log",
                "log_format": {"text_format_source": {"inline_string": "%RESPONSE_CODE% %DOWNSTREAM_LOCAL_ADDRESS% %RESPONSE_CODE_DETAILS%\n"} } } }],
              "route_config": {"name": "in", "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "app"} }] }] },
              "http_filters": [
-               {"name": "peers", "typed_config": {"@type": "type.googleapis.com/udpa.type.v1.TypedStruct",
-                 "type_url": "type.googleapis.com/io.istio.http.peer_metadata.Config", "value": {"downstream_discovery": [{"istio_headers": {} }]} } },
+               {{{filters}}}
                {"name": "rbac", "typed_config": {"@type": "{{{Type}}}.filters.http.rbac.v3.RBAC", "rules": {"action": "ALLOW", "policies": {"p": {{{Policy(allowed)}}} } } } },
                {"name": "router", "typed_config": {"@type": "{{{Type}}}.filters.http.router.v3.Router"} }] } }] },
           {"name": "tcp", "filter_chain_match": {"destination_port": 7, "prefix_ranges": [{"address_prefix": "127.0.0.1", "prefix_len": 32}]},
@@ -146,6 +167,24 @@ internal sealed class TunnelledProxies : IDisposable
     private static string Policy(string allowed) => $$$"""
         {"permissions": [{"any": true}], "principals": [{"filter_state": {"key": "io.istio.peer_principal", "string_match": {"exact": "{{{allowed}}}"} } }]}
         """;
+
+    /// <summary>The certificate of an identity and the roots of the mesh, as resources.</summary>
+    internal static string[] Secrets(TestCa ca, string identity)
+    {
+        using var own = ca.Server(identity);
+        using var key = own.GetECDsaPrivateKey()!;
+        return
+        [
+            new JsonObject
+            {
+                ["name"] = "default",
+                ["tls_certificate"] = new JsonObject { ["certificate_chain"] = Text(own.ExportCertificatePem()), ["private_key"] = Text(key.ExportPkcs8PrivateKeyPem()) },
+            }.ToJsonString(),
+            new JsonObject { ["name"] = "ROOTCA", ["validation_context"] = new JsonObject { ["trusted_ca"] = Text(ca.Pem) } }.ToJsonString(),
+        ];
+
+        static JsonObject Text(string pem) => new() { ["inline_string"] = pem };
+    }
 
     private static ProxyIdentity Identity(string workload)
     {

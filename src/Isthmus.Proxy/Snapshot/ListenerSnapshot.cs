@@ -27,7 +27,7 @@ internal sealed record ListenerSnapshot(
     public bool IsInternal { get; init; }
 
     /// <summary>Where it is, or its name if it is internal.</summary>
-    public EndPoint Place => field ??= IsInternal ? new InternalEndPoint(Name, "") : Address;
+    public EndPoint Place => IsInternal ? new InternalEndPoint(Name, "") : Address;
 
     /// <summary>Read again from its bytes: only dumps and traces ask for it.</summary>
     public Listener Resource => Listener.Parser.ParseFrom(Bytes);

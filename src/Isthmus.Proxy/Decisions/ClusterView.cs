@@ -80,7 +80,8 @@ public sealed class ClusterView
     private static readonly LocalityEndpoints Nowhere = new("", "", "", 0, 0, []);
 
     private IEnumerable<EndpointView> HealthyOf(LocalityEndpoints locality) =>
-        locality.Endpoints.Where(endpoint => endpoint.Health == EndpointHealth.Healthy).Select(endpoint => new EndpointView(endpoint, locality, Config, _snapshot));
+        locality.Endpoints.Where(endpoint => endpoint.Health == EndpointHealth.Healthy)
+            .Select(endpoint => new EndpointView(endpoint, locality, Config, _snapshot));
 
     private double WeightOf(LocalityEndpoints locality) =>
         Config.WeightLocalities && _cluster.Assignment.Localities.Any(other => other.Weight > 0) ? locality.Weight

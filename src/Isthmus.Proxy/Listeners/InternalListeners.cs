@@ -30,7 +30,8 @@ internal sealed class InternalListeners(Connections connections, Func<Downstream
         if (!_listeners.TryGetValue(to.Listener, out var listener)) throw Failure($"no internal listener is named {to.Listener}");
         var destination = along.State.Address(FilterState.LocalAddress) ?? along.Target?.Local;
         // Its chains and clusters would decide by an address that nobody has given.
-        if (listener.RestoreOriginalDestination && destination is null) throw Failure($"the internal listener {to.Listener} is not told where the connection goes");
+        if (listener.RestoreOriginalDestination && destination is null)
+            throw Failure($"the internal listener {to.Listener} is not told where the connection goes");
         var source = along.State.Address(FilterState.RemoteAddress) ?? along.Target?.Remote ?? Unknown;
         var (near, far) = Pair(EventLoop.Choose());
         var transport = new SocketTransport(near.Socket, near.Loop, to, InternalEndPoint.Client);

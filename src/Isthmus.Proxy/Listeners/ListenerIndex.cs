@@ -12,7 +12,8 @@ internal sealed class ListenerIndex
     public ListenerIndex(ProxySnapshot snapshot)
     {
         foreach (var listener in snapshot.Listeners.Values)
-            if (listener is { HandOff: false, IsInternal: false, Udp: null } && listener.Direction != Direction.Inbound) _byAddress.TryAdd(listener.Address, listener);
+            if (listener is { HandOff: false, IsInternal: false, Udp: null } && listener.Direction != Direction.Inbound)
+                _byAddress.TryAdd(listener.Address, listener);
     }
 
     /// <summary>The listener of exactly that address, else the wildcard listener of that port, else null.</summary>

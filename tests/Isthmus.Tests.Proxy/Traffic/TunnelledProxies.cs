@@ -59,7 +59,8 @@ internal sealed class TunnelledProxies : IDisposable
 
     internal static string[] ServerClusters(int port) => [Static("app", Plain(port)), Within];
 
-    internal static string[] ServerListeners(int port, string allowed, int tunnels, string filters = "") => [Terminate(tunnels), MainInternal(port, allowed, filters)];
+    internal static string[] ServerListeners(int port, string allowed, int tunnels, string filters = "") =>
+        [Terminate(tunnels), MainInternal(port, allowed, filters)];
 
     internal static string[] ClientClusters(int port, int tunnels) => [Web($"127.0.0.1:{port}"), Originate(tunnels)];
 
@@ -178,7 +179,10 @@ internal sealed class TunnelledProxies : IDisposable
             new JsonObject
             {
                 ["name"] = "default",
-                ["tls_certificate"] = new JsonObject { ["certificate_chain"] = Text(own.ExportCertificatePem()), ["private_key"] = Text(key.ExportPkcs8PrivateKeyPem()) },
+                ["tls_certificate"] = new JsonObject
+                {
+                    ["certificate_chain"] = Text(own.ExportCertificatePem()), ["private_key"] = Text(key.ExportPkcs8PrivateKeyPem()),
+                },
             }.ToJsonString(),
             new JsonObject { ["name"] = "ROOTCA", ["validation_context"] = new JsonObject { ["trusted_ca"] = Text(ca.Pem) } }.ToJsonString(),
         ];

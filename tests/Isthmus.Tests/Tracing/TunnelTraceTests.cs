@@ -132,7 +132,8 @@ public sealed class TunnelTraceTests
                 ["listener"] = new JsonObject
                 {
                     ["name"] = "main_internal", ["internal_listener"] = new JsonObject(), ["traffic_direction"] = "INBOUND",
-                    ["listener_filters"] = new JsonArray(new JsonObject { ["name"] = "envoy.filters.listener.original_dst" }), ["filter_chains"] = new JsonArray(inner),
+                    ["listener_filters"] = new JsonArray(new JsonObject { ["name"] = "envoy.filters.listener.original_dst" }),
+                    ["filter_chains"] = new JsonArray(inner),
                 },
             },
         });

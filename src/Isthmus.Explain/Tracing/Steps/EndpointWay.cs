@@ -20,12 +20,13 @@ internal sealed record EndpointWay(OutboundChoice Outbound, ClusterView Cluster,
     public bool IsTunnelled => Endpoint.Tunnel.Length > 0;
 
     /// <summary>A certificate of a file or of a Secret (<c>file-cert:…</c>, <c>kubernetes://…</c>) is not that of the mesh.</summary>
-    public bool IsMeshTls => IsTunnelled ||
-        Tls is { Certificate.Length: > 0 } && !Tls.Certificate.Contains(':', StringComparison.Ordinal)
+    public bool IsMeshTls => IsTunnelled
+        || Tls is { Certificate.Length: > 0 } && !Tls.Certificate.Contains(':', StringComparison.Ordinal)
         && (Tls.Alpn.Count == 0 || Tls.Alpn.Any(protocol => protocol.StartsWith("istio", StringComparison.Ordinal)));
 
     /// <summary>The ALPN protocols that the caller offers. They announce the HTTP version, so the callee's proxy need not
     /// inspect the bytes.</summary>
     public IReadOnlyList<string> Alpn =>
-        IsTunnelled ? [] : Outbound.IsHttp && !Cluster.KeepsAlpn && Outbound.Alpn.TryGetValue(Outbound.IsHttp2 ? "HTTP2" : "HTTP11", out var list) ? list : Tls?.Alpn ?? [];
+        IsTunnelled ? []
+            : Outbound.IsHttp && !Cluster.KeepsAlpn && Outbound.Alpn.TryGetValue(Outbound.IsHttp2 ? "HTTP2" : "HTTP11", out var list) ? list : Tls?.Alpn ?? [];
 }

@@ -41,7 +41,8 @@ internal sealed partial class TlsStep(TraceFacts facts, TraceRecord record, Trac
     /// <summary>Checks the TLS of a tunnel: that of the mesh, at both ends.</summary>
     /// <param name="ours">How the caller's proxy opens it.</param>
     /// <param name="theirs">How the callee's proxy ends it.</param>
-    public bool WalkTunnel(TlsView ours, TlsView theirs, Callee callee, ProxyView view, ProxyView? client) => WalkCertificates(ours, theirs, callee, view, client);
+    public bool WalkTunnel(TlsView ours, TlsView theirs, Callee callee, ProxyView view, ProxyView? client) =>
+        WalkCertificates(ours, theirs, callee, view, client);
 
     /// <summary>The caller's proxy begins TLS around that of the application, for which no server looks.</summary>
     public static bool BeginsTwice(EndpointWay? way, TracedCall call) => call.Kind == CallKinds.Tls && way is { Tls: not null, IsMeshTls: false };

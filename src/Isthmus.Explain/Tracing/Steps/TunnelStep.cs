@@ -9,7 +9,8 @@ using Isthmus.Proxy.Decisions;
 
 namespace Isthmus.Explain.Tracing.Steps;
 
-/// <summary>Checks a callee that is called through a tunnel (HBONE): the end of the tunnel in its proxy, what is decided behind that, and its application.</summary>
+/// <summary>Checks a callee that is called through a tunnel (HBONE): the end of the tunnel in its proxy, what is decided behind it, and its
+/// application.</summary>
 internal sealed class TunnelStep(TraceFacts facts, TraceRecord record, TraceCauses causes, TracedCall call, TracedProxies proxies)
 {
     /// <summary>Nothing ends tunnels there.</summary>

@@ -43,8 +43,9 @@ internal sealed class HeaderMutationFilter(string name, IReadOnlyList<HeaderEdit
 
     private IEnumerable<HeaderEdits> For(FilteredRequest request)
     {
-        foreach (var edits in own) yield return edits;
+        // The route is that of the request as it came: edits choose no other one.
         var levels = (request.TakeRoute()?.Of(Name) as RouteEdits)?.Levels ?? [];
+        foreach (var edits in own) yield return edits;
         var ofShare = (request.OfShare(Name) as RouteEdits)?.Levels[0] ?? [];
         if (!specificWins)
             foreach (var edits in ofShare) yield return edits;

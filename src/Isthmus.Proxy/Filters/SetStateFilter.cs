@@ -1,4 +1,3 @@
-using System.Net;
 using System.Text;
 using Isthmus.Proxy.Matching;
 using Isthmus.Proxy.Telemetry;
@@ -32,7 +31,7 @@ internal sealed class SetStateFilter(string name, IReadOnlyList<StateRule> rules
         foreach (var rule in rules)
         {
             var value = rule.Value.Format(record);
-            if ((rule.SkipsEmpty && value.Length == 0) || (rule.IsAddress && !IPEndPoint.TryParse(value, out _))) continue;
+            if ((rule.SkipsEmpty && value.Length == 0) || (rule.IsAddress && AddressText.Parse(value) is null)) continue;
             record.State = record.State.With(rule.Key, new(value, rule.Sharing, rule.IsReadOnly));
         }
         if (clearsRoute) request.ForgetRoute();
@@ -59,10 +58,21 @@ internal sealed class SetStateFilter(string name, IReadOnlyList<StateRule> rules
         }, value.ReadOnly, isAddress, value.SkipIfEmpty);
     }
 
-    private static LogFormat Format(FilterStateValue value, string key) => value.FormatString?.TextFormatSource switch
+    private static LogFormat Format(FilterStateValue value, string key)
     {
-        { SpecifierCase: DataSource.SpecifierOneofCase.InlineString } text => LogFormat.ParseText(text.InlineString),
-        { SpecifierCase: DataSource.SpecifierOneofCase.InlineBytes } text => LogFormat.ParseText(Encoding.UTF8.GetString(text.InlineBytes.Span)),
-        _ => throw new ResourceException($"set_filter_state: format_string of '{key}' is not supported: only text_format_source with inline text is"),
-    };
+        var text = value.FormatString?.TextFormatSource switch
+        {
+            { SpecifierCase: DataSource.SpecifierOneofCase.InlineString } source => source.InlineString,
+            { SpecifierCase: DataSource.SpecifierOneofCase.InlineBytes } source => Encoding.UTF8.GetString(source.InlineBytes.Span),
+            _ => throw new ResourceException($"set_filter_state: format_string of '{key}' is not supported: only text_format_source with inline text is"),
+        };
+        try
+        {
+            return LogFormat.ParseText(text, value.FormatString.OmitEmptyValues);
+        }
+        catch (ResourceException e)
+        {
+            throw new ResourceException($"set_filter_state: format_string of '{key}': {e.Message}", e);
+        }
+    }
 }

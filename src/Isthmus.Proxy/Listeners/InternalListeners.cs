@@ -35,8 +35,8 @@ internal sealed class InternalListeners(Connections connections, Func<Downstream
         var source = along.State.Address(FilterState.RemoteAddress) ?? along.Target?.Remote ?? Unknown;
         var (near, far) = Pair(EventLoop.Choose());
         var transport = new SocketTransport(near.Socket, near.Loop, to, InternalEndPoint.Client);
-        var opening = listener.InspectTls is null && listener.InspectHttp is null && !listener.Chains.NeedsHello(destination?.Port ?? 0)
-            ? new Opening(transport) : null;
+        var readsFirst = listener.InspectTls is not null || listener.InspectHttp is not null || listener.ProxyHeader is not null || listener.Chains.HaveTls;
+        var opening = readsFirst ? null : new Opening(transport);
         var connection = new Downstream(new SocketTransport(far.Socket, far.Loop, InternalEndPoint.Client, to), listener,
             listener.RestoreOriginalDestination ? destination! : Unknown, source)
         {

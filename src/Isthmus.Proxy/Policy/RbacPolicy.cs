@@ -141,6 +141,7 @@ internal sealed class RbacPolicy
     {
         if (matcher.MatcherCase != FilterStateMatcher.MatcherOneofCase.StringMatch)
             throw new ResourceException($"rbac principal filter_state '{matcher.Key}': only string_match is supported");
+        if (matcher.Key.Length == 0) throw new ResourceException("rbac principal filter_state without a key");
         var (key, match) = (matcher.Key, TextMatch.From(matcher.StringMatch));
         return facts => facts.State.Find(key) is { } value && match.IsMatch(value);
     }

@@ -73,8 +73,8 @@ internal static class AccessLogDecoder
 
     private static LogFormat Format(SubstitutionFormatString? format) => format?.FormatCase switch
     {
-        SubstitutionFormatString.FormatOneofCase.JsonFormat => LogFormat.ParseJson(format.JsonFormat),
-        SubstitutionFormatString.FormatOneofCase.TextFormatSource => LogFormat.ParseText(format.TextFormatSource.InlineString),
+        SubstitutionFormatString.FormatOneofCase.JsonFormat => LogFormat.ParseJson(format.JsonFormat, format.OmitEmptyValues),
+        SubstitutionFormatString.FormatOneofCase.TextFormatSource => LogFormat.ParseText(format.TextFormatSource.InlineString, format.OmitEmptyValues),
         _ => LogFormat.ParseText(DefaultFormat),
     };
 

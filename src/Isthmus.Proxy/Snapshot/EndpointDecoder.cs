@@ -65,8 +65,8 @@ internal static class EndpointDecoder
     {
         if (told is null) return null;
         IPEndPoint? Field(string name) => !told.Fields.TryGetValue(name, out var value) ? null
-            : IPEndPoint.TryParse(value.StringValue, out var point) && point.Port > 0 ? point
-            : throw new ResourceException($"metadata {TargetMetadata}: {name} '{value.StringValue}' is not IP:PORT");
+            : AddressText.Parse(value.StringValue)
+                ?? throw new ResourceException($"metadata {TargetMetadata}: {name} {(value.HasStringValue ? $"'{value.StringValue}'" : value)} is not IP:PORT");
         return new(Field("local"), Field("remote"), Field(WaypointField));
     }
 

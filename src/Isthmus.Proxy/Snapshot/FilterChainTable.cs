@@ -27,6 +27,7 @@ internal sealed class FilterChainTable
     public FilterChainTable(IReadOnlyList<FilterChainSnapshot> chains, FilterChainSnapshot? byDefault)
     {
         All = byDefault is null ? chains : [.. chains, byDefault];
+        HaveTls = All.Any(chain => chain.Tls is not null);
         foreach (var match in chains.Select(c => c.Match))
             if (!match.ServerNames.IsEmpty || match.TransportProtocol.Length > 0 || !match.ApplicationProtocols.IsEmpty)
                 _looksDeeper.Add(match.DestinationPort);
@@ -43,6 +44,9 @@ internal sealed class FilterChainTable
 
     /// <summary>Every chain, with the default one last.</summary>
     public IReadOnlyList<FilterChainSnapshot> All { get; }
+
+    /// <summary>Some chain does nothing before the client has begun TLS.</summary>
+    public bool HaveTls { get; }
 
     /// <summary>The same table with changed chains.</summary>
     public FilterChainTable With(Func<FilterChainSnapshot, FilterChainSnapshot> change) => _default is null

@@ -14,27 +14,31 @@ internal sealed class LogFormat
     private readonly Piece[] _pieces;
     private readonly (byte[] Key, LogFormat Value)[]? _fields;
     private readonly int _newline;
+    private readonly bool _omitsEmpty;
 
     [ThreadStatic] private static ByteWriter? _scratch;
 
     /// <summary>Literal bytes, or the value of an operator.</summary>
     private sealed record Piece(byte[] Literal, LogValue? Value, bool IsNumber, int MaxLength);
 
-    private LogFormat(Piece[] pieces, (byte[], LogFormat)[]? fields)
+    private LogFormat(Piece[] pieces, (byte[], LogFormat)[]? fields, bool omitsEmpty)
     {
+        _omitsEmpty = omitsEmpty;
         _pieces = pieces;
         _fields = fields;
         _newline = pieces is [.., { Literal: [.., (byte)'\n'] }] ? 1 : 0;
     }
 
+    /// <param name="text">The format.</param>
+    /// <param name="omitsEmpty">What is missing is written as nothing, not as <c>-</c>.</param>
     /// <exception cref="ResourceException">An operator that this proxy does not have, or one that is malformed.</exception>
-    public static LogFormat ParseText(string text)
+    public static LogFormat ParseText(string text, bool omitsEmpty = false)
     {
         try
         {
             return new([.. LogFormatText.Parse(text).Select(part => part.Operator.Length == 0
                 ? new Piece(Encoding.UTF8.GetBytes(part.Literal), null, false, 0)
-                : new Piece([], LogValues.Find(part.Operator, part.Argument), LogValues.IsNumber(part.Operator), part.MaxLength))], null);
+                : new Piece([], LogValues.Find(part.Operator, part.Argument), LogValues.IsNumber(part.Operator), part.MaxLength))], null, omitsEmpty);
         }
         catch (LogFormatException e)
         {
@@ -43,9 +47,12 @@ internal sealed class LogFormat
     }
 
     /// <summary>One JSON object per line; nested objects are not supported and are written as text.</summary>
-    public static LogFormat ParseJson(Struct fields) => new([], [.. fields.Fields.OrderBy(f => f.Key, StringComparer.Ordinal)
-        .Select((f, i) => (Encoding.UTF8.GetBytes($"{(i > 0 ? "," : "")}\"{JsonEncodedText.Encode(f.Key)}\":"),
-            ParseText(f.Value.KindCase == Value.KindOneofCase.StringValue ? f.Value.StringValue : f.Value.ToString())))]);
+    /// <param name="fields">The format of each field.</param>
+    /// <param name="omitsEmpty">Fields without a value are left out; otherwise they are null.</param>
+    /// <exception cref="ResourceException">As for <see cref="ParseText"/>.</exception>
+    public static LogFormat ParseJson(Struct fields, bool omitsEmpty = false) => new([], [.. fields.Fields.OrderBy(f => f.Key, StringComparer.Ordinal)
+        .Select(f => (Encoding.UTF8.GetBytes($"\"{JsonEncodedText.Encode(f.Key)}\":"),
+            ParseText(f.Value.KindCase == Value.KindOneofCase.StringValue ? f.Value.StringValue : f.Value.ToString(), omitsEmpty)))], omitsEmpty);
 
     /// <summary>Writes a line. What clients and hosts choose stays on it: as text, controls and bytes that are no UTF-8 are written like <c>\x1b</c>.</summary>
     public void Write(TrafficRecord record, ByteWriter into)
@@ -56,10 +63,14 @@ internal sealed class LogFormat
             return;
         }
         into.Write("{"u8);
-        for (var i = 0; i < _fields.Length; i++)
+        var isFirst = true;
+        foreach (var (key, value) in _fields)
         {
-            into.Write(_fields[i].Key);
-            WriteJson(_fields[i].Value, record, into);
+            var start = into.Length;
+            if (!isFirst) into.Write(","u8);
+            into.Write(key);
+            if (WriteJson(value, record, into) || !_omitsEmpty) isFirst = false;
+            else into.Truncate(start);
         }
         into.Write("}\n"u8);
     }
@@ -87,7 +98,7 @@ internal sealed class LogFormat
             var start = into.Length;
             if (piece.Value is null) into.Write(piece.Literal);
             else if (TryWrite(piece, record, into)) VisibleBytes.Escape(into, start);
-            else into.Write("-"u8);
+            else if (!_omitsEmpty) into.Write("-"u8);
         }
     }
 
@@ -97,7 +108,7 @@ internal sealed class LogFormat
         foreach (var piece in _pieces)
         {
             if (piece.Value is null) into.Write(piece.Literal);
-            else if (!TryWrite(piece, record, into)) into.Write("-"u8);
+            else if (!TryWrite(piece, record, into) && !_omitsEmpty) into.Write("-"u8);
         }
     }
 
@@ -109,24 +120,22 @@ internal sealed class LogFormat
         return true;
     }
 
-    private static void WriteJson(LogFormat value, TrafficRecord record, ByteWriter into)
+    /// <returns>There is a value; otherwise it is null.</returns>
+    private static bool WriteJson(LogFormat value, TrafficRecord record, ByteWriter into)
     {
         // A lone operator keeps its type: numbers stay numbers, missing values are null.
         if (value._pieces is [{ Value: not null } only])
         {
-            if (only.IsNumber)
-            {
-                if (!TryWrite(only, record, into)) into.Write("null"u8);
-                return;
-            }
             var text = Scratch;
-            if (TryWrite(only, record, text)) WriteEscaped(text, into);
-            else into.Write("null"u8);
-            return;
+            var hasValue = TryWrite(only, record, only.IsNumber ? into : text);
+            if (!hasValue) into.Write("null"u8);
+            else if (!only.IsNumber) WriteEscaped(text, into);
+            return hasValue;
         }
         var whole = Scratch;
         value.WriteRaw(record, whole);
         WriteEscaped(whole, into);
+        return true;
     }
 
     private static void WriteEscaped(ByteWriter text, ByteWriter into)

@@ -62,7 +62,7 @@ internal static class LogValues
         "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT" or "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT" => static (r, into) => Host(r.DownstreamRemote, into),
         "DOWNSTREAM_REMOTE_PORT" or "DOWNSTREAM_DIRECT_REMOTE_PORT" => static (r, into) => Port(r.DownstreamRemote, into),
         "DOWNSTREAM_PEER_URI_SAN" => static (r, into) => Names(r.DownstreamPeer?.Uris, into),
-        "DOWNSTREAM_LOCAL_URI_SAN" => static (r, into) => Text(r.DownstreamPeer?.OwnIdentity, into),
+        "DOWNSTREAM_LOCAL_URI_SAN" => static (r, into) => Names(r.DownstreamPeer?.OwnUris, into),
         "DOWNSTREAM_PEER_DNS_SAN" => static (r, into) => Names(r.DownstreamPeer?.DnsNames, into),
         "DOWNSTREAM_PEER_SUBJECT" => static (r, into) => Text(r.DownstreamPeer?.Subject, into),
         "DOWNSTREAM_PEER_FINGERPRINT_256" => static (r, into) => Text(r.DownstreamPeer?.Sha256, into),

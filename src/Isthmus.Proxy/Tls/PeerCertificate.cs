@@ -68,8 +68,9 @@ internal sealed class PeerCertificate
     }
 
     /// <summary>The peer that proved it.</summary>
-    /// <param name="own">The identity that it was shown; empty: none.</param>
-    public TlsPeer With(string alpn, string serverName, string own = "") => new(_uris, _dnsNames, _subject, _hash, alpn, serverName, _pem) { OwnIdentity = own };
+    /// <param name="own">The URIs in the certificate that it was shown; null: none.</param>
+    public TlsPeer With(string alpn, string serverName, IReadOnlyList<string>? own = null) =>
+        new(_uris, _dnsNames, _subject, _hash, alpn, serverName, _pem) { OwnUris = own ?? [] };
 
     /// <summary>Why the certificate is refused, although its chain is accepted, as part of Envoy's failure text; null when it is accepted.</summary>
     /// <param name="settings">What its names and hashes must be.</param>

@@ -119,8 +119,8 @@ internal sealed unsafe class TlsConnection : IDisposable
 
     /// <summary>The peer, after the handshake.</summary>
     /// <param name="serverName">The name that the client asked for.</param>
-    /// <param name="own">The identity that the peer was shown; empty: none.</param>
-    internal TlsPeer Peer(string serverName, string own)
+    /// <param name="own">The URIs in the certificate that the peer was shown; null: none.</param>
+    internal TlsPeer Peer(string serverName, IReadOnlyList<string>? own)
     {
         lock (_ssl)
         {

@@ -50,7 +50,7 @@ internal sealed class TlsTransport : Transport
         var own = settings.Certificate.Length == 0 ? null : secrets.FindCertificate(settings.Certificate) ?? throw Missing(settings.Certificate);
         var bytes = BufferedBytes.Of(inner);
         return HandshakeAsync(inner, bytes, Begin(() => TlsConnection.Client(bytes, inner.Remote, settings, own, Roots(settings, secrets), names, alpn)),
-            (names.Sni, ""), timeout, time);
+            (names.Sni, null), timeout, time);
     }
 
     /// <summary>Handshakes as server, for a client whose ClientHello was already read.</summary>
@@ -63,7 +63,7 @@ internal sealed class TlsTransport : Transport
         var own = ServerCertificates.Choose(settings, client, secrets) ?? throw Missing(settings.Certificate);
         var bytes = BufferedBytes.Of(inner);
         return HandshakeAsync(inner, bytes, Begin(() => TlsConnection.Server(bytes, settings, own, Roots(settings, secrets), alpn)),
-            (client.ServerName, own.Self.Identity), timeout, time);
+            (client.ServerName, own.Self.Uris), timeout, time);
     }
 
     /// <summary>The protocol that a server with that list selects; null when it selects none, and goes on without ALPN.</summary>
@@ -131,7 +131,7 @@ internal sealed class TlsTransport : Transport
 
     [AsyncMethodBuilder(typeof(PooledMethodBuilder<>))]
     private static async ValueTask<TlsTransport> HandshakeAsync(Transport inner, INonBlocking bytes, TlsConnection tls,
-        (string ServerName, string Own) shown, TimeSpan timeout, TimeProvider time)
+        (string ServerName, IReadOnlyList<string>? Own) shown, TimeSpan timeout, TimeProvider time)
     {
         var isLate = false;
         try

@@ -49,7 +49,7 @@ internal sealed class FilterState
     }
 
     /// <summary>The address that an object is; null: there is none.</summary>
-    public IPEndPoint? Address(string key) => Find(key) is { } text && IPEndPoint.TryParse(text, out var point) ? point : null;
+    public IPEndPoint? Address(string key) => Find(key) is { } text ? AddressText.Parse(text) : null;
 
     /// <summary>The state with one more object. An object that is read-only stays as it is.</summary>
     public FilterState With(string key, StateObject value)
@@ -64,12 +64,12 @@ internal sealed class FilterState
 
     private static FilterState Of(IEnumerable<KeyValuePair<string, StateObject>> objects) => objects.ToArray() is { Length: > 0 } some ? new(some) : Empty;
 
-    // With lengths, so that no value can look like another object.
+    // With lengths, so that no key or value can look like another object.
     private string Write()
     {
         var text = new StringBuilder();
         foreach (var (key, value) in _objects.OrderBy(one => one.Key, StringComparer.Ordinal))
-            text.Append(key).Append('=').Append(value.Value.Length).Append(':').Append(value.Value).Append((int)value.Sharing).Append(value.IsReadOnly ? 'r' : 'w');
+            text.Append(key.Length).Append(':').Append(key).Append('=').Append(value.Value.Length).Append(':').Append(value.Value).Append((int)value.Sharing).Append(value.IsReadOnly ? 'r' : 'w');
         return text.ToString();
     }
 }

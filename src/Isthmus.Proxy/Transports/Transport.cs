@@ -68,8 +68,8 @@ internal sealed record TlsPeer(
 {
     public string Identity => Uris.Count > 0 ? Uris[0] : "";
 
-    /// <summary>The identity that this side has shown as a server; empty: none.</summary>
-    public string OwnIdentity { get; init; } = "";
+    /// <summary>The URIs in the certificate that this side has shown as a server.</summary>
+    public IReadOnlyList<string> OwnUris { get; init; } = [];
 }
 
 /// <summary>The other side, or the network between, ended a byte stream.</summary>

@@ -42,6 +42,17 @@ public sealed class LogFormatTests
     }
 
     [Fact]
+    public void What_is_missing_is_left_out_where_the_format_says_so()
+    {
+        var fields = Google.Protobuf.WellKnownTypes.Struct.Parser.ParseJson(
+            """{"a": "%UPSTREAM_HOST%", "code": "%RESPONSE_CODE%", "none": "%REQ(NONE)%", "some": "to %REQ(NONE)%", "up": "%UPSTREAM_REMOTE_PORT%"}""");
+        Assert.Equal("""{"code":503,"some":"to "}""" + "\n", LogFormat.ParseJson(fields, omitsEmpty: true).Format(SampleRecord.Make()));
+        var text = LogFormat.ParseText("%REQ(:METHOD)%[%REQ(NONE)%]\n", omitsEmpty: true);
+        Assert.Equal("GET[]\n", text.Format(SampleRecord.Make()));
+        Assert.Equal("GET[]\n", Line(text, SampleRecord.Make()));
+    }
+
+    [Fact]
     public void Text_in_JSON_is_escaped_whatever_a_client_sends()
     {
         var record = SampleRecord.Make();

@@ -148,6 +148,36 @@ public sealed class MeshMetricsTests
         Assert.Equal(["mutual_tls", "none"], _metrics.Http.Select(counts => Labels(counts)["connection_security_policy"]).Order(StringComparer.Ordinal));
     }
 
+    /// <summary>A caller that came through a tunnel has proved itself at its beginning; the connection within has no certificate.</summary>
+    [Theory]
+    [InlineData("spiffe://corp.example/ns/web/sa/front", "spiffe://corp.example/ns/web/sa/front", "mutual_tls")]
+    [InlineData("-", "unknown", "none")]
+    [InlineData("", "unknown", "none")]
+    [InlineData("front", "unknown", "none")]
+    [InlineData("spiffe://corp.example", "unknown", "none")]
+    [InlineData("https://corp.example/ns/web/sa/front", "unknown", "none")]
+    public void The_caller_of_a_tunnel_is_who_proved_it_at_its_beginning(string told, string principal, string policy)
+    {
+        _metrics.Request(Direction.Inbound, Record(record =>
+        {
+            record.State = FilterState.Empty.With(FilterState.PeerPrincipal, new(told));
+            record.PeerMetadata = Said();
+        }));
+        var labels = Labels(Assert.Single(_metrics.Http));
+        var own = policy == "none" ? "unknown" : "spiffe://corp.example/ns/shop/sa/orders";
+        Assert.Equal((principal, policy, own), (labels["source_principal"], labels["connection_security_policy"], labels["destination_principal"]));
+        // What a caller without a proof says of itself is worth nothing.
+        Assert.Equal(policy == "none" ? "unknown" : "front-v2", labels["source_workload"]);
+    }
+
+    [Fact]
+    public void The_certificate_of_a_connection_counts_for_more_than_what_filters_said()
+    {
+        _metrics.Request(Direction.Inbound, Record(record => (record.DownstreamPeer, record.State) =
+            (Caller, FilterState.Empty.With(FilterState.PeerPrincipal, new("spiffe://corp.example/ns/evil/sa/other")))));
+        Assert.Equal("spiffe://corp.example/ns/web/sa/front", Labels(Assert.Single(_metrics.Http))["source_principal"]);
+    }
+
     [Fact]
     public void A_request_that_leaves_is_labelled_by_the_endpoint_where_the_peer_says_nothing()
     {

@@ -92,6 +92,7 @@ internal static class ProxyTelemetryPage
         ["DOWNSTREAM_PEER_DNS_SAN"] = "The DNS names in the client's certificate",
         ["DOWNSTREAM_PEER_SUBJECT"] = "The subject of the client's certificate",
         ["DOWNSTREAM_PEER_FINGERPRINT_256"] = "The SHA-256 of the client's certificate",
+        ["DOWNSTREAM_LOCAL_URI_SAN"] = "The URIs in the certificate that the client was shown: the SPIFFE identity of this side",
         ["REQUESTED_SERVER_NAME"] = "The server name in the client's TLS hello (SNI)",
         ["ROUTE_NAME"] = "The name of the route",
         ["FILTER_CHAIN_NAME"] = "The name of the filter chain",

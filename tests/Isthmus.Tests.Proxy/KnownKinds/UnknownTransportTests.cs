@@ -82,7 +82,7 @@ public sealed class UnknownTransportTests
     {
         var listener = ListenerDecoder.Decode(WireTypes.Strict.Parse<Listener>("""
             {"name": "connect_originate", "internal_listener": {}, "filter_chains": [{"filters": [{"name": "tcp", "typed_config": {
-              "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "x", "cluster": "c", "tunneling_config": {"hostname": "h"} } }] }] }
+              "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "x", "cluster": "c", "tunneling_config": {"hostname": "h:80"} } }] }] }
             """));
         Assert.False(listener.BindToPort);
         Assert.Equal("envoy://connect_originate/", listener.Place.ToString());

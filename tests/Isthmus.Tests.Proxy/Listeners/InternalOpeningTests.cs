@@ -1,9 +1,7 @@
 using System.Net;
-using Google.Protobuf;
 using Isthmus.Proxy.Tls;
 using Isthmus.Rigs.Proxy;
 using Isthmus.Testing;
-using Isthmus.Wire.Envoy;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;
 
@@ -42,7 +40,7 @@ public sealed class InternalOpeningTests
     public async Task A_request_comes_through(string listener, string cluster, string chain, string logged)
     {
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, OriginServer.EchoAsync);
-        using var proxy = new LoopbackProxy([Cluster(cluster), LoopbackProxy.Cluster("up")], """ "route": {"cluster": "inner"} """, secrets: Secrets());
+        using var proxy = new LoopbackProxy([Cluster(cluster), LoopbackProxy.Cluster("up")], """ "route": {"cluster": "inner"} """, secrets: new OneSecret());
         proxy.Endpoints("up", origin.Port);
         proxy.Listeners(Listener("\"internal_listener\": {}", listener, chain));
         Assert.StartsWith("HTTP/1.1 200 ", await proxy.RawAsync("GET /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), StringComparison.Ordinal);
@@ -57,7 +55,7 @@ public sealed class InternalOpeningTests
     public async Task A_log_tells_what_the_client_was_shown(bool isTls, string logged)
     {
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, OriginServer.EchoAsync);
-        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], """ "route": {"cluster": "up"} """, secrets: Secrets());
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], """ "route": {"cluster": "up"} """, secrets: new OneSecret());
         proxy.Endpoints("up", origin.Port);
         using var port = new ReservedPort();
         proxy.Listeners(Listener($$"""
@@ -67,21 +65,6 @@ public sealed class InternalOpeningTests
         using (var client = new HttpClient(handler))
             Assert.Equal(HttpStatusCode.OK, (await client.GetAsync($"{(isTls ? "https" : "http")}://127.0.0.1:{port.Number}/echo", Stop)).StatusCode);
         await Eventually.TrueAsync(() => proxy.LogText.Contains($"shown {logged}\n", StringComparison.Ordinal));
-    }
-
-    private static DiscoveredSecrets Secrets()
-    {
-        var secrets = new DiscoveredSecrets(TimeProvider.System);
-        var (certificate, key) = TestCa.SelfSignedPair("own", "spiffe://corp.example/ns/shop/sa/own", "spiffe://corp.example/ns/shop/sa/other");
-        secrets.Put("1", new Secret
-        {
-            Name = "own",
-            TlsCertificate = new()
-            {
-                CertificateChain = new() { InlineBytes = ByteString.CopyFromUtf8(certificate) }, PrivateKey = new() { InlineBytes = ByteString.CopyFromUtf8(key) },
-            },
-        });
-        return secrets;
     }
 
     private static string Cluster(string more) => $$"""
@@ -95,4 +78,27 @@ public sealed class InternalOpeningTests
           "access_log": [{"name": "f", "typed_config": {"@type": "{{Types}}access_loggers.file.v3.FileAccessLog", "path": "log",
             "log_format": {"text_format_source": {"inline_string": "shown %DOWNSTREAM_LOCAL_URI_SAN%\n"} } } }] } }] {{(chain.Length > 0 ? ", " : "")}} {{chain}} }] }
         """;
+
+    private sealed class OneSecret : ISecretSource
+    {
+        private readonly CertificateSecret _own = Load();
+
+        public event Action<string>? Changed
+        {
+            add { }
+            remove { }
+        }
+
+        public CertificateSecret? FindCertificate(string name) => _own;
+
+        public RootSecret? FindRoots(string name) => null;
+
+        public IReadOnlyList<SecretView> View() => [];
+
+        private static CertificateSecret Load()
+        {
+            var (certificate, key) = TestCa.SelfSignedPair("own", "spiffe://corp.example/ns/shop/sa/own", "spiffe://corp.example/ns/shop/sa/other");
+            return CertificateSecret.Load("own", certificate, key);
+        }
+    }
 }

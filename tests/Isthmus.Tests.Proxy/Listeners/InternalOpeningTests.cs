@@ -31,31 +31,34 @@ public sealed class InternalOpeningTests
           "transport_socket": {"name": "raw", "typed_config": {"@type": "{{Types}}transport_sockets.raw_buffer.v3.RawBuffer"} } } }
         """;
 
+    private const string Own = "spiffe://corp.example/ns/shop/sa/own", Other = "spiffe://corp.example/ns/shop/sa/other";
+
     private static CancellationToken Stop => TestContext.Current.CancellationToken;
 
     [Theory]
-    [InlineData("", ToTls, Tls, "spiffe://corp.example/ns/shop/sa/own,spiffe://corp.example/ns/shop/sa/other")]
+    [InlineData("", ToTls, Tls, Own)]
     [InlineData(Header, ToHeader, "", "-")]
     [InlineData("", "", "", "-")]
     public async Task A_request_comes_through(string listener, string cluster, string chain, string logged)
     {
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, OriginServer.EchoAsync);
-        using var proxy = new LoopbackProxy([Cluster(cluster), LoopbackProxy.Cluster("up")], """ "route": {"cluster": "inner"} """, secrets: new OneSecret());
+        using var proxy = new LoopbackProxy([Cluster(cluster), LoopbackProxy.Cluster("up")], """ "route": {"cluster": "inner"} """, secrets: new OneSecret(Own));
         proxy.Endpoints("up", origin.Port);
         proxy.Listeners(Listener("\"internal_listener\": {}", listener, chain));
-        Assert.StartsWith("HTTP/1.1 200 ", await proxy.RawAsync("GET /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"), StringComparison.Ordinal);
+        var answer = await proxy.RawAsync("GET /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        Assert.True(answer.StartsWith("HTTP/1.1 200 ", StringComparison.Ordinal), answer + proxy.LogText);
         proxy.Remove("inner");
         await Eventually.TrueAsync(() => proxy.LogText.Contains($"shown {logged}\n", StringComparison.Ordinal));
     }
 
     /// <summary>The same for a client of a network.</summary>
     [Theory]
-    [InlineData(true, "spiffe://corp.example/ns/shop/sa/own,spiffe://corp.example/ns/shop/sa/other")]
+    [InlineData(true, $"{Own},{Other}")]
     [InlineData(false, "-")]
     public async Task A_log_tells_what_the_client_was_shown(bool isTls, string logged)
     {
         await using var origin = await OriginServer.StartAsync(HttpProtocols.Http1, OriginServer.EchoAsync);
-        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], """ "route": {"cluster": "up"} """, secrets: new OneSecret());
+        using var proxy = new LoopbackProxy([LoopbackProxy.Cluster("up")], """ "route": {"cluster": "up"} """, secrets: new OneSecret(Own, Other));
         proxy.Endpoints("up", origin.Port);
         using var port = new ReservedPort();
         proxy.Listeners(Listener($$"""
@@ -79,9 +82,9 @@ public sealed class InternalOpeningTests
             "log_format": {"text_format_source": {"inline_string": "shown %DOWNSTREAM_LOCAL_URI_SAN%\n"} } } }] } }] {{(chain.Length > 0 ? ", " : "")}} {{chain}} }] }
         """;
 
-    private sealed class OneSecret : ISecretSource
+    private sealed class OneSecret(params string[] uris) : ISecretSource
     {
-        private readonly CertificateSecret _own = Load();
+        private readonly CertificateSecret _own = Load(uris);
 
         public event Action<string>? Changed
         {
@@ -95,9 +98,9 @@ public sealed class InternalOpeningTests
 
         public IReadOnlyList<SecretView> View() => [];
 
-        private static CertificateSecret Load()
+        private static CertificateSecret Load(string[] uris)
         {
-            var (certificate, key) = TestCa.SelfSignedPair("own", "spiffe://corp.example/ns/shop/sa/own", "spiffe://corp.example/ns/shop/sa/other");
+            var (certificate, key) = TestCa.SelfSignedPair("own", uris);
             return CertificateSecret.Load("own", certificate, key);
         }
     }

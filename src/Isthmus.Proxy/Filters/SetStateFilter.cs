@@ -49,7 +49,8 @@ internal sealed class SetStateFilter(string name, IReadOnlyList<StateRule> rules
             throw new ResourceException($"set_filter_state: object_key '{key}' with factory_key '{factory}' is not supported: only {string.Join(", ", Texts)}, "
                 + $"{FilterState.LocalAddress} and {FilterState.RemoteAddress} are");
         // Other parts of a proxy read those, and this one has none of them.
-        if (!isAddress && key.StartsWith("envoy.", StringComparison.Ordinal)) throw new ResourceException($"set_filter_state: object_key '{key}' is not supported");
+        if (!isAddress && key.StartsWith("envoy.", StringComparison.Ordinal))
+            throw new ResourceException($"set_filter_state: object_key '{key}' is not supported");
         return new(key, Format(value, key), value.SharedWithUpstream switch
         {
             FilterStateValue.Types.SharedWithUpstream.Once => StateSharing.Once,

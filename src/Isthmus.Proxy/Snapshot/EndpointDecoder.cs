@@ -21,10 +21,11 @@ internal static class EndpointDecoder
     private const string SocketMatchMetadata = "envoy.transport_socket_match", ForwardProxyMetadata = "envoy.http11_proxy_transport_socket.proxy_address";
 
     /// <exception cref="ResourceException">An endpoint cannot be used.</exception>
-    public static LoadAssignment Decode(ClusterLoadAssignment assignment) => new(assignment.ClusterName, assignment.Endpoints.Select(group => Locality(group) with
-    {
-        Endpoints = group.LbEndpoints.Select(endpoint => Decode(endpoint, group)).ToValueList(),
-    }).ToValueList());
+    public static LoadAssignment Decode(ClusterLoadAssignment assignment) => new(assignment.ClusterName,
+        assignment.Endpoints.Select(group => Locality(group) with
+        {
+            Endpoints = group.LbEndpoints.Select(endpoint => Decode(endpoint, group)).ToValueList(),
+        }).ToValueList());
 
     /// <summary>Decodes endpoints that are host names; IP addresses among them resolve to themselves.</summary>
     /// <exception cref="ResourceException">An endpoint cannot be used.</exception>

@@ -22,7 +22,8 @@ internal static class ListenerDecoder
     private static ListenerSnapshot Decode(Listener listener, ByteString bytes)
     {
         if (listener.Name.Length == 0) throw new ResourceException("a listener without a name");
-        if (listener.FilterChainMatcher is not null) throw new ResourceException("filter_chain_matcher is not supported: chains have a filter_chain_match each");
+        if (listener.FilterChainMatcher is not null)
+            throw new ResourceException("filter_chain_matcher is not supported: chains have a filter_chain_match each");
         if (listener.Address?.SocketAddress?.Protocol == Isthmus.Wire.Envoy.SocketAddress.Types.Protocol.Udp) return UdpDecoder.Decode(listener, bytes);
         var notes = new List<string>();
         var isInternal = listener.InternalListener is not null;

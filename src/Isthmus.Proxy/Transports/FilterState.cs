@@ -69,7 +69,8 @@ internal sealed class FilterState
     {
         var text = new StringBuilder();
         foreach (var (key, value) in _objects.OrderBy(one => one.Key, StringComparer.Ordinal))
-            text.Append(key.Length).Append(':').Append(key).Append('=').Append(value.Value.Length).Append(':').Append(value.Value).Append((int)value.Sharing).Append(value.IsReadOnly ? 'r' : 'w');
+            text.Append(key.Length).Append(':').Append(key).Append(value.Value.Length).Append(':').Append(value.Value)
+                .Append((int)value.Sharing).Append(value.IsReadOnly ? 'r' : 'w');
         return text.ToString();
     }
 }

@@ -117,7 +117,8 @@ public sealed class InternalListenerFormsTests
         proxy.Listeners(Relay("one"), Relay("two"));
         foreach (var (to, times) in ((string, int)[])[("to-one", 2), ("to-two", 1)])
             for (var i = 0; i < times; i++)
-                Assert.StartsWith("HTTP/1.1 200 ", await proxy.RawAsync($"GET /echo HTTP/1.1\r\nHost: a\r\nto: {to}\r\nConnection: close\r\n\r\n"), StringComparison.Ordinal);
+                Assert.StartsWith("HTTP/1.1 200 ",
+                    await proxy.RawAsync($"GET /echo HTTP/1.1\r\nHost: a\r\nto: {to}\r\nConnection: close\r\n\r\n"), StringComparison.Ordinal);
 
         Assert.Contains("one::envoy://one/\ntwo::envoy://two/\n", ListenerDumps.Text(proxy.Plane), StringComparison.Ordinal);
         var listeners = JsonNode.Parse(ListenerDumps.Json(proxy.Plane))!["listener_statuses"]!.AsArray();
@@ -141,7 +142,8 @@ public sealed class InternalListenerFormsTests
     {
         var metadata = target is null ? "" : $$""", "metadata": {"filter_metadata": {"envoy.filters.listener.original_dst": {{target}} } }""";
         return EndpointDecoder.Decode(WireTypes.Strict.Parse<ClusterLoadAssignment>(
-            $$"""{"cluster_name": "c", "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {{address}} } {{metadata}} }] }] }""")).Localities.Single().Endpoints.Single();
+            $$"""{"cluster_name": "c", "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {{address}} } {{metadata}} }] }] }"""))
+            .Localities.Single().Endpoints.Single();
     }
 
     private static Isthmus.Proxy.Clusters.ClusterSnapshot Upstream(string sources) => ClusterDecoder.Decode(WireTypes.Strict.Parse<Cluster>($$"""

@@ -138,7 +138,7 @@ public sealed class InternalListenerTests
         var (one, other) = fromClient ? (client, server) : (server, client);
         one.Client.LingerState = new LingerOption(true, 0);
         one.Client.Dispose();
-        var failure = await Assert.ThrowsAsync<IOException>(async () => await other.GetStream().ReadAsync(new byte[1], Stop));
+        var failure = await Assert.ThrowsAsync<IOException>(async () => await other.GetStream().ReadExactlyAsync(new byte[1], Stop));
         Assert.Equal(SocketError.ConnectionReset, Assert.IsType<SocketException>(failure.InnerException).SocketErrorCode);
         await Eventually.TrueAsync(() => proxies.Client.Plane.Connections.Count == 0);
     }

@@ -13,7 +13,7 @@ namespace Isthmus.Proxy.Filters;
 /// <param name="SkipsEmpty">Nor is an empty one.</param>
 internal sealed record StateRule(string Key, LogFormat Value, StateSharing Sharing, bool IsReadOnly, bool IsAddress, bool SkipsEmpty);
 
-/// <summary>A set_filter_state filter: it keeps facts of requests as texts, for policies, logs, and the internal listeners that requests go on to.</summary>
+/// <summary>A set_filter_state filter: it keeps facts of requests as texts, for policies and for the internal listeners that requests go on to.</summary>
 /// <param name="clearsRoute">The route is chosen again afterwards.</param>
 internal sealed class SetStateFilter(string name, IReadOnlyList<StateRule> rules, bool clearsRoute) : RequestFilter(name)
 {

@@ -30,7 +30,7 @@ public sealed class ProxySoftwareTests
     {
         Assert.Equal(new(true, true, IstioFilters.None), Read("Envoy").Software);
         Assert.Equal(new(true, true, IstioFilters.All & ~IstioFilters.ClusterRewrite), Read("Envoy of Istio").Software);
-        Assert.Equal(new(false, true, IstioFilters.All) { ComposesFilters = true }, Read("Isthmus").Software);
+        Assert.Equal(new(false, true, IstioFilters.All) { ComposesFilters = true, HasTunnels = true }, Read("Isthmus").Software);
         Assert.Equal(new(true, false, IstioFilters.All) { ComposesFilters = true, HasTunnels = true, HasIstioStrings = true }, ProxySoftware.Of("envoy", []));
         // Proxies of older releases list names without messages. A name counts in its own category only.
         Assert.Equal(new(true, true, IstioFilters.Alpn | IstioFilters.ClientExchange), ProxySoftware.Of("envoy",

@@ -86,7 +86,7 @@ internal sealed class UpstreamConnector(
         var forward = steps.ForwardProxy?.Of(endpoint);
         var address = forward ?? endpoint.Address;
         var socket = address is InternalEndPoint inside
-            ? await listeners.ConnectAsync(inside, steps.Internal?.For(endpoint, purpose) ?? new(null, FilterState.Empty), patience).ConfigureAwait(false)
+            ? await listeners.ConnectAsync(inside, steps.Internal?.For(endpoint, purpose) ?? new(null, purpose.Passed.Bare), patience).ConfigureAwait(false)
             : forward is not null || endpoint.MoreAddresses.IsEmpty
             ? await dialer.ConnectAsync(address, config.BindAddress, patience, config.Keepalive).ConfigureAwait(false)
             : await dialer.RaceAsync([endpoint.Address, .. endpoint.MoreAddresses], config.BindAddress, patience, config.Keepalive).ConfigureAwait(false);

@@ -16,6 +16,9 @@ namespace Isthmus.Proxy.Listeners;
 /// </summary>
 internal sealed class InternalListeners(Connections connections, Func<Downstream, CancellationToken, Task> handle, TimeProvider time) : IInternalListeners
 {
+    /// <summary>No configuration needs more; one that leads back to a listener would never end.</summary>
+    private const int MostDepth = 8;
+
     private static readonly IPEndPoint Unknown = new(IPAddress.Any, 0);
 
     private volatile FrozenDictionary<string, ListenerSnapshot> _listeners = FrozenDictionary<string, ListenerSnapshot>.Empty;
@@ -28,6 +31,7 @@ internal sealed class InternalListeners(Connections connections, Func<Downstream
     public async ValueTask<SocketTransport> ConnectAsync(InternalEndPoint to, TakenAlong along, TimeSpan patience)
     {
         if (!_listeners.TryGetValue(to.Listener, out var listener)) throw Failure($"no internal listener is named {to.Listener}");
+        if (along.State.Depth >= MostDepth) throw Failure($"the internal listener {to.Listener} is the {MostDepth + 1}th on the way: they lead in a circle");
         var destination = along.State.Address(FilterState.LocalAddress) ?? along.Target?.Local;
         // Its chains and clusters would decide by an address that nobody has given.
         if (listener.RestoreOriginalDestination && destination is null)
@@ -41,7 +45,7 @@ internal sealed class InternalListeners(Connections connections, Func<Downstream
             listener.RestoreOriginalDestination ? destination! : Unknown, source)
         {
             Opened = opening is null ? null : opening.End,
-            State = along.State,
+            State = along.State.Inside,
             Target = along.Target,
         };
         connections.Add(connection, () => handle(connection, CancellationToken.None));

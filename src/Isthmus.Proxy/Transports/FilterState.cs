@@ -23,19 +23,29 @@ internal sealed class FilterState
     /// <summary>The identity of the caller at the beginning of a tunnel, as its certificate proved it there.</summary>
     public const string PeerPrincipal = "io.istio.peer_principal";
 
-    public static readonly FilterState Empty = new([]);
+    public static readonly FilterState Empty = new([], 0);
 
     private readonly KeyValuePair<string, StateObject>[] _objects;
     private FilterState? _shared;
     private string? _text;
 
-    private FilterState(KeyValuePair<string, StateObject>[] objects) => _objects = objects;
+    private FilterState(KeyValuePair<string, StateObject>[] objects, int depth) => (_objects, Depth) = (objects, depth);
 
+    /// <summary>It has no objects.</summary>
     public bool IsEmpty => _objects.Length == 0;
 
+    /// <summary>How many internal listeners the request or connection has passed.</summary>
+    public int Depth { get; }
+
     /// <summary>What an upstream connection gets; those that are shared once go no further.</summary>
-    public FilterState Shared => _shared ??= IsEmpty ? Empty : Of(_objects.Where(one => one.Value.Sharing != StateSharing.None)
-        .Select(one => KeyValuePair.Create(one.Key, one.Value.Sharing == StateSharing.Once ? one.Value with { Sharing = StateSharing.None } : one.Value)));
+    public FilterState Shared => _shared ??= IsEmpty ? this : new(
+        [.. _objects.Where(one => one.Value.Sharing != StateSharing.None).Select(one => KeyValuePair.Create(one.Key, Upstream(one.Value)))], Depth);
+
+    /// <summary>The same without objects, for upstream connections that get none.</summary>
+    public FilterState Bare => IsEmpty ? this : Depth == 0 ? Empty : new([], Depth);
+
+    /// <summary>The same behind one more internal listener.</summary>
+    public FilterState Inside => new(_objects, Depth + 1);
 
     /// <summary>All of it, for comparison: connections that differ here are no substitutes for one another.</summary>
     public string Text => _text ??= Write();
@@ -55,14 +65,14 @@ internal sealed class FilterState
     public FilterState With(string key, StateObject value)
     {
         var at = Array.FindIndex(_objects, one => one.Key == key);
-        if (at < 0) return new([.. _objects, KeyValuePair.Create(key, value)]);
+        if (at < 0) return new([.. _objects, KeyValuePair.Create(key, value)], Depth);
         if (_objects[at].Value.IsReadOnly) return this;
         var changed = _objects.ToArray();
         changed[at] = KeyValuePair.Create(key, value);
-        return new(changed);
+        return new(changed, Depth);
     }
 
-    private static FilterState Of(IEnumerable<KeyValuePair<string, StateObject>> objects) => objects.ToArray() is { Length: > 0 } some ? new(some) : Empty;
+    private static StateObject Upstream(StateObject shared) => shared.Sharing == StateSharing.Once ? shared with { Sharing = StateSharing.None } : shared;
 
     // With lengths, so that no key or value can look like another object.
     private string Write()

@@ -187,6 +187,26 @@ public sealed class InternalListenerTests
         Assert.Equal(HttpStatusCode.ServiceUnavailable, later.StatusCode);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Listeners_that_lead_in_a_circle_end_with_the_reason(bool tellsCallers)
+    {
+        using var proxies = new TunnelledProxies(1);
+        var circle = Parse(TunnelledProxies.Web("127.0.0.1:7"));
+        if (!tellsCallers) circle.TransportSocketMatches.Clear();
+        proxies.Client.Clusters(circle);
+        proxies.Client.Listeners("""
+            {"name": "connect_originate", "internal_listener": {}, "filter_chains": [{"filters": [{"name": "tcp", "typed_config": {
+              "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy", "stat_prefix": "circle", "cluster": "web"} }] }] }
+            """);
+        using var client = new HttpClient();
+        using var response = await client.GetAsync(Url(proxies.Client), Stop);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
+        Assert.Contains("they_lead_in_a_circle", await response.Content.ReadAsStringAsync(Stop), StringComparison.Ordinal);
+        await Eventually.TrueAsync(() => proxies.Client.Plane.Connections.Count <= 1);
+    }
+
     private static Uri Url(LoopbackProxy proxy) => new($"http://127.0.0.1:{proxy.Port}/echo");
 
     private static Cluster Parse(string json) => WireTypes.Strict.Parse<Cluster>(json);

@@ -35,6 +35,7 @@ internal static class Program
             case "passthrough": await PassThroughBench.RunBytesAsync(args[1]); return 0;
             case "connect": await PassThroughBench.RunConnectionsAsync(args[1], before); return 0;
             case "two-sidecars": await SidecarsBench.RunAsync(args[1]); return 0;
+            case "two-sidecars-hbone": await SidecarsBench.RunTunnelledAsync(args[1]); return 0;
             case "dns": await DnsBench.RunAsync(args[1]); return 0;
             case "profile": await ProfileRecording.RunAsync(args[1], args[2]); return 0;
             case "memory": await MemoryBench.RunAsync(args[1]); return 0;

@@ -132,7 +132,7 @@ internal static class TestResources
 
     private const string AnyMember = """{"prefix": "spiffe://cluster.local/"}""";
 
-    private static string Exact(string identity) => $$$"""{"exact": "{{{identity}}}"}""";
+    internal static string Exact(string identity) => $$$"""{"exact": "{{{identity}}}"}""";
 
     private static string Bind(string source) =>
         source.Length == 0 ? "" : $$$""", "upstream_bind_config": {"source_address": {"address": "{{{source}}}", "port_value": 0}}""";

@@ -81,9 +81,11 @@ internal static class Envoy
         var clusters = new JsonArray();
         foreach (var cluster in resources.Clusters.Select(text => JsonNode.Parse(text)!.AsObject()))
         {
-            cluster["type"] = "STATIC";
-            cluster["load_assignment"] = assignments[cluster["name"]!.GetValue<string>()].DeepClone();
-            cluster.Remove("eds_cluster_config");
+            if (cluster.Remove("eds_cluster_config"))
+            {
+                cluster["type"] = "STATIC";
+                cluster["load_assignment"] = assignments[cluster["name"]!.GetValue<string>()].DeepClone();
+            }
             clusters.Add((JsonNode)cluster);
         }
         var listeners = new JsonArray();
@@ -92,6 +94,11 @@ internal static class Envoy
         Adapt(listeners, hasTickets);
         return new()
         {
+            ["bootstrap_extensions"] = new JsonArray(new JsonObject
+            {
+                ["name"] = "internal",
+                ["typed_config"] = new JsonObject { ["@type"] = "type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener" },
+            }),
             ["static_resources"] = new JsonObject { ["clusters"] = clusters, ["listeners"] = listeners, ["secrets"] = Secrets(credentials) },
         };
     }
@@ -122,7 +129,8 @@ internal static class Envoy
         if (one["@type"]?.GetValue<string>().EndsWith(".DownstreamTlsContext", StringComparison.Ordinal) == true && !hasTickets)
             one["disable_stateless_session_resumption"] = true;
         if (one["@type"]?.GetValue<string>().EndsWith(".UpstreamTlsContext", StringComparison.Ordinal) == true
-            && one["common_tls_context"] is JsonObject tls && tls.ContainsKey("alpn_protocols"))
+            && one["common_tls_context"] is JsonObject tls && tls["alpn_protocols"] is JsonArray offered
+            && offered.Any(protocol => protocol!.GetValue<string>().StartsWith("istio", StringComparison.Ordinal)))
             tls["alpn_protocols"] = new JsonArray([.. OfFilter.Select(protocol => (JsonNode)protocol)]);
         if (one["retry_host_predicate"] is JsonArray predicates)
             foreach (var predicate in predicates)

@@ -13,6 +13,11 @@ internal sealed record OwnResources(IReadOnlyList<string> Clusters, IReadOnlyLis
     /// <param name="log">The file of the access log.</param>
     internal static OwnResources ForHttp(Wiring wiring, int port, string log)
     {
+        if (wiring.TunnelTo is { } end)
+        {
+            var plain = ForHttp(wiring with { TunnelTo = null, TlsFromClients = false, TlsToServer = false }, port, log);
+            return wiring.Inbound ? TunnelResources.Ending(plain) : TunnelResources.Opening(plain, wiring.Server, end);
+        }
         var cluster = JsonNode.Parse(wiring.TlsToServer ? MeshCluster("app", Credentials.DnsName, Credentials.Identity) : RawCluster("app"))!.AsObject();
         if (wiring.Http2)
         {

@@ -31,7 +31,7 @@ internal static class SidecarsBench
 
         List<Contender> pairs = [own.Whole, peer.Whole];
         if (Envoy.IsThere())
-            pairs.Add((await StartPairAsync(rig, "envoy", async (rig, wiring) => (await Envoy.StartAsync(rig, wiring))[0], server, network)).Whole);
+            pairs.Add((await StartPairAsync(rig, "envoy", StartEnvoyAsync, server, network)).Whole);
 
         Console.WriteLine($"requests/s at {Connections} connections");
         var ratio = await new Comparison("requests") { Rounds = 3 }.RunAsync(pairs,
@@ -61,14 +61,38 @@ internal static class SidecarsBench
         Comparison.Conclude(ratio);
     }
 
+    /// <summary>The same through tunnels (HBONE), beside Envoys, and beside sidecars of this program without tunnels.</summary>
+    internal static async Task RunTunnelledAsync(string root)
+    {
+        Console.WriteLine("two sidecars in a row with a tunnel (HBONE) between them, HTTP/1.1 kept alive, small answers, no traffic capture");
+        await using var network = await OtherNetwork.CreateAsync();
+        await using var rig = new ProxyRig(root);
+        var server = await Nginx.StartServerAsync(rig, new("") { Host = OtherNetwork.Address, NetworkOf = network.Holder });
+        var tunnelled = (await StartPairAsync(rig, "hbone", OwnProxy.StartAsync, server, network, tunnels: true)).Whole;
+        var plain = (await StartPairAsync(rig, "tls", OwnProxy.StartAsync, server, network)).Whole;
+        List<Contender> all = [tunnelled, plain];
+        if (Envoy.IsThere()) all.Add((await StartPairAsync(rig, "envoy", StartEnvoyAsync, server, network, tunnels: true)).Whole);
+        var ratio = await new Comparison("requests") { Rounds = 5 }.RunAsync(all, (pair, duration) => WebLoad.Http1Async(pair.Port, "/", Connections, duration));
+        Console.WriteLine("hbone and tls are this program, with and without tunnels; the ratio compares the first to the better of the others");
+        Comparison.Conclude(ratio);
+    }
+
+    private static async Task<Contender> StartEnvoyAsync(ProxyRig rig, Wiring wiring) => (await Envoy.StartAsync(rig, wiring))[0];
+
     private sealed record Pair(Contender Caller, Contender Callee, Contender Whole);
 
     private static async Task<Pair> StartPairAsync(ProxyRig rig, string name, Func<ProxyRig, Wiring, Task<Contender>> start, string server,
-        OtherNetwork network)
+        OtherNetwork network, bool tunnels = false)
     {
+        var end = tunnels ? server : null;
+        var place = tunnels ? "-hbone" : "";
         var callee = await start(rig,
-            new(server) { Place = "-callee", Host = OtherNetwork.Address, NetworkOf = network.Holder, TlsFromClients = true, Tickets = true, Inbound = true });
-        var caller = await start(rig, new($"{OtherNetwork.Address}:{callee.Port}") { Place = "-caller", TlsToServer = true });
+            new(server)
+            {
+                Place = $"{place}-callee", Host = OtherNetwork.Address, NetworkOf = network.Holder, TlsFromClients = true, Tickets = true, Inbound = true,
+                TunnelTo = end,
+            });
+        var caller = await start(rig, new($"{OtherNetwork.Address}:{callee.Port}") { Place = $"{place}-caller", TlsToServer = true, TunnelTo = end });
         return new(caller, callee, caller.Before(name, callee));
     }
 

@@ -31,6 +31,9 @@ internal sealed record Wiring(string Server)
     /// <summary>In front of the server (inbound), not behind the client (outbound).</summary>
     internal bool Inbound { get; init; }
 
+    /// <summary>Where tunnels lead to (HBONE), which a caller opens at <see cref="Server"/>, and a callee ends at its own port. Null: there are none.</summary>
+    internal string? TunnelTo { get; init; }
+
     /// <summary>The percentage of requests that are traced. Null: tracing is off.</summary>
     internal double? Sampling { get; init; }
 

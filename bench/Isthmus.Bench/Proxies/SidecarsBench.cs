@@ -72,7 +72,7 @@ internal static class SidecarsBench
         var plain = (await StartPairAsync(rig, "tls", OwnProxy.StartAsync, server, network)).Whole;
         List<Contender> all = [tunnelled, plain];
         if (Envoy.IsThere()) all.Add((await StartPairAsync(rig, "envoy", StartEnvoyAsync, server, network, tunnels: true)).Whole);
-        var ratio = await new Comparison("requests") { Rounds = 5 }.RunAsync(all, (pair, duration) => WebLoad.Http1Async(pair.Port, "/", Connections, duration));
+        var ratio = await new Comparison("requests").RunAsync(all, (pair, duration) => WebLoad.Http1Async(pair.Port, "/", Connections, duration));
         Console.WriteLine("hbone and tls are this program, with and without tunnels; the ratio compares the first to the better of the others");
         Comparison.Conclude(ratio);
     }

@@ -34,9 +34,9 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
         var kind = isHttp2 ? PoolKind.Http2 : downstreamVersion == HttpVersions.Http10 ? PoolKind.Http10 : PoolKind.Http11;
         var alpn = cluster.Config.KeepsAlpn ? Spoken(cluster.Config, kind) : alpnOverride.TryGetValue(PoolKey.NameOf(kind), out var list) ? list : null;
         var (authority, carried) = (cluster.Config.NamesByRequest ? request.Authority : "", cluster.Config.TellsClients ? request.Carried : null);
-        var passed = cluster.Config.PassesCallers ? request.Passed : request.Passed.Bare;
+        var passed = cluster.Config.PassesCallers ? request.Passed : FilterState.Empty;
         var key = new PoolKey(kind, Turn(host), carried is null && passed.IsEmpty ? authority : $"{authority} {carried} {passed.Text}");
-        var way = new Way(authority, carried, passed, alpn, fresh, patience, request);
+        var way = new Way(authority, carried, alpn, fresh, patience, request);
         return isHttp2 ? await OpenHttp2Async(cluster, host, key, way).ConfigureAwait(false)
             : await OpenHttp1Async(cluster, host, key, way).ConfigureAwait(false);
     }
@@ -213,9 +213,9 @@ internal sealed class HttpUpstreams(UpstreamConnector connector, BackgroundTasks
     }
 
     /// <summary>What kind of connection to open; see <see cref="OpenAsync"/>.</summary>
-    private readonly record struct Way(
-        string Authority, ProxiedConnection? Carried, FilterState Passed, IReadOnlyList<string>? Alpn, bool Fresh, TimeSpan Patience, IQueueing Request)
+    private readonly record struct Way(string Authority, ProxiedConnection? Carried, IReadOnlyList<string>? Alpn, bool Fresh, TimeSpan Patience,
+        IQueueing Request)
     {
-        public ConnectPurpose Purpose => new(Authority, Alpn, Exchanges: false, Carried) { Passed = Passed };
+        public ConnectPurpose Purpose => new(Authority, Alpn, Exchanges: false, Carried) { Passed = Request.Passed };
     }
 }

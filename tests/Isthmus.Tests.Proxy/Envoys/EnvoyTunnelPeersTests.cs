@@ -1,6 +1,6 @@
 using System.Net;
 using System.Security.Cryptography;
-using Isthmus.Rigs.Proxy;
+using Isthmus.Proxy.Loops;
 using Isthmus.Testing;
 using Isthmus.Tests.Proxy.Traffic;
 using Microsoft.AspNetCore.Http;
@@ -33,7 +33,7 @@ public sealed class EnvoyTunnelPeersTests
             TunnelledProxies.ServerClusters(origin.Port), TunnelledProxies.Secrets(ca, TunnelledProxies.Ledger));
         using var client = TunnelledProxies.NewClient(ca, origin.Port, (await envoy.PortsAsync(Stop))["connect_terminate"]);
         await CallAsync(client.Port, expected);
-        Assert.Equal(1, client.Plane.State.Current.Clusters["connect_originate"].Counters.Connects);
+        Assert.InRange(client.Plane.State.Current.Clusters["connect_originate"].Counters.Connects, 1, EventLoop.All.Count);
     }
 
     [Theory]

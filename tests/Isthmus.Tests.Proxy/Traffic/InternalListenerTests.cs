@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
+using Isthmus.Proxy.Loops;
 using Isthmus.Proxy.Telemetry;
 using Isthmus.Rigs.Proxy;
 using Isthmus.Testing;
@@ -33,9 +34,9 @@ public sealed class InternalListenerTests
         await Eventually.TrueAsync(() => proxies.Server.Plane.MeshMetrics.Http.Sum(counts => Interlocked.Read(ref counts.Requests)) == 3);
         var labels = Assert.Single(proxies.Server.Plane.MeshMetrics.Http).Labels.Pairs.ToDictionary();
         Assert.Equal((TunnelledProxies.Buyer, "mutual_tls"), (labels["source_principal"], labels["connection_security_policy"]));
-        // One connection carries all tunnels, and one tunnel all requests.
-        Assert.Equal(1, proxies.Client.Plane.State.Current.Clusters["connect_originate"].Counters.Connects);
-        Assert.Equal(1, proxies.Server.Plane.State.Current.Clusters["main_internal"].Counters.Connects);
+        // A connection of each event loop carries all tunnels, and a tunnel all requests of a client's connection.
+        Assert.InRange(proxies.Client.Plane.State.Current.Clusters["connect_originate"].Counters.Connects, 1, EventLoop.All.Count);
+        Assert.InRange(proxies.Server.Plane.State.Current.Clusters["main_internal"].Counters.Connects, 1, 2);
     }
 
     [Fact]

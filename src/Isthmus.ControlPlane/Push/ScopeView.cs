@@ -186,7 +186,7 @@ internal sealed class ScopeView(ProxyScope scope, GatewayScope? gateway, SharedR
     private bool IsListedByAddress(string host) =>
         _hosts.TryGetValue(host, out var part) && part.Clusters.Inputs.Service is { } service && (service.Headless || service.Pod is not null);
 
-    /// <summary>The listener that opens tunnels is no listener for calls of the application: patches are not for it.</summary>
+    /// <summary>Applications never call the listener that opens tunnels, so patches do not apply to it.</summary>
     private ResourceSet Patched(ResourceSet listeners)
     {
         var patched = _patches?.Listeners(listeners) ?? listeners;

@@ -6,7 +6,7 @@ namespace Isthmus.Operate.Diagnose;
 /// <summary>Where a host of a dump is: at an IP address and a port, behind a listener within the proxy that opens a tunnel to them, or at a Unix
 /// socket.</summary>
 /// <param name="Address">Empty for a Unix socket.</param>
-/// <param name="Listener">Of the proxy; empty: there is no tunnel.</param>
+/// <param name="Listener">The proxy's own listener that opens the tunnel; empty if the host is reached without one.</param>
 public readonly record struct HostPlace(string Address, string Port, string Listener)
 {
     /// <param name="address">An <c>address</c> of Envoy's dumps.</param>

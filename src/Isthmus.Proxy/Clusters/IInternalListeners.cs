@@ -20,6 +20,6 @@ internal interface IInternalListeners
     /// <param name="to">The listener.</param>
     /// <param name="along">What the connection takes along.</param>
     /// <param name="patience">How long it may take until the bytes of the connection have somewhere to go.</param>
-    /// <exception cref="TransportException">There is no such listener, or what it does with the connection failed.</exception>
+    /// <exception cref="TransportException">There is no such listener, or it could not pass the connection on.</exception>
     ValueTask<SocketTransport> ConnectAsync(InternalEndPoint to, TakenAlong along, TimeSpan patience);
 }

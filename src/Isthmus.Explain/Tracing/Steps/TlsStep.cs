@@ -38,19 +38,16 @@ internal sealed partial class TlsStep(TraceFacts facts, TraceRecord record, Trac
         return WalkCertificates(way!.Tls!, server, callee, view, client);
     }
 
-    /// <summary>Checks the TLS of a tunnel: that of the mesh, at both ends.</summary>
-    /// <param name="ours">How the caller's proxy opens it.</param>
-    /// <param name="theirs">How the callee's proxy ends it.</param>
-    public bool WalkTunnel(TlsView ours, TlsView theirs, Callee callee, ProxyView view, ProxyView? client) =>
-        WalkCertificates(ours, theirs, callee, view, client);
-
     /// <summary>The caller's proxy begins TLS around that of the application, for which no server looks.</summary>
     public static bool BeginsTwice(EndpointWay? way, TracedCall call) => call.Kind == CallKinds.Tls && way is { Tls: not null, IsMeshTls: false };
 
     /// <summary>How a connection is described whose TLS the caller's proxy adds, not that of the mesh.</summary>
     public static string Originated(EndpointWay way) => $"originated by the caller's proxy{(way.Tls!.Sni.Length > 0 ? $", for {way.Tls.Sni}" : "")}";
 
-    private bool WalkCertificates(TlsView ours, TlsView theirs, Callee callee, ProxyView view, ProxyView? client)
+    /// <summary>Checks whether the two proxies accept each other's certificates.</summary>
+    /// <param name="ours">The TLS of the caller's proxy.</param>
+    /// <param name="theirs">The TLS of the callee's proxy.</param>
+    public bool WalkCertificates(TlsView ours, TlsView theirs, Callee callee, ProxyView view, ProxyView? client)
     {
         var (name, cluster) = (callee.Name, callee.Cluster);
         var (own, their) = (client?.Certificate(ours.Certificate), view.Certificate(theirs.Certificate));

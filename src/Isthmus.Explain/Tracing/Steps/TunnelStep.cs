@@ -43,7 +43,7 @@ internal sealed class TunnelStep(TraceFacts facts, TraceRecord record, TraceCaus
             record.Fail("TLS", end, causes.Availability.Unconfigured(way.Tls is null ? facts.Client : name, "its proxy has no TLS for tunnels"));
             return;
         }
-        if (!_tls.WalkTunnel(ours, theirs, callee, view, client)) return;
+        if (!_tls.WalkCertificates(ours, theirs, callee, view, client)) return;
         record.Ok("tunnel", end, ("from", way.Endpoint.Tunnel), ("to", inner.Name));
         if (!LackedFilters.Pass(record, "inbound", view, $"{name}", inner, address.Port)) return;
         if (inner.Choose(address, call.ClientEnd, null, call.IsPlainHttp && inner.ReadsHttp(address.Port) ? call.Detected : []) is not { } chain)
